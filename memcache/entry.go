@@ -1,0 +1,106 @@
+package memcache
+
+import (
+	"errors"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+)
+
+// MaxCredential is the longest credential in bytes; WeChat asks for room for 512.
+const MaxCredential = 2048
+
+// ValidCredential reports whether s could be a credential: 1 to 2,048 bytes,
+// no spaces, no control characters.
+func ValidCredential(s string) bool {
+	return s != "" && len(s) <= MaxCredential && printable(s)
+}
+
+// Get returns the credential that the entry holds: one round trip to memcached,
+// and all that an app needs. It returns ErrMiss where there is none, ErrDamaged
+// where the value is no credential (flags other than 0, empty, spaces or control
+// characters, over 2,048 bytes), and any other error where memcached fails.
+func (s *Slot) Get() (string, error) {
+	item, err := s.store.client.Get(s.entry)
+	if err != nil {
+		if !deadConnection(err) {
+			return "", tidy(err)
+		}
+		if item, err = s.store.get(s.entry); err != nil {
+			return "", err
+		}
+	}
+	if !intact(item) {
+		return "", ErrDamaged
+	}
+	return string(item.Value), nil
+}
+
+func intact(item *memcache.Item) bool {
+	if item.Flags != 0 || len(item.Value) == 0 || len(item.Value) > MaxCredential {
+		return false
+	}
+	for _, c := range item.Value {
+		if c <= ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// Entry is an entry as it was read. Its zero value is a missing one.
+type Entry struct {
+	// Token is the credential; empty where the entry is missing or damaged.
+	Token string
+	// Damaged is true where there is a value and it is no credential.
+	Damaged bool
+
+	seen version
+}
+
+// version is what compare-and-swap goes by. Its zero value is a missing item,
+// which add replaces.
+type version struct {
+	there bool
+	casID uint64
+	value string
+}
+
+func versionOf(item *memcache.Item) version {
+	return version{there: true, casID: item.CasID, value: string(item.Value)}
+}
+
+func entryOf(item *memcache.Item) Entry {
+	switch {
+	case item == nil:
+		return Entry{}
+	case !intact(item):
+		return Entry{Damaged: true, seen: versionOf(item)}
+	}
+	return Entry{Token: string(item.Value), seen: versionOf(item)}
+}
+
+// Entry reads the entry as a sidecar does, to write over it with PutEntry.
+func (s *Slot) Entry() (Entry, error) {
+	item, err := s.store.get(s.entry)
+	if err != nil && !errors.Is(err, ErrMiss) {
+		return Entry{}, err
+	}
+	return entryOf(item), nil
+}
+
+// PutEntry writes token where the entry is still as it was seen, to live for
+// life in whole seconds; else ErrConflict. Less than a second is an error: an
+// exptime of 0 would live for ever.
+func (s *Slot) PutEntry(seen Entry, token string, life time.Duration) error {
+	return s.put(s.entry, seen.seen, token, life)
+}
+
+// put writes value over what was seen: by add where nothing was, else by
+// compare-and-swap.
+func (s *Slot) put(key string, seen version, value string, life time.Duration) error {
+	if !seen.there {
+		return s.store.add(key, value, life)
+	}
+	return s.store.swap(key, value, seen, life)
+}

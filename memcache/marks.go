@@ -1,0 +1,69 @@
+package memcache
+
+import (
+	"errors"
+	"strconv"
+	"time"
+)
+
+// Mark does something at most once in life, over the whole fleet: it reports
+// true to the first who asks and false to all others until life, in whole
+// seconds, has passed.
+func (s *Slot) Mark(name string, life time.Duration) (bool, error) {
+	err := s.store.add(s.entry+":"+name, randomID(), life)
+	if errors.Is(err, ErrConflict) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Spend takes one of limit places, each of which is free again after window: so
+// no stretch of time of that length sees more than limit, whatever the clocks
+// say. It reports false when all are taken. A counter per stretch of the clock
+// would allow twice the limit around its edges.
+func (s *Slot) Spend(name string, limit int, window time.Duration) (bool, error) {
+	for i := range limit {
+		ok, err := s.Mark(name+":"+strconv.Itoa(i), window+time.Second) // exptime n lives n-1 to n seconds
+		if ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+// triesLife is how long tries are counted from the first one on.
+const triesLife = time.Hour
+
+// CountTry counts a call to WeChat and returns how many there were since the
+// last ForgetTries, this one included.
+func (s *Slot) CountTry() (int, error) {
+	key := s.entry + ":tries"
+	for range 2 {
+		var n uint64
+		err := s.store.retry(func() (err error) {
+			n, err = s.store.client.Increment(key, 1)
+			return err
+		})
+		if err == nil {
+			return int(min(n, 1<<30)), nil
+		}
+		if !errors.Is(err, ErrMiss) {
+			return 0, err
+		}
+		// The value must be a number, so an add whose answer was lost cannot be
+		// told from another's. It does not matter: a try counted twice waits longer.
+		if err := s.store.add(key, "0", triesLife); err != nil && !errors.Is(err, ErrConflict) {
+			return 0, err
+		}
+	}
+	return 1, nil
+}
+
+// ForgetTries says that a call succeeded.
+func (s *Slot) ForgetTries() error {
+	err := s.store.retry(func() error { return s.store.client.Delete(s.entry + ":tries") })
+	if errors.Is(err, ErrMiss) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,223 @@
+package memcache
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+)
+
+// Record is what the sidecars agree on about one credential.
+type Record struct {
+	// Token is the credential. Empty: none is held, and the record carries
+	// only its number and its doubt.
+	Token string `json:"token"`
+	// Number orders the records as the calls to WeChat were ordered: at least
+	// the Unix milliseconds when the call began, and above every number seen.
+	// It orders them even after everything was forgotten; a plain counter
+	// would begin again at 1 and lose to a record somebody still remembers.
+	Number int64 `json:"number"`
+	// Issued is the Unix time in seconds before the call was sent.
+	Issued int64 `json:"issued"`
+	// Dies is Issued plus WeChat's expires_in.
+	Dies int64 `json:"dies"`
+	// API is how the credential was fetched: token or stable_token.
+	API string `json:"api"`
+	// By names the sidecar that fetched it.
+	By string `json:"by"`
+	// Doubt is 0, or the Unix time from which one more renewal is owed: a call
+	// may have issued a token that nobody holds, and so killed this one.
+	Doubt int64 `json:"doubt"`
+	// Past holds the fingerprints of earlier tokens, newest first, at most MaxPast.
+	Past []string `json:"past"`
+
+	rest map[string]json.RawMessage // fields of a newer version, written back as they were
+}
+
+// MaxPast is how many earlier tokens a record remembers.
+const MaxPast = 8
+
+// maxRecord bounds a record's JSON in bytes: a token, eight fingerprints and
+// room for fields of newer versions.
+const maxRecord = 16 << 10
+
+// maxNumber keeps numbers exact in JSON and far from overflow: Unix
+// milliseconds reach it in the year 144683.
+const maxNumber = 1 << 52
+
+// Fingerprint is how a credential is named where it must not be shown: the
+// first 8 hexadecimal digits of its SHA-256. Empty for an empty one.
+func Fingerprint(credential string) string {
+	if credential == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(credential))
+	return hex.EncodeToString(sum[:4])
+}
+
+// Life is how long WeChat promised the credential to live.
+func (r *Record) Life() time.Duration { return time.Duration(r.Dies-r.Issued) * time.Second }
+
+// Knows reports whether token is the record's own or among its past.
+func (r *Record) Knows(token string) bool {
+	return token == r.Token || slices.Contains(r.Past, Fingerprint(token))
+}
+
+// PastAfter is the past of a record that replaces r with token.
+func (r *Record) PastAfter(token string) []string {
+	past := slices.Clone(r.Past)
+	if r.Token != "" && r.Token != token {
+		past = slices.Insert(past, 0, Fingerprint(r.Token))
+	}
+	past = slices.DeleteFunc(past, func(f string) bool { return f == Fingerprint(token) })
+	return past[:min(len(past), MaxPast)]
+}
+
+// Continue gives r the fields of older that this version does not know.
+func (r *Record) Continue(older *Record) {
+	if older != nil {
+		r.rest = older.rest
+	}
+}
+
+// encode is the record's JSON, unknown fields included.
+func (r *Record) encode() string {
+	own, err := json.Marshal(r)
+	if err != nil {
+		panic("memcache: a record of strings and numbers did not marshal")
+	}
+	if len(r.rest) == 0 {
+		return string(own)
+	}
+	all := make(map[string]json.RawMessage, len(r.rest)+8)
+	for name, value := range r.rest {
+		all[name] = value
+	}
+	_ = json.Unmarshal(own, &all) // what Marshal wrote reads back
+	out, err := json.Marshal(all)
+	if err != nil {
+		return string(own)
+	}
+	return string(out)
+}
+
+// decodeRecord reads a record and refuses one that would mislead: it is then
+// treated as missing.
+func decodeRecord(data []byte) (*Record, error) {
+	if len(data) > maxRecord {
+		return nil, fmt.Errorf("memcache: record has %d bytes, at most %d are read", len(data), maxRecord)
+	}
+	var r Record
+	var all map[string]json.RawMessage
+	if json.Unmarshal(data, &r) != nil || json.Unmarshal(data, &all) != nil {
+		return nil, errors.New("memcache: record is not JSON of its form")
+	}
+	for _, known := range []string{"token", "number", "issued", "dies", "api", "by", "doubt", "past"} {
+		delete(all, known)
+	}
+	if len(all) > 0 {
+		r.rest = all
+	}
+	switch {
+	case r.Number < 1 || r.Number > maxNumber:
+		return nil, errors.New("memcache: record's number is out of range")
+	case r.Doubt < 0 || r.Doubt > maxNumber:
+		return nil, errors.New("memcache: record's doubt is out of range")
+	case r.Token == "":
+		return &r, nil
+	case !ValidCredential(r.Token):
+		return nil, errors.New("memcache: record's token is no credential")
+	case r.Issued < 1 || r.Issued > maxNumber || r.Dies <= r.Issued || r.Dies-r.Issued > int64(maxLife/time.Second):
+		return nil, errors.New("memcache: record's times are out of range")
+	}
+	r.Past = r.Past[:min(len(r.Past), MaxPast)]
+	return &r, nil
+}
+
+// Seen is a record as it was read, to be replaced by PutRecord. Its zero value
+// is a missing one.
+type Seen struct {
+	// Record is nil where there is none, or none that can be read.
+	Record *Record
+	// Unreadable is true where there is a value and it is no record.
+	Unreadable bool
+
+	seen version
+}
+
+func seenOf(item *memcache.Item) Seen {
+	if item == nil {
+		return Seen{}
+	}
+	record, err := decodeRecord(item.Value)
+	return Seen{Record: record, Unreadable: err != nil, seen: versionOf(item)}
+}
+
+// Record reads the record.
+func (s *Slot) Record() (Seen, error) {
+	item, err := s.store.get(s.recordKey())
+	if err != nil && !errors.Is(err, ErrMiss) {
+		return Seen{}, err
+	}
+	return seenOf(item), nil
+}
+
+// PutRecord writes r where the record is still as it was seen, to live for life
+// in whole seconds (less than one is an error); else ErrConflict.
+func (s *Slot) PutRecord(seen Seen, r *Record, life time.Duration) error {
+	return s.put(s.recordKey(), seen.seen, r.encode(), life)
+}
+
+func (s *Slot) recordKey() string { return s.entry + ":record" }
+
+// View is an entry and its record, read together.
+type View struct {
+	Entry  Entry
+	Record Seen
+}
+
+// lookBatch is how many credentials one get asks for.
+const lookBatch = 100
+
+// Look reads entries and records of many credentials with one multi-get for
+// every 100 of them. In each, all entries are read before all records: an entry
+// written in between is then never newer than its record, and never taken for a
+// stranger's. The first failure ends it, and nothing is returned.
+func (s *Store) Look(slots []*Slot) ([]View, error) {
+	views := make([]View, 0, len(slots))
+	for batch := range slices.Chunk(slots, lookBatch) {
+		keys := make([]string, 0, 2*len(batch))
+		for _, slot := range batch {
+			keys = append(keys, slot.entry)
+		}
+		for _, slot := range batch {
+			keys = append(keys, slot.recordKey())
+		}
+		var items map[string]*memcache.Item
+		err := s.retry(func() (err error) {
+			items, err = s.client.GetMulti(keys)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, slot := range batch {
+			views = append(views, View{entryOf(items[slot.entry]), seenOf(items[slot.recordKey()])})
+		}
+	}
+	return views, nil
+}
+
+// Look reads this credential's entry and record.
+func (s *Slot) Look() (View, error) {
+	views, err := s.store.Look([]*Slot{s})
+	if err != nil {
+		return View{}, err
+	}
+	return views[0], nil
+}

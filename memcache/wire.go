@@ -1,0 +1,179 @@
+package memcache
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
+)
+
+// server is the address of one memcached. Its String is the name as configured,
+// so that every dial resolves it again; the client library alone would resolve
+// it once, and a memcached whose pod moved would never be found again.
+type server struct{ network, name string }
+
+func (a *server) Network() string { return a.network }
+func (a *server) String() string  { return a.name }
+
+// selector sends every key to the one server.
+type selector struct{ server *server }
+
+func newSelector(name string) selector {
+	if strings.HasPrefix(name, "/") {
+		return selector{&server{"unix", name}}
+	}
+	return selector{&server{"tcp", name}}
+}
+
+func (s selector) PickServer(string) (net.Addr, error)   { return s.server, nil }
+func (s selector) Each(visit func(net.Addr) error) error { return visit(s.server) }
+
+// retry runs an operation that may run twice. A pooled connection whose server
+// restarted fails at its first use, and so would as many calls as there are idle
+// connections: drop them all, then ask once more over a new one.
+func (s *Store) retry(operation func() error) error {
+	err := operation()
+	if deadConnection(err) {
+		_ = s.client.Close()
+		err = operation()
+	}
+	return tidy(err)
+}
+
+// deadConnection reports whether err is how a connection fails that the server
+// closed while it was idle. A time-out is none: waiting again would double it.
+func deadConnection(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// uncertain reports whether a write that failed so may have happened.
+func uncertain(err error) bool {
+	return err != nil && !errors.Is(err, ErrMiss) && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrHeld)
+}
+
+// tidy turns the client library's errors into this package's. What it does not
+// know it replaces: the library quotes memcached's answers, and these may be tokens.
+func tidy(err error) error {
+	var network net.Error
+	var connect *memcache.ConnectTimeoutError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, memcache.ErrCacheMiss):
+		return ErrMiss
+	case errors.Is(err, memcache.ErrCASConflict), errors.Is(err, memcache.ErrNotStored):
+		return ErrConflict
+	case errors.As(err, &network), errors.As(err, &connect), deadConnection(err):
+		return err
+	case strings.Contains(err.Error(), `"SERVER_ERROR`):
+		return errors.New("memcache: memcached answered SERVER_ERROR: is it out of memory?")
+	}
+	return errors.New("memcache: memcached gave an answer that is not of its protocol")
+}
+
+// maxLife is the longest relative life that memcached knows: a larger number
+// would be an absolute time.
+const maxLife = 30 * 24 * time.Hour
+
+var errNoLife = errors.New("memcache: less than a second to live: not written, exptime 0 would live for ever")
+
+// exptime is a life in whole seconds, rounded down.
+func exptime(life time.Duration) (int32, error) {
+	if life < time.Second {
+		return 0, errNoLife
+	}
+	return int32(min(life, maxLife) / time.Second), nil
+}
+
+// randomID is 16 random bytes in hexadecimal.
+func randomID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return hex.EncodeToString(b[:])
+}
+
+// add stores value where the key is free, or returns ErrConflict. Values must
+// differ between callers: it tells its own write by the value.
+//
+//	A: add k=a  ──────────────▶  memcached: k=a
+//	A: ◀── connection lost ──
+//	A: get k = a                 it was mine after all
+func (s *Store) add(key, value string, life time.Duration) error {
+	seconds, err := exptime(life)
+	if err != nil {
+		return err
+	}
+	item := &memcache.Item{Key: key, Value: []byte(value), Expiration: seconds}
+	err = s.client.Add(item)
+	if dead := deadConnection(err); dead || uncertain(tidy(err)) {
+		if dead {
+			_ = s.client.Close()
+		}
+		there, readErr := s.get(key)
+		switch {
+		case readErr == nil && string(there.Value) == value:
+			return nil
+		case readErr == nil:
+			return ErrConflict
+		case errors.Is(readErr, ErrMiss) && dead:
+			err = s.client.Add(item)
+		}
+	}
+	return tidy(err)
+}
+
+// swap replaces the value that was seen, or returns ErrConflict (also where it
+// is gone).
+func (s *Store) swap(key, value string, seen version, life time.Duration) error {
+	seconds, err := exptime(life)
+	if err != nil {
+		return err
+	}
+	item := &memcache.Item{Key: key, Value: []byte(value), Expiration: seconds, CasID: seen.casID}
+	return s.compareAndSwap(item, seen)
+}
+
+// compareAndSwap is the client library's, made certain: where its answer was
+// lost it reads back. An id alone proves nothing then, since ids begin at 1
+// again when memcached restarts: the values are compared too.
+func (s *Store) compareAndSwap(item *memcache.Item, seen version) error {
+	err := s.client.CompareAndSwap(item)
+	if dead := deadConnection(err); dead || uncertain(tidy(err)) {
+		if dead {
+			_ = s.client.Close()
+		}
+		there, readErr := s.get(item.Key)
+		switch {
+		case errors.Is(readErr, ErrMiss):
+			return ErrConflict
+		case readErr != nil:
+			return tidy(err)
+		case there.CasID != seen.casID && string(there.Value) == string(item.Value):
+			return nil
+		case there.CasID != seen.casID || string(there.Value) != seen.value:
+			return ErrConflict
+		case dead: // it did not happen, and nothing changed since
+			err = s.client.CompareAndSwap(item)
+		}
+	}
+	if errors.Is(err, memcache.ErrCacheMiss) {
+		return ErrConflict
+	}
+	return tidy(err)
+}
+
+// get reads one item with its CAS id.
+func (s *Store) get(key string) (item *memcache.Item, err error) {
+	err = s.retry(func() error {
+		item, err = s.client.Get(key)
+		return err
+	})
+	return item, err
+}
