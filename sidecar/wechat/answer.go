@@ -1,0 +1,100 @@
+package wechat
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	maxAnswer = 64 << 10            // bytes of a body that are read
+	maxToken  = 2048                // bytes; longer ones are damaged for every reader
+	minLife   = 10 * time.Second    // a shorter life is a failed answer
+	maxLife   = 30 * 24 * time.Hour // a longer life is cut
+)
+
+// readAnswer reads WeChat's answer. secret is what its errmsg must not repeat.
+func readAnswer(resp *http.Response, secret string) (Credential, *Error) {
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		return Credential{}, lost(fmt.Sprintf("HTTP %d instead of an answer: redirects are not followed", resp.StatusCode))
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return Credential{}, lost(describe(err))
+	}
+	if len(body) > maxAnswer {
+		return Credential{}, lost(fmt.Sprintf("answer of more than %d bytes", maxAnswer))
+	}
+	return parseAnswer(resp.StatusCode, body, secret)
+}
+
+// parseAnswer is strict about success, where a mistake would be served to every
+// app, and tolerant of fields it does not know.
+func parseAnswer(status int, body []byte, secret string) (Credential, *Error) {
+	if status >= 500 {
+		return Credential{}, lost(fmt.Sprintf("HTTP %d instead of an answer", status))
+	}
+	// A map, because struct fields would match names in any case.
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
+		return Credential{}, lost(fmt.Sprintf("HTTP %d with a body that is no JSON object", status))
+	}
+	token := text(fields["access_token"])
+	code, err := errcode(fields["errcode"])
+	switch {
+	case err != nil:
+		return Credential{}, lost("answer with an unreadable errcode")
+	case code != 0:
+		return Credential{}, refusal(code, text(fields["errmsg"]), hideOf(secret, token))
+	case status != http.StatusOK:
+		return Credential{}, lost(fmt.Sprintf("HTTP %d without an errcode", status))
+	case !usable(token):
+		return Credential{}, lost("success without a usable access_token")
+	}
+	life, ok := lifetime(fields["expires_in"])
+	if !ok {
+		return Credential{}, lost("success with an expires_in that is no number of at least 10")
+	}
+	return Credential{Value: token, ExpiresIn: life}, nil
+}
+
+// errcode is 0 where there is none.
+func errcode(raw json.RawMessage) (int, error) {
+	if raw == nil {
+		return 0, nil
+	}
+	return strconv.Atoi(string(raw))
+}
+
+// text is empty where there is no string.
+func text(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// usable refuses what readers of the cache would take for damaged.
+func usable(token string) bool {
+	return token != "" && len(token) <= maxToken && !strings.ContainsFunc(token, func(c rune) bool {
+		return c == utf8.RuneError || unicode.IsControl(c) || unicode.IsSpace(c)
+	})
+}
+
+// lifetime reads a JSON number of seconds; a string is none.
+func lifetime(raw json.RawMessage) (time.Duration, bool) {
+	seconds, err := strconv.ParseFloat(string(raw), 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) || math.IsNaN(seconds) || seconds < minLife.Seconds() {
+		return 0, false
+	}
+	return time.Duration(math.Floor(min(seconds, maxLife.Seconds()))) * time.Second, true
+}

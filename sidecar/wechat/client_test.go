@@ -1,0 +1,67 @@
+package wechat_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+const (
+	appID  = "wx0123456789abcdef"
+	secret = "canarysecret-5f4dcc3b5aa765d6"
+)
+
+// newFake is a fake WeChat with one account, on plain http.
+func newFake(t *testing.T) (fake *wechattest.Server, url string) {
+	t.Helper()
+	fake = wechattest.New()
+	fake.AddAccount(appID, secret)
+	url, stop, err := fake.ListenHTTP()
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	return fake, url
+}
+
+// newClient is a client with a short patience.
+func newClient(t *testing.T, transport http.RoundTripper, urls ...string) *wechat.Client {
+	t.Helper()
+	c, err := wechat.New(wechat.Config{BaseURLs: urls, Timeout: 2 * time.Second, Transport: transport})
+	require.NoError(t, err)
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+func request(api wechat.API) wechat.Request {
+	return wechat.Request{API: api, AppID: appID, Secret: secret}
+}
+
+// failure is the *Error of a fetch that must fail.
+func failure(t *testing.T, ctx context.Context, c *wechat.Client, r wechat.Request) *wechat.Error {
+	t.Helper()
+	_, err := c.Fetch(ctx, r)
+	var e *wechat.Error
+	require.ErrorAs(t, err, &e)
+	assert.NotEmpty(t, e.Hint, "every error says what to do")
+	assert.NotEmpty(t, e.Message)
+	return e
+}
+
+func TestFetchBringsATokenThatWeChatAccepts(t *testing.T) {
+	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
+		t.Run(string(api), func(t *testing.T) {
+			fake, url := newFake(t)
+			cred, err := newClient(t, nil, url).Fetch(t.Context(), request(api))
+			require.NoError(t, err)
+			assert.Equal(t, 7200*time.Second, cred.ExpiresIn)
+			assert.Zero(t, fake.Accepts(cred.Value))
+			assert.Equal(t, 1, fake.Calls(appID, string(api)))
+		})
+	}
+}

@@ -1,0 +1,96 @@
+package wechat
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Error is why a call brought no credential. Nothing in it shows an AppSecret or
+// a token.
+type Error struct {
+	// Code is WeChat's errcode; -1 where WeChat gave none.
+	Code int
+	// Message is WeChat's errmsg or what went wrong: at most 512 bytes, printable,
+	// with WeChat's rid (which its support asks for).
+	Message string
+	// Class says how to go on.
+	Class Class
+	// Wait is how long WeChat told to wait; zero for classes other than Timed.
+	Wait time.Duration
+	// MayHaveIssued is set where WeChat may have processed the request, so that a
+	// token which nobody holds may have been issued.
+	MayHaveIssued bool
+	// Hint says what a person can do about it. Never empty.
+	Hint string
+	// EgressIP is the address that WeChat saw and does not know (40164, 61004);
+	// empty elsewhere, and where WeChat named none.
+	EgressIP string
+
+	cause error // context.Canceled, context.DeadlineExceeded or nil: they have nothing to tell
+}
+
+// Error tells code, message and what to do.
+func (e *Error) Error() string {
+	if e.Code == -1 && e.cause == nil {
+		return fmt.Sprintf("%s (%s)", e.Message, e.Hint)
+	}
+	if e.cause != nil {
+		return e.Message
+	}
+	return fmt.Sprintf("errcode %d: %s (%s)", e.Code, e.Message, e.Hint)
+}
+
+// Unwrap is context.Canceled or context.DeadlineExceeded where the context of
+// the call ended it, else nil: other causes may quote the URL, AppSecret
+// included, and stay behind.
+func (e *Error) Unwrap() error { return e.cause }
+
+// refusal is WeChat's answer with an errcode. It issued nothing.
+func refusal(code int, errmsg string, hide redactor) *Error {
+	v := judge(code)
+	e := &Error{Code: code, Message: hide.message(errmsg), Class: v.class, Wait: v.wait, Hint: v.hint}
+	if e.Message == "" {
+		e.Message = "no errmsg"
+	}
+	if code == 40164 || code == 61004 {
+		e.EgressIP = firstIP(e.Message)
+	}
+	if e.EgressIP != "" {
+		e.Hint = strings.Replace(e.Hint, "the address WeChat saw", "the address "+e.EgressIP, 1)
+	}
+	return e
+}
+
+const (
+	hintNetwork = "check DNS, the way out (HTTPS_PROXY, network policy) and WECHAT_BASE_URL; it is tried again"
+	hintAnswer  = "check what stands between here and WeChat (proxy, gateway, WECHAT_BASE_URL); it is tried again"
+)
+
+// unsent is an attempt of which nothing reached WeChat.
+func unsent(message string) *Error {
+	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: hintNetwork}
+}
+
+// lost is an attempt that WeChat may have processed, without a readable answer.
+func lost(message string) *Error {
+	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: hintAnswer, MayHaveIssued: true}
+}
+
+// defect is a request that makes no sense.
+func defect(message string) *Error {
+	return &Error{Code: -1, Message: message, Class: Defect, Hint: "a fault of the calling program"}
+}
+
+// firstIP is the first address in a text such as "invalid ip 1.2.3.4 ipv6
+// ::ffff:1.2.3.4, not in whitelist".
+func firstIP(text string) string {
+	for word := range strings.FieldsSeq(text) {
+		addr, err := netip.ParseAddr(strings.Trim(word, ",;.()[]\"'"))
+		if err == nil && addr.Zone() == "" {
+			return addr.Unmap().String()
+		}
+	}
+	return ""
+}

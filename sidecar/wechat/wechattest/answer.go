@@ -1,0 +1,148 @@
+package wechattest
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// result is what a processed call brought.
+type result struct {
+	token   string
+	seconds int // what is left of it
+	errcode int
+}
+
+// serveCall takes one credential call from arrival to its answer, good or bad.
+func (s *Server) serveCall(w http.ResponseWriter, r *http.Request, call credentialCall) {
+	answer := s.arrive(call.AppID, call.api, call.Force)
+	patience := r.Context()
+	if answer.Late {
+		patience = whileServing(patience)
+	}
+	if !wait(patience, answer.Delay) {
+		return
+	}
+	if answer.Errcode != 0 {
+		_ = wait(r.Context(), answer.DelayAfter)
+		s.writeErrcode(w, answer.Errcode, answer.Errmsg)
+		return
+	}
+	var got result
+	if answer.Kind.processed() {
+		got = s.process(call)
+	}
+	if wait(r.Context(), answer.DelayAfter) {
+		s.answer(w, r, answer, got)
+	}
+}
+
+// process is the moment at which WeChat acts on a call.
+func (s *Server) process(call credentialCall) result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if code := s.check(call); code != 0 {
+		return result{errcode: code}
+	}
+	acc := s.accounts[call.AppID]
+	tok, isNew, code := s.fetch(acc, call.api, call.Force)
+	if code != 0 {
+		return result{errcode: code}
+	}
+	s.log(acc, call.api, call.Force, tok, isNew, false)
+	return result{token: tok.value, seconds: int(tok.dies.Sub(s.now()) / time.Second)}
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, answer Answer, got result) {
+	switch kind := answer.Kind; kind {
+	case Hang, IssuedHang:
+		<-r.Context().Done()
+	case Reset, IssuedNoAnswer:
+		reset(w)
+	case ServerError, IssuedServerError:
+		http.Error(w, "<html><body>502 Bad Gateway</body></html>", http.StatusBadGateway)
+	case HTML:
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<!DOCTYPE html><html><body>Please log in</body></html>")
+	case Redirect:
+		w.Header().Set("Location", "/cgi-bin/redirected")
+		w.WriteHeader(http.StatusFound)
+	case Huge:
+		endless(w, r)
+	case Raw:
+		w.WriteHeader(max(answer.Status, http.StatusOK))
+		_, _ = io.WriteString(w, answer.Body)
+	case EmptyToken:
+		writeJSON(w, map[string]any{"access_token": "", "expires_in": 7200})
+	case Normal, TruncatedJSON, NoExpires, ZeroExpires, ShortExpires:
+		s.answerToken(w, kind, got)
+	}
+}
+
+func (s *Server) answerToken(w http.ResponseWriter, kind Kind, got result) {
+	if got.errcode != 0 {
+		s.writeErrcode(w, got.errcode, "")
+		return
+	}
+	fields := map[string]any{"access_token": got.token, "expires_in": got.seconds}
+	switch kind { //nolint:exhaustive // only the kinds that change the fields
+	case TruncatedJSON:
+		_, _ = io.WriteString(w, `{"access_token":"`+got.token[:len(got.token)/2])
+		return
+	case NoExpires:
+		delete(fields, "expires_in")
+	case ZeroExpires:
+		fields["expires_in"] = 0
+	case ShortExpires:
+		fields["expires_in"] = 9
+	}
+	writeJSON(w, fields)
+}
+
+// reset breaks the connection: with RST where it is TCP.
+func reset(w http.ResponseWriter) {
+	hijacker, ok := w.(http.Hijacker)
+	if !ok {
+		panic(http.ErrAbortHandler)
+	}
+	conn, _, err := hijacker.Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	under := conn
+	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		under = wrapped.NetConn()
+	}
+	if tcp, ok := under.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+		_ = tcp.Close() // before TLS can say goodbye
+	}
+	_ = conn.Close()
+}
+
+// endless writes until the client leaves.
+func endless(w http.ResponseWriter, r *http.Request) {
+	chunk := strings.Repeat("a", 16<<10)
+	_, err := io.WriteString(w, `{"access_token":"`)
+	for err == nil && r.Context().Err() == nil {
+		_, err = io.WriteString(w, chunk)
+	}
+}
+
+// wait returns false when ctx ended first.
+func wait(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

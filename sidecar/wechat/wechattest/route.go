@@ -1,0 +1,113 @@
+package wechattest
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// ServeHTTP routes as WeChat does.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == "/cgi-bin/token":
+		s.serveClassic(w, r)
+	case r.URL.Path == "/cgi-bin/stable_token":
+		s.serveStable(w, r)
+	case strings.HasPrefix(r.URL.Path, "/cgi-bin/"):
+		s.serveAPI(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// credentialCall is what both credential APIs are asked.
+type credentialCall struct {
+	GrantType string `json:"grant_type"`
+	AppID     string `json:"appid"`
+	Secret    string `json:"secret"`
+	Force     bool   `json:"force_refresh"`
+
+	api       string
+	malformed int // an errcode where the request cannot even be read
+}
+
+func (s *Server) serveClassic(w http.ResponseWriter, r *http.Request) {
+	// Only with the body read does net/http notice a client that leaves.
+	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 64<<10))
+	q := r.URL.Query()
+	call := credentialCall{GrantType: q.Get("grant_type"), AppID: q.Get("appid"), Secret: q.Get("secret"), api: classicAPI}
+	if r.Method != http.MethodGet {
+		call.malformed = 43001
+	}
+	s.serveCall(w, r, call)
+}
+
+func (s *Server) serveStable(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
+	call := credentialCall{api: stableAPI}
+	if err != nil || json.Unmarshal(body, &call) != nil {
+		call.malformed = 47001
+	}
+	if r.Method != http.MethodPost {
+		call.malformed = 43002
+	}
+	s.serveCall(w, r, call)
+}
+
+// check is the errcode for what is wrong with a call, 0 for nothing. The lock is
+// held.
+func (s *Server) check(call credentialCall) int {
+	if call.malformed != 0 {
+		return call.malformed
+	}
+	acc, known := s.accounts[call.AppID]
+	switch {
+	case call.GrantType != "client_credential":
+		return 40002
+	case call.AppID == "":
+		return 41002
+	case call.Secret == "":
+		return 41004
+	case !known:
+		return 40013
+	case call.Secret == acc.secret:
+		return 0
+	}
+	for _, other := range s.accounts {
+		if other.secret == call.Secret {
+			return 40001 // right, but of another account
+		}
+	}
+	return 40125
+}
+
+// serveAPI is every API that needs a token.
+func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
+	token := r.URL.Query().Get("access_token")
+	code := 0
+	switch {
+	case token == "":
+		code = 41001
+	case !wellFormed(token):
+		code = 40014
+	default:
+		code = s.Accepts(token)
+	}
+	s.writeErrcode(w, code, "")
+}
+
+func (s *Server) writeErrcode(w http.ResponseWriter, code int, errmsg string) {
+	if errmsg == "" {
+		s.mu.Lock()
+		now := s.now()
+		s.mu.Unlock()
+		errmsg = Errmsg(code, now)
+	}
+	writeJSON(w, map[string]any{"errcode": code, "errmsg": errmsg})
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json; encoding=utf-8")
+	_ = json.NewEncoder(w).Encode(v)
+}

@@ -1,0 +1,126 @@
+package wechattest
+
+import (
+	"sync"
+	"time"
+)
+
+// Server is a fake WeChat and an http.Handler. Make one with [New]. It is safe
+// for concurrent use.
+type Server struct {
+	mu          sync.Mutex // guards everything below; never held while waiting
+	now         func() time.Time
+	accounts    map[string]*account
+	tokens      map[string]*token
+	issued      []Issue
+	calls       map[callKind]int
+	arrived     int
+	hook        func(Call) Answer
+	failing     int
+	expiresIn   time.Duration
+	grace       time.Duration
+	tokenLength int
+	dailyQuota  map[string]int
+	minuteQuota int
+}
+
+// callKind is what calls are counted by.
+type callKind struct{ appID, api string }
+
+const (
+	classicAPI = "token"
+	stableAPI  = "stable_token"
+
+	minTokenLength = 48 // the mark and enough randomness
+)
+
+// New makes a server without accounts, with WeChat's own limits.
+func New() *Server {
+	return &Server{
+		now:         time.Now,
+		accounts:    map[string]*account{},
+		tokens:      map[string]*token{},
+		calls:       map[callKind]int{},
+		expiresIn:   7200 * time.Second,
+		grace:       300 * time.Second,
+		tokenLength: 136,
+		dailyQuota:  map[string]int{classicAPI: 2000, stableAPI: 500_000},
+		minuteQuota: 10_000,
+	}
+}
+
+// SetNow sets the clock by which tokens die and quotas start afresh. It is
+// called with a lock held, so it must not call the server. Default: time.Now.
+func (s *Server) SetNow(now func() time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = now
+}
+
+// AddAccount adds an account; one that is there already gets the secret.
+func (s *Server) AddAccount(appID, secret string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if acc, ok := s.accounts[appID]; ok {
+		acc.secret = secret
+		return
+	}
+	s.accounts[appID] = &account{appID: appID, secret: secret, quota: map[string]*quota{classicAPI: {}, stableAPI: {}}}
+}
+
+// SetSecret changes an account's AppSecret. Its tokens go on working.
+func (s *Server) SetSecret(appID, secret string) { s.AddAccount(appID, secret) }
+
+// SetExpiresIn sets the life of tokens issued from now on, for both APIs.
+// Default: 7200 s.
+func (s *Server) SetExpiresIn(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expiresIn = d
+}
+
+// SetGrace sets how long a superseded classic token still works, and how much
+// of a stable token may be left when it is replaced. Default: 300 s. Set it
+// together with a short life: a grace as long as the life makes stable_token
+// issue a new token at every call.
+func (s *Server) SetGrace(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.grace = d
+}
+
+// SetTokenLength sets the length of tokens issued from now on, in bytes; at
+// least 48. Default: 136.
+func (s *Server) SetTokenLength(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokenLength = max(n, minTokenLength)
+}
+
+// SetDailyQuota sets how many calls a day each API answers for each account; 0
+// refuses every call with 45009. Default: 2,000 for token, 500,000 for
+// stable_token.
+func (s *Server) SetDailyQuota(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dailyQuota[classicAPI], s.dailyQuota[stableAPI] = n, n
+}
+
+// SetMinuteQuota sets how many calls a minute stable_token answers for each
+// account; the next is refused with 45011. Default: 10,000.
+func (s *Server) SetMinuteQuota(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.minuteQuota = n
+}
+
+// FailAll refuses every credential call with this errcode until [Server.Heal].
+// An answer of the hook of [Server.OnCall] comes first.
+func (s *Server) FailAll(errcode int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing = errcode
+}
+
+// Heal ends [Server.FailAll].
+func (s *Server) Heal() { s.FailAll(0) }
