@@ -1,6 +1,7 @@
 package k8s_test
 
 import (
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -29,9 +30,9 @@ var (
 
 const opsPort = 7201 // SIDECAR_OPS_LISTEN's default
 
-// isOurs tells the containers of our own image, whatever the kustomization renamed its tag to.
+// isOurs tells the containers of our own image, whatever registry and tag the kustomization gave it.
 func isOurs(c *corev1.Container) bool {
-	name, _, _ := strings.Cut(c.Image, ":")
+	name, _, _ := strings.Cut(path.Base(c.Image), ":")
 	return name == "wxsidecar"
 }
 
@@ -116,11 +117,11 @@ func TestSidecarIsANativeSidecar(t *testing.T) {
 				assert.Equal(t, corev1.ContainerRestartPolicyAlways, deref(c.RestartPolicy, ""))
 				assert.Nil(t, c.ReadinessProbe, "an unready sidecar takes the whole pod out of its Services")
 				assert.Nil(t, c.Lifecycle, "a preStop hook runs while the app still needs the sidecar")
-				for path, probe := range map[string]*corev1.Probe{"/startupz": c.StartupProbe, "/livez": c.LivenessProbe} {
-					require.NotNil(t, probe, path)
-					require.NotNil(t, probe.HTTPGet, path)
-					assert.Equal(t, path, probe.HTTPGet.Path)
-					assert.EqualValues(t, opsPort, portOf(&c, probe.HTTPGet.Port), path)
+				for route, probe := range map[string]*corev1.Probe{"/startupz": c.StartupProbe, "/livez": c.LivenessProbe} {
+					require.NotNil(t, probe, route)
+					require.NotNil(t, probe.HTTPGet, route)
+					assert.Equal(t, route, probe.HTTPGet.Path)
+					assert.EqualValues(t, opsPort, portOf(&c, probe.HTTPGet.Port), route)
 				}
 				window := c.StartupProbe.PeriodSeconds * c.StartupProbe.FailureThreshold
 				assert.Greater(t, window, int32(15), "/startupz may take 10 s: fewer would restart the sidecar for ever")

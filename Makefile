@@ -1,0 +1,155 @@
+# `make` lists what there is. Needs Go, git and a POSIX shell; `make setup` brings what the suites need beside them.
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+SEEDS    ?= 100
+HOURS    ?= 24
+START    ?= 1
+FUZZTIME ?= 10s
+IMAGE    ?= wxsidecar:dev
+TESTLOG  ?= bin/test.log
+RACELOG  ?= bin/race.log
+K8SLOG   ?= bin/k8s.log
+FUZZLOG  ?= bin/fuzz.log
+
+GOFUMPT_VERSION      := v0.12.0
+GOLANGCILINT_VERSION := v2.15.0
+# The version is in the path: another version here, and it is built anew.
+GOFUMPT      := $(CURDIR)/bin/gofumpt-$(GOFUMPT_VERSION)/gofumpt
+GOLANGCILINT := $(CURDIR)/bin/golangci-lint-$(GOLANGCILINT_VERSION)/golangci-lint
+
+# $(call gotest,FLAGS AND PACKAGES,LOG,FOLDER): the whole -v output into LOG, a summary on the screen; a failed or
+# skipped test fails it. awk alone decides: the status of the command before a pipe is lost in POSIX sh, so a go test
+# that failed without saying so is told to awk as a line of its own.
+gotest = mkdir -p bin; { (cd $(or $(3),.) && $(GO) test -v $(1)) 2>&1 || echo 'FAIL	go test'; } \
+	| tee $(2) | awk -f .ci/gotest.awk
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: ## everything in one process: a fake WeChat, memcached, two sidecars, a reader
+	$(GO) run ./sidecar demo
+
+.PHONY: build
+build: ## bin/sidecar, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sidecar ./sidecar
+
+.PHONY: setup
+setup: ## install what the suites need (as root with apt), or say what is missing
+	@missing=; hint=; \
+	need() { missing="$$missing $$1"; }; \
+	command -v memcached >/dev/null 2>&1 || need memcached; \
+	command -v nc >/dev/null 2>&1 || need netcat-openbsd; \
+	if command -v php >/dev/null 2>&1; then modules=$$(php -m 2>/dev/null); else modules=; need php-cli; fi; \
+	for m in memcached memcache curl; do \
+		printf '%s\n' "$$modules" | grep -qix $$m || need php-$$m; \
+	done; \
+	if [ -z "$$missing" ]; then echo 'setup: nothing to do, everything is there'; exit 0; fi; \
+	if command -v apt-get >/dev/null 2>&1; then \
+		if [ "$$(id -u)" = 0 ]; then \
+			echo "setup: apt-get install$$missing"; \
+			apt-get -qq update && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+				apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $$missing >/dev/null; \
+			exit; \
+		fi; \
+		hint="sudo apt-get install$$missing"; \
+	elif command -v brew >/dev/null 2>&1; then \
+		hint='brew install memcached php zlib && pecl install memcached memcache'; \
+	else \
+		hint="your system's packages of these names, or the nearest"; \
+	fi; \
+	echo "setup: missing:$$missing"; echo "  install with: $$hint"; exit 1
+
+.PHONY: test
+test: setup ## every test, under two minutes; a skipped one fails it
+	@$(call gotest,-timeout 5m ./...,$(TESTLOG))
+
+.PHONY: race
+race: setup ## the same under the race detector
+	@$(call gotest,-race -timeout 15m ./...,$(RACELOG))
+
+.PHONY: k8s
+k8s: ## the manifests as a user would apply them: strict decoding, Pod Security, cross references
+	@$(call gotest,./...,$(K8SLOG),k8s)
+
+.PHONY: vet
+vet: ## go vet
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: $(GOFUMPT) $(GOLANGCILINT) ## gofumpt and golangci-lint
+	@files=$$($(GOFUMPT) -l .) || exit 1; \
+	if [ -n "$$files" ]; then echo "gofumpt would change (bin/gofumpt-$(GOFUMPT_VERSION)/gofumpt -w .):"; echo "$$files"; exit 1; fi
+	$(GOLANGCILINT) run ./...
+	cd k8s && $(GOLANGCILINT) run ./...
+
+$(GOFUMPT):
+	GOBIN=$(@D) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
+
+$(GOLANGCILINT):
+	GOBIN=$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCILINT_VERSION)
+
+# One target at a time, because go test -fuzz takes one. A worker that is busy when the time ends is at times reported
+# as "context deadline exceeded"; that alone, without a failing input, is no finding.
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@mkdir -p bin; : >$(FUZZLOG); for pkg in $$($(GO) list ./...); do \
+		targets=$$($(GO) test -list '^Fuzz' $$pkg) || { echo "$$targets"; exit 1; }; \
+		for target in $$(printf '%s\n' "$$targets" | grep '^Fuzz'); do \
+			echo "fuzz $$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg >bin/fuzz.last 2>&1; status=$$?; \
+			cat bin/fuzz.last >>$(FUZZLOG); \
+			if [ $$status = 0 ]; then tail -n 2 bin/fuzz.last; continue; fi; \
+			cat bin/fuzz.last; \
+			grep -q 'context deadline exceeded' bin/fuzz.last && ! grep -q 'Failing input' bin/fuzz.last || exit 1; \
+		done; \
+	done
+
+.PHONY: sim
+sim: ## a fleet through SEEDS (100) random days of HOURS (24) each, from seed START (1), in virtual time
+	SIM_SEEDS=$(SEEDS) SIM_HOURS=$(HOURS) SIM_START=$(START) \
+		$(GO) test ./sidecar/keeper -run 'TestSimulation' -count=1 -timeout 0 -v
+
+.PHONY: sim-broken
+sim-broken: ## the same with each guard of the protocol taken out in turn: the simulation must notice
+	SIM_BROKEN=1 SIM_SEEDS=$(SEEDS) SIM_HOURS=$(HOURS) SIM_START=$(START) \
+		$(GO) test ./sidecar/keeper -run 'TestSimulationNoticesWhatIsBroken' -count=1 -timeout 0 -v
+
+.PHONY: procs
+procs: setup ## real sidecar processes, real memcached, killed and restarted
+	$(GO) test ./sidecar -run 'TestProcesses' -count=1 -timeout 15m -v
+
+.PHONY: bench
+bench: ## side by side with peers and with the floor
+	cd bench && $(GO) run .
+
+.PHONY: image
+image: ## the container image (IMAGE=wxsidecar:dev), or the static binary where no engine runs
+	@for engine in docker podman; do \
+		if command -v $$engine >/dev/null 2>&1 && $$engine info >/dev/null 2>&1; then \
+			echo "$$engine build -t $(IMAGE) ."; \
+			$$engine build --build-arg VERSION='$(VERSION)' -t '$(IMAGE)' . || exit 1; \
+			$$engine image inspect --format 'image $(IMAGE): {{.Size}} bytes' '$(IMAGE)'; exit; \
+		fi; \
+	done; \
+	echo 'image: neither docker nor podman answers here; building the static binary instead'; \
+	$(MAKE) --no-print-directory build && \
+	echo "bin/sidecar: $$(wc -c <bin/sidecar | tr -d ' ') bytes, gzip $$(gzip -9c bin/sidecar | wc -c | tr -d ' ') bytes"
+
+.PHONY: cross
+cross: ## does it build for the other systems that developers use?
+	@for target in darwin/arm64 darwin/amd64 windows/amd64 linux/arm64; do \
+		echo "build $$target"; \
+		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build ./... || exit 1; \
+	done
+
+.PHONY: ci
+ci: ## all that CI does
+	bash .ci/run
+
+.PHONY: clean
+clean: ## remove bin/
+	rm -rf bin
