@@ -40,8 +40,7 @@ func (q *quota) count() { q.callsToday++; q.callsThis++ }
 
 // fetch is a credential call that passed its checks. It returns the token, or
 // nil and an errcode, and whether the token is new.
-func (s *Server) fetch(acc *account, api string, force bool) (tok *token, isNew bool, errcode int) {
-	now := s.now()
+func (s *Server) fetch(acc *account, api string, force bool, now time.Time) (tok *token, isNew bool, errcode int) {
 	q := acc.quota[api]
 	q.at(now)
 	if q.callsToday >= s.dailyQuota[api] {

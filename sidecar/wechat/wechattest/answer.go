@@ -47,13 +47,13 @@ func (s *Server) process(call credentialCall) result {
 	if code := s.check(call); code != 0 {
 		return result{errcode: code}
 	}
-	acc := s.accounts[call.AppID]
-	tok, isNew, code := s.fetch(acc, call.api, call.Force)
+	acc, now := s.accounts[call.AppID], s.now()
+	tok, isNew, code := s.fetch(acc, call.api, call.Force, now)
 	if code != 0 {
 		return result{errcode: code}
 	}
-	s.log(acc, call.api, call.Force, tok, isNew, false)
-	return result{token: tok.value, seconds: int(tok.dies.Sub(s.now()) / time.Second)}
+	s.log(Issue{AppID: call.AppID, API: call.api, Forced: call.Force, New: isNew}, tok, now)
+	return result{token: tok.value, seconds: int(tok.dies.Sub(now) / time.Second)}
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, answer Answer, got result) {

@@ -18,11 +18,9 @@ type Issue struct {
 }
 
 // log notes a token that was given out. The lock is held.
-func (s *Server) log(acc *account, api string, force bool, tok *token, isNew, stranger bool) {
-	s.issued = append(s.issued, Issue{
-		Seq: len(s.issued) + 1, AppID: acc.appID, API: api, Forced: force, Token: tok.value,
-		At: s.now(), Dies: tok.dies, New: isNew, Stranger: stranger,
-	})
+func (s *Server) log(i Issue, tok *token, now time.Time) {
+	i.Seq, i.Token, i.At, i.Dies = len(s.issued)+1, tok.value, now, tok.dies
+	s.issued = append(s.issued, i)
 }
 
 // Issued is the log of all tokens given out, whether their answers arrived or
@@ -71,7 +69,8 @@ func (s *Server) Steal(appID string) (token string) {
 	if !ok {
 		return ""
 	}
-	tok := s.newClassic(acc, s.now())
-	s.log(acc, classicAPI, false, tok, true, true)
+	now := s.now()
+	tok := s.newClassic(acc, now)
+	s.log(Issue{AppID: appID, API: classicAPI, New: true, Stranger: true}, tok, now)
 	return tok.value
 }
