@@ -1,0 +1,195 @@
+package memcachetest
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Version is what the command version answers with: the memcached that the
+// answers were compared with.
+const Version = "1.6.18"
+
+// command says how a verb is read and carried out.
+type command struct {
+	verb        string
+	least, most int  // words after the verb; most -1 means any number
+	quiet       bool // noreply as the last word leaves the answer out
+	keyed       bool // the first word is a key
+	aged        bool // the first word is an exptime, for each
+	each        step // run for each key, then END is answered
+	once        step // run once
+	read        func(r *request, words [][]byte) string
+}
+
+// commands are all verbs known here.
+var commands = func() map[string]*command {
+	table := make(map[string]*command)
+	for _, c := range []command{
+		{verb: "get", least: 1, most: -1, each: get},
+		{verb: "gets", least: 1, most: -1, each: get},
+		{verb: "gat", least: 1, most: -1, aged: true, each: get, read: readGat},
+		{verb: "gats", least: 1, most: -1, aged: true, each: get, read: readGat},
+		{verb: "set", least: 4, most: 5, quiet: true, keyed: true, once: set, read: readStorage},
+		{verb: "add", least: 4, most: 5, quiet: true, keyed: true, once: set, read: readStorage},
+		{verb: "replace", least: 4, most: 5, quiet: true, keyed: true, once: set, read: readStorage},
+		{verb: "append", least: 4, most: 5, quiet: true, keyed: true, once: extend, read: readStorage},
+		{verb: "prepend", least: 4, most: 5, quiet: true, keyed: true, once: extend, read: readStorage},
+		{verb: "cas", least: 5, most: 6, quiet: true, keyed: true, once: set, read: readStorage},
+		{verb: "delete", least: 1, most: 3, quiet: true, keyed: true, once: remove, read: readDelete},
+		{verb: "incr", least: 2, most: 3, quiet: true, keyed: true, once: count, read: readDelta},
+		{verb: "decr", least: 2, most: 3, quiet: true, keyed: true, once: count, read: readDelta},
+		{verb: "touch", least: 2, most: 3, quiet: true, keyed: true, once: touch, read: readTouch},
+		{verb: "flush_all", most: 2, quiet: true, once: flushAll, read: readFlush},
+		{verb: "version", most: -1, once: version},
+		{verb: "verbosity", least: 1, most: 2, quiet: true, once: verbosity, read: readVerbosity},
+		{verb: "stats", most: -1, once: stats},
+		{verb: "quit", most: -1},
+		{verb: "mn", most: -1, once: metaNoop},
+		{verb: "mg", least: 1, most: -1, keyed: true, once: metaGet, read: readMeta},
+	} {
+		table[c.verb] = &c
+	}
+	return table
+}()
+
+// get answers one key of get, gets, gat and gats.
+func get(st *store, r *request, out []byte) []byte {
+	e := st.find(r.key)
+	if e == nil {
+		return out
+	}
+	if r.aged {
+		e.expires = st.deadline(r.exptime)
+	}
+	out = append(out, "VALUE "...)
+	out = append(out, r.key...)
+	out = append(out, ' ')
+	out = strconv.AppendUint(out, uint64(e.flags), 10)
+	out = append(out, ' ')
+	out = strconv.AppendInt(out, int64(len(e.value)), 10)
+	if r.verb == "gets" || r.verb == "gats" {
+		out = append(out, ' ')
+		out = strconv.AppendUint(out, e.cas, 10)
+	}
+	out = append(out, "\r\n"...)
+	out = append(out, e.value...)
+	return append(out, "\r\n"...)
+}
+
+// set is set, add, replace and cas.
+func set(st *store, r *request, out []byte) []byte {
+	if r.tooLarge {
+		if r.verb == "set" {
+			st.remove(r.key) // memcached: rather nothing than something old
+		}
+		return append(out, answerTooLarge...)
+	}
+	old := st.find(r.key)
+	switch {
+	case r.verb == "add" && old != nil, r.verb == "replace" && old == nil:
+		return append(out, "NOT_STORED\r\n"...)
+	case r.verb == "cas" && old == nil:
+		return append(out, "NOT_FOUND\r\n"...)
+	case r.verb == "cas" && old.cas != r.unique:
+		return append(out, "EXISTS\r\n"...)
+	}
+	st.put(r.key, string(r.value), r.flags, st.deadline(r.exptime))
+	return append(out, "STORED\r\n"...)
+}
+
+// extend is append and prepend. Flags and lifetime stay.
+func extend(st *store, r *request, out []byte) []byte {
+	if r.tooLarge {
+		return append(out, answerTooLarge...)
+	}
+	old := st.find(r.key)
+	if old == nil || !fits(r.key, old.flags, len(old.value)+len(r.value)) {
+		return append(out, "NOT_STORED\r\n"...)
+	}
+	if r.verb == "append" {
+		st.change(old, old.value+string(r.value))
+	} else {
+		st.change(old, string(r.value)+old.value)
+	}
+	return append(out, "STORED\r\n"...)
+}
+
+// count is incr and decr. A result shorter than the value is filled up with
+// spaces, as memcached does.
+func count(st *store, r *request, out []byte) []byte {
+	e := st.find(r.key)
+	if e == nil {
+		return append(out, "NOT_FOUND\r\n"...)
+	}
+	n, ok := parseCounter(e.value)
+	if !ok {
+		return append(out, "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"...)
+	}
+	switch {
+	case r.verb == "incr":
+		n += r.delta
+	case n < r.delta:
+		n = 0
+	default:
+		n -= r.delta
+	}
+	text := strconv.FormatUint(n, 10)
+	out = append(out, text...)
+	out = append(out, "\r\n"...)
+	if short := len(e.value) - len(text); short > 0 {
+		text += strings.Repeat(" ", short)
+	}
+	st.change(e, text)
+	return out
+}
+
+// remove is delete.
+func remove(st *store, r *request, out []byte) []byte {
+	if !st.remove(r.key) {
+		return append(out, "NOT_FOUND\r\n"...)
+	}
+	return append(out, "DELETED\r\n"...)
+}
+
+// touch changes the lifetime and nothing else: the CAS id stays.
+func touch(st *store, r *request, out []byte) []byte {
+	e := st.find(r.key)
+	if e == nil {
+		return append(out, "NOT_FOUND\r\n"...)
+	}
+	e.expires = st.deadline(r.exptime)
+	return append(out, "TOUCHED\r\n"...)
+}
+
+func flushAll(st *store, _ *request, out []byte) []byte {
+	st.flush()
+	return append(out, "OK\r\n"...)
+}
+
+func version(_ *store, _ *request, out []byte) []byte {
+	return append(out, "VERSION "+Version+"\r\n"...)
+}
+
+func verbosity(_ *store, _ *request, out []byte) []byte {
+	return append(out, "OK\r\n"...)
+}
+
+// stats answers with the lines that clients look at.
+func stats(st *store, r *request, out []byte) []byte {
+	if len(r.args) > 1 {
+		switch string(r.args[1]) {
+		case "reset":
+			return append(out, "RESET\r\n"...)
+		case "items", "slabs", "settings", "sizes", "conns":
+			return append(out, "END\r\n"...)
+		}
+		return append(out, answerError...)
+	}
+	st.sweep()
+	return fmt.Appendf(out, "STAT pid %d\r\nSTAT uptime %d\r\nSTAT time %d\r\nSTAT version %s\r\n"+
+		"STAT pointer_size 64\r\nSTAT curr_items %d\r\nSTAT limit_maxbytes 67108864\r\nSTAT threads 4\r\nEND\r\n",
+		os.Getpid(), st.clock()-clockBase, time.Now().Unix(), Version, len(st.items))
+}

@@ -1,0 +1,194 @@
+// Package memcachetest is a memcached within the process, for tests and for the
+// demo. It promises to answer the text protocol as memcached 1.6 does, byte for
+// byte, and to fail on demand: one table of cases runs against it and against
+// the real server (see the conformance test).
+//
+// Over [Server.Dial] it needs no network, only net.Pipe, so that it runs inside
+// a testing/synctest bubble and 24 hours pass in seconds. Make the Server inside
+// the bubble: its clock starts there. Over [Server.Serve] it speaks TCP or unix
+// sockets.
+//
+// Known commands: get gets gat gats set add replace append prepend cas delete
+// incr decr touch flush_all version verbosity stats quit mn, and mg with the
+// flags v t f c k s q. Left out: memory that runs out (use [Server.Evict]),
+// flush_all with a delay, the other meta commands, the binary protocol.
+package memcachetest
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Server is a memcached. It is safe for concurrent use. Make it with New.
+type Server struct {
+	mu        sync.Mutex // guards everything below; never held over I/O or a hook
+	store     store
+	conns     map[*conn]struct{}
+	listeners map[net.Listener]struct{}
+	counts    map[string]int
+	total     int
+	fault     Fault
+	delay     time.Duration
+	hook      func(Command) Fault
+	closed    bool
+
+	running sync.WaitGroup // connections, and Serve loops
+}
+
+// New returns an empty Server, ready at once. No goroutine runs until a
+// connection comes.
+func New() *Server {
+	return &Server{
+		store:     newStore(),
+		conns:     make(map[*conn]struct{}),
+		listeners: make(map[net.Listener]struct{}),
+		counts:    make(map[string]int),
+	}
+}
+
+// Dial returns a connection in memory; network and address only show up in
+// errors. It fits memcache.Config.Dial. After Close, or with the fault Refuse,
+// the error is syscall.ECONNREFUSED inside a *net.OpError.
+func (s *Server) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: namedAddr{network, address}, Err: err}
+	}
+	client, server := net.Pipe()
+	if !s.start(server) {
+		_ = client.Close()
+		return nil, &net.OpError{
+			Op: "dial", Net: network, Addr: namedAddr{network, address},
+			Err: os.NewSyscallError("connect", syscall.ECONNREFUSED),
+		}
+	}
+	return client, nil
+}
+
+// Serve answers the connections of l until Close, then returns nil; any other
+// failure to accept is returned. It closes l. A listener cannot refuse: with the
+// fault Refuse a connection is accepted and cut (by a reset, over TCP).
+func (s *Server) Serve(l net.Listener) error {
+	defer func() { _ = l.Close() }()
+	if !s.enlist(l) {
+		return net.ErrClosed
+	}
+	defer s.running.Done()
+	for {
+		raw, err := l.Accept()
+		if err != nil {
+			if s.delist(l) && errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		s.start(raw)
+	}
+}
+
+// Close cuts every connection, closes every listener and waits until the
+// goroutines behind them have ended. A hook must not call it.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.cutAll()
+	var errs []error
+	for l := range s.listeners {
+		errs = append(errs, l.Close())
+	}
+	clear(s.listeners)
+	s.mu.Unlock()
+	s.running.Wait()
+	return errors.Join(errs...)
+}
+
+// Restart is the end of one memcached process and the start of the next: the
+// connections are cut, everything is gone, CAS ids begin at 1 again. Listeners,
+// faults, hooks and counts stay.
+func (s *Server) Restart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cutAll()
+	s.store = newStore()
+}
+
+// start takes over a connection, or closes it and reports false.
+func (s *Server) start(raw net.Conn) bool {
+	c := newConn(s, raw)
+	s.mu.Lock()
+	refused := s.closed || s.fault == Refuse
+	if !refused {
+		s.conns[c] = struct{}{}
+		s.running.Add(1)
+	}
+	s.mu.Unlock()
+	if refused {
+		if tcp, ok := raw.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // a reset, as near to a refusal as it gets
+		}
+		_ = raw.Close()
+		return false
+	}
+	go func() {
+		defer s.running.Done()
+		defer s.forget(c)
+		c.serve()
+	}()
+	return true
+}
+
+// forget closes a connection whose goroutine ends.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut(c)
+}
+
+// cutAll cuts every connection. The caller holds mu.
+func (s *Server) cutAll() {
+	for c := range s.conns {
+		s.cut(c)
+	}
+}
+
+// cut closes a connection; a command of it that is under way changes nothing
+// any more. The caller holds mu. (Closing a socket does not wait for its peer.)
+func (s *Server) cut(c *conn) {
+	if c.isCut {
+		return
+	}
+	c.isCut = true
+	close(c.gone)
+	_ = c.raw.Close()
+	delete(s.conns, c)
+}
+
+// enlist notes a listener, unless the Server is closed.
+func (s *Server) enlist(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	s.running.Add(1)
+	return true
+}
+
+// delist forgets a listener and reports whether the Server is closed.
+func (s *Server) delist(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+	return s.closed
+}
+
+// namedAddr is the address that Dial was asked for.
+type namedAddr struct{ network, address string }
+
+func (a namedAddr) Network() string { return a.network }
+func (a namedAddr) String() string  { return a.address }
