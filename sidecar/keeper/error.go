@@ -1,0 +1,97 @@
+package keeper
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+// Reason says whose fault it is that there is no credential to give.
+type Reason int
+
+const (
+	// Unavailable: nothing valid to give for now; ask again after RetryAfter.
+	Unavailable Reason = iota
+	// NotKept: no such account here, or not this kind of credential.
+	NotKept
+	// Refused: WeChat refused the fetch, and a person must do something.
+	Refused
+	// Budget: a renewal would be one too many; ask again after RetryAfter.
+	Budget
+)
+
+// Error is why no credential can be given. It carries no secret.
+type Error struct {
+	// Reason is the class that callers decide by.
+	Reason Reason
+	// Code is WeChat's errcode; -1 where WeChat gave none.
+	Code int
+	// Message is WeChat's errmsg, redacted, or ours.
+	Message string
+	// Hint says what to do about it; it may be empty.
+	Hint string
+	// RetryAfter is when to ask again; 0 means that nobody can say.
+	RetryAfter time.Duration
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	text := e.Message
+	if e.Code > 0 {
+		text = fmt.Sprintf("errcode %d: %s", e.Code, text)
+	}
+	if e.Hint != "" {
+		text += " (" + e.Hint + ")"
+	}
+	return text
+}
+
+// busyCode is WeChat's own code for "try again".
+const busyCode = -1
+
+// asError turns what a renewal failed with into an Error.
+func asError(err error) *Error {
+	var ours *Error
+	var theirs *wechat.Error
+	var failed *failure
+	var retryAfter time.Duration
+	if errors.As(err, &failed) {
+		retryAfter = max(time.Second, time.Until(failed.until))
+	}
+	switch {
+	case errors.As(err, &ours):
+		return ours
+	case errors.As(err, &theirs):
+		e := &Error{Reason: Unavailable, Code: theirs.Code, Message: theirs.Message, Hint: theirs.Hint, RetryAfter: retryAfter}
+		if byPerson(theirs.Class.String()) {
+			e.Reason = Refused
+		}
+		return e
+	}
+	return &Error{Reason: Unavailable, Code: busyCode, Message: err.Error(), RetryAfter: time.Second}
+}
+
+// byPerson reports whether waits of this class end when a person has acted.
+func byPerson(class string) bool {
+	switch class {
+	case wechat.Person.String(), wechat.Defect.String(), wechat.Timed.String(), wechat.Day.String():
+		return true
+	}
+	return false
+}
+
+// waiting is the error of a fleet that waits.
+func waiting(w *memcache.Wait, now time.Time) *Error {
+	e := &Error{Reason: Unavailable, Code: w.ErrCode, Message: w.ErrMsg, Hint: wechat.Hint(w.ErrCode, w.ErrMsg)}
+	switch {
+	case w.Class == budgetClass:
+		e.Reason = Budget
+	case byPerson(w.Class):
+		e.Reason = Refused
+	}
+	e.RetryAfter = max(time.Second, time.Unix(w.Until, 0).Sub(now))
+	return e
+}

@@ -1,0 +1,234 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+const (
+	// callLife bounds everything said to WeChat in one renewal.
+	callLife = 10 * time.Second
+	// callNeeds is what must be left of the lease before the call: the call, and
+	// a second to write.
+	callNeeds = callLife + time.Second
+	// calls and callsWindow bound the unplanned calls: 10 in any 10 minutes.
+	calls       = 10
+	callsWindow = 10 * time.Minute
+	// forceWindow spaces forced renewals of stable_token: WeChat allows 20 a day.
+	forceWindow = 75 * time.Minute
+	// directEvery is how often one sidecar asks WeChat while memcached is down.
+	directEvery = 30 * time.Second
+	// directPatience is how long memcached must have been down before a token
+	// that is live and merely due is renewed without it.
+	directPatience = 10 * time.Second
+)
+
+// failure is a renewal that failed here: not before until is there any use in
+// another.
+type failure struct {
+	err    error
+	until  time.Time
+	secret string // fingerprint of the AppSecret, where a person must see to it
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// fetchUnder makes the call that the lease allows and returns the record to
+// write. On failure the lease has become a wait, or lapses by itself.
+func (c *credential) fetchUnder(ctx context.Context, lease *memcache.Lease, seen memcache.Seen, rejected string) (*memcache.Record, error) {
+	secret, err := c.account.Secret()
+	if err != nil {
+		_ = lease.Release()
+		return nil, &failure{err: secretError(err), until: time.Now().Add(lookEvery(0))}
+	}
+	tries, err := c.slot.CountTry()
+	if err != nil {
+		return nil, c.withoutMemcached(ctx, rejected, err)
+	}
+	if !c.planned(tries, rejected) {
+		ok, err := c.slot.Spend("calls", calls, callsWindow)
+		if err != nil {
+			return nil, c.withoutMemcached(ctx, rejected, err)
+		}
+		if !ok {
+			return nil, c.waitBudget(lease)
+		}
+	}
+	if err := lease.Verify(); err != nil || lease.Left() < callNeeds {
+		if errors.Is(err, memcache.ErrLost) || err == nil {
+			_ = lease.Release()
+			return nil, &Error{Reason: Unavailable, Code: busyCode, Message: "the lease was lost before the call", RetryAfter: time.Second}
+		}
+		return nil, c.withoutMemcached(ctx, rejected, err)
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, callLife)
+	defer cancel()
+	began := c.Wall()
+	c.mu.Lock()
+	number := c.mem.nextNumber(c.Wall)
+	c.mem.number = number
+	c.mu.Unlock()
+	request := wechat.Request{API: c.API, AppID: c.account.AppID, Secret: secret}
+	got, err := c.WeChat.Fetch(ctx, request)
+	if err == nil && c.API == wechat.StableToken && got.Value == rejected {
+		// WeChat vouches for the token that was reported. Once in 75 minutes the
+		// report is believed.
+		if c.mayForce() {
+			request.Force = true
+			if forced, forceErr := c.WeChat.Fetch(ctx, request); forceErr == nil {
+				got = forced
+			}
+		}
+		c.mu.Lock()
+		if got.Value == rejected {
+			c.mem.rejected = ""
+		}
+		c.mu.Unlock()
+	}
+	if err != nil {
+		return nil, c.failed(lease, err, tries, memcache.Fingerprint(secret))
+	}
+	record := c.record(got, c.API, number, began, seen.Record)
+	c.log().Info("renewed", "expires_in", int(got.ExpiresIn.Seconds()), "api", record.API,
+		"token_fingerprint", memcache.Fingerprint(record.Token))
+	return record, nil
+}
+
+// mayForce takes the one forced renewal that stable_token is asked for in 75
+// minutes, and a place in the budget.
+func (c *credential) mayForce() bool {
+	ok, err := c.slot.Mark("force_refresh", forceWindow)
+	if !ok || err != nil {
+		return false
+	}
+	ok, err = c.slot.Spend("calls", calls, callsWindow)
+	return ok && err == nil
+}
+
+// planned reports whether a call is the one that every renewal needs: the first
+// since the last success, for a live token that is due by its age alone.
+func (c *credential) planned(tries int, rejected string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return tries == 1 && rejected == "" && c.mem.live(c.Wall) && c.mem.record.Doubt == 0
+}
+
+// record is what a call that began then brought.
+func (c *credential) record(got wechat.Credential, api wechat.API, number int64, began time.Time, before *memcache.Record) *memcache.Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := &memcache.Record{
+		Token: got.Value, Number: number, API: string(api), By: c.Name,
+		Issued: began.Unix(), Dies: began.Unix() + int64(got.ExpiresIn.Seconds()),
+	}
+	r.Continue(before)
+	for _, older := range []*memcache.Record{before, c.mem.record} {
+		if older == nil {
+			continue
+		}
+		r.Past = older.PastAfter(got.Value)
+		if older.Doubt > began.Unix() && api == wechat.Token {
+			r.Doubt = max(r.Doubt, older.Doubt) // the call in doubt may still be on its way
+		}
+	}
+	return r
+}
+
+// failed makes the fleet wait after a call that failed. Where a token may have
+// been issued, it also marks the doubt, and nobody calls for as long as the
+// lease would have lived: the request may still be on its way.
+func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret string) error {
+	var e *wechat.Error
+	if !errors.As(err, &e) {
+		e = &wechat.Error{Code: busyCode, Message: "unknown failure", Class: wechat.Transient}
+	}
+	wait := waitFor(e, tries, c.Wall(), jitter())
+	stopping := errors.Is(err, context.Canceled)
+	if e.MayHaveIssued && c.API == wechat.Token {
+		wait = max(wait, memcache.LeaseUse+time.Second)
+		c.doubt(c.Wall().Add(doubtDelay), nil)
+	}
+	if stopping {
+		return &failure{err: errStopping, until: time.Now().Add(wait)} // the lease lapses by itself
+	}
+	f := &failure{err: err, until: time.Now().Add(wait)}
+	w := memcache.Wait{Class: e.Class.String(), ErrCode: e.Code, ErrMsg: e.Message, Until: c.Wall().Add(wait).Unix()}
+	if e.Class == wechat.Person {
+		f.secret, w.Secret = secret, secret
+	}
+	_ = lease.Wait(w, wait) // not stored: it was lost, or lapses by itself
+	c.log().Error("renewal failed", "errcode", e.Code, "errmsg", e.Message, "class", e.Class.String(),
+		"retry_in_seconds", int(wait.Seconds()), "hint", e.Hint)
+	return f
+}
+
+// waitBudget makes the fleet wait because ten calls of the last ten minutes did
+// not help, or were too many.
+func (c *credential) waitBudget(lease *memcache.Lease) error {
+	e := &Error{Reason: Budget, Code: 429, Message: "10 unplanned calls to WeChat in the last 10 minutes: no further one now",
+		Hint: strangerHint, RetryAfter: personWait}
+	_ = lease.Wait(memcache.Wait{Class: budgetClass, ErrCode: e.Code, ErrMsg: e.Message, Until: c.Wall().Add(personWait).Unix()}, personWait)
+	c.log().Error("renewal refused by the budget", "hint", strangerHint)
+	return &failure{err: e, until: time.Now().Add(personWait)}
+}
+
+// withoutMemcached goes on while memcached fails, so that nobody knows who else
+// may be calling: memory serves while its token lives. Where it does not, or is
+// due or rejected, stable_token is asked: it gives every sidecar the same token,
+// so that nobody kills anybody's.
+func (c *credential) withoutMemcached(ctx context.Context, rejected string, cause error) error {
+	c.mu.Lock()
+	if c.downSince.IsZero() {
+		c.downSince = time.Now()
+	}
+	live := c.mem.live(c.Wall)
+	due := live && c.mem.dueIn(c.Wall, c.spread) <= 0
+	wanted := !live || (due && time.Since(c.downSince) >= directPatience) || (rejected != "" && c.mem.record.Token == rejected)
+	next := c.direct.Add(directEvery)
+	if wanted && time.Until(next) <= 0 {
+		c.direct = time.Now()
+		next = time.Time{}
+	}
+	number, began := c.mem.nextNumber(c.Wall), c.Wall()
+	c.mu.Unlock()
+	down := &Error{Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached fails: %v", cause),
+		Hint: "check MEMCACHED_SERVERS and that memcached runs", RetryAfter: time.Second}
+	switch {
+	case !wanted && !due:
+		return nil
+	case !wanted:
+		return &failure{err: down, until: time.Now().Add(directPatience)}
+	case !next.IsZero():
+		return &failure{err: down, until: next}
+	}
+	secret, err := c.account.Secret()
+	if err != nil {
+		return &failure{err: secretError(err), until: time.Now().Add(directEvery)}
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLife)
+	defer cancel()
+	got, err := c.WeChat.Fetch(ctx, wechat.Request{API: wechat.StableToken, AppID: c.account.AppID, Secret: secret})
+	if err != nil {
+		c.log().Error("renewal without memcached failed", "memcached", cause.Error(), "error", err.Error())
+		return &failure{err: err, until: time.Now().Add(directEvery)}
+	}
+	c.log().Warn("memcached fails: fetched the stable_token, which all sidecars share", "memcached", cause.Error(),
+		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value),
+		"hint", "check MEMCACHED_SERVERS and that memcached runs")
+	if !c.adopt(c.record(got, wechat.StableToken, number, began, nil)) {
+		return &failure{err: down, until: time.Now().Add(directEvery)}
+	}
+	return nil
+}
+
+func secretError(err error) *Error {
+	return &Error{Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("read AppSecret: %v", err),
+		Hint: "check WECHAT_APPSECRET_FILE or the file of this account in WECHAT_ACCOUNTS_DIR", RetryAfter: lookEvery(0)}
+}

@@ -1,0 +1,194 @@
+package keeper
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+// Group keeps all the credentials of one sidecar. It is safe for concurrent use.
+type Group struct {
+	cfg Config
+
+	mu          sync.Mutex // guards what follows; never held over I/O
+	credentials map[place]*credential
+	stopping    bool
+	work        sync.WaitGroup // looks and renewals under way
+
+	quiet chan struct{} // holds one for each renewal under way that nobody waits for
+
+	ctx    context.Context //nolint:containedctx // ends the renewals under way, which outlive the calls that start them
+	cancel context.CancelFunc
+}
+
+// place names one credential.
+type place struct {
+	appID string
+	kind  memcache.Kind
+}
+
+// New returns a Group without accounts. Run keeps what SetAccounts names; Close
+// ends it.
+func New(cfg Config) *Group {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Group{cfg: cfg.withDefaults(), credentials: map[place]*credential{},
+		quiet: make(chan struct{}, renewals), ctx: ctx, cancel: cancel}
+}
+
+// SetAccounts says which accounts are kept from now on: new ones are looked at
+// at once, and of those that are gone nothing is given any more. What memcached
+// holds of them stays until it lapses. It returns an error, and changes nothing,
+// where an AppID is not one or stands twice.
+func (g *Group) SetAccounts(accounts []Account) error {
+	wanted := make(map[place]*credential, len(accounts))
+	for _, account := range accounts {
+		slot, err := g.cfg.Store.Slot(account.AppID, memcache.AccessToken)
+		if err != nil {
+			return err
+		}
+		wanted[place{account.AppID, memcache.AccessToken}] = &credential{
+			Config: g.cfg, account: account, kind: memcache.AccessToken, slot: slot, spread: jitter(), house: g,
+		}
+	}
+	g.mu.Lock()
+	var fresh, gone []*credential
+	for at, old := range g.credentials {
+		if _, ok := wanted[at]; !ok {
+			gone = append(gone, old)
+			delete(g.credentials, at)
+		}
+	}
+	for at, c := range wanted {
+		if _, ok := g.credentials[at]; !ok {
+			g.credentials[at] = c
+			fresh = append(fresh, c)
+		}
+	}
+	g.mu.Unlock()
+	for _, old := range gone {
+		old.close()
+	}
+	g.run(func(context.Context) { g.lookAt(fresh) })
+	return nil
+}
+
+// Run looks at everything every 10 to 15 s until ctx ends.
+func (g *Group) Run(ctx context.Context) {
+	for pause(ctx, lookEvery(jitter())) == nil {
+		g.lookAt(g.all())
+	}
+}
+
+// Close stops: no renewal begins any more. Those under way may finish until ctx
+// ends; then their calls are cut, and Close returns once all have ended. A lease
+// under which a call was cut is left to lapse.
+func (g *Group) Close(ctx context.Context) {
+	g.mu.Lock()
+	g.stopping = true
+	g.mu.Unlock()
+	for _, c := range g.all() {
+		c.close()
+	}
+	stop := context.AfterFunc(ctx, g.cancel)
+	g.work.Wait()
+	stop()
+	g.cancel()
+}
+
+// Token gives the live credential at once where there is one, else the one that
+// a renewal brings. Every error is an *Error.
+func (g *Group) Token(ctx context.Context, appID string, kind memcache.Kind) (Grant, error) {
+	c, err := g.find(appID, kind)
+	if err != nil {
+		return Grant{}, err
+	}
+	return c.token(ctx)
+}
+
+// Refresh gives a credential other than rejected, which WeChat refused: the
+// current one where it is another, else the one that exactly one renewal brings
+// however many ask. Every error is an *Error.
+func (g *Group) Refresh(ctx context.Context, appID string, kind memcache.Kind, rejected string) (Grant, error) {
+	c, err := g.find(appID, kind)
+	if err != nil {
+		return Grant{}, err
+	}
+	return c.refresh(ctx, rejected)
+}
+
+// States is how every credential is doing, by AppID.
+func (g *Group) States() []State {
+	all := g.all()
+	states := make([]State, len(all))
+	for i, c := range all {
+		states[i] = c.state()
+	}
+	slices.SortFunc(states, func(a, b State) int {
+		return cmp.Or(cmp.Compare(a.AppID, b.AppID), cmp.Compare(a.Kind, b.Kind))
+	})
+	return states
+}
+
+func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c, ok := g.credentials[place{appID, kind}]
+	if !ok {
+		return nil, &Error{Reason: NotKept, Code: 40013, Message: "invalid appid: not kept by this sidecar",
+			Hint: "check WECHAT_APPID, or the names of the files in WECHAT_ACCOUNTS_DIR"}
+	}
+	return c, nil
+}
+
+func (g *Group) all() []*credential {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := make([]*credential, 0, len(g.credentials))
+	for _, c := range g.credentials {
+		all = append(all, c)
+	}
+	return all
+}
+
+// lookAt reads entries and records of all of them with few round trips, and
+// has each compare them with what it remembers.
+func (g *Group) lookAt(credentials []*credential) {
+	for batch := range slices.Chunk(credentials, lookBatch) {
+		slots := make([]*memcache.Slot, len(batch))
+		for i, c := range batch {
+			slots[i] = c.slot
+		}
+		views, err := g.cfg.Store.Look(slots)
+		if err != nil {
+			for _, c := range credentials {
+				c.memcachedFailed()
+			}
+			return
+		}
+		for i, c := range batch {
+			c.see(views[i])
+		}
+	}
+}
+
+// lookBatch is how many credentials are read before they are compared: what was
+// read must not be old by then.
+const lookBatch = 100
+
+// renewals is how many renewals that nobody waits for run at a time: a sidecar
+// that starts with thousands of accounts does not call WeChat for all at once.
+const renewals = 32
+
+// run runs work in a goroutine that Close waits for; false when it is too late.
+func (g *Group) run(work func(ctx context.Context)) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stopping {
+		return false
+	}
+	g.work.Go(func() { work(g.ctx) })
+	return true
+}

@@ -1,0 +1,152 @@
+package keeper
+
+import (
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+// look reads entry and record and mends what is amiss.
+func (c *credential) look() {
+	view, err := c.slot.Look()
+	if err != nil {
+		c.memcachedFailed()
+		return
+	}
+	c.see(view)
+}
+
+// see compares what memcached holds with what this sidecar remembers, mends it,
+// and renews what is due. No step calls WeChat by itself.
+func (c *credential) see(view memcache.View) {
+	c.memcachedAnswered()
+	c.payDoubt(nil)
+	stranger := c.mend(view)
+	newSecret := c.secretChanged()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if newSecret {
+		c.refusal = refusal{}
+	}
+	if stranger != "" && c.flight == nil && c.recentRefusal() == nil {
+		c.start(stranger)
+		return
+	}
+	c.startIfDue()
+}
+
+// mend makes record and entry agree with the newest token known. It returns our
+// token where a stranger's fetch has killed it.
+func (c *credential) mend(view memcache.View) (killed string) {
+	there := view.Record.Record
+	c.adopt(there)
+	c.mu.Lock()
+	mine, alive, left := c.mem.record, c.mem.live(c.Wall), time.Duration(0)
+	rejected := c.mem.isRejected()
+	if alive {
+		left = c.mem.left(c.Wall)
+	}
+	overdue := alive && c.mem.dueIn(c.Wall, 1) <= 0
+	c.published = alive && view.Entry.Token == mine.Token
+	c.mu.Unlock()
+	if !alive {
+		return ""
+	}
+
+	if !rejected && c.lacks(there, mine) {
+		if !c.putBack(view.Record, mine, left) {
+			return ""
+		}
+	}
+	life := entryLife(mine.Life(), left)
+	switch {
+	case view.Entry.Token == mine.Token:
+		if overdue { // WeChat is out of order: the entry must not lapse
+			c.publish(view.Entry, mine.Token, life)
+		}
+	case view.Entry.Token == "", mine.Knows(view.Entry.Token), there != nil && there.Knows(view.Entry.Token):
+		if !rejected {
+			c.publish(view.Entry, mine.Token, life)
+		}
+	case there == nil:
+		// The record is lost, and this may be the token of a renewal whose record
+		// was lost with it: the next look knows, when all have put theirs back.
+	case mine.API != string(wechat.Token):
+		c.log().Warn("a stranger wrote a token into our entry: ours stays valid and is put back", "hint", strangerHint)
+		c.publish(view.Entry, mine.Token, life)
+	default:
+		c.log().Warn("a stranger fetched a token and wrote it into our entry: renewing, since his fetch killed ours",
+			"token_fingerprint", memcache.Fingerprint(view.Entry.Token), "hint", strangerHint)
+		return mine.Token
+	}
+	return ""
+}
+
+// lacks reports whether what memcached holds is missing, dead, or older than mine.
+func (c *credential) lacks(there, mine *memcache.Record) bool {
+	m := memory{record: there, since: time.Now()}
+	return !m.live(c.Wall) || there.Number < mine.Number
+}
+
+// putBack writes the remembered record where memcached has an older one or none.
+// One without a token is newer, and its doubt is about this token: both go on.
+func (c *credential) putBack(seen memcache.Seen, mine *memcache.Record, left time.Duration) bool {
+	back := *mine
+	if there := seen.Record; there != nil && there.Number >= mine.Number {
+		c.mu.Lock()
+		back.Number = c.mem.nextNumber(c.Wall)
+		c.mu.Unlock()
+		back.Doubt = max(back.Doubt, there.Doubt)
+		back.Continue(there)
+	}
+	if c.slot.PutRecord(seen, &back, left) != nil {
+		return false // somebody was faster, or memcached fails: the next look sees
+	}
+	c.adopt(&back)
+	return true
+}
+
+// publish writes the entry. Where somebody was faster, or memcached fails, the
+// next look sees to it.
+func (c *credential) publish(seen memcache.Entry, token string, life time.Duration) {
+	if life < time.Second {
+		return
+	}
+	if err := c.slot.PutEntry(seen, token, life); err == nil {
+		c.mu.Lock()
+		c.published = true
+		c.mu.Unlock()
+	}
+}
+
+// secretChanged reports whether a person has changed the AppSecret that the last
+// renewal was refused with.
+func (c *credential) secretChanged() bool {
+	c.mu.Lock()
+	refused := c.refusal.secret
+	c.mu.Unlock()
+	if refused == "" {
+		return false
+	}
+	secret, err := c.account.Secret()
+	return err == nil && memcache.Fingerprint(secret) != refused
+}
+
+// memcachedFailed notes that memcached does not answer, and serves what is due
+// without it.
+func (c *credential) memcachedFailed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.downSince.IsZero() {
+		c.downSince = time.Now()
+	}
+	c.published = false
+	c.startIfDue()
+}
+
+func (c *credential) memcachedAnswered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.downSince = time.Time{}
+}

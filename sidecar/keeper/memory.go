@@ -1,0 +1,100 @@
+package keeper
+
+import (
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+// memory is what one sidecar remembers of one credential: enough to serve its
+// readers and to fill an empty memcached again without a call to WeChat.
+type memory struct {
+	// record is the newest one seen; nil when there was none or it died.
+	record *memcache.Record
+	// since is when its token was first seen, on the monotonic clock.
+	since time.Time
+	// number is the highest number ever seen, kept when the record dies.
+	number int64
+	// rejected is the fingerprint of the token that an app reported as refused.
+	rejected string
+}
+
+// clock is both clocks.
+type clock func() time.Time
+
+// age is how old the token is: by the wall clock since it was issued, or by the
+// monotonic clock since it was first seen, whichever is more. A wall clock that
+// jumps back cannot make it younger than we have known it.
+func (m *memory) age(wall clock) time.Duration {
+	return max(wall().Sub(time.Unix(m.record.Issued, 0)), time.Since(m.since))
+}
+
+// live reports whether there is a token that WeChat should accept.
+func (m *memory) live(wall clock) bool {
+	if m.record == nil || m.record.Token == "" {
+		return false
+	}
+	life := m.record.Life()
+	return life-m.age(wall) > clockSlack(life)
+}
+
+// left is the life left of a live token.
+func (m *memory) left(wall clock) time.Duration { return m.record.Life() - m.age(wall) }
+
+// dueIn is how long until a live token is due; at most 0 when it is. A record in
+// doubt is due from that time on and not before: the call that is in doubt may
+// still be on its way.
+func (m *memory) dueIn(wall clock, spread float64) time.Duration {
+	if m.record.Doubt > 0 {
+		owed := time.Unix(m.record.Doubt, 0).Sub(wall())
+		if owed > 2*doubtDelay {
+			return 0 // the wall clock was set back
+		}
+		return owed
+	}
+	return dueAfter(m.record.Life(), spread) - m.age(wall)
+}
+
+// isRejected reports whether the token is the one that an app reported.
+func (m *memory) isRejected() bool {
+	return m.record != nil && m.rejected != "" && m.rejected == memcache.Fingerprint(m.record.Token)
+}
+
+// knows reports whether token is ours, or was.
+func (m *memory) knows(token string) bool { return m.record != nil && m.record.Knows(token) }
+
+// grant is the live token with its promise.
+func (m *memory) grant(wall clock) Grant {
+	doubtFor := time.Duration(-1)
+	if m.record.Doubt > 0 {
+		doubtFor = max(0, wall().Sub(time.Unix(m.record.Doubt, 0))+doubtReach)
+	}
+	return Grant{m.record.Token, promise(m.record.Life(), m.age(wall), doubtFor)}
+}
+
+// adopt takes a record that was read or fetched, if it is newer than the
+// remembered one, or live where that one is dead. It reports whether it did.
+func (m *memory) adopt(r *memcache.Record, wall clock) bool {
+	if r == nil {
+		return false
+	}
+	candidate := memory{record: r, since: time.Now()}
+	if m.record != nil && m.record.Token == r.Token {
+		candidate.since = m.since
+	}
+	m.number = max(m.number, r.Number)
+	alive := m.live(wall)
+	if !candidate.live(wall) || (alive && r.Number <= m.record.Number) {
+		if !alive {
+			m.record = nil // dead: forgotten, its number kept
+		}
+		return false
+	}
+	m.record, m.since = r, candidate.since
+	return true
+}
+
+// nextNumber is the number of a call that begins now.
+func (m *memory) nextNumber(wall clock) int64 {
+	return max(m.number+1, wall().UnixMilli())
+}

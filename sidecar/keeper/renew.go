@@ -1,0 +1,186 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+const (
+	// pollLife is how long a renewal watches somebody else's: longer than a lease.
+	pollLife = 16 * time.Second
+	// forcedLife is how long after a rejection the next one may cause a renewal.
+	forcedLife = 31 * time.Second
+	// forcedPatience is how long the one who marked the rejection may need to
+	// take the lease.
+	forcedPatience = time.Second
+)
+
+// errElsewhere: another sidecar is renewing, and there is a live token meanwhile.
+var errElsewhere = errors.New("another sidecar is renewing")
+
+// renew brings a token that is not due and not the rejected one: by adopting
+// what another sidecar fetched, or by one call to WeChat. It is the whole
+// protocol; the numbers are those of the package comment.
+func (c *credential) renew(ctx context.Context, rejected string) error {
+	forced := rejected == "" // nothing to ask for, or: ours is the renewal that the rejection may cause
+	for start := time.Now(); ; {
+		// 2. Has somebody renewed already?
+		seen, err := c.slot.Record()
+		if err != nil {
+			return c.withoutMemcached(ctx, rejected, err)
+		}
+		c.adopt(seen.Record)
+		if c.good(rejected) {
+			return nil
+		}
+		held, err := c.slot.Lease()
+		if err != nil {
+			return c.withoutMemcached(ctx, rejected, err)
+		}
+		if held.Wait != nil && !c.otherSecret(held.Wait) {
+			return waiting(held.Wait, c.Wall())
+		}
+		if !forced {
+			if forced, err = c.slot.Mark("forced", forcedLife); err != nil {
+				return c.withoutMemcached(ctx, rejected, err)
+			}
+		}
+		if held.Held || !forced {
+			if !held.Held && time.Since(start) > forcedPatience {
+				return &Error{Reason: Budget, Code: 429, Message: "this account's token was renewed for a rejection less than 31 s ago", RetryAfter: forcedLife}
+			}
+			if c.serves(rejected) {
+				return errElsewhere
+			}
+			if time.Since(start) > pollLife {
+				return &Error{Reason: Unavailable, Code: busyCode, Message: "another sidecar is renewing and did not finish", RetryAfter: time.Second}
+			}
+			if err := pause(ctx, pollEvery(jitter())); err != nil {
+				return errStopping
+			}
+			continue
+		}
+		var lease *memcache.Lease
+		if held.Wait != nil {
+			lease, err = c.slot.TakeOver(held)
+		} else {
+			lease, err = c.slot.TakeLease()
+		}
+		if errors.Is(err, memcache.ErrHeld) {
+			continue
+		}
+		if err != nil {
+			return c.withoutMemcached(ctx, rejected, err)
+		}
+		return c.renewUnder(ctx, lease, rejected)
+	}
+}
+
+// good reports whether memory holds a token that needs no renewal.
+func (c *credential) good(rejected string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mem.live(c.Wall) && c.mem.dueIn(c.Wall, c.spread) > 0 && (rejected == "" || c.mem.record.Token != rejected)
+}
+
+// serves reports whether memory holds a token to go on with while another
+// sidecar renews.
+func (c *credential) serves(rejected string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mem.live(c.Wall) && (rejected == "" || c.mem.record.Token != rejected)
+}
+
+// otherSecret reports whether the fleet waits for a person to mend an AppSecret
+// that is not ours, and ours was not refused too.
+func (c *credential) otherSecret(w *memcache.Wait) bool {
+	if w.Class != wechat.Person.String() || w.Secret == "" {
+		return false
+	}
+	secret, err := c.account.Secret()
+	if err != nil {
+		return false
+	}
+	ours := memcache.Fingerprint(secret)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return ours != w.Secret && (ours != c.refusal.secret || c.recentRefusal() == nil)
+}
+
+// renewUnder is steps 3 to 5: read again, call, write, give the lease back.
+func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, rejected string) error {
+	// 3. The one who held the lease before may have finished in between.
+	seen, err := c.slot.Record()
+	if err != nil {
+		_ = lease.Release() // memcached fails: it lapses by itself
+		return c.withoutMemcached(ctx, rejected, err)
+	}
+	c.adopt(seen.Record)
+	if c.good(rejected) {
+		_ = lease.Release()
+		return nil
+	}
+	// 4. One call, if the lease outlasts it.
+	fetched, err := c.fetchUnder(ctx, lease, seen, rejected)
+	if err != nil {
+		return err
+	}
+	// 5. Written only by the one whose lease it still is.
+	if fetched.API == string(wechat.Token) {
+		if lease.Verify() != nil || !c.write(seen, fetched) {
+			// Lost, or unknown: nobody can say whose token WeChat issued last.
+			c.log().Warn("the lease was lost during a renewal: renewing once more",
+				"hint", "was this pod stopped, or memcached restarted?")
+			c.doubt(c.Wall(), fetched)
+			c.look()
+			return nil
+		}
+	} else {
+		c.write(seen, fetched) // WeChat gives everybody this same token
+	}
+	c.adopt(fetched)
+	c.look()
+	_ = lease.Release()
+	_ = c.slot.ForgetTries()
+	return nil
+}
+
+// write writes the record against the one that was read before the call. A
+// conflict with a number not above that one is somebody's put-back of an older
+// record, and is written over. It reports false where a newer record is there,
+// and true where memcached fails: memory keeps it, and every look tries again.
+func (c *credential) write(seen memcache.Seen, fetched *memcache.Record) bool {
+	var read int64
+	if seen.Record != nil {
+		read = seen.Record.Number
+	}
+	for range 4 {
+		err := c.slot.PutRecord(seen, fetched, c.recordLife(fetched))
+		if !errors.Is(err, memcache.ErrConflict) {
+			return true
+		}
+		if seen, err = c.slot.Record(); err != nil {
+			return true
+		}
+		if seen.Record != nil && seen.Record.Number > read {
+			return seen.Record.Number == fetched.Number
+		}
+	}
+	return false
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
