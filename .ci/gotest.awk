@@ -8,6 +8,7 @@
 /--- SKIP: /  { skipped++; skips = skips "skipped, which counts as a failure: " $0 "\n" }
 
 /^ok[ \t]/ || /\[no test files\]$/ { print; fflush(); n = 0; next }
+/^FAIL\tgo test$/ { died = 1; next } # the Makefile's word for its exit status
 /^FAIL[ \t]/ {
 	for (i = 0; i < n; i++) print held[i]
 	print; fflush(); n = 0; broken++; next
@@ -18,7 +19,7 @@
 END {
 	for (i = 0; i < n; i++) print held[i] # go test died: nobody closed this package
 	printf "%s", skips
-	if (broken > 0 && failed + 0 == 0) failed = broken # did not build, or died outside a test
+	if (failed + 0 == 0) failed = broken > 0 ? broken : died # did not build, or died outside a test
 	if (passed + failed + skipped == 0) print "no test ran"
 	printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
 	exit failed + skipped > 0 || passed + 0 == 0
