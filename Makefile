@@ -8,6 +8,7 @@ HOURS    ?= 24
 START    ?= 1
 FUZZTIME ?= 10s
 IMAGE    ?= wxsidecar:dev
+IMAGE_FLAGS ?=
 TESTLOG  ?= bin/test.log
 RACELOG  ?= bin/race.log
 K8SLOG   ?= bin/k8s.log
@@ -127,11 +128,11 @@ bench: ## side by side with peers and with the floor
 	cd bench && $(GO) run .
 
 .PHONY: image
-image: ## the container image (IMAGE=wxsidecar:dev), or the static binary where no engine runs
+image: ## the container image (IMAGE=wxsidecar:dev, IMAGE_FLAGS=...), or the static binary where no engine runs
 	@for engine in docker podman; do \
 		if command -v $$engine >/dev/null 2>&1 && $$engine info >/dev/null 2>&1; then \
-			echo "$$engine build -t $(IMAGE) ."; \
-			$$engine build --build-arg VERSION='$(VERSION)' -t '$(IMAGE)' . || exit 1; \
+			echo "$$engine build $(IMAGE_FLAGS) -t $(IMAGE) ."; \
+			$$engine build $(IMAGE_FLAGS) --build-arg VERSION='$(VERSION)' -t '$(IMAGE)' . || exit 1; \
 			$$engine image inspect --format 'image $(IMAGE): {{.Size}} bytes' '$(IMAGE)'; exit; \
 		fi; \
 	done; \
