@@ -66,7 +66,7 @@ func (s *Server) Dial(ctx context.Context, network, address string) (net.Conn, e
 			Err: os.NewSyscallError("connect", syscall.ECONNREFUSED),
 		}
 	}
-	return client, nil
+	return &clientEnd{Conn: client}, nil
 }
 
 // Serve answers the connections of l until Close, then returns nil; any other
@@ -186,9 +186,3 @@ func (s *Server) delist(l net.Listener) bool {
 	delete(s.listeners, l)
 	return s.closed
 }
-
-// namedAddr is the address that Dial was asked for.
-type namedAddr struct{ network, address string }
-
-func (a namedAddr) Network() string { return a.network }
-func (a namedAddr) String() string  { return a.address }

@@ -1,0 +1,280 @@
+package memcachetest_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+)
+
+// dialer makes a connection to the memcached under test.
+type dialer func(ctx context.Context) (net.Conn, error)
+
+// targets are the fake over each of its roads, and the real server.
+var targets = map[string]func(t *testing.T) dialer{
+	"fake over TCP":           startTCP,
+	"fake over net.Pipe":      startPipe,
+	"fake over a unix socket": startUnix,
+	"real memcached":          startReal,
+}
+
+func TestFakeAnswersLikeTheRealMemcached(t *testing.T) {
+	t.Parallel()
+	for name, start := range targets {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dial := start(t)
+			for _, c := range conformance {
+				t.Run(c.name, func(t *testing.T) {
+					s := newSession(t, dial)
+					require.Equal(t, "OK\r\n", s.ask("flush_all\r\n"))
+					s.play(c)
+				})
+			}
+		})
+	}
+}
+
+// All items live at the same time, or this would take a minute.
+func TestItemsLiveAsLongAsInTheRealMemcached(t *testing.T) {
+	t.Parallel()
+	type life struct {
+		*session
+		lifetime
+		where string
+		began time.Time
+	}
+	var lives []life
+	for name, start := range targets {
+		s := newSession(t, start(t))
+		for _, c := range lifetimes {
+			began := time.Now()
+			for _, st := range c.steps {
+				s.match(name+": "+st.send, st.want, s.ask(s.fill(st.send)))
+			}
+			lives = append(lives, life{s, c, name, began})
+		}
+	}
+	const slack = 100 * time.Millisecond // the real clock's tick may come late
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for len(lives) > 0 {
+		<-tick.C
+		lives = slices.DeleteFunc(lives, func(l life) bool {
+			before := time.Since(l.began)
+			there := strings.Contains(l.ask("get "+l.key+"\r\n"), "VALUE")
+			most := time.Duration(l.life) * time.Second
+			if there {
+				// Asked at before at the earliest: by then it may have gone.
+				return !assert.LessOrEqual(t, before, most+slack, "%s, %s: lives too long", l.where, l.name)
+			}
+			assert.GreaterOrEqual(t, time.Since(l.began), most-time.Second-slack, "%s, %s: gone too early", l.where, l.name)
+			return true
+		})
+	}
+}
+
+func startPipe(t *testing.T) dialer {
+	t.Helper()
+	server := memcachetest.New()
+	t.Cleanup(func() { assert.NoError(t, server.Close()) })
+	return func(ctx context.Context) (net.Conn, error) { return server.Dial(ctx, "tcp", "memcached:11211") }
+}
+
+func startTCP(t *testing.T) dialer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return serve(t, l)
+}
+
+func startUnix(t *testing.T) dialer {
+	t.Helper()
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "m.sock"))
+	require.NoError(t, err)
+	return serve(t, l)
+}
+
+func serve(t *testing.T, l net.Listener) dialer {
+	t.Helper()
+	server := memcachetest.New()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	t.Cleanup(func() {
+		assert.NoError(t, server.Close())
+		assert.NoError(t, <-ended)
+	})
+	return dialTo(l.Addr())
+}
+
+func startReal(t *testing.T) dialer {
+	t.Helper()
+	program, err := exec.LookPath("memcached")
+	require.NoError(t, err, "memcached is not installed: run make setup")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr()
+	_, port, err := net.SplitHostPort(addr.String())
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+
+	args := []string{"-l", "127.0.0.1", "-p", port, "-U", "0"}
+	if os.Getuid() == 0 {
+		args = append(args, "-u", "nobody")
+	}
+	cmd := exec.Command(program, args...)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	dial := dialTo(addr)
+	require.Eventually(t, func() bool {
+		c, err := dial(t.Context())
+		return err == nil && c.Close() == nil
+	}, 10*time.Second, 20*time.Millisecond, "memcached does not listen on %s", addr)
+	return dial
+}
+
+func dialTo(addr net.Addr) dialer {
+	return func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, addr.Network(), addr.String())
+	}
+}
+
+// session talks to one memcached and remembers the CAS ids it saw.
+type session struct {
+	t    *testing.T
+	dial dialer
+	conn net.Conn
+	seen map[string]string
+}
+
+func newSession(t *testing.T, dial dialer) *session {
+	t.Helper()
+	s := &session{t: t, dial: dial, seen: map[string]string{}}
+	s.connect()
+	t.Cleanup(func() { _ = s.conn.Close() })
+	return s
+}
+
+func (s *session) connect() {
+	s.t.Helper()
+	conn, err := s.dial(s.t.Context())
+	require.NoError(s.t, err)
+	require.NoError(s.t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	s.conn = conn
+}
+
+// ask sends text and returns everything that is answered to it. The no-op
+// behind it marks the end, also where nothing is answered. A closed connection
+// shows as "(closed)" and is replaced.
+func (s *session) ask(text string) string {
+	s.t.Helper()
+	const mark = "MN\r\n"
+	wrote := make(chan struct{})
+	go func() {
+		defer close(wrote)
+		_, _ = io.WriteString(s.conn, text+"mn\r\n")
+	}()
+	var got strings.Builder
+	buf := make([]byte, 64<<10)
+	for !strings.HasSuffix(got.String(), mark) {
+		n, err := s.conn.Read(buf)
+		got.Write(buf[:n])
+		if err != nil {
+			require.NotErrorIs(s.t, err, os.ErrDeadlineExceeded, "answered so far: %.200q", got.String())
+			_ = s.conn.Close()
+			<-wrote
+			s.connect()
+			return got.String() + "(closed)"
+		}
+	}
+	<-wrote
+	return strings.TrimSuffix(got.String(), mark)
+}
+
+// play runs the steps of a case and compares the answers.
+func (s *session) play(c exchange) {
+	s.t.Helper()
+	for i, st := range c.steps {
+		send := s.fill(st.send)
+		s.match(fmt.Sprintf("step %d, %.60q", i+1, send), st.want, s.ask(send))
+	}
+	var ids []uint64
+	for _, name := range c.rising {
+		id, err := strconv.ParseUint(s.seen[name], 10, 64)
+		require.NoError(s.t, err, "CAS id %s", name)
+		ids = append(ids, id)
+	}
+	assert.True(s.t, slices.IsSorted(ids) && len(slices.Compact(ids)) == len(c.rising), "CAS ids %v must rise: %v", c.rising, ids)
+}
+
+var hole = regexp.MustCompile(`\{[^{}]+\}`)
+
+// fill fills the holes of what is sent: {name} is a number seen, {now-1} and
+// {now+1000} are Unix times.
+func (s *session) fill(send string) string {
+	for name, value := range s.seen {
+		send = strings.ReplaceAll(send, "{"+name+"}", value)
+	}
+	now := time.Now().Unix()
+	send = strings.ReplaceAll(send, "{now-1}", strconv.FormatInt(now-1, 10))
+	return strings.ReplaceAll(send, "{now+1000}", strconv.FormatInt(now+1000, 10))
+}
+
+// match compares an answer. In want, {name} is a number to remember, or the
+// number remembered under that name; {a|b} is one of these; {…} is any word.
+func (s *session) match(what, want, got string) {
+	s.t.Helper()
+	if !hole.MatchString(want) {
+		if want != got { // may be a megabyte: not the place for assert.Equal
+			assert.Failf(s.t, what, "want %.200q\ngot  %.200q", want, got)
+		}
+		return
+	}
+	var names []string
+	var pattern strings.Builder
+	for want != "" {
+		at := hole.FindStringIndex(want)
+		if at == nil {
+			pattern.WriteString(regexp.QuoteMeta(want))
+			break
+		}
+		pattern.WriteString(regexp.QuoteMeta(want[:at[0]]))
+		name := strings.Trim(want[at[0]:at[1]], "{}")
+		want = want[at[1]:]
+		switch {
+		case name == "…":
+			pattern.WriteString(`\S+`)
+		case strings.Contains(name, "|"):
+			pattern.WriteString("(?:" + name + ")")
+		case s.seen[name] != "":
+			pattern.WriteString(s.seen[name])
+		default:
+			names = append(names, name)
+			pattern.WriteString(`(\d+)`)
+		}
+	}
+	found := regexp.MustCompile("^(?:" + pattern.String() + ")$").FindStringSubmatch(got)
+	if !assert.NotNil(s.t, found, "%s:\nwant %s\ngot  %q", what, pattern.String(), got) {
+		return
+	}
+	for i, name := range names {
+		s.seen[name] = found[i+1]
+	}
+}

@@ -1,0 +1,35 @@
+package memcachetest
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+)
+
+// clientEnd is the client's end of a connection in memory. It differs from
+// net.Pipe in what a socket does otherwise: what is written to a connection that
+// the server has closed is lost without an error, and the next read says EOF.
+type clientEnd struct {
+	net.Conn
+	closed atomic.Bool // by the client itself
+}
+
+func (c *clientEnd) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if errors.Is(err, io.ErrClosedPipe) && !c.closed.Load() {
+		return len(p), nil
+	}
+	return n, err
+}
+
+func (c *clientEnd) Close() error {
+	c.closed.Store(true)
+	return c.Conn.Close()
+}
+
+// namedAddr is the address that Dial was asked for.
+type namedAddr struct{ network, address string }
+
+func (a namedAddr) Network() string { return a.network }
+func (a namedAddr) String() string  { return a.address }
