@@ -1,0 +1,143 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+)
+
+const (
+	// maxWait is how long a request waits for a renewal. Clients wait a second more.
+	maxWait = 12 * time.Second
+	// maxUnderWay bounds the requests under way, and so the memory: see conns.go.
+	maxUnderWay = 20_000
+)
+
+// APIConfig says what the API gives, and to whom.
+type APIConfig struct {
+	// Group keeps the credentials.
+	Group *keeper.Group
+	// BearerFile holds the bearer token that callers must send; white space at
+	// its ends is cut. It is read again when it changes. "" means that none is
+	// asked for.
+	BearerFile string
+	// Log receives a line per request at debug, and what is wrong with
+	// BearerFile; nil means none.
+	Log *slog.Logger
+}
+
+// api is the handler of the API.
+type api struct {
+	group    *keeper.Group
+	bearer   *bearer // nil: none is asked for
+	log      *slog.Logger
+	underWay atomic.Int64
+	max      int64
+}
+
+// NewAPI returns the API's handler. It fails where BearerFile cannot be read or
+// holds no usable token.
+func NewAPI(cfg APIConfig) (http.Handler, error) {
+	a := &api{group: cfg.Group, log: cfg.Log, max: maxUnderWay}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.BearerFile != "" {
+		var err error
+		if a.bearer, err = newBearer(cfg.BearerFile, a.log); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer a.recovered(w)
+	if !a.log.Enabled(r.Context(), slog.LevelDebug) {
+		_ = a.serve(w, r)
+		return
+	}
+	start := time.Now()
+	refused := a.serve(w, r)
+	status, code := http.StatusOK, 0
+	if refused != nil {
+		status, code = refused.status, refused.code
+	}
+	appID := ""
+	if to, bad := parseRoute(r); bad == nil {
+		appID = to.appID
+	}
+	a.log.Debug("request", "method", r.Method, "appid", appID, "status", status, "errcode", code,
+		"duration_ms", time.Since(start).Milliseconds())
+}
+
+// recovered answers for a handler that panicked. What it panicked with is shown
+// only where the runtime made it: it cannot hold a credential.
+func (a *api) recovered(w http.ResponseWriter) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	text := fmt.Sprintf("a %T", cause)
+	if fault, ok := cause.(runtime.Error); ok {
+		text = fault.Error()
+	}
+	a.log.Error("a request failed by a fault of wxsidecar", "panic", text, "stack", string(debug.Stack()),
+		"hint", "report it as a fault of wxsidecar")
+	refuse(http.StatusInternalServerError, "a fault of wxsidecar", "see its log").write(w)
+}
+
+// serve answers r. It returns the refusal, if it is one.
+func (a *api) serve(w http.ResponseWriter, r *http.Request) *refusal {
+	grant, refused := a.grant(w, r)
+	if refused != nil {
+		refused.write(w)
+		return refused
+	}
+	writeGrant(w, grant)
+	return nil
+}
+
+// grant brings the credential that r asks for.
+func (a *api) grant(w http.ResponseWriter, r *http.Request) (keeper.Grant, *refusal) {
+	if refused := a.guard(r); refused != nil {
+		return keeper.Grant{}, refused
+	}
+	to, refused := parseRoute(r)
+	if refused != nil {
+		return keeper.Grant{}, refused
+	}
+	if r.Method != to.method {
+		return keeper.Grant{}, methodNotAllowed(to.method)
+	}
+	defer a.underWay.Add(-1)
+	if a.underWay.Add(1) > a.max {
+		return keeper.Grant{}, tooMany()
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
+	defer cancel()
+	var grant keeper.Grant
+	var err error
+	if to.refresh {
+		var rejected string
+		if rejected, refused = readRejection(w, r); refused != nil {
+			return keeper.Grant{}, refused
+		}
+		grant, err = a.group.Refresh(ctx, to.appID, memcache.AccessToken, rejected)
+	} else {
+		grant, err = a.group.Token(ctx, to.appID, memcache.AccessToken)
+	}
+	if err != nil {
+		return keeper.Grant{}, refusalOf(err)
+	}
+	return grant, nil
+}

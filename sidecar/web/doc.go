@@ -1,0 +1,49 @@
+// Package web is what a sidecar answers over HTTP: the API, which gives
+// credentials to apps, and the ops listener, which tells people and probes how
+// they are doing.
+//
+// # What it promises
+//
+//  1. A caller is answered within 12 s. Where there is a live credential, at once
+//     and from memory.
+//  2. However many wait for one credential, they cause one renewal. At most
+//     20,000 requests are under way at a time; the next is told to come back.
+//  3. Nobody is given a credential through a tricked browser or app: see Guards.
+//  4. No credential, AppSecret, bearer token, query or body is ever logged, and
+//     the ops listener carries none.
+//
+// # The API
+//
+//	GET  /v1/{appid}/access_token                              → {"access_token":"…","expires_in":3123}
+//	POST /v1/{appid}/access_token/refresh  {"rejected":"…"}    → the same, with another token than the rejected one
+//
+// A path is taken as it is: none is cleaned, redirected or decoded. A query is
+// ignored. expires_in is in seconds and a promise, see keeper.Grant.
+//
+// A refusal is {"errcode":…,"errmsg":"…"}, as WeChat's are, and has a third
+// field, hint, where something can be done about it:
+//
+//	status                    errcode     why
+//	400                       400         malformed AppID, path or body
+//	401 + WWW-Authenticate    401         wrong bearer token
+//	403                       403         a guard
+//	404                       40013       AppID not kept here
+//	404                       404         kind not kept, or no such route
+//	405 + Allow               405         method
+//	413                       413         body over 8 KiB
+//	429 + Retry-After         429         a renewal would be one too many
+//	500                       500         a fault of this program
+//	502 (+ Retry-After)       WeChat's    WeChat refused, and a person must act; errmsg is WeChat's, with its rid
+//	503 + Retry-After         -1          nothing valid to give for now, or too many callers
+//
+// # Guards
+//
+// They are asked in this order, before anything else is looked at:
+//
+//  1. X-Wxsidecar: 1 must be there. A web page cannot send it to a stranger, and
+//     neither can an app that is tricked into fetching a URL.
+//  2. Where a bearer token is configured, Authorization must carry it.
+//  3. Where none is: no X-Forwarded-For and no Origin, which only proxies and
+//     browsers send; and on TCP a Host that is loopback, since the name of a page
+//     whose DNS was rebound to 127.0.0.1 is not.
+package web

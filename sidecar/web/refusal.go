@@ -1,0 +1,92 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+)
+
+// busyCode is WeChat's own code for "try again": SDKs know it.
+const busyCode = -1
+
+// refusal is an answer without a credential. It carries no secret.
+type refusal struct {
+	status     int
+	code       int
+	message    string
+	hint       string        // may be empty
+	retryAfter time.Duration // 0: nobody can say
+	allow      string        // the method allowed, for 405
+}
+
+// refuse is a refusal of our own: its errcode is the status.
+func refuse(status int, message, hint string) *refusal {
+	return &refusal{status: status, code: status, message: message, hint: hint}
+}
+
+func tooMany() *refusal {
+	return &refusal{status: http.StatusServiceUnavailable, code: busyCode, message: "too many requests are under way", retryAfter: time.Second}
+}
+
+// refusalOf is the answer to what the keeper failed with.
+func refusalOf(err error) *refusal {
+	var e *keeper.Error
+	if !errors.As(err, &e) {
+		return refuse(http.StatusInternalServerError, "a fault of wxsidecar", "report it")
+	}
+	refused := &refusal{code: e.Code, message: e.Message, hint: e.Hint, retryAfter: e.RetryAfter}
+	switch e.Reason {
+	case keeper.NotKept:
+		refused.status = http.StatusNotFound
+	case keeper.Refused:
+		refused.status = http.StatusBadGateway
+	case keeper.Budget:
+		refused.status = http.StatusTooManyRequests
+		refused.code = http.StatusTooManyRequests
+		refused.retryAfter = max(refused.retryAfter, time.Second)
+	case keeper.Unavailable:
+		refused.status = http.StatusServiceUnavailable
+		if e.Code > 0 { // WeChat's, of a kind that passes by itself
+			refused.message = fmt.Sprintf("errcode %d: %s", e.Code, e.Message)
+		}
+		refused.code = busyCode
+		refused.retryAfter = max(refused.retryAfter, time.Second)
+	}
+	return refused
+}
+
+// write answers with the refusal.
+func (e *refusal) write(w http.ResponseWriter) {
+	h := w.Header()
+	setHeaders(h)
+	if e.retryAfter > 0 {
+		seconds := (e.retryAfter + time.Second - 1) / time.Second
+		h.Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+	}
+	if e.allow != "" {
+		h.Set("Allow", e.allow)
+	}
+	if e.status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Bearer realm="wxsidecar"`)
+	}
+	w.WriteHeader(e.status)
+	_, _ = w.Write(e.body()) //nolint:gosec // JSON, and says so; an error: nobody is there to tell
+}
+
+func (e *refusal) body() []byte {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // hints are for people
+	_ = encoder.Encode(struct {
+		Code    int    `json:"errcode"`
+		Message string `json:"errmsg"`
+		Hint    string `json:"hint,omitempty"`
+	}{e.code, e.message, e.hint}) // numbers and strings always can be
+	return text.Bytes()
+}

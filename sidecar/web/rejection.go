@@ -1,0 +1,50 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+// maxBody bounds the body of a rejection: a credential has at most 2,048 bytes.
+const maxBody = 8 << 10
+
+// readRejection reads {"rejected":"…"}. No refusal quotes it.
+func readRejection(w http.ResponseWriter, r *http.Request) (string, *refusal) {
+	if r.ContentLength > maxBody {
+		return "", bodyTooLarge()
+	}
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return "", bodyTooLarge()
+	case err != nil:
+		return "", refuse(http.StatusBadRequest, "the body did not arrive", "")
+	}
+	return parseRejection(text)
+}
+
+func parseRejection(text []byte) (string, *refusal) {
+	const want = `send {"rejected":"<the access_token that WeChat refused>"}`
+	var body struct {
+		Rejected *string `json:"rejected"`
+	}
+	if json.Unmarshal(text, &body) != nil {
+		return "", refuse(http.StatusBadRequest, "the body is not the JSON object that is expected", want)
+	}
+	if body.Rejected == nil {
+		return "", refuse(http.StatusBadRequest, "the body has no field rejected", want)
+	}
+	if !memcache.ValidCredential(*body.Rejected) {
+		return "", refuse(http.StatusBadRequest, "rejected cannot be an access_token", want)
+	}
+	return *body.Rejected, nil
+}
+
+func bodyTooLarge() *refusal {
+	return refuse(http.StatusRequestEntityTooLarge, "the body is longer than 8 KiB", "")
+}

@@ -1,0 +1,60 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+// route is what a request asks for.
+type route struct {
+	appID   string
+	refresh bool
+	method  string // the only one allowed
+}
+
+// parseRoute reads the path: /v1/{appid}/access_token, or that and /refresh.
+// http.ServeMux would redirect to a cleaned path, and decode what is encoded.
+func parseRoute(r *http.Request) (route, *refusal) {
+	if r.URL.Host != "" || r.URL.Opaque != "" || r.URL.RawPath != "" {
+		// http://host/path, or an encoding that nobody needs for this path.
+		return route{}, refuse(http.StatusBadRequest, "malformed path", "ask for /v1/{appid}/access_token, nothing of it percent-encoded")
+	}
+	rest, ok := strings.CutPrefix(r.URL.Path, "/v1/")
+	if !ok {
+		return route{}, noRoute()
+	}
+	appID, rest, ok := strings.Cut(rest, "/")
+	if !ok {
+		return route{}, noRoute()
+	}
+	kind, action, deeper := strings.Cut(rest, "/")
+	to := route{appID: appID, refresh: deeper, method: http.MethodGet}
+	if deeper {
+		if action != "refresh" {
+			return route{}, noRoute()
+		}
+		to.method = http.MethodPost
+	}
+	if !memcache.ValidAppID(appID) {
+		return route{}, refuse(http.StatusBadRequest, "malformed AppID", "an AppID is 1 to 64 letters, digits, _ or -")
+	}
+	switch kind {
+	case string(memcache.AccessToken):
+		return to, nil
+	case "jsapi_ticket", "wx_card_ticket":
+		return route{}, refuse(http.StatusNotFound, "this kind of credential is not kept: "+kind, "this version keeps access_token only")
+	}
+	return route{}, noRoute()
+}
+
+func noRoute() *refusal {
+	return refuse(http.StatusNotFound, "no such route", "ask for /v1/{appid}/access_token")
+}
+
+func methodNotAllowed(allowed string) *refusal {
+	refused := refuse(http.StatusMethodNotAllowed, "method not allowed", "use "+allowed)
+	refused.allow = allowed
+	return refused
+}

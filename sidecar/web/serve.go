@@ -1,0 +1,70 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	// headerPatience is how long a caller may take to send the head of a request.
+	headerPatience = 5 * time.Second
+	// requestPatience is how long all of a request may take to arrive. net/http
+	// lets it run on while the answer is made, and ends the request with it: so it
+	// is longer than headerPatience and maxWait together.
+	requestPatience = headerPatience + maxWait + 3*time.Second
+	// answerPatience is how long a request may take from its head to its answer.
+	answerPatience = maxWait + 8*time.Second
+	// idlePatience is how long a connection may rest between two requests.
+	idlePatience = 2 * time.Minute
+	// maxHead bounds the head of a request in bytes; net/http adds 4,096.
+	maxHead = 12 << 10
+
+	// drainPatience is how long what is in flight may take once ctx has ended.
+	drainPatience = 4 * time.Second
+	// politePatience is when those who still wait are told that nothing came,
+	// so that the answer arrives before their connection is cut.
+	politePatience = drainPatience - 500*time.Millisecond
+)
+
+// Serve answers the requests of l until ctx ends. Then it stops accepting and
+// lets what is in flight finish for at most 4 s; what waits for a credential
+// after 3.5 s is answered with 503. It closes l, and returns an error only where
+// l fails before ctx ends.
+func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	server := &http.Server{
+		Handler:                      h,
+		BaseContext:                  func(net.Listener) context.Context { return requests },
+		ReadHeaderTimeout:            headerPatience,
+		ReadTimeout:                  requestPatience,
+		WriteTimeout:                 answerPatience,
+		IdleTimeout:                  idlePatience,
+		MaxHeaderBytes:               maxHead,
+		DisableGeneralOptionsHandler: true,
+		// What net/http logs is the strangers' doing, and may quote it.
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(bounded(l, maxConns)) }()
+	select {
+	case err := <-failed:
+		_ = server.Close() // the error to tell is the first
+		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	polite := time.AfterFunc(politePatience, cut)
+	defer polite.Stop()
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainPatience)
+	defer cancel()
+	if server.Shutdown(limit) != nil {
+		_ = server.Close() // cuts what is left
+	}
+	_ = <-failed // that it was closed
+	return nil
+}
