@@ -43,7 +43,7 @@ func request(api wechat.API) wechat.Request {
 }
 
 // failure is the *Error of a fetch that must fail.
-func failure(t *testing.T, ctx context.Context, c *wechat.Client, r wechat.Request) *wechat.Error {
+func failure(ctx context.Context, t *testing.T, c *wechat.Client, r wechat.Request) *wechat.Error {
 	t.Helper()
 	_, err := c.Fetch(ctx, r)
 	var e *wechat.Error

@@ -8,10 +8,10 @@ import (
 // Issue is a token that WeChat gave out.
 type Issue struct {
 	Seq      int       // from 1, in the order of processing
-	AppID    string    //
+	AppID    string    // whose token it is
 	API      string    // "token" or "stable_token"
 	Forced   bool      // force_refresh was asked for
-	Token    string    //
+	Token    string    // contains "canarytoken"
 	At, Dies time.Time // Dies is its own end; a later token may end it sooner
 	New      bool      // false: stable_token gave the same token again
 	Stranger bool      // fetched by [Server.Steal]

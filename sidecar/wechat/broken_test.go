@@ -1,0 +1,171 @@
+package wechat_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// raw is an answer as WeChat, or what pretends to be WeChat, might send it.
+func raw(status int, body string) wechattest.Answer {
+	return wechattest.Answer{Kind: wechattest.Raw, Status: status, Body: body}
+}
+
+func TestABrokenAnswerMayHaveIssued(t *testing.T) {
+	const token = `"access_token":"canarytoken-of-this-table"`
+	for name, answer := range map[string]wechattest.Answer{
+		"hang":                    {Kind: wechattest.Hang},
+		"issued, hang":            {Kind: wechattest.IssuedHang},
+		"too slow":                {Delay: time.Minute},
+		"issued, answer too slow": {DelayAfter: time.Minute},
+		"reset":                   {Kind: wechattest.Reset},
+		"issued, reset":           {Kind: wechattest.IssuedNoAnswer},
+		"502":                     {Kind: wechattest.ServerError},
+		"issued, 502":             {Kind: wechattest.IssuedServerError},
+		"a web page":              {Kind: wechattest.HTML},
+		"a redirect":              {Kind: wechattest.Redirect},
+		"an endless body":         {Kind: wechattest.Huge},
+		"an empty token":          {Kind: wechattest.EmptyToken},
+		"half an answer":          {Kind: wechattest.TruncatedJSON},
+		"no expires_in":           {Kind: wechattest.NoExpires},
+		"expires_in 0":            {Kind: wechattest.ZeroExpires},
+		"expires_in 9":            {Kind: wechattest.ShortExpires},
+		"expires_in 9.99":         raw(200, `{`+token+`,"expires_in":9.99}`),
+		"expires_in -1":           raw(200, `{`+token+`,"expires_in":-1}`),
+		"expires_in -1e999":       raw(200, `{`+token+`,"expires_in":-1e999}`),
+		"expires_in a string":     raw(200, `{`+token+`,"expires_in":"7200"}`),
+		"expires_in null":         raw(200, `{`+token+`,"expires_in":null}`),
+		"no body":                 raw(200, ``),
+		"null":                    raw(200, `null`),
+		"a list":                  raw(200, `[{`+token+`,"expires_in":7200}]`),
+		"two objects":             raw(200, `{`+token+`,"expires_in":7200}{}`),
+		"no token":                raw(200, `{"expires_in":7200}`),
+		"a token that is a number": raw(200,
+			`{"access_token":12345,"expires_in":7200}`),
+		"a token with a space":        raw(200, `{"access_token":"canarytoken x","expires_in":7200}`),
+		"a token with a newline":      raw(200, `{"access_token":"canarytoken\n","expires_in":7200}`),
+		"a token with a wide space":   raw(200, `{"access_token":"canarytoken\u2003","expires_in":7200}`),
+		"a token with DEL":            raw(200, `{"access_token":"canarytoken\u007f","expires_in":7200}`),
+		"a token that is no UTF-8":    raw(200, "{\"access_token\":\"canarytoken\xff\",\"expires_in\":7200}"),
+		"a token of 2,049 bytes":      raw(200, `{"access_token":"`+strings.Repeat("a", 2049)+`","expires_in":7200}`),
+		"other letters' case":         raw(200, `{"Access_Token":"canarytoken","expires_in":7200}`),
+		"errcode a string":            raw(200, `{"errcode":"0",`+token+`,"expires_in":7200}`),
+		"errcode null":                raw(200, `{"errcode":null,`+token+`,"expires_in":7200}`),
+		"errcode beyond every number": raw(200, `{"errcode":99999999999999999999}`),
+		"201 with a token":            raw(201, `{`+token+`,"expires_in":7200}`),
+		"404":                         raw(404, `{}`),
+		"503 with an errcode":         raw(503, `{"errcode":40013,"errmsg":"invalid appid"}`),
+		"307 with an errcode":         raw(307, `{"errcode":40013,"errmsg":"invalid appid"}`),
+		"more than 64 KiB":            raw(200, `{`+token+`,"expires_in":7200}`+strings.Repeat(" ", 64<<10)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake, c := newPiped(t)
+				fake.OnCall(func(wechattest.Call) wechattest.Answer { return answer })
+				start := time.Now()
+				e := failure(t.Context(), t, c, request(wechat.Token))
+				assert.True(t, e.MayHaveIssued)
+				assert.Equal(t, -1, e.Code)
+				assert.Equal(t, wechat.Transient, e.Class)
+				assert.LessOrEqual(t, time.Since(start), 2*time.Second)
+				assert.Equal(t, 1, fake.Calls("", ""), "it was sent once")
+				assertShowsNothing(t, e)
+			})
+		})
+	}
+}
+
+func TestUnusualAnswersThatAreFine(t *testing.T) {
+	for name, tt := range map[string]struct {
+		body string
+		life time.Duration
+	}{
+		"errcode 0 and more fields":   {`{"errcode":0,"errmsg":"ok","access_token":"canarytoken","expires_in":7200,"new":{"a":[1]}}`, 7200 * time.Second},
+		"the shortest life":           {`{"access_token":"canarytoken","expires_in":10}`, 10 * time.Second},
+		"an exponent":                 {`{"access_token":"canarytoken","expires_in":7.2e3}`, 7200 * time.Second},
+		"a fraction":                  {`{"access_token":"canarytoken","expires_in":7199.9}`, 7199 * time.Second},
+		"a life beyond 30 days":       {`{"access_token":"canarytoken","expires_in":31536000}`, 720 * time.Hour},
+		"a life beyond every number":  {`{"access_token":"canarytoken","expires_in":1e999}`, 720 * time.Hour},
+		"white space":                 {" {\n\"access_token\" : \"canarytoken\" ,\t\"expires_in\" : 7200 }\n", 7200 * time.Second},
+		"the longest token":           {`{"access_token":"` + strings.Repeat("a", 2048) + `","expires_in":7200}`, 7200 * time.Second},
+		"exactly 64 KiB of an answer": {pad(`{"access_token":"canarytoken","expires_in":7200}`, 64<<10), 7200 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake, c := newPiped(t)
+				fake.OnCall(func(wechattest.Call) wechattest.Answer { return raw(200, tt.body) })
+				cred, err := c.Fetch(t.Context(), request(wechat.Token))
+				require.NoError(t, err)
+				assert.Equal(t, tt.life, cred.ExpiresIn)
+			})
+		})
+	}
+}
+
+func TestAnErrcodeCountsWhateverElseTheAnswerHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake, c := newPiped(t)
+		for _, answer := range []wechattest.Answer{
+			raw(200, `{"errcode":40013,"errmsg":"invalid appid","access_token":"canarytoken","expires_in":7200}`),
+			raw(403, `{"errcode":40013,"errmsg":"invalid appid"}`),
+			raw(200, `{"errcode":40013}`),
+			raw(200, `{"errcode":40013,"errmsg":17}`),
+		} {
+			fake.OnCall(func(wechattest.Call) wechattest.Answer { return answer })
+			e := failure(t.Context(), t, c, request(wechat.Token))
+			assert.Equal(t, 40013, e.Code)
+			assert.False(t, e.MayHaveIssued)
+		}
+	})
+}
+
+func TestTheContextEndsACall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake, c := newPiped(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		fake.OnCall(func(wechattest.Call) wechattest.Answer {
+			cancel()
+			return wechattest.Answer{Kind: wechattest.Hang}
+		})
+		e := failure(ctx, t, c, request(wechat.Token))
+		require.ErrorIs(t, e, context.Canceled)
+		assert.True(t, e.MayHaveIssued, "it was cancelled after sending")
+
+		e = failure(ctx, t, c, request(wechat.Token))
+		require.ErrorIs(t, e, context.Canceled)
+		assert.False(t, e.MayHaveIssued, "it was cancelled before sending")
+		assert.Equal(t, 1, fake.Calls("", ""))
+	})
+}
+
+func TestATransportThatDoesNotTraceMayHaveSent(t *testing.T) {
+	transport := roundTripper(func(*http.Request) (*http.Response, error) { return nil, http.ErrServerClosed })
+	e := failure(t.Context(), t, newClient(t, transport, "https://a.test", "https://b.test"), request(wechat.Token))
+	assert.True(t, e.MayHaveIssued)
+	assert.NotContains(t, e.Message, "b.test", "no second host is asked")
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// newPiped is a fake and its client within a synctest bubble.
+func newPiped(t *testing.T) (*wechattest.Server, *wechat.Client) {
+	t.Helper()
+	fake := wechattest.New()
+	fake.AddAccount(appID, secret)
+	transport, stop := fake.Pipe()
+	t.Cleanup(stop)
+	return fake, newClient(t, transport, "http://127.0.0.1")
+}
+
+func pad(s string, n int) string { return s + strings.Repeat(" ", n-len(s)) }

@@ -1,0 +1,115 @@
+package wechat_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+func TestEveryErrcodeHasItsClass(t *testing.T) {
+	const ip = wechattest.EgressIP
+	fake, url := newFake(t)
+	c := newClient(t, nil, url)
+	for _, tt := range []struct {
+		code  int
+		class wechat.Class
+		wait  time.Duration
+		ip    string
+	}{
+		{code: -1, class: wechat.Transient},
+		{code: -1000, class: wechat.Transient},
+		{code: 40001, class: wechat.Person},
+		{code: 40002, class: wechat.Defect},
+		{code: 40013, class: wechat.Person},
+		{code: 40014, class: wechat.Refused},
+		{code: 40125, class: wechat.Person},
+		{code: 40164, class: wechat.Person, ip: ip},
+		{code: 40243, class: wechat.Person},
+		{code: 41001, class: wechat.Refused},
+		{code: 41002, class: wechat.Defect},
+		{code: 41004, class: wechat.Defect},
+		{code: 42001, class: wechat.Refused},
+		{code: 43002, class: wechat.Defect},
+		{code: 45009, class: wechat.Day},
+		{code: 45011, class: wechat.Minute},
+		{code: 48001, class: wechat.Person},
+		{code: 50004, class: wechat.Person},
+		{code: 50007, class: wechat.Person},
+		{code: 61004, class: wechat.Person, ip: ip},
+		{code: 89501, class: wechat.Person},
+		{code: 89503, class: wechat.Person},
+		{code: 89506, class: wechat.Timed, wait: 24 * time.Hour},
+		{code: 89507, class: wechat.Timed, wait: time.Hour},
+		{code: 99999, class: wechat.Person},
+	} {
+		fake.FailAll(tt.code)
+		e := failure(t.Context(), t, c, request(wechat.Token))
+		assert.Equal(t, tt.code, e.Code)
+		assert.Equal(t, tt.class, e.Class, "class of %d", tt.code)
+		assert.Equal(t, tt.wait, e.Wait, "wait of %d", tt.code)
+		assert.Equal(t, tt.ip, e.EgressIP, "address of %d", tt.code)
+		assert.False(t, e.MayHaveIssued, "%d is an answer", tt.code)
+		assert.Contains(t, e.Message, "rid: ", "of %d", tt.code)
+		if tt.ip != "" {
+			assert.Contains(t, e.Hint, tt.ip)
+		}
+	}
+	assert.Zero(t, fake.Issues(""))
+}
+
+func TestAnAddressIsFoundWhereverWeChatPutsIt(t *testing.T) {
+	fake, url := newFake(t)
+	c := newClient(t, nil, url)
+	for errmsg, want := range map[string]string{
+		"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist": "203.0.113.7",
+		"invalid ip ::ffff:203.0.113.7, not in whitelist":                  "203.0.113.7",
+		"invalid ip 2001:db8::1, not in whitelist":                         "2001:db8::1",
+		"invalid ip fe80::1%evil, not in whitelist":                        "",
+		"invalid ip, not in whitelist":                                     "",
+	} {
+		fake.OnCall(func(wechattest.Call) wechattest.Answer {
+			return wechattest.Answer{Errcode: 40164, Errmsg: errmsg}
+		})
+		assert.Equal(t, want, failure(t.Context(), t, c, request(wechat.Token)).EgressIP, errmsg)
+	}
+}
+
+func TestClassesHaveNames(t *testing.T) {
+	assert.Equal(t, "transient", wechat.Transient.String())
+	assert.Equal(t, "defect", wechat.Defect.String())
+	assert.Equal(t, "class(99)", wechat.Class(99).String())
+}
+
+func TestRequestsThatMakeNoSenseAreNotSent(t *testing.T) {
+	fake, url := newFake(t)
+	c := newClient(t, nil, url)
+	for name, r := range map[string]wechat.Request{
+		"no API":         {AppID: appID, Secret: secret},
+		"no AppID":       {API: wechat.Token, Secret: secret},
+		"no AppSecret":   {API: wechat.Token, AppID: appID},
+		"forced classic": {API: wechat.Token, AppID: appID, Secret: secret, Force: true},
+	} {
+		e := failure(t.Context(), t, c, r)
+		want := wechat.Defect
+		if name == "no AppSecret" {
+			want = wechat.Person
+		}
+		assert.Equal(t, want, e.Class, name)
+		assert.False(t, e.MayHaveIssued, name)
+	}
+	assert.Zero(t, fake.Calls("", ""))
+}
+
+func TestForceReachesWeChat(t *testing.T) {
+	fake, url := newFake(t)
+	r := request(wechat.StableToken)
+	r.Force = true
+	_, err := newClient(t, nil, url).Fetch(t.Context(), r)
+	require.NoError(t, err)
+	assert.True(t, fake.Issued()[0].Forced)
+}

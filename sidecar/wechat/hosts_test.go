@@ -1,0 +1,157 @@
+package wechat_test
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// newTLSFake is a fake on https and a transport that trusts it.
+func newTLSFake(t *testing.T) (fake *wechattest.Server, url string, trusting *http.Transport) {
+	t.Helper()
+	fake = wechattest.New()
+	fake.AddAccount(appID, secret)
+	url, certPEM, stop, err := fake.ListenTLS()
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(certPEM))
+	return fake, url, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}
+}
+
+// silentHost accepts connections and says nothing.
+func silentHost(t *testing.T) (addr string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener.Addr().String()
+}
+
+// closedPort is an address that refuses to be dialled.
+func closedPort(t *testing.T) (addr string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().String()
+}
+
+func TestAnotherHostIsAskedWhereNothingWasSent(t *testing.T) {
+	_, untrusted, _ := newTLSFake(t)
+	_, plain := newFake(t)
+	for name, first := range map[string]string{
+		"dialling is refused":            "https://" + closedPort(t),
+		"the certificate is not trusted": untrusted,
+		"TLS is not spoken":              "https://" + strings.TrimPrefix(plain, "http://"),
+		"the TLS handshake hangs":        "https://" + silentHost(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			fake, second, trusting := newTLSFake(t)
+			c, err := wechat.New(wechat.Config{
+				BaseURLs: []string{first, second}, Timeout: 500 * time.Millisecond, Transport: trusting,
+			})
+			require.NoError(t, err)
+			_, err = c.Fetch(t.Context(), request(wechat.Token))
+			require.NoError(t, err)
+			assert.Equal(t, 1, fake.Issues(appID))
+
+			only, err := wechat.New(wechat.Config{
+				BaseURLs: []string{first}, Timeout: 500 * time.Millisecond, Transport: trusting,
+			})
+			require.NoError(t, err)
+			e := failure(t.Context(), t, only, request(wechat.Token))
+			assert.False(t, e.MayHaveIssued, "nothing was sent")
+			assert.Equal(t, wechat.Transient, e.Class)
+			assert.Contains(t, e.Message, strings.TrimPrefix(first, "https://"), "the error names the host")
+		})
+	}
+}
+
+func TestNoOtherHostIsAskedOnceSomethingWasSent(t *testing.T) {
+	for name, kind := range map[string]wechattest.Kind{
+		"reset": wechattest.Reset, "issued, reset": wechattest.IssuedNoAnswer,
+		"502": wechattest.ServerError, "redirect": wechattest.Redirect, "a web page": wechattest.HTML,
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, firstURL := newFake(t)
+			second, secondURL := newFake(t)
+			first.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: kind} })
+			e := failure(t.Context(), t, newClient(t, nil, firstURL, secondURL), request(wechat.Token))
+			assert.True(t, e.MayHaveIssued)
+			assert.Equal(t, 1, first.Calls("", ""))
+			assert.Zero(t, second.Calls("", ""))
+		})
+	}
+}
+
+func TestNoOtherHostIsAskedAfterARefusal(t *testing.T) {
+	first, firstURL := newFake(t)
+	second, secondURL := newFake(t)
+	first.FailAll(40164)
+	assert.Equal(t, 40164, failure(t.Context(), t, newClient(t, nil, firstURL, secondURL), request(wechat.Token)).Code)
+	assert.Zero(t, second.Calls("", ""))
+}
+
+func TestAnUnreachableWeChatNamesEveryHost(t *testing.T) {
+	a, b := closedPort(t), closedPort(t)
+	e := failure(t.Context(), t, newClient(t, nil, "https://"+a, "https://"+b), request(wechat.Token))
+	assert.False(t, e.MayHaveIssued)
+	assert.Contains(t, e.Message, a+": ")
+	assert.Contains(t, e.Message, b+": ")
+}
+
+func TestTimeoutIsForOneHostAndTheContextForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dialled atomic.Int32
+		// A transport dials on after its request has given up, up to the dialer's
+		// own timeout.
+		blackHole := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			dialled.Add(1)
+			time.Sleep(time.Minute)
+			return nil, context.DeadlineExceeded
+		}}
+		c, err := wechat.New(wechat.Config{
+			BaseURLs:  []string{"https://a.test", "https://b.test", "https://c.test"},
+			Transport: blackHole,
+		})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 8*time.Second)
+		defer cancel()
+		start := time.Now()
+		e := failure(ctx, t, c, request(wechat.Token))
+		assert.Equal(t, 8*time.Second, time.Since(start), "5 s for the first, 3 s for the second")
+		require.ErrorIs(t, e, context.DeadlineExceeded)
+		assert.False(t, e.MayHaveIssued)
+		assert.EqualValues(t, 2, dialled.Load())
+		time.Sleep(time.Minute) // until both dials have ended
+	})
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	fake, target := newFake(t)
+	elsewhere := 0
+	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path == "/cgi-bin/redirected" {
+			elsewhere++
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: wechattest.Redirect} })
+	e := failure(t.Context(), t, newClient(t, transport, target), request(wechat.StableToken))
+	assert.True(t, e.MayHaveIssued)
+	assert.Zero(t, elsewhere)
+}

@@ -1,0 +1,133 @@
+package wechat_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// proxy tunnels every CONNECT to one address, unless status refuses it.
+type proxy struct {
+	*httptest.Server
+	target string
+	status int
+	asked  atomic.Value // the host of the last CONNECT
+}
+
+func newProxy(t *testing.T, target string, status int) *proxy {
+	t.Helper()
+	p := &proxy{target: strings.TrimPrefix(target, "https://"), status: status}
+	p.Server = httptest.NewServer(p)
+	t.Cleanup(p.Close)
+	return p
+}
+
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.asked.Store(r.Method + " " + r.Host)
+	if p.status != http.StatusOK {
+		http.Error(w, "refused", p.status)
+		return
+	}
+	far, err := new(net.Dialer).DialContext(r.Context(), "tcp", p.target)
+	if err != nil {
+		http.Error(w, "unreachable", http.StatusBadGateway)
+		return
+	}
+	defer func() { _ = far.Close() }()
+	near, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer func() { _ = near.Close() }()
+	_, _ = io.WriteString(near, "HTTP/1.1 200 OK\r\n\r\n")
+	there := make(chan struct{})
+	go func() {
+		defer close(there)
+		_, _ = io.Copy(far, near)
+		_ = far.Close()
+	}()
+	_, _ = io.Copy(near, far)
+	_ = near.Close()
+	<-there
+}
+
+func through(t *testing.T, transport *http.Transport, p *proxy) *http.Transport {
+	t.Helper()
+	u, err := url.Parse(p.URL)
+	require.NoError(t, err)
+	transport.Proxy = http.ProxyURL(u)
+	return transport
+}
+
+func TestATunnelThroughAProxyWorks(t *testing.T) {
+	fake, target, trusting := newTLSFake(t)
+	p := newProxy(t, target, http.StatusOK)
+	_, err := newClient(t, through(t, trusting, p), "https://wechat.test").Fetch(t.Context(), request(wechat.Token))
+	require.NoError(t, err)
+	assert.Equal(t, "CONNECT wechat.test:443", p.asked.Load())
+	assert.Equal(t, 1, fake.Issues(appID))
+}
+
+func TestATunnelThatBreaksAfterSendingMayHaveIssued(t *testing.T) {
+	fake, target, trusting := newTLSFake(t)
+	fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: wechattest.IssuedNoAnswer} })
+	c := newClient(t, through(t, trusting, newProxy(t, target, http.StatusOK)), "https://wechat.test", "https://api.weixin.qq.com")
+	assert.True(t, failure(t.Context(), t, c, request(wechat.Token)).MayHaveIssued)
+	assert.Equal(t, 1, fake.Calls("", ""))
+}
+
+func TestAProxyThatRefusesTheTunnelSentNothing(t *testing.T) {
+	for _, status := range []int{http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusBadGateway} {
+		fake, target, trusting := newTLSFake(t)
+		c := newClient(t, through(t, trusting, newProxy(t, target, status)), "https://wechat.test")
+		e := failure(t.Context(), t, c, request(wechat.Token))
+		assert.False(t, e.MayHaveIssued)
+		assert.Contains(t, e.Message, http.StatusText(status))
+		assert.Zero(t, fake.Calls("", ""))
+	}
+}
+
+// childURL tells a copy of the test program which address to fetch from:
+// net/http reads HTTPS_PROXY once in a process's life.
+const childURL = "WECHAT_TEST_CHILD_URL"
+
+func TestTheEnvironmentNamesTheProxy(t *testing.T) {
+	if base := os.Getenv(childURL); base != "" {
+		_, err := newClient(t, nil, base).Fetch(t.Context(), request(wechat.Token))
+		require.NoError(t, err)
+		return
+	}
+	fake := wechattest.New()
+	fake.AddAccount(appID, secret)
+	target, certPEM, stop, err := fake.ListenTLS()
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	certFile := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(certFile, certPEM, 0o600))
+	p := newProxy(t, target, http.StatusOK)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestTheEnvironmentNamesTheProxy$")
+	child.Env = append(os.Environ(), "HTTPS_PROXY="+p.URL, "NO_PROXY=", "SSL_CERT_FILE="+certFile, childURL+"=https://wechat.test")
+	out, err := child.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	assert.Equal(t, "CONNECT wechat.test:443", p.asked.Load())
+	assert.Equal(t, 1, fake.Issues(appID))
+}

@@ -1,0 +1,171 @@
+package wechat_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// oddSecret is spelt differently in URLs, JSON and HTML.
+const oddSecret = `canarysecret/+ &="<ü%2F>`
+
+// spellings is every way in which a value may be printed.
+func spellings(t *testing.T, v any) string {
+	t.Helper()
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
+		fmt.Fprintf(&out, verb+"\n", v)
+	}
+	text, err := json.Marshal(v)
+	require.NoError(t, err)
+	out.Write(text)
+	slog.New(slog.NewJSONHandler(&out, nil)).Error("x", "v", v)
+	slog.New(slog.NewTextHandler(&out, nil)).Error("x", "v", v)
+	if err, ok := v.(error); ok {
+		for ; err != nil; err = errors.Unwrap(err) {
+			fmt.Fprintf(&out, "%v %+v %#v %T\n", err, err, err, err)
+		}
+	}
+	return out.String()
+}
+
+// assertShowsNothing looks for every secret and token of the tests, and does not
+// print what it found.
+func assertShowsNothing(t *testing.T, v any) {
+	t.Helper()
+	text := strings.ToLower(spellings(t, v))
+	for _, mark := range []string{"canarysecret", "canarytoken", fmt.Sprintf("%x", "canarysecret"), "%2f%2b", "2fcanary"} {
+		found := strings.Contains(text, mark)
+		assert.False(t, found, "a %T shows %q", v, mark)
+	}
+}
+
+func TestAnErrmsgThatRepeatsTheSecretIsRedacted(t *testing.T) {
+	fake, base := newFake(t)
+	c := newClient(t, nil, base)
+	for _, key := range []string{secret, oddSecret} {
+		query := url.Values{"grant_type": {"client_credential"}, "appid": {appID}, "secret": {key}}.Encode()
+		inJSON, err := json.Marshal(key)
+		require.NoError(t, err)
+		for name, errmsg := range map[string]string{
+			"plain":             "bad secret " + key + " given",
+			"twice":             key + key,
+			"in a URL":          "GET https://api.weixin.qq.com/cgi-bin/token?" + query + " failed",
+			"in an escaped URL": "GET " + url.QueryEscape("/cgi-bin/token?"+query),
+			"path-escaped":      url.PathEscape(key),
+			"lower-case escape": strings.ToLower(url.QueryEscape(key)),
+			"upper case":        strings.ToUpper(key),
+			"as JSON":           `{"secret":` + string(inJSON) + `}`,
+			"its beginning":     "secret begins with " + key[:14],
+			"its end":           "secret ends with " + key[len(key)-14:],
+			"cut by a control":  key[:13] + "\x00" + key[13:],
+			"at the bound":      strings.Repeat("x", 505) + key,
+			"a URL cut short":   "GET /cgi-bin/token?" + query[:len(query)-3],
+		} {
+			fake.OnCall(func(wechattest.Call) wechattest.Answer {
+				return wechattest.Answer{Errcode: 40125, Errmsg: errmsg + " rid: 65f0a1b2-1a2b3c4d-5e6f7a8b"}
+			})
+			e := failure(t.Context(), t, c, wechat.Request{API: wechat.Token, AppID: appID, Secret: key})
+			assertShowsNothing(t, e)
+			assert.Contains(t, e.Message, "rid: 65f0a1b2-1a2b3c4d-5e6f7a8b", name)
+			assert.LessOrEqual(t, len(e.Message), 512, name)
+		}
+	}
+}
+
+func TestAnErrmsgThatRepeatsATokenIsRedacted(t *testing.T) {
+	fake, base := newFake(t)
+	fake.OnCall(func(wechattest.Call) wechattest.Answer {
+		return raw(200, `{"errcode":-1,"errmsg":"canarytoken-1234 access_token=canarytoken-other","access_token":"canarytoken-1234"}`)
+	})
+	assertShowsNothing(t, failure(t.Context(), t, newClient(t, nil, base), request(wechat.Token)))
+}
+
+func TestMessagesAreBoundedAndPrintable(t *testing.T) {
+	fake, base := newFake(t)
+	c := newClient(t, nil, base)
+	for _, errmsg := range []string{
+		strings.Repeat("忙", 4000) + " rid: 65f0a1b2-1a2b3c4d-5e6f7a8b",
+		"a\x1b[31mb\r\nc\u202ed\u2028e rid: 65f0a1b2-1a2b3c4d-5e6f7a8b",
+		strings.Repeat("x", 60<<10) + " rid: 65f0a1b2-1a2b3c4d-5e6f7a8b",
+	} {
+		fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: -1, Errmsg: errmsg} })
+		e := failure(t.Context(), t, c, request(wechat.Token))
+		assert.LessOrEqual(t, len(e.Message), 512)
+		assert.True(t, strings.HasSuffix(e.Message, "rid: 65f0a1b2-1a2b3c4d-5e6f7a8b"))
+		assert.Equal(t, -1, strings.IndexFunc(e.Message, func(c rune) bool { return !unicode.IsPrint(c) }))
+	}
+}
+
+func TestAnAnswerThatIsNoHTTPIsNotQuoted(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = conn.Read(make([]byte, 4096))
+		_, _ = io.WriteString(conn, `{"access_token":"canarytoken-without-http","expires_in":7200}`+"\r\n\r\n")
+		_ = conn.Close()
+	}()
+	e := failure(t.Context(), t, newClient(t, nil, "http://"+listener.Addr().String()), request(wechat.Token))
+	assert.True(t, e.MayHaveIssued)
+	assertShowsNothing(t, e)
+}
+
+func TestATransportThatQuotesTheURLIsNotQuoted(t *testing.T) {
+	quoting := roundTripper(func(r *http.Request) (*http.Response, error) {
+		httptrace.ContextClientTrace(r.Context()).GetConn("x")
+		return nil, fmt.Errorf("outer: %w", &url.Error{Op: "Get", URL: r.URL.String(), Err: &url.Error{
+			Op: "Get", URL: r.URL.String(), Err: fmt.Errorf("no way to %s over http://user:canarysecret@proxy", r.URL),
+		}})
+	})
+	e := failure(t.Context(), t, newClient(t, quoting, "https://wechat.test"),
+		wechat.Request{API: wechat.Token, AppID: appID, Secret: oddSecret})
+	assert.False(t, e.MayHaveIssued)
+	assert.Contains(t, e.Message, "wechat.test: no way to")
+	assertShowsNothing(t, e)
+}
+
+func TestRequestsAndCredentialsPrintNoSecret(t *testing.T) {
+	r := request(wechat.StableToken)
+	r.Force = true
+	for _, v := range []any{
+		r, &r,
+		[]wechat.Request{r},
+		struct{ R wechat.Request }{r},
+		wechat.Credential{Value: "canarytoken", ExpiresIn: time.Hour},
+		[]wechat.Credential{{Value: "canarytoken"}},
+	} {
+		assertShowsNothing(t, v)
+	}
+	assert.Equal(t, "forced stable_token of "+appID, r.String())
+	assert.Equal(t, "token of "+appID, request(wechat.Token).String())
+}
+
+// quoted is a string as JSON.
+func quoted(t *testing.T, s string) string {
+	t.Helper()
+	text, err := json.Marshal(s)
+	require.NoError(t, err)
+	return string(text)
+}

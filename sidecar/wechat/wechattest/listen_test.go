@@ -1,0 +1,88 @@
+package wechattest_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+func TestItIsServedWithACertificateOfItsOwn(t *testing.T) {
+	fake := wechattest.New()
+	fake.AddAccount(appID, secret)
+	base, certPEM, stop, err := fake.ListenTLS()
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(certPEM))
+	// On a kept connection, net/http would repeat a GET whose connection is reset.
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}
+	c := caller{fake: fake, base: base, http: &http.Client{Transport: transport}}
+	c.assertErrcode(t, 0, c.classic(t), "over TLS")
+
+	fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: wechattest.IssuedNoAnswer} })
+	_, err = c.do(t.Context(), http.MethodGet, classicPath(appID, secret), "")
+	require.ErrorIs(t, err, syscall.ECONNRESET, "a reset, even through TLS")
+	assert.Equal(t, 2, fake.Issues(appID))
+}
+
+func TestStopEndsHangingCalls(t *testing.T) {
+	fake := wechattest.New()
+	fake.AddAccount(appID, secret)
+	base, stop, err := fake.ListenHTTP()
+	require.NoError(t, err)
+	arrived := make(chan struct{}, 2)
+	fake.OnCall(func(call wechattest.Call) wechattest.Answer {
+		arrived <- struct{}{}
+		if call.N == 1 {
+			return wechattest.Answer{Kind: wechattest.IssuedHang}
+		}
+		return wechattest.Answer{Delay: time.Hour, Late: true}
+	})
+	c := caller{fake: fake, base: base, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	var calls sync.WaitGroup
+	for range 2 {
+		calls.Go(func() {
+			_, err := c.do(t.Context(), http.MethodGet, classicPath(appID, secret), "")
+			assert.Error(t, err)
+		})
+	}
+	<-arrived
+	<-arrived
+	stop()
+	stop() // a second time does nothing
+	calls.Wait()
+	assert.Equal(t, 1, fake.Issues(appID))
+}
+
+func TestItIsSafeForConcurrentUse(t *testing.T) {
+	fake := wechattest.New()
+	fake.AddAccount(appID, secret)
+	base, stop, err := fake.ListenHTTP()
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	c := caller{fake: fake, base: base, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 10 {
+				r, err := c.do(t.Context(), http.MethodGet, classicPath(appID, secret), "")
+				assert.True(t, err == nil && r.Errcode == 0)
+				fake.Accepts(r.Token)
+				fake.Steal(appID)
+				fake.SetGrace(time.Minute)
+			}
+		})
+	}
+	all.Wait()
+	assert.Equal(t, 80, fake.Issues(appID))
+	assert.Len(t, fake.Issued(), 160)
+}

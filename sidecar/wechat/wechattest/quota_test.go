@@ -1,0 +1,66 @@
+package wechattest_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheDaysQuotaEndsAtMidnightInBeijing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newPiped(t)
+		c.fake.SetDailyQuota(2)
+		now := time.Date(2026, 1, 1, 15, 0, 0, 0, time.UTC) // 23:00 in Beijing
+		c.fake.SetNow(func() time.Time { return now })
+		c.classic(t)
+		c.classic(t)
+		assert.Equal(t, 45009, c.tryClassic(t))
+		assert.Zero(t, c.stable(t, false).Errcode, "the other API has its own")
+		now = time.Date(2026, 1, 1, 15, 59, 59, 0, time.UTC)
+		assert.Equal(t, 45009, c.tryClassic(t))
+		now = time.Date(2026, 1, 1, 16, 0, 0, 0, time.UTC)
+		assert.Zero(t, c.tryClassic(t))
+		assert.Equal(t, 5, c.fake.Calls(appID, "token"), "refused calls are counted too")
+	})
+}
+
+func TestQuotasAreWeChatsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newPiped(t)
+		for range 2000 {
+			c.classic(t)
+		}
+		assert.Equal(t, 45009, c.tryClassic(t))
+	})
+}
+
+func TestQuotasArePerAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newPiped(t)
+		c.fake.SetDailyQuota(1)
+		c.fake.AddAccount("wxother", "canarysecret-other")
+		c.classic(t)
+		assert.Equal(t, 45009, c.tryClassic(t))
+		r, err := c.do(t.Context(), "GET", classicPath("wxother", "canarysecret-other"), "")
+		require.NoError(t, err)
+		assert.Zero(t, r.Errcode)
+		assert.Equal(t, 1, c.fake.Issues("wxother"))
+		assert.Equal(t, 2, c.fake.Issues(""))
+	})
+}
+
+func TestTheMinutesQuotaEndsWithTheMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newPiped(t)
+		c.fake.SetMinuteQuota(3)
+		for range 3 {
+			assert.Zero(t, c.stable(t, false).Errcode)
+		}
+		assert.Equal(t, 45011, c.stable(t, false).Errcode)
+		time.Sleep(time.Minute)
+		assert.Zero(t, c.stable(t, false).Errcode)
+	})
+}
