@@ -1,5 +1,10 @@
 package memcachetest_test
 
+import (
+	"fmt"
+	"strings"
+)
+
 var casCases = []exchange{
 	{name: "cas stores what nobody changed", steps: []step{
 		put("a", "1"),
@@ -21,7 +26,7 @@ var casCases = []exchange{
 		{"append a 0 0 1\r\n1\r\n", stored},
 		{"gets a\r\n", "VALUE a 0 2 {a3}\r\n11\r\nEND\r\n"},
 		{"decr a 2\r\n", "9\r\n"},
-		{"gets a\r\n", "VALUE a 0 2 {a4}\r\n9 \r\nEND\r\n"},
+		{"gets a\r\n", "VALUE a 0 {2|1} {a4}\r\n9{ |}\r\nEND\r\n"},
 		put("a", "1"),
 		{"gets a\r\n", "VALUE a 0 1 {a5}\r\n1\r\nEND\r\n"},
 	}, rising: []string{"a1", "b1", "a2", "a3", "a4", "a5"}},
@@ -49,6 +54,16 @@ const (
 	badDelta  = "CLIENT_ERROR invalid numeric delta argument\r\n"
 )
 
+// padded is the answer to a get of a counter that became shorter. Memcached
+// fills it up with spaces (the fake always does), unless a thread of its own
+// happens to hold the item: then it stores a new, shorter one.
+func padded(key, value string, width int) step {
+	spaces := strings.Repeat(" ", width-len(value))
+	return step{"get " + key + "\r\n", fmt.Sprintf("VALUE %s 0 {%d|%d}\r\n%s{%s|}\r\nEND\r\n", key, width, len(value), value, spaces)}
+}
+
+// Values of 2^63 and more are left out: memcached 1.6.18 then looks for a minus
+// sign beyond the value's end, and what it finds there is chance.
 var counterCases = []exchange{
 	{name: "incr and decr count", steps: []step{
 		{"incr n 1\r\n", "NOT_FOUND\r\n"},
@@ -57,7 +72,7 @@ var counterCases = []exchange{
 		{"incr n 5\r\n", "103\r\n"},
 		{"get n\r\n", "VALUE n 7 3\r\n103\r\nEND\r\n"},
 		{"decr n 100\r\n", "3\r\n"},
-		{"get n\r\n", "VALUE n 7 3\r\n3  \r\nEND\r\n"},
+		{"get n\r\n", "VALUE n 7 {3|1}\r\n3{  |}\r\nEND\r\n"},
 		{"incr n 1\r\n", "4\r\n"},
 	}},
 	{name: "incr wraps at 64 bits and decr stops at zero", steps: []step{
@@ -97,9 +112,9 @@ var counterCases = []exchange{
 		{"incr n +1\r\n", "6\r\n"},
 		put("n", "005"),
 		{"incr n 1\r\n", "6\r\n"},
-		hit("n", "6  "), put("n", "12 34"),
+		padded("n", "6", 3), put("n", "12 34"),
 		{"incr n 1\r\n", "13\r\n"},
-		hit("n", "13   "),
+		padded("n", "13", 5),
 		{"incr n 1 x\r\n", "14\r\n"},
 	}},
 }

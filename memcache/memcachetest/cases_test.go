@@ -127,6 +127,8 @@ var storageCases = []exchange{
 		{"get " + longer + "\r\n", errLine},
 		{"get a " + longer + "\r\n", errLine},
 		{"gat 0 " + longer + "\r\n", errLine},
+		{"gat x " + longer + "\r\n", "CLIENT_ERROR invalid exptime argument\r\n"},
+		{"touch " + longer + " x\r\n", errLine},
 		{"delete " + longer + "\r\n", errLine},
 		{"incr " + longer + " 1\r\n", errLine},
 		{"touch " + longer + " 0\r\n", errLine},

@@ -19,6 +19,7 @@ type command struct {
 	quiet       bool // noreply as the last word leaves the answer out
 	keyed       bool // the first word is a key
 	aged        bool // the first word is an exptime, for each
+	late        bool // a key is found too long after the other words were read
 	each        step // run for each key, then END is answered
 	once        step // run once
 	read        func(r *request, words [][]byte) string
@@ -30,15 +31,15 @@ var commands = func() map[string]*command {
 	for _, c := range []command{
 		{verb: "get", least: 1, most: -1, each: get},
 		{verb: "gets", least: 1, most: -1, each: get},
-		{verb: "gat", least: 1, most: -1, aged: true, each: get, read: readGat},
-		{verb: "gats", least: 1, most: -1, aged: true, each: get, read: readGat},
+		{verb: "gat", least: 1, most: -1, aged: true, late: true, each: get, read: readGat},
+		{verb: "gats", least: 1, most: -1, aged: true, late: true, each: get, read: readGat},
 		{verb: "set", least: 4, most: 5, quiet: true, keyed: true, once: set, read: readStorage},
 		{verb: "add", least: 4, most: 5, quiet: true, keyed: true, once: set, read: readStorage},
 		{verb: "replace", least: 4, most: 5, quiet: true, keyed: true, once: set, read: readStorage},
 		{verb: "append", least: 4, most: 5, quiet: true, keyed: true, once: extend, read: readStorage},
 		{verb: "prepend", least: 4, most: 5, quiet: true, keyed: true, once: extend, read: readStorage},
 		{verb: "cas", least: 5, most: 6, quiet: true, keyed: true, once: set, read: readStorage},
-		{verb: "delete", least: 1, most: 3, quiet: true, keyed: true, once: remove, read: readDelete},
+		{verb: "delete", least: 1, most: 3, quiet: true, keyed: true, late: true, once: remove, read: readDelete},
 		{verb: "incr", least: 2, most: 3, quiet: true, keyed: true, once: count, read: readDelta},
 		{verb: "decr", least: 2, most: 3, quiet: true, keyed: true, once: count, read: readDelta},
 		{verb: "touch", least: 2, most: 3, quiet: true, keyed: true, once: touch, read: readTouch},

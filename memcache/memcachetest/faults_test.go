@@ -119,7 +119,7 @@ func TestACommandThatHangsStaysHungWhenTheFaultIsHealed(t *testing.T) {
 		go func() { got <- client.Ping() }()
 		synctest.Wait()
 		server.SetFault(memcachetest.None)
-		assert.NoError(t, client.Ping(), "on a connection of its own")
+		require.NoError(t, client.Ping(), "on a connection of its own")
 		began := time.Now()
 		assert.True(t, isTimeout(<-got))
 		assert.Equal(t, time.Minute, time.Since(began))
@@ -146,12 +146,12 @@ func TestAHookSeesTheCommandAndMayLetSomethingHappenBefore(t *testing.T) {
 			}
 			return memcachetest.None
 		})
-		assert.ErrorIs(t, client.CompareAndSwap(item), io.EOF, "the hook goes before SetFault")
+		require.ErrorIs(t, client.CompareAndSwap(item), io.EOF, "the hook goes before SetFault")
 		server.OnCommand(nil)
 		now, _ := server.Peek("a")
 		assert.Equal(t, "a stranger's", now.Value, "the cas came too late")
 		_, err = client.GetMulti([]string{"a", "b"})
-		assert.NoError(t, err, "healed")
+		require.NoError(t, err, "healed")
 		assert.Equal(t, []memcachetest.Command{{Verb: "cas", Keys: []string{"a"}}}, seen)
 	})
 }
@@ -164,9 +164,9 @@ func TestRestartForgetsEverythingAndCutsConnections(t *testing.T) {
 		require.NoError(t, client.Set(&memcache.Item{Key: "a", Value: []byte("1")}))
 		require.NoError(t, client.Set(&memcache.Item{Key: "a", Value: []byte("1")}))
 		server.Restart()
-		assert.ErrorIs(t, client.Ping(), io.EOF, "the idle connection is cut")
+		require.ErrorIs(t, client.Ping(), io.EOF, "the idle connection is cut")
 		_, err := client.Get("a")
-		assert.ErrorIs(t, err, memcache.ErrCacheMiss)
+		require.ErrorIs(t, err, memcache.ErrCacheMiss)
 		server.Put("a", "1", 0, 0)
 		item, _ := server.Peek("a")
 		assert.EqualValues(t, 1, item.CAS)
@@ -182,7 +182,7 @@ func TestACommandUnderWayAtARestartChangesNothing(t *testing.T) {
 			server.Restart()
 			return memcachetest.None
 		})
-		assert.ErrorIs(t, client.Set(&memcache.Item{Key: "a", Value: []byte("1")}), io.EOF)
+		require.ErrorIs(t, client.Set(&memcache.Item{Key: "a", Value: []byte("1")}), io.EOF)
 		assert.Empty(t, server.Keys())
 	})
 }

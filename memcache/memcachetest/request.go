@@ -63,9 +63,16 @@ func (r *request) parse(line []byte) {
 	if known.quiet && len(words) > 0 && string(words[len(words)-1]) == "noreply" {
 		r.noreply = true
 	}
-	r.readKeys(words)
-	if r.answer == "" && known.read != nil {
+	short := r.readKeys(words)
+	if !short && !known.late {
+		r.answer = answerBadLine
+		return
+	}
+	if known.read != nil {
 		r.answer = known.read(r, words)
+	}
+	if !short && r.answer == "" {
+		r.answer = answerBadLine
 	}
 }
 
@@ -89,26 +96,25 @@ func words(line []byte) func(yield func([]byte) bool) {
 	}
 }
 
-// readKeys notes the command's keys and checks their length.
-func (r *request) readKeys(words [][]byte) {
+// readKeys notes the command's keys and reports whether none is too long.
+func (r *request) readKeys(words [][]byte) (short bool) {
 	switch {
 	case r.each != nil && r.aged:
 		words = words[1:] // gat's exptime comes first
 	case r.each == nil && r.keyed:
 		words = words[:1]
 	case r.each == nil:
-		return
+		return true
 	}
+	short = true
 	for _, key := range words {
-		if len(key) > maxKey {
-			r.keys, r.answer = r.keys[:0], answerBadLine
-			return
-		}
+		short = short && len(key) <= maxKey
 		r.keys = append(r.keys, key)
 	}
 	if len(r.keys) > 0 {
 		r.key = r.keys[0]
 	}
+	return short
 }
 
 // take takes the value that followed the line, with its CRLF.

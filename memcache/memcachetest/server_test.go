@@ -24,7 +24,7 @@ func TestAVirtualHourPasses(t *testing.T) {
 		require.NoError(t, client.Set(&memcache.Item{Key: "a", Value: []byte("1"), Expiration: 3600}))
 		time.Sleep(time.Hour - time.Nanosecond)
 		_, err := client.Get("a")
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		time.Sleep(time.Nanosecond)
 		_, err = client.Get("a")
 		assert.ErrorIs(t, err, memcache.ErrCacheMiss)
@@ -106,15 +106,15 @@ func TestNothingIsAnsweredAfterClose(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := server.Dial(cancelled, "tcp", "m:1")
-	assert.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, context.Canceled)
 
 	require.NoError(t, server.Close())
 	_, err = server.Dial(t.Context(), "tcp", "m:1")
-	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
-	assert.EqualError(t, err, "dial tcp m:1: connect: connection refused")
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	require.EqualError(t, err, "dial tcp m:1: connect: connection refused")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	assert.ErrorIs(t, server.Serve(l), net.ErrClosed)
+	require.ErrorIs(t, server.Serve(l), net.ErrClosed)
 	assert.NoError(t, server.Close(), "twice")
 }
 
@@ -142,7 +142,7 @@ func TestCloseLeavesNoGoroutineOverTCP(t *testing.T) {
 		require.NoError(t, err)
 		return conn
 	})
-	assert.NoError(t, <-ended)
+	require.NoError(t, <-ended)
 	stacks := make([]byte, 1<<20)
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	assert.NotContains(t, string(stacks), "memcachetest.(*conn)")
@@ -190,8 +190,8 @@ func TestRefuseCutsOverTCPToo(t *testing.T) {
 	client := memcache.New(l.Addr().String())
 	require.NoError(t, client.Ping())
 	server.SetFault(memcachetest.Refuse)
-	assert.Error(t, client.Ping(), "the idle connection")
-	assert.Error(t, client.Ping(), "a new connection")
+	require.Error(t, client.Ping(), "the idle connection")
+	require.Error(t, client.Ping(), "a new connection")
 	server.SetFault(memcachetest.None)
 	assert.NoError(t, client.Close())
 	assert.NoError(t, client.Ping(), "healed")
