@@ -76,9 +76,9 @@ var counterCases = []exchange{
 		{"incr n 1\r\n", "4\r\n"},
 	}},
 	{name: "incr wraps at 64 bits and decr stops at zero", steps: []step{
-		put("n", "18446744073709551615"),
-		{"incr n 2\r\n", "1\r\n"},
-		hit("n", "1                   "),
+		put("n", "9223372036854775807"),
+		{"incr n 9223372036854775810\r\n", "1\r\n"},
+		padded("n", "1", 19),
 		{"decr n 5\r\n", "0\r\n"},
 		put("n", "5"),
 		{"incr n 18446744073709551615\r\n", "4\r\n"},
