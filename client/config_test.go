@@ -1,0 +1,121 @@
+package client_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/client"
+)
+
+func TestTheZeroConfigNeedsOnlyAnAppID(t *testing.T) {
+	c, err := client.New(client.Config{AppID: "wx1"})
+	require.NoError(t, err)
+	assert.NoError(t, c.Close())
+}
+
+func TestABadConfigNamesEveryField(t *testing.T) {
+	_, err := client.New(client.Config{
+		AppID:         "wx 1",
+		Servers:       []string{"memcached", "b:11211"},
+		Prefix:        "a b",
+		Timeout:       -1,
+		Sidecar:       "ftp://x",
+		AuthTokenFile: filepath.Join(t.TempDir(), "none"),
+		Local:         client.MaxLocal + 1,
+		WeChatHosts:   []string{"https://proxy"},
+	})
+	require.Error(t, err)
+	for _, field := range []string{"AppID", "Servers", "Prefix", "Timeout", "Sidecar", "AuthTokenFile", "Local", "WeChatHosts"} {
+		assert.ErrorContains(t, err, field+": ")
+	}
+	_, err = client.New(client.Config{AppID: "wx1", Local: -1})
+	assert.ErrorContains(t, err, "Local: ")
+}
+
+func TestABadSidecarAddressIsRefusedAndNotQuoted(t *testing.T) {
+	for _, address := range []string{
+		"127.0.0.1:7200", "localhost", "http://", "unix://", "unix:///", "unix://run/x.sock", "http://127.0.0.1:7200?x=y",
+		"http://user:canarysecret@127.0.0.1:7200", "http//user:canarysecret@127.0.0.1", "http://x#canarysecret", "http://a b/", "https://:7200",
+	} {
+		_, err := client.New(client.Config{AppID: "wx1", Sidecar: address})
+		require.Error(t, err, address)
+		assert.ErrorContains(t, err, "Sidecar: ")
+		clean(t, err)
+	}
+	for _, address := range []string{"", "http://127.0.0.1:7200/", "https://wxsidecar", "unix:///run/wxsidecar.sock"} {
+		_, err := client.New(client.Config{AppID: "wx1", Sidecar: address})
+		assert.NoError(t, err, address)
+	}
+}
+
+func TestABadBearerFileIsRefusedAndNotQuoted(t *testing.T) {
+	for name, content := range map[string]string{
+		"empty": " \n", "two words": "canarysecret canarysecret", "two lines": "canarysecret\ncanarysecret",
+		"not ASCII": "canarysecretü", "long": strings.Repeat("canarysecret", 1000),
+	} {
+		file := filepath.Join(t.TempDir(), "token")
+		require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+		_, err := client.New(client.Config{AppID: "wx1", AuthTokenFile: file})
+		require.Error(t, err, name)
+		assert.ErrorContains(t, err, file)
+		clean(t, err)
+	}
+}
+
+// variables sets all that FromEnv reads; those not named are unset.
+func variables(t *testing.T, set map[string]string) {
+	t.Helper()
+	for _, name := range []string{
+		"WECHAT_APPID", "MEMCACHED_SERVERS", "MEMCACHED_KEY_PREFIX", "MEMCACHED_TIMEOUT", "SIDECAR_URL", "SIDECAR_AUTH_TOKEN_FILE",
+	} {
+		t.Setenv(name, set[name])
+	}
+}
+
+func TestConfigFromEnvReadsTheSidecarsVariables(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte(bearer), 0o600))
+	variables(t, map[string]string{
+		"WECHAT_APPID": "wx1", "MEMCACHED_SERVERS": " memcached:11211 ,", "MEMCACHED_KEY_PREFIX": "prod:",
+		"MEMCACHED_TIMEOUT": "50ms", "SIDECAR_URL": "unix:///run/s.sock", "SIDECAR_AUTH_TOKEN_FILE": file,
+	})
+	cfg, err := client.ConfigFromEnv()
+	require.NoError(t, err)
+	assert.Equal(t, client.Config{
+		AppID: "wx1", Servers: []string{"memcached:11211"}, Prefix: "prod:", Timeout: 50 * time.Millisecond,
+		Sidecar: "unix:///run/s.sock", AuthTokenFile: file,
+	}, cfg)
+	c, err := client.FromEnv()
+	require.NoError(t, err)
+	assert.NoError(t, c.Close())
+}
+
+func TestFromEnvNeedsOnlyAnAppID(t *testing.T) {
+	variables(t, map[string]string{"WECHAT_APPID": "wx1"})
+	cfg, err := client.ConfigFromEnv()
+	require.NoError(t, err)
+	assert.Equal(t, client.Config{AppID: "wx1"}, cfg)
+}
+
+func TestFromEnvNamesEveryBadVariable(t *testing.T) {
+	bad := map[string]string{
+		"MEMCACHED_SERVERS": "memcached", "MEMCACHED_KEY_PREFIX": "a b", "MEMCACHED_TIMEOUT": "200",
+		"SIDECAR_URL": "127.0.0.1:7200", "SIDECAR_AUTH_TOKEN_FILE": "/nowhere/at/all",
+	}
+	variables(t, bad)
+	_, err := client.FromEnv()
+	require.Error(t, err)
+	assert.ErrorContains(t, err, "WECHAT_APPID: ")
+	for name := range bad {
+		assert.ErrorContains(t, err, name+": ")
+	}
+	variables(t, map[string]string{"WECHAT_APPID": "wx1", "MEMCACHED_TIMEOUT": "0s"})
+	_, err = client.FromEnv()
+	assert.ErrorContains(t, err, "MEMCACHED_TIMEOUT: ")
+}

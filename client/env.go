@@ -1,0 +1,66 @@
+package client
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// The variables are read with os.Getenv: the six of them do not pay for a
+// configuration library in the binary of every app. MEMCACHED_HASH is not read,
+// since it decides nothing where keys are on one server.
+var variableNames = names{ // #nosec G101 -- no credentials: names of variables
+	appID:         "WECHAT_APPID",
+	servers:       "MEMCACHED_SERVERS",
+	prefix:        "MEMCACHED_KEY_PREFIX",
+	timeout:       "MEMCACHED_TIMEOUT",
+	sidecar:       "SIDECAR_URL",
+	authTokenFile: "SIDECAR_AUTH_TOKEN_FILE",
+}
+
+// FromEnv returns a Client as the environment describes it, in the sidecar's own
+// variables. An error names every bad one.
+//
+//	WECHAT_APPID             the account's AppID; required
+//	MEMCACHED_SERVERS        host:port or /path/to.sock; default 127.0.0.1:11211
+//	MEMCACHED_KEY_PREFIX     before every key; default none
+//	MEMCACHED_TIMEOUT        one memcached operation, such as 200ms, the default
+//	SIDECAR_URL              default http://127.0.0.1:7200, or unix:///path
+//	SIDECAR_AUTH_TOKEN_FILE  the bearer token for the sidecar; default none
+func FromEnv() (*Client, error) {
+	cfg, err := ConfigFromEnv()
+	if err != nil {
+		return nil, err
+	}
+	return build(cfg)
+}
+
+// ConfigFromEnv is FromEnv for those who set further fields before New.
+func ConfigFromEnv() (Config, error) {
+	n := variableNames
+	cfg := Config{
+		AppID:         os.Getenv(n.appID),
+		Prefix:        os.Getenv(n.prefix),
+		Sidecar:       os.Getenv(n.sidecar),
+		AuthTokenFile: os.Getenv(n.authTokenFile),
+	}
+	for server := range strings.SplitSeq(os.Getenv(n.servers), ",") {
+		if server = strings.TrimSpace(server); server != "" {
+			cfg.Servers = append(cfg.Servers, server)
+		}
+	}
+	var bad error
+	if s := os.Getenv(n.timeout); s != "" {
+		d, err := time.ParseDuration(s)
+		if err != nil || d <= 0 {
+			bad = fmt.Errorf("%s: %q is not a duration above zero, such as 200ms", n.timeout, s)
+		} else {
+			cfg.Timeout = d
+		}
+	}
+	if err := cfg.check(n, bad); err != nil {
+		return Config{}, err
+	}
+	return cfg, nil
+}

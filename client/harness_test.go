@@ -1,0 +1,191 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+)
+
+// Tokens and secrets of the tests, by their place in a story.
+const (
+	t0 = "canarytoken-0"
+	t1 = "canarytoken-1"
+	t2 = "canarytoken-2"
+	t3 = "canarytoken-3"
+
+	bearer = "canarysecret-bearer"
+)
+
+// fakeSidecar answers as section 3 of the API says: it knows a credential for
+// each path, and renews it by counting.
+type fakeSidecar struct {
+	mu        sync.Mutex
+	current   map[string]string // mu guards it; by "wx1/access_token"
+	issued    int               // mu guards it
+	expiresIn int               // mu guards it
+	requests  []*http.Request   // mu guards it
+	rejected  []string          // mu guards it
+
+	// renew fetches the next token; nil counts.
+	renew func() string
+	// before is called for every request, without the lock; nil does nothing.
+	before func(*http.Request)
+	// instead answers instead of the fake where it returns true; nil never does.
+	instead func(http.ResponseWriter, *http.Request) bool
+	// down fails every round trip; nil does not. Only the transport looks at it.
+	down error
+}
+
+func newFakeSidecar(token string) *fakeSidecar {
+	return &fakeSidecar{current: map[string]string{"wx1/access_token": token}, issued: 1, expiresIn: 3000}
+}
+
+func (f *fakeSidecar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	f.requests = append(f.requests, r.Clone(context.Background()))
+	f.mu.Unlock()
+	if f.before != nil {
+		f.before(r)
+	}
+	if f.instead != nil && f.instead(w, r) {
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if r.Header.Get("X-Wxsidecar") != "1" {
+		refuse(w, 403, 403, "no X-Wxsidecar header")
+		return
+	}
+	what := strings.TrimPrefix(r.URL.Path, "/v1/")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if name, ok := strings.CutSuffix(what, "/refresh"); ok && r.Method == http.MethodPost {
+		var body struct{ Rejected string }
+		if json.NewDecoder(r.Body).Decode(&body) != nil || body.Rejected == "" {
+			refuse(w, 400, 400, "no rejected credential")
+			return
+		}
+		f.rejected = append(f.rejected, body.Rejected)
+		if f.current[name] == body.Rejected {
+			f.issued++
+			f.current[name] = fmt.Sprintf("canarytoken-%d", f.issued)
+			if f.renew != nil {
+				f.current[name] = f.renew()
+			}
+		}
+		what = name
+	}
+	credential, ok := f.current[what]
+	if !ok {
+		refuse(w, 404, 404, "not kept: WECHAT_TICKETS")
+		return
+	}
+	field := "access_token"
+	if strings.HasSuffix(what, "ticket") {
+		field = "ticket"
+	}
+	_ = json.NewEncoder(w).Encode(map[string]any{field: credential, "expires_in": f.expiresIn})
+}
+
+func refuse(w http.ResponseWriter, status, code int, message string) {
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"errcode": code, "errmsg": message})
+}
+
+// RoundTrip answers within the caller's goroutine: for Config.Transport.
+func (f *fakeSidecar) RoundTrip(r *http.Request) (*http.Response, error) {
+	if f.down != nil {
+		return nil, f.down
+	}
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	w := httptest.NewRecorder()
+	f.ServeHTTP(w, r)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	return w.Result(), nil
+}
+
+// asked is how many requests came.
+func (f *fakeSidecar) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.requests)
+}
+
+func (f *fakeSidecar) reports() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]string{}, f.rejected...)
+}
+
+var errDown = errors.New("connection refused")
+
+// fixture is a memcached that holds t1 for wx1, a sidecar that holds it too, and
+// a Client of wx1.
+type fixture struct {
+	*client.Client
+	memcached *memcachetest.Server
+	sidecar   *fakeSidecar
+}
+
+func setup(t *testing.T, change ...func(*client.Config)) *fixture {
+	t.Helper()
+	f := &fixture{memcached: memcachetest.New(), sidecar: newFakeSidecar(t1)}
+	t.Cleanup(func() { assert.NoError(t, f.memcached.Close()) })
+	f.memcached.Put("wx1", t1, 0, 3600)
+	cfg := client.Config{AppID: "wx1", Dial: f.memcached.Dial, Transport: f.sidecar}
+	for _, c := range change {
+		c(&cfg)
+	}
+	c, err := client.New(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	f.Client = c
+	return f
+}
+
+func withLocal(d time.Duration) func(*client.Config) {
+	return func(cfg *client.Config) { cfg.Local = d }
+}
+
+// token is AccessToken where nothing may fail.
+func (f *fixture) token(t *testing.T) string {
+	t.Helper()
+	token, err := f.AccessToken(t.Context())
+	require.NoError(t, err)
+	return token
+}
+
+// gets is how often memcached was read.
+func (f *fixture) gets() int { return f.memcached.Count("gets") + f.memcached.Count("get") }
+
+// clean asserts that an error shows neither token nor secret in any form.
+func clean(t *testing.T, err error) {
+	t.Helper()
+	text := fmt.Sprintf("%v %+v %#v", err, err, err)
+	assert.False(t, strings.Contains(text, "canarytoken") || strings.Contains(text, "canarysecret"),
+		"an error shows a token or a secret")
+}
+
+func mustNew(b *testing.B, server *memcachetest.Server) *client.Client {
+	b.Helper()
+	c, err := client.New(client.Config{AppID: "wx1", Dial: server.Dial, Local: client.MaxLocal})
+	require.NoError(b, err)
+	b.Cleanup(func() { _ = c.Close() })
+	return c
+}

@@ -1,0 +1,65 @@
+package client
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// How long a failed memcached is passed over: doubled after every failed probe.
+const (
+	firstPause = time.Second
+	lastPause  = 10 * time.Second
+)
+
+// health remembers that memcached failed, so that not every call waits for the
+// same time-out. While it answers, a call costs one atomic load and no write.
+//
+//	A: get fails, outage until 1 s ──▶ B, C, D … until then: the sidecar at once
+//	after 1 s   E: swaps in an outage until 2 s and asks memcached: the one probe
+//	            F: loses the swap, or finds E's: the sidecar at once
+//	            E: answered ─▶ no outage     E: failed ─▶ an outage twice as long
+//
+// Outages are never changed, only replaced by compare-and-swap against the one
+// that the call saw when it began. So of a hundred calls that fail together one
+// counts, and one that succeeds late does not end an outage which began after it:
+//
+//	A: get ──▶ memcached answers …            (A is slow to look)
+//	B: get fails, outage
+//	A: reads its answer; it saw no outage, so it ends none
+type health struct {
+	now atomic.Pointer[outage] // nil while memcached answers
+}
+
+type outage struct {
+	until time.Time     // the next probe
+	pause time.Duration // how long this one lasts
+	cause error
+}
+
+// enter reports whether to ask memcached, and what to give to leave afterwards.
+func (h *health) enter() (seen *outage, ask bool) {
+	seen = h.now.Load()
+	if seen == nil {
+		return nil, true
+	}
+	now := time.Now()
+	if now.Before(seen.until) {
+		return seen, false
+	}
+	probe := &outage{until: now.Add(seen.pause), pause: seen.pause, cause: seen.cause}
+	return probe, h.now.CompareAndSwap(seen, probe)
+}
+
+// leave says how it went: err is nil where memcached answered, a miss included.
+func (h *health) leave(seen *outage, err error) {
+	switch {
+	case err != nil:
+		pause := firstPause
+		if seen != nil {
+			pause = min(2*seen.pause, lastPause)
+		}
+		h.now.CompareAndSwap(seen, &outage{until: time.Now().Add(pause), pause: pause, cause: err})
+	case seen != nil:
+		h.now.CompareAndSwap(seen, nil)
+	}
+}

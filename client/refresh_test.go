@@ -1,0 +1,121 @@
+package client_test
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/client"
+)
+
+func TestRefreshReportsTheTokenAndReturnsTheNext(t *testing.T) {
+	f := setup(t)
+	token, err := f.Refresh(t.Context(), t1)
+	require.NoError(t, err)
+	assert.True(t, token == t2)
+	require.Equal(t, 1, f.sidecar.asked())
+	r := f.sidecar.requests[0]
+	assert.Equal(t, "POST /v1/wx1/access_token/refresh", r.Method+" "+r.URL.Path)
+	assert.Equal(t, "1", r.Header.Get("X-Wxsidecar"))
+	assert.Equal(t, "application/json", r.Header.Get("Content-Type"))
+	assert.Empty(t, r.Header.Get("Authorization"))
+	assert.True(t, f.sidecar.reports()[0] == t1)
+}
+
+// What is in memcached may be older than the rejected token: only the sidecar knows.
+func TestRefreshDoesNotTrustMemcached(t *testing.T) {
+	f := setup(t)
+	f.sidecar.current["wx1/access_token"], f.sidecar.issued = t2, 2
+	token, err := f.Refresh(t.Context(), t2)
+	require.NoError(t, err)
+	assert.True(t, token == t3)
+	assert.Zero(t, f.gets())
+}
+
+func TestCallersWhoRejectTheSameTokenShareOneReport(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		f.sidecar.before = func(*http.Request) { time.Sleep(time.Second) }
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				token, err := f.Refresh(t.Context(), t1)
+				assert.NoError(t, err)
+				assert.True(t, token == t2)
+			})
+		}
+		wg.Wait()
+		assert.Len(t, f.sidecar.reports(), 1)
+	})
+}
+
+func TestReportsOfDifferentTokensAreNotShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		f.sidecar.before = func(*http.Request) { time.Sleep(time.Second) }
+		var wg sync.WaitGroup
+		for _, rejected := range []string{t0, t1} {
+			wg.Go(func() { _, _ = f.Refresh(t.Context(), rejected) })
+			wg.Go(func() { _, _ = f.For("wxB").Refresh(t.Context(), rejected) })
+		}
+		wg.Wait()
+		assert.Equal(t, 4, f.sidecar.asked())
+	})
+}
+
+func TestAnEmptyRejectionReportsNothing(t *testing.T) {
+	f := setup(t)
+	token, err := f.Refresh(t.Context(), "")
+	require.NoError(t, err)
+	assert.True(t, token == t1)
+	assert.Empty(t, f.sidecar.reports())
+	assert.Zero(t, f.gets())
+}
+
+func TestATicketComesFromItsOwnKeyThenFromItsOwnRoute(t *testing.T) {
+	for kind, name := range map[client.TicketKind]string{client.JSAPI: "jsapi_ticket", client.WXCard: "wx_card_ticket"} {
+		f := setup(t, withLocal(time.Minute))
+		f.memcached.Put("wx1:"+name, t2, 0, 3600)
+		ticket, err := f.Ticket(t.Context(), kind)
+		require.NoError(t, err)
+		assert.True(t, ticket == t2)
+		require.Zero(t, f.sidecar.asked())
+
+		f.memcached.Flush()
+		f.sidecar.current["wx1/"+name] = t3
+		for range 2 { // Local is for tokens alone
+			ticket, err = f.Ticket(t.Context(), kind)
+			require.NoError(t, err)
+			assert.True(t, ticket == t3)
+		}
+		assert.Equal(t, 2, f.sidecar.asked())
+
+		ticket, err = f.RefreshTicket(t.Context(), kind, t3)
+		require.NoError(t, err)
+		assert.False(t, ticket == t3)
+		assert.Equal(t, "/v1/wx1/"+name+"/refresh", f.sidecar.requests[2].URL.Path)
+	}
+}
+
+func TestATicketThatIsNotKeptSaysSo(t *testing.T) {
+	f := setup(t)
+	_, err := f.Ticket(t.Context(), client.JSAPI)
+	var refusal *client.Error
+	require.ErrorAs(t, err, &refusal)
+	assert.Equal(t, 404, refusal.Code)
+	assert.ErrorContains(t, err, "WECHAT_TICKETS")
+}
+
+func TestAnUnknownKindOfTicketIsAnError(t *testing.T) {
+	f := setup(t)
+	_, err := f.Ticket(t.Context(), "jsapi_ticket")
+	assert.ErrorContains(t, err, "client.JSAPI")
+	_, err = f.RefreshTicket(t.Context(), "", t1)
+	assert.ErrorContains(t, err, "client.WXCard")
+	assert.Zero(t, f.sidecar.asked())
+}

@@ -1,0 +1,159 @@
+package client_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// closer is a body that net/http cannot give again by itself.
+type closer struct {
+	io.Reader
+	closed bool
+}
+
+func (c *closer) Close() error { c.closed = true; return nil }
+
+func TestABodyIsSentAgain(t *testing.T) {
+	const limit = 1 << 20
+	big := strings.Repeat("x", limit)
+	for name, c := range map[string]struct {
+		body   io.Reader
+		length int64
+		want   string
+		times  int
+	}{
+		"none":                        {nil, 0, "", 2},
+		"with GetBody":                {strings.NewReader("{}"), 2, "{}", 2},
+		"with GetBody, long":          {strings.NewReader(big + "x"), limit + 1, big + "x", 2},
+		"a stream":                    {&closer{Reader: strings.NewReader("{}")}, -1, "{}", 2},
+		"a slow stream":               {&closer{Reader: iotest.OneByteReader(strings.NewReader("{}"))}, -1, "{}", 2},
+		"a stream of known length":    {&closer{Reader: strings.NewReader("{}")}, 2, "{}", 2},
+		"a stream at the limit":       {&closer{Reader: strings.NewReader(big)}, -1, big, 2},
+		"a stream beyond the limit":   {&closer{Reader: strings.NewReader(big + "x")}, -1, big + "x", 1},
+		"a stream that ends with EOF": {&closer{Reader: iotest.DataErrReader(strings.NewReader("{}"))}, -1, "{}", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := setup(t)
+			hc, n := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": wechat(t2, "40001")})
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+"/cgi-bin/x", c.body)
+			require.NoError(t, err)
+			req.ContentLength = c.length
+			resp, err := hc.Do(req)
+			answer := read(t, resp, err)
+			require.Len(t, n.log(), c.times)
+			for _, s := range n.log() {
+				assert.True(t, s.body == c.want, "another body arrived")
+			}
+			assert.Equal(t, c.times == 2, strings.Contains(answer, `"errcode":0`))
+			assert.Len(t, f.sidecar.reports(), 1, "reported in any case: the next request needs it")
+			if body, ok := c.body.(*closer); ok {
+				assert.True(t, body.closed)
+			}
+		})
+	}
+}
+
+// The answer is here before the body was read: what was not sent cannot be repeated.
+func TestABodyThatWasNotReadToItsEndIsNotSentAgain(t *testing.T) {
+	f := setup(t)
+	early := roundTrip(func(r *http.Request) (*http.Response, error) {
+		_, err := io.ReadFull(r.Body, make([]byte, 3))
+		require.NoError(t, err)
+		require.NoError(t, r.Body.Close())
+		return &http.Response{
+			StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}},
+			Body: io.NopCloser(strings.NewReader(`{"errcode":40001}`)),
+		}, nil
+	})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+"/cgi-bin/x", &closer{Reader: strings.NewReader("canary")})
+	require.NoError(t, err)
+	resp, err := f.HTTPClient(&http.Client{Transport: early}).Do(req)
+	assert.Equal(t, `{"errcode":40001}`, read(t, resp, err))
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestTheReaderGetsTheWholeAnswer(t *testing.T) {
+	long := `{"data":"` + strings.Repeat("x", 200<<10) + `","errcode":40001}`
+	for name, c := range map[string]struct {
+		contentType, body string
+		reports           int
+	}{
+		"a refusal":                   {"application/json; charset=UTF-8", `{"errcode":40001,"errmsg":"x"}`, 1},
+		"a refusal as text":           {"text/plain", ` {"errcode":42001,"errmsg":"x"}`, 1},
+		"errcode behind other fields": {"application/json", `{"a":{"errcode":0},"b":[1,{}],"errcode":40014}`, 1},
+		"errcode beyond the limit":    {"application/json", long, 0},
+		"errcode within an item":      {"application/json", `{"list":[{"errcode":40001}],"item":{"errcode":40001}}`, 0},
+		"two errcodes":                {"application/json", `{"errcode":0,"errcode":40001}`, 0},
+		"a list":                      {"application/json", `[{"errcode":40001}]`, 0},
+		"no JSON":                     {"application/json", `errcode 40001`, 0},
+		"cut JSON":                    {"application/json", `{"errcode":4000`, 0},
+		"empty":                       {"application/json", ``, 0},
+		"text":                        {"text/plain", strings.Repeat("hello", 1000), 0},
+		"a picture":                   {"image/jpeg", `{"errcode":40001}`, 0},
+		"bytes":                       {"application/octet-stream", `{"errcode":40001}`, 0},
+		"no type":                     {"", `{"errcode":40001}`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := setup(t)
+			hc, _ := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": always(c.contentType, c.body)})
+			resp, err := hc.Get(api + "/cgi-bin/x")
+			assert.True(t, read(t, resp, err) == c.body, "another body arrived")
+			assert.Len(t, f.sidecar.reports(), c.reports)
+		})
+	}
+}
+
+func TestACompressedAnswerIsNotTouched(t *testing.T) {
+	f := setup(t)
+	hc, _ := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		wechat("none", "40001")(w, r)
+	}})
+	resp, err := hc.Get(api + "/cgi-bin/x")
+	assert.Contains(t, read(t, resp, err), "40001")
+	assert.Empty(t, f.sidecar.reports())
+}
+
+// untouched fails when it is read.
+type untouched struct{ io.ReadCloser }
+
+func (untouched) Read([]byte) (int, error) { return 0, errors.New("read before its time") }
+
+func TestAStreamIsNotReadBeforeItsReaderDoes(t *testing.T) {
+	f := setup(t)
+	stream := untouched{io.NopCloser(&bytes.Buffer{})}
+	hc := f.HTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"video/mp4"}}, Body: stream}, nil
+	})})
+	resp, err := hc.Get(api + "/cgi-bin/media/get?media_id=1")
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	_, isOurs := resp.Body.(untouched)
+	assert.True(t, isOurs)
+}
+
+func TestAnAnswerThatBreaksOffStillDoes(t *testing.T) {
+	f := setup(t)
+	cut := errors.New("connection reset")
+	hc := f.HTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		body := io.MultiReader(strings.NewReader(`{"data":"x`), iotest.ErrReader(cut))
+		return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(body)}, nil
+	})})
+	resp, err := hc.Get(api + "/cgi-bin/x")
+	require.NoError(t, err)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	assert.ErrorIs(t, err, cut)
+	assert.Equal(t, `{"data":"x`, string(body))
+}

@@ -1,0 +1,83 @@
+package client_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/client"
+)
+
+// The interfaces as the SDKs declare them, which this module does not import.
+var (
+	_ interface{ GetAccessToken() (string, error) } = (*client.Client)(nil) // silenceper/wechat
+	_ interface {
+		GetAccessTokenContext(ctx context.Context) (string, error)
+	} = (*client.Client)(nil)
+	_ interface {
+		Token() (token string, err error)
+		RefreshToken(currentToken string) (token string, err error)
+		IID01332E16DF5011E5A9D5A4DB30FED8E1()
+	} = client.AccessTokenServer{} // chanxuehong/wechat
+	_ func(string, bool) hashMap = client.PowerWeChat[hashMap](nil) // PowerWeChat
+)
+
+type hashMap map[string]any
+
+func TestSilenceperGetsTheToken(t *testing.T) {
+	f := setup(t)
+	token, err := f.GetAccessToken()
+	require.NoError(t, err)
+	assert.True(t, token == t1)
+	token, err = f.GetAccessTokenContext(t.Context())
+	require.NoError(t, err)
+	assert.True(t, token == t1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = f.GetAccessTokenContext(ctx)
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
+func TestChanxuehongGetsTheTokenAndRefreshesIt(t *testing.T) {
+	f := setup(t)
+	server := f.AccessTokenServer()
+	server.IID01332E16DF5011E5A9D5A4DB30FED8E1()
+	token, err := server.Token()
+	require.NoError(t, err)
+	assert.True(t, token == t1)
+	token, err = server.RefreshToken("") // how the SDK asks for the current one
+	require.NoError(t, err)
+	assert.True(t, token == t1)
+	token, err = server.RefreshToken(t1)
+	require.NoError(t, err)
+	assert.True(t, token == t2)
+}
+
+func TestPowerWeChatReportsTheTokenThatItGot(t *testing.T) {
+	f := setup(t)
+	custom := client.PowerWeChat[hashMap](f.Client)
+
+	got := custom("key", true) // it had none before: nothing can have been refused
+	assert.True(t, got["access_token"] == t1)
+	assert.Empty(t, f.sidecar.reports())
+	assert.IsType(t, float64(0), got["expires_in"])
+
+	got = custom("key", true)
+	assert.True(t, got["access_token"] == t2)
+	reports := f.sidecar.reports()
+	require.Len(t, reports, 1)
+	assert.True(t, reports[0] == t1)
+
+	f.memcached.Put("wx1", t2, 0, 3600)
+	got = custom("key", false)
+	assert.True(t, got["access_token"] == t2)
+}
+
+func TestPowerWeChatGetsAnEmptyTokenForAnError(t *testing.T) {
+	f := setup(t)
+	f.memcached.Flush()
+	f.sidecar.down = errDown
+	assert.Equal(t, hashMap{"access_token": "", "expires_in": float64(0)}, client.PowerWeChat[hashMap](f.Client)("key", false))
+}

@@ -1,0 +1,167 @@
+package client
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+const (
+	// sidecarWait is a second more than a sidecar takes at most to answer.
+	sidecarWait = 13 * time.Second
+	// maxAnswer bounds the sidecar's answer, which has some hundred bytes.
+	maxAnswer = 64 << 10
+)
+
+// sidecar is the sidecar's API.
+type sidecar struct {
+	address    address
+	bearerFile string
+	http       *http.Client
+	own        *http.Transport // nil where the transport is the user's
+}
+
+// answer is a credential and how long WeChat accepts it at least.
+type answer struct {
+	credential string
+	life       time.Duration
+}
+
+func newSidecar(cfg Config) (*sidecar, error) {
+	where, err := parseAddress(cfg.Sidecar)
+	if err != nil {
+		return nil, err
+	}
+	s := &sidecar{address: where, bearerFile: cfg.AuthTokenFile}
+	transport := cfg.Transport
+	if transport == nil {
+		s.own = where.transport()
+		transport = s.own
+	}
+	s.http = &http.Client{
+		Transport: transport,
+		// A sidecar redirects nobody, and no one else may see the bearer token.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return s, nil
+}
+
+func (s *sidecar) close() {
+	if s.own != nil {
+		s.own.CloseIdleConnections()
+	}
+}
+
+func (s *sidecar) get(ctx context.Context, appID string, kind memcache.Kind) (answer, error) {
+	return s.call(ctx, http.MethodGet, "/v1/"+appID+"/"+string(kind), nil, "")
+}
+
+func (s *sidecar) refresh(ctx context.Context, appID string, kind memcache.Kind, rejected string) (answer, error) {
+	body, err := json.Marshal(map[string]string{"rejected": rejected})
+	if err != nil {
+		return answer{}, err
+	}
+	return s.call(ctx, http.MethodPost, "/v1/"+appID+"/"+string(kind)+"/refresh", body, rejected)
+}
+
+// call does one request. rejected is a credential that no error may repeat.
+func (s *sidecar) call(ctx context.Context, method, path string, body []byte, rejected string) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, sidecarWait)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, s.address.base+path, bytes.NewReader(body))
+	if err != nil {
+		return answer{}, fmt.Errorf("sidecar at %s: %w", s.address.name, bare(err))
+	}
+	req.Header.Set("X-Wxsidecar", "1")
+	var bearer string
+	if s.bearerFile != "" {
+		if bearer, err = readBearer(s.bearerFile); err != nil {
+			return answer{}, err
+		}
+		req.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+		// Reporting the same token twice is reporting it once. An empty key is not
+		// sent; it lets net/http ask again over a new connection where the sidecar
+		// restarted and closed the idle one.
+		req.Header["Idempotency-Key"] = []string{}
+	}
+
+	start := time.Now()
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return answer{}, s.unreachable(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return answer{}, s.unreachable(err)
+	}
+	a, err := s.read(resp, reply)
+	a.life -= time.Since(start) // the promise may be as old as the question
+	var refusal *Error
+	if errors.As(err, &refusal) { // WeChat's own errmsg may repeat a token
+		refusal.Message = redact(refusal.Message, rejected, bearer)
+	}
+	return a, err
+}
+
+func (s *sidecar) read(resp *http.Response, reply []byte) (answer, error) {
+	var body struct {
+		AccessToken string `json:"access_token"`
+		Ticket      string `json:"ticket"`
+		ExpiresIn   int64  `json:"expires_in"`
+		ErrCode     int    `json:"errcode"`
+		ErrMsg      string `json:"errmsg"`
+	}
+	err := json.Unmarshal(reply, &body)
+	credential := cmp.Or(body.AccessToken, body.Ticket)
+	switch {
+	case err == nil && resp.StatusCode == http.StatusOK && body.ErrCode == 0 && memcache.ValidCredential(credential):
+		return answer{credential, time.Duration(min(body.ExpiresIn, int64(MaxLocal/time.Second))) * time.Second}, nil
+	case err == nil && body.ErrCode != 0:
+		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // absent is 0
+		return answer{}, &Error{Code: body.ErrCode, Message: body.ErrMsg, RetryAfter: time.Duration(max(seconds, 0)) * time.Second}
+	}
+	return answer{}, fmt.Errorf("what answers at %s (HTTP %d) is not a sidecar: is SIDECAR_URL right?", s.address.name, resp.StatusCode)
+}
+
+// unreachable says where to look when no answer came.
+func (s *sidecar) unreachable(err error) error {
+	err = bare(err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("sidecar at %s: no answer within %s: %w; look at its log and /readyz", s.address.name, sidecarWait, err)
+	}
+	return fmt.Errorf("sidecar at %s: %w; is the sidecar running, and is SIDECAR_URL right?", s.address.name, err)
+}
+
+// bare takes off what net/http wraps around an error, which quotes the URL.
+func bare(err error) error {
+	var quoted *url.Error
+	for errors.As(err, &quoted) {
+		err = quoted.Err
+	}
+	return err
+}
+
+// redact takes secrets out of a text.
+func redact(text string, secrets ...string) string {
+	for _, secret := range secrets {
+		if secret != "" {
+			text = strings.ReplaceAll(text, secret, "[redacted]")
+		}
+	}
+	return text
+}

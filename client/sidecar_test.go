@@ -1,0 +1,188 @@
+package client_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/client"
+)
+
+// answering makes the sidecar answer everything so.
+func (f *fakeSidecar) answering(status int, header, value, body string) {
+	f.instead = func(w http.ResponseWriter, _ *http.Request) bool {
+		if header != "" {
+			w.Header().Set(header, value)
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+		return true
+	}
+}
+
+func TestARefusalIsAnErrorWithItsCode(t *testing.T) {
+	for _, c := range []struct {
+		status     int
+		body       string
+		retryAfter string
+		want       client.Error
+	}{
+		{502, `{"errcode":40164,"errmsg":"invalid ip 1.2.3.4 rid: 65f"}`, "", client.Error{Code: 40164, Message: "invalid ip 1.2.3.4 rid: 65f"}},
+		{503, `{"errcode":-1,"errmsg":"nothing valid"}`, "7", client.Error{Code: -1, Message: "nothing valid", RetryAfter: 7 * time.Second}},
+		{429, `{"errcode":429,"errmsg":"too soon"}`, "31", client.Error{Code: 429, Message: "too soon", RetryAfter: 31 * time.Second}},
+		{429, `{"errcode":429,"errmsg":"too soon"}`, "-3", client.Error{Code: 429, Message: "too soon"}},
+		{401, `{"errcode":401,"errmsg":"bearer"}`, "soon", client.Error{Code: 401, Message: "bearer"}},
+		{502, `{"errcode":40001,"errmsg":"` + t1 + ` is not latest"}`, "", client.Error{Code: 40001, Message: "[redacted] is not latest"}},
+	} {
+		f := setup(t)
+		f.sidecar.answering(c.status, "Retry-After", c.retryAfter, c.body)
+		_, err := f.Refresh(t.Context(), t1)
+		var refusal *client.Error
+		require.ErrorAs(t, err, &refusal)
+		assert.Equal(t, c.want, *refusal)
+		assert.ErrorContains(t, err, "client: refresh access_token of wx1: the sidecar answered")
+		clean(t, err)
+	}
+}
+
+func TestWhatIsNoSidecarIsSaidToBeNone(t *testing.T) {
+	for name, answer := range map[string]func(*fakeSidecar){
+		"a page":               func(f *fakeSidecar) { f.answering(200, "", "", "<html>"+t1) },
+		"an empty token":       func(f *fakeSidecar) { f.answering(200, "", "", `{"access_token":"","expires_in":7200}`) },
+		"a damaged token":      func(f *fakeSidecar) { f.answering(200, "", "", `{"access_token":"canarytoken 1","expires_in":7200}`) },
+		"a token as a failure": func(f *fakeSidecar) { f.answering(500, "", "", `{"access_token":"`+t1+`"}`) },
+		"a failing proxy":      func(f *fakeSidecar) { f.answering(502, "", "", "Bad Gateway") },
+		"a redirect":           func(f *fakeSidecar) { f.answering(302, "Location", "http://elsewhere/"+t1, "") },
+		"no end":               func(f *fakeSidecar) { f.answering(200, "", "", strings.Repeat(" ", 1<<20)+`{"access_token":"`+t1+`"}`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := setup(t)
+			f.memcached.Flush()
+			answer(f.sidecar)
+			_, err := f.AccessToken(t.Context())
+			require.ErrorContains(t, err, "is SIDECAR_URL right?")
+			assert.Equal(t, 1, f.sidecar.asked())
+			clean(t, err)
+		})
+	}
+}
+
+func TestASilentSidecarIsWaitedForThirteenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		f.memcached.Flush()
+		f.sidecar.before = func(r *http.Request) { <-r.Context().Done() }
+		start := time.Now()
+		_, err := f.AccessToken(t.Context())
+		assert.Equal(t, 13*time.Second, time.Since(start))
+		assert.ErrorContains(t, err, "no answer within 13s")
+		clean(t, err)
+	})
+}
+
+func TestTheBearerTokenIsReadAgainWhenItChanges(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte(bearer+"\n"), 0o600))
+	f := setup(t, func(cfg *client.Config) { cfg.AuthTokenFile = file })
+	f.memcached.Flush()
+	for i, want := range []string{bearer, bearer + "2"} {
+		require.NoError(t, os.WriteFile(file, []byte(want+"\n"), 0o600))
+		require.NotEmpty(t, f.token(t))
+		assert.True(t, f.sidecar.requests[i].Header.Get("Authorization") == "Bearer "+want)
+	}
+	f.sidecar.answering(401, "", "", `{"errcode":401,"errmsg":"not `+bearer+`2"}`)
+	_, err := f.AccessToken(t.Context())
+	clean(t, err)
+	assert.ErrorContains(t, err, "not [redacted]")
+
+	require.NoError(t, os.Remove(file))
+	asked := f.sidecar.asked()
+	_, err = f.AccessToken(t.Context())
+	assert.ErrorContains(t, err, file)
+	assert.Equal(t, asked, f.sidecar.asked())
+}
+
+func TestASidecarOverTCPAndOverASocket(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			address := "127.0.0.1:0"
+			if network == "unix" {
+				address = filepath.Join(t.TempDir(), "s")
+			}
+			listener, err := net.Listen(network, address)
+			require.NoError(t, err)
+			f := setup(t, func(cfg *client.Config) {
+				cfg.Transport = nil
+				cfg.Sidecar = map[string]string{"tcp": "http://" + listener.Addr().String(), "unix": "unix://" + address}[network]
+			})
+			server := httptest.NewUnstartedServer(f.sidecar)
+			server.Listener = listener
+			server.Start()
+			f.memcached.Flush()
+			assert.True(t, f.token(t) == t1)
+			token, err := f.Refresh(t.Context(), t1)
+			require.NoError(t, err)
+			assert.True(t, token == t2)
+
+			server.Close()
+			_, err = f.Refresh(t.Context(), t2)
+			require.Error(t, err)
+			var connection *net.OpError
+			assert.ErrorAs(t, err, &connection)
+			assert.ErrorContains(t, err, "is the sidecar running, and is SIDECAR_URL right?")
+			clean(t, err)
+		})
+	}
+}
+
+// The sidecar restarts and closes the idle connection just as a report goes out.
+func TestAReportSurvivesAConnectionThatTheSidecarClosed(t *testing.T) {
+	f := setup(t)
+	server := httptest.NewServer(f.sidecar)
+	defer server.Close()
+	c, err := client.New(client.Config{AppID: "wx1", Dial: f.memcached.Dial, Sidecar: server.URL})
+	require.NoError(t, err)
+	defer func() { _ = c.Close() }()
+	_, err = c.Refresh(t.Context(), t1)
+	require.NoError(t, err)
+	f.sidecar.instead = func(w http.ResponseWriter, _ *http.Request) bool {
+		if f.sidecar.asked() == 2 {
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	}
+	token, err := c.Refresh(t.Context(), t2)
+	require.NoError(t, err)
+	assert.True(t, token == t3)
+	assert.Equal(t, 3, f.sidecar.asked())
+}
+
+func TestNoErrorRepeatsWhatATransportQuotes(t *testing.T) {
+	f := setup(t)
+	f.sidecar.down = fmt.Errorf("proxy: %w", errors.Join(errDown))
+	f.memcached.Flush()
+	_, err := f.AccessToken(t.Context())
+	assert.ErrorIs(t, err, errDown)
+	assert.ErrorContains(t, err, "client: get access_token of wx1: sidecar at http://127.0.0.1:7200: proxy: connection refused; is the sidecar running")
+	assert.NotContains(t, err.Error(), "/v1/", "what net/http wraps around it")
+}
+
+func TestNothingPrintedShowsAToken(t *testing.T) {
+	f := setup(t, withLocal(time.Minute))
+	require.NotEmpty(t, f.token(t))
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		assert.False(t, strings.Contains(fmt.Sprintf(verb, f.Client), "canarytoken"))
+	}
+}

@@ -1,0 +1,223 @@
+package client_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+)
+
+func TestAHitIsOneGetAndNothingElse(t *testing.T) {
+	f := setup(t)
+	for range 10 {
+		assert.True(t, f.token(t) == t1)
+	}
+	assert.Equal(t, 10, f.memcached.Count(""))
+	assert.Zero(t, f.sidecar.asked())
+}
+
+func TestWhatMemcachedCannotGiveComesFromTheSidecar(t *testing.T) {
+	for name, spoil := range map[string]func(*memcachetest.Server){
+		"missing":        func(s *memcachetest.Server) { s.Flush() },
+		"flags":          func(s *memcachetest.Server) { s.Put("wx1", t0, 2, 3600) },
+		"empty":          func(s *memcachetest.Server) { s.Put("wx1", "", 0, 3600) },
+		"a space":        func(s *memcachetest.Server) { s.Put("wx1", t0+" "+t0, 0, 3600) },
+		"too long":       func(s *memcachetest.Server) { s.Put("wx1", strings.Repeat("x", 2049), 0, 3600) },
+		"out of memory":  func(s *memcachetest.Server) { s.SetFault(memcachetest.ServerError) },
+		"refused":        func(s *memcachetest.Server) { s.SetFault(memcachetest.Refuse) },
+		"half an answer": func(s *memcachetest.Server) { s.SetFault(memcachetest.DropMid) },
+		"no answer":      func(s *memcachetest.Server) { s.SetFault(memcachetest.Hang) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := setup(t)
+				spoil(f.memcached)
+				assert.True(t, f.token(t) == t1)
+				assert.Equal(t, 1, f.sidecar.asked())
+			})
+		})
+	}
+}
+
+func TestKeysStandBehindThePrefix(t *testing.T) {
+	f := setup(t, func(cfg *client.Config) { cfg.Prefix = "prod:" })
+	f.memcached.Put("prod:wx1", t2, 0, 3600)
+	assert.True(t, f.token(t) == t2)
+}
+
+func TestCallersWhoMissTogetherShareOneRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		f.memcached.Flush()
+		answer := make(chan struct{})
+		f.sidecar.before = func(*http.Request) { <-answer }
+
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				token, err := f.AccessToken(t.Context())
+				assert.NoError(t, err)
+				assert.True(t, token == t1)
+			})
+		}
+		synctest.Wait()
+		assert.Equal(t, 1, f.sidecar.asked())
+		close(answer)
+		wg.Wait()
+		assert.Equal(t, 1, f.sidecar.asked())
+	})
+}
+
+func TestACallerWhoGivesUpFailsAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		f.memcached.Flush()
+		f.sidecar.before = func(*http.Request) { <-time.After(3 * time.Second) }
+
+		impatient, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var wg sync.WaitGroup
+		wg.Go(func() { // it begins the request
+			start := time.Now()
+			_, err := f.AccessToken(impatient)
+			assert.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.Equal(t, time.Second, time.Since(start))
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			token, err := f.AccessToken(t.Context())
+			assert.NoError(t, err)
+			assert.True(t, token == t1)
+		})
+		wg.Wait()
+		assert.Equal(t, 1, f.sidecar.asked())
+	})
+}
+
+func TestAnEndedContextAsksNobody(t *testing.T) {
+	f := setup(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := f.AccessToken(ctx)
+	assert.ErrorIs(t, err, context.Canceled)
+	_, err = f.Refresh(ctx, t1)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Zero(t, f.memcached.Count(""))
+	assert.Zero(t, f.sidecar.asked())
+}
+
+// A: miss, asks the sidecar; the answer t1 is on its way
+// B: Refresh(t1) gives t2
+// C: misses, and must not get A's t1
+func TestACallerAfterARefreshDoesNotShareARequestFromBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		f.memcached.Flush()
+		onItsWay := make(chan struct{})
+		f.sidecar.instead = func(w http.ResponseWriter, _ *http.Request) bool {
+			if f.sidecar.asked() > 1 {
+				return false
+			}
+			<-onItsWay
+			_, _ = fmt.Fprintf(w, `{"access_token":%q,"expires_in":300}`, t1)
+			return true
+		}
+		var a string
+		var wg sync.WaitGroup
+		wg.Go(func() { a, _ = f.AccessToken(t.Context()) })
+		synctest.Wait()
+
+		token, err := f.Refresh(t.Context(), t1)
+		require.NoError(t, err)
+		require.True(t, token == t2)
+		assert.True(t, f.token(t) == t2, "a token that was reported")
+		close(onItsWay)
+		wg.Wait()
+		assert.True(t, a == t1, "A itself asked before the report")
+	})
+}
+
+func TestForIsAnotherAccountOverTheSameConnections(t *testing.T) {
+	f := setup(t)
+	f.memcached.Put("wxB", t3, 0, 3600)
+	b := f.For("wxB")
+	token, err := b.AccessToken(t.Context())
+	require.NoError(t, err)
+	assert.True(t, token == t3)
+	assert.Same(t, b, f.For("wxB"))
+	assert.Same(t, f.Client, b.For("wx1"))
+}
+
+func TestABadAppIDReachesNobody(t *testing.T) {
+	f := setup(t)
+	for _, appID := range []string{"", "wx 1", "wx1/../wx2", "wx1\r\nflush_all", strings.Repeat("x", 65)} {
+		c := f.For(appID)
+		_, err := c.AccessToken(t.Context())
+		assert.ErrorIs(t, err, memcache.ErrBadAppID)
+		_, err = c.Refresh(t.Context(), t1)
+		assert.ErrorIs(t, err, memcache.ErrBadAppID)
+		_, err = c.Ticket(t.Context(), client.JSAPI)
+		assert.ErrorIs(t, err, memcache.ErrBadAppID)
+	}
+	assert.Zero(t, f.memcached.Count(""))
+	assert.Zero(t, f.sidecar.asked())
+}
+
+func TestCloseEndsWhatIsUnderWayAndLeavesNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // the bubble fails where a goroutine is left
+		f := setup(t, withLocal(time.Minute))
+		require.NotEmpty(t, f.token(t))
+		_, err := f.Refresh(t.Context(), t1)
+		require.NoError(t, err)
+		f.memcached.Flush()
+		b := f.For("wxB")
+		f.sidecar.before = func(r *http.Request) { <-r.Context().Done() }
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := b.AccessToken(t.Context())
+			assert.ErrorIs(t, err, client.ErrClosed)
+		})
+		synctest.Wait()
+		require.NoError(t, f.Close())
+		wg.Wait()
+		assert.NoError(t, f.Close(), "twice")
+
+		_, err = f.AccessToken(t.Context())
+		assert.ErrorIs(t, err, client.ErrClosed)
+		_, err = b.Refresh(t.Context(), t1)
+		assert.ErrorIs(t, err, client.ErrClosed)
+	})
+}
+
+func TestManyCallersAtOnceOfEverything(t *testing.T) {
+	f := setup(t, withLocal(time.Minute))
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for range 50 {
+				token, err := f.AccessToken(t.Context())
+				assert.NoError(t, err)
+				if i%4 == 0 {
+					_, err = f.Refresh(t.Context(), token)
+					assert.NoError(t, err)
+				}
+				if i == 5 {
+					f.memcached.Restart()
+				}
+				_, _ = f.For(fmt.Sprint("wx", i)).AccessToken(t.Context())
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,204 @@
+package client_test
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+func TestASupersededTokenCostsOneReportAndOneRepetition(t *testing.T) {
+	weixin := wechattest.New()
+	weixin.AddAccount("wx1", "canarysecret")
+	weixin.SetGrace(0)
+	address, stop, err := weixin.ListenHTTP()
+	require.NoError(t, err)
+	t.Cleanup(stop)
+
+	f := setup(t, func(cfg *client.Config) { cfg.WeChatHosts = []string{"127.0.0.1"} })
+	dead := weixin.Steal("wx1")
+	f.sidecar.current["wx1/access_token"] = dead
+	f.memcached.Put("wx1", dead, 0, 3600)
+	f.sidecar.renew = func() string { return weixin.Steal("wx1") }
+	weixin.Steal("wx1") // a stranger fetches for himself
+
+	hc := f.HTTPClient(nil)
+	resp, err := hc.Post(address+"/cgi-bin/message/send", "application/json", strings.NewReader(`{"touser":"o1"}`))
+	assert.Contains(t, read(t, resp, err), `"errcode":0`)
+	reports := f.sidecar.reports()
+	require.Len(t, reports, 1)
+	assert.True(t, reports[0] == dead)
+	assert.Equal(t, 1, f.sidecar.asked())
+}
+
+func TestTheTokenGoesToWeChatsHostsAlone(t *testing.T) {
+	f := setup(t, func(cfg *client.Config) {
+		cfg.WeChatHosts = []string{"Proxy.example:8443", "127.0.0.1:80", "plain.example"}
+	})
+	for address, want := range map[string]bool{
+		"https://api.weixin.qq.com/cgi-bin/user/get":             true,
+		"https://API.weixin.qq.com/cgi-bin/user/get":             true,
+		"https://api.weixin.qq.com:443/wxa/msg_sec_check?x=y":    true,
+		"https://api2.weixin.qq.com/cgi-bin/user/get":            true,
+		"https://sh.api.weixin.qq.com/cgi-bin/user/get":          true,
+		"https://proxy.example:8443/cgi-bin/user/get":            true,
+		"http://127.0.0.1:80/cgi-bin/user/get":                   true,
+		"https://plain.example/cgi-bin/user/get":                 true,
+		"http://plain.example/cgi-bin/user/get":                  false,
+		"http://api.weixin.qq.com/cgi-bin/user/get":              false,
+		"https://proxy.example/cgi-bin/user/get":                 false,
+		"https://mp.weixin.qq.com/cgi-bin/showqrcode":            false,
+		"https://evilapi.weixin.qq.com.example/cgi-bin/user/get": false,
+		"https://evilapi.weixin.qq.com/cgi-bin/user/get":         false,
+		"https://api.weixin.qq.com.example/cgi-bin/user/get":     false,
+		"https://api.weixin.qq.com@evil.example/":                false,
+		"https://evil.example/?u=https://api.weixin.qq.com/":     false,
+		"https://api.weixin.qq.com/x?access_token=mine":          false,
+		"https://api.weixin.qq.com/x?access%5Ftoken=mine":        false,
+		"https://api.weixin.qq.com/sns/userinfo":                 false,
+		"https://api.weixin.qq.com/cgi-bin/token":                false,
+		"https://api.weixin.qq.com/cgi-bin/stable_token":         false,
+		"https://api.weixin.qq.com/cgi-bin/clear_quota/v2":       false,
+		"https://api.weixin.qq.com/cgi-bin/component/x":          false,
+	} {
+		u, err := url.Parse(address)
+		require.NoError(t, err)
+		hc, n := f.browse(t, map[string]http.HandlerFunc{u.Host: wechat(t1, "40001")})
+		resp, err := hc.Get(address)
+		_ = read(t, resp, err)
+		require.Len(t, n.log(), 1)
+		got := n.log()[0]
+		assert.Equal(t, want, got.query.Get("access_token") == t1, address)
+		if !want {
+			assert.Equal(t, u.RawQuery, got.raw, address)
+		} else {
+			assert.True(t, strings.HasPrefix(got.raw, u.RawQuery), address)
+		}
+	}
+	assert.Zero(t, f.sidecar.asked(), "a refusal that is not about our token")
+}
+
+func TestOnlyARefusedTokenIsRefreshed(t *testing.T) {
+	for code, want := range map[string]int{"40001": 1, "40014": 1, "42001": 1, "48001": 0, "40013": 0, "-1": 0, `"40001"`: 0, "null": 0} {
+		f := setup(t)
+		hc, n := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": wechat(t2, code)})
+		resp, err := hc.Get(api + "/cgi-bin/user/get?next_openid=o1")
+		body := read(t, resp, err)
+		assert.Len(t, f.sidecar.reports(), want, code)
+		require.Len(t, n.log(), 1+want, code)
+		if want == 1 {
+			assert.JSONEq(t, `{"errcode":0,"errmsg":"ok"}`, body)
+			assert.Equal(t, "o1", n.log()[1].query.Get("next_openid"))
+		} else {
+			assert.Equal(t, `{"errcode":`+code+`,"errmsg":"invalid credential rid: 65f"}`, body)
+		}
+	}
+}
+
+func TestARequestIsRepeatedOnceAndTheSecondAnswerIsFinal(t *testing.T) {
+	f := setup(t)
+	hc, n := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": wechat("none", "40001")})
+	resp, err := hc.Get(api + "/cgi-bin/user/get")
+	assert.Contains(t, read(t, resp, err), "40001")
+	assert.Len(t, n.log(), 2)
+	assert.Len(t, f.sidecar.reports(), 1)
+}
+
+func TestWithoutAnotherTokenTheFirstAnswerStands(t *testing.T) {
+	for name, fail := range map[string]func(*fakeSidecar){
+		"down":      func(s *fakeSidecar) { s.down = errDown },
+		"too soon":  func(s *fakeSidecar) { s.answering(429, "Retry-After", "31", `{"errcode":429,"errmsg":"too soon"}`) },
+		"no change": func(s *fakeSidecar) { s.answering(200, "", "", `{"access_token":"`+t1+`","expires_in":300}`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := setup(t)
+			fail(f.sidecar)
+			hc, n := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": wechat(t2, "42001")})
+			resp, err := hc.Get(api + "/cgi-bin/user/get")
+			assert.Equal(t, `{"errcode":42001,"errmsg":"invalid credential rid: 65f"}`, read(t, resp, err))
+			assert.Len(t, n.log(), 1)
+		})
+	}
+}
+
+func TestManyRefusedRequestsShareOneReport(t *testing.T) {
+	f := setup(t)
+	f.sidecar.before = func(*http.Request) { f.memcached.Put("wx1", t2, 0, 3600) }
+	hc, _ := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": wechat(t2, "40001")})
+	var wg sync.WaitGroup
+	for range 30 {
+		wg.Go(func() {
+			resp, err := hc.Get(api + "/cgi-bin/user/get")
+			assert.Contains(t, read(t, resp, err), `"errcode":0`)
+		})
+	}
+	wg.Wait()
+	f.sidecar.mu.Lock()
+	defer f.sidecar.mu.Unlock()
+	assert.Equal(t, 2, f.sidecar.issued, "one renewal")
+}
+
+func TestARequestThatGetsNoTokenFailsWithoutShowingOne(t *testing.T) {
+	f := setup(t)
+	f.memcached.Flush()
+	f.sidecar.answering(503, "", "", `{"errcode":-1,"errmsg":"nothing valid"}`)
+	hc, n := f.browse(t, nil)
+	body := &closer{Reader: strings.NewReader("x")}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, api+"/cgi-bin/x", body)
+	require.NoError(t, err)
+	_, err = hc.Do(req) //nolint:bodyclose // it fails
+	var refusal *client.Error
+	require.ErrorAs(t, err, &refusal)
+	assert.Equal(t, -1, refusal.Code)
+	assert.True(t, body.closed)
+	assert.Empty(t, n.log())
+}
+
+func TestTheCallersRequestAndClientStayAsTheyWere(t *testing.T) {
+	f := setup(t)
+	base := &http.Client{Transport: &internet{t: t, hosts: map[string]http.HandlerFunc{"api.weixin.qq.com": wechat(t2, "40001")}}, Timeout: time.Minute}
+	before := base.Transport
+	hc := f.HTTPClient(base)
+	assert.Equal(t, time.Minute, hc.Timeout)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, api+"/cgi-bin/x?a=b", nil)
+	require.NoError(t, err)
+	resp, err := hc.Do(req)
+	require.NotEmpty(t, read(t, resp, err))
+	assert.Equal(t, api+"/cgi-bin/x?a=b", req.URL.String())
+	assert.Same(t, req.URL, resp.Request.URL)
+	assert.Same(t, before, base.Transport)
+
+	plain := *http.DefaultClient
+	assert.NotNil(t, f.HTTPClient(nil).Transport)
+	assert.Equal(t, plain, *http.DefaultClient)
+}
+
+// quoting is a transport that fails as net/http does, with the whole address.
+type quoting struct{ err error }
+
+func (q quoting) RoundTrip(r *http.Request) (*http.Response, error) {
+	return nil, &url.Error{Op: "Get", URL: r.URL.String(), Err: q.err}
+}
+
+func TestATransportsErrorLosesTheTokenAndNothingElse(t *testing.T) {
+	f := setup(t)
+	hc := f.HTTPClient(&http.Client{Transport: quoting{context.DeadlineExceeded}})
+	resp, err := hc.Get(api + "/cgi-bin/x") //nolint:bodyclose // it fails
+	require.Error(t, err)
+	require.Nil(t, resp)
+	clean(t, err)
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.ErrorContains(t, err, "access_token=[redacted]")
+	var outer *url.Error
+	require.ErrorAs(t, err, &outer)
+	assert.True(t, outer.Timeout())
+}
