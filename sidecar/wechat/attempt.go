@@ -39,7 +39,9 @@ func (c *Client) try(ctx context.Context, base *url.URL, r Request) (cred Creden
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
-		return Credential{}, unsent(describe(err)), false
+		failed = unsent(describe(err))
+		failed.cause = err
+		return Credential{}, failed, false
 	}
 	var a attempt
 	req, err := r.onHost(a.trace(ctx), base)

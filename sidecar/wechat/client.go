@@ -82,8 +82,8 @@ func (c *Client) Fetch(ctx context.Context, r Request) (Credential, error) {
 		if failed == nil {
 			return cred, nil
 		}
-		if err := ctx.Err(); err != nil && failed.Code == -1 {
-			failed.cause = err
+		if next || failed.MayHaveIssued { // WeChat did not answer
+			failed.cause = ctx.Err()
 		}
 		if !next {
 			return Credential{}, failed

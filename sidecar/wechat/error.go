@@ -33,11 +33,11 @@ type Error struct {
 
 // Error tells code, message and what to do.
 func (e *Error) Error() string {
-	if e.Code == -1 && e.cause == nil {
-		return fmt.Sprintf("%s (%s)", e.Message, e.Hint)
-	}
-	if e.cause != nil {
+	switch {
+	case e.cause != nil: // the caller ended the call: nothing to do about it
 		return e.Message
+	case e.Code == -1:
+		return fmt.Sprintf("%s (%s)", e.Message, e.Hint)
 	}
 	return fmt.Sprintf("errcode %d: %s (%s)", e.Code, e.Message, e.Hint)
 }

@@ -122,12 +122,18 @@ func TestTheEnvironmentNamesTheProxy(t *testing.T) {
 	require.NoError(t, os.WriteFile(certFile, certPEM, 0o600))
 	p := newProxy(t, target, http.StatusOK)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestTheEnvironmentNamesTheProxy$")
-	child.Env = append(os.Environ(), "HTTPS_PROXY="+p.URL, "NO_PROXY=", "SSL_CERT_FILE="+certFile, childURL+"=https://wechat.test")
-	out, err := child.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	again(t, "HTTPS_PROXY="+p.URL, "SSL_CERT_FILE="+certFile, childURL+"=https://wechat.test")
 	assert.Equal(t, "CONNECT wechat.test:443", p.asked.Load())
 	assert.Equal(t, 1, fake.Issues(appID))
+}
+
+// again runs the same test in a process of its own with another environment.
+func again(t *testing.T, env ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	child := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+t.Name()+"$")
+	child.Env = append(append(os.Environ(), "NO_PROXY=", "no_proxy="), env...)
+	out, err := child.CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }

@@ -60,7 +60,7 @@ func assertShowsNothing(t *testing.T, v any) {
 func TestAnErrmsgThatRepeatsTheSecretIsRedacted(t *testing.T) {
 	fake, base := newFake(t)
 	c := newClient(t, nil, base)
-	for _, key := range []string{secret, oddSecret} {
+	for _, key := range []string{secret, oddSecret, "CanarySecret-5F4DCC3B+5AA7"} {
 		query := url.Values{"grant_type": {"client_credential"}, "appid": {appID}, "secret": {key}}.Encode()
 		inJSON, err := json.Marshal(key)
 		require.NoError(t, err)
