@@ -74,7 +74,7 @@ race: setup ## the same under the race detector
 
 .PHONY: k8s
 k8s: ## the manifests as a user would apply them: strict decoding, Pod Security, cross references
-	@$(call gotest,./...,$(K8SLOG),k8s)
+	@$(call gotest,-count=1 ./...,$(K8SLOG),k8s)
 
 .PHONY: vet
 vet: ## go vet

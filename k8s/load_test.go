@@ -8,6 +8,7 @@ package k8s_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -135,6 +136,19 @@ func listed(t *testing.T, folder string) []string {
 	}
 	require.NoError(t, yaml.Unmarshal(text, &k))
 	return k.Resources
+}
+
+// words are what the pattern's group matches in a source file of the program: the one place where a variable stands.
+func words(t *testing.T, file, pattern string) []string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var found []string
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
+		found = append(found, match[1])
+	}
+	require.NotEmpty(t, found, "%s has nothing like %s", file, pattern)
+	return found
 }
 
 // portOf is the container's port of that name or number, 0 where it declares none.

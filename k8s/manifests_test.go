@@ -13,21 +13,6 @@ import (
 	"k8s.io/pod-security-admission/policy"
 )
 
-// The variables that the program reads, by what a container runs: README, "Configuration".
-var (
-	clientVariables = []string{
-		"WECHAT_APPID", "MEMCACHED_SERVERS", "MEMCACHED_HASH", "MEMCACHED_TIMEOUT", "MEMCACHED_KEY_PREFIX",
-		"SIDECAR_URL", "SIDECAR_AUTH_TOKEN_FILE",
-	}
-	sidecarVariables = []string{
-		"WECHAT_APPID", "WECHAT_APPSECRET", "WECHAT_APPSECRET_FILE", "WECHAT_ACCOUNTS_DIR", "WECHAT_TOKEN_API",
-		"WECHAT_TICKETS", "WECHAT_BASE_URL", "WECHAT_TIMEOUT", "MEMCACHED_SERVERS", "MEMCACHED_HASH",
-		"MEMCACHED_TIMEOUT", "MEMCACHED_KEY_PREFIX", "SIDECAR_LISTEN", "SIDECAR_AUTH_TOKEN_FILE", "SIDECAR_COMPAT",
-		"SIDECAR_OPS_LISTEN", "MIRROR_FILE", "MIRROR_MYSQL_DSN", "MIRROR_MYSQL_DSN_FILE", "MIRROR_MYSQL_TABLE",
-		"LOG_LEVEL", "LOG_FORMAT", "HTTPS_PROXY", "NO_PROXY",
-	}
-)
-
 const opsPort = 7201 // SIDECAR_OPS_LISTEN's default
 
 // isOurs tells the containers of our own image, whatever registry and tag the kustomization gave it.
@@ -167,6 +152,8 @@ func TestOnlyTheSidecarSeesTheAppSecrets(t *testing.T) {
 }
 
 func TestVariablesAreTheProgramsOwn(t *testing.T) {
+	sidecarVariables := words(t, "../sidecar/config.go", `env:"([A-Z_]+)"`)
+	clientVariables := words(t, "../client/env.go", `"([A-Z]+_[A-Z_]+)"`)
 	for _, pod := range pods(t) {
 		t.Run(pod.name, func(t *testing.T) {
 			for _, c := range pod.containers() {
