@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
@@ -12,17 +13,24 @@ import (
 // maxBody bounds the body of a rejection: a credential has at most 2,048 bytes.
 const maxBody = 8 << 10
 
+// bodyPatience is how long a caller may take to send the body.
+const bodyPatience = 5 * time.Second
+
 // readRejection reads {"rejected":"…"}. No refusal quotes it.
 func readRejection(w http.ResponseWriter, r *http.Request) (string, *refusal) {
 	if r.ContentLength > maxBody {
 		return "", bodyTooLarge()
 	}
+	conn := http.NewResponseController(w)
+	_ = conn.SetReadDeadline(time.Now().Add(bodyPatience)) // not supported: requestPatience bounds it
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
+	case err == nil: // or net/http would take the deadline for the caller's going
+		_ = conn.SetReadDeadline(time.Time{})
 	case errors.As(err, &tooLarge):
 		return "", bodyTooLarge()
-	case err != nil:
+	default:
 		return "", refuse(http.StatusBadRequest, "the body did not arrive", "")
 	}
 	return parseRejection(text)

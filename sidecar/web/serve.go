@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -65,6 +66,8 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	if server.Shutdown(limit) != nil {
 		_ = server.Close() // cuts what is left
 	}
-	_ = <-failed // that it was closed
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve on %s: %w", l.Addr(), err)
+	}
 	return nil
 }

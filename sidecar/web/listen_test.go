@@ -1,0 +1,105 @@
+package web_test
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+)
+
+func TestListenAddressesAreCheckedAndToldApart(t *testing.T) {
+	local := map[string]bool{
+		"127.0.0.1:7200": true, "127.8.8.8:0": true, "localhost:7200": true, "[::1]:7200": true,
+		"unix:///run/wxsidecar/api.sock": true,
+		":7200":                          false, "0.0.0.0:7200": false, "[::]:7200": false, "10.0.0.1:7200": false, "wxsidecar:7200": false,
+	}
+	for address, want := range local {
+		require.NoError(t, web.CheckListen(address), address)
+		assert.Equal(t, want, web.IsLocal(address), address)
+	}
+	for _, address := range []string{
+		"", "7200", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1", "::1:7200",
+		"unix:", "unix://", "unix://run/s", "unix:/run/s", "unix:///run/", "unix:///" + strings.Repeat("a", 103), "unix:///a\x00b",
+		"http://127.0.0.1:7200", "/run/s", "tcp://127.0.0.1:1", "a b:1",
+	} {
+		require.Error(t, web.CheckListen(address), address)
+		assert.False(t, web.IsLocal(address), address)
+		_, err := web.Listen(t.Context(), address)
+		require.Error(t, err, address)
+	}
+}
+
+func TestASocketHasMode0660AndGoesWithItsListener(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := web.Listen(t.Context(), "unix://"+path)
+	require.NoError(t, err)
+	info, err := os.Lstat(path)
+	require.NoError(t, err)
+	assert.Equal(t, os.ModeSocket|0o660, info.Mode())
+	require.NoError(t, l.Close())
+	_, err = os.Lstat(path)
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestASocketThatNobodyAnswersOnIsRemoved(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	require.NoError(t, err)
+	dead.SetUnlinkOnClose(false) // as after a crash
+	require.NoError(t, dead.Close())
+	l, err := web.Listen(t.Context(), "unix://"+path)
+	require.NoError(t, err)
+	conn, err := net.Dial("unix", path)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+	require.NoError(t, l.Close())
+}
+
+func TestASocketThatSomebodyAnswersOnStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	first, err := web.Listen(t.Context(), "unix://"+path)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, first.Close()) }()
+	_, err = web.Listen(t.Context(), "unix://"+path)
+	require.ErrorContains(t, err, "another sidecar")
+	conn, err := net.Dial("unix", path)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close())
+}
+
+func TestWhatIsNoSocketStays(t *testing.T) {
+	folder := t.TempDir()
+	file, directory, link := filepath.Join(folder, "file"), filepath.Join(folder, "folder"), filepath.Join(folder, "link")
+	require.NoError(t, os.WriteFile(file, []byte("data"), 0o600))
+	require.NoError(t, os.Mkdir(directory, 0o700))
+	require.NoError(t, os.Symlink(filepath.Join(folder, "nowhere"), link))
+	for _, path := range []string{file, directory, link} {
+		_, err := web.Listen(t.Context(), "unix://"+path)
+		require.ErrorContains(t, err, "no socket", path)
+		_, err = os.Lstat(path)
+		assert.NoError(t, err)
+	}
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, "data", string(text))
+}
+
+func TestASocketInAFolderThatIsNotThereIsAClearError(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "missing")
+	_, err := web.Listen(t.Context(), "unix://"+filepath.Join(folder, "s"))
+	assert.ErrorContains(t, err, "the folder "+folder+" does not exist")
+}
+
+func TestAPortThatIsTakenIsAnError(t *testing.T) {
+	first, err := web.Listen(t.Context(), "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, first.Close()) }()
+	_, err = web.Listen(t.Context(), first.Addr().String())
+	assert.ErrorContains(t, err, first.Addr().String())
+}

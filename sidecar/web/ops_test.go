@@ -1,0 +1,134 @@
+package web_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+)
+
+// probe asks the ops handler.
+func probe(ops http.Handler, method, target string) answer {
+	w := httptest.NewRecorder()
+	ops.ServeHTTP(w, httptest.NewRequest(method, target, nil))
+	return answer{w.Code, w.Header(), w.Body.String()}
+}
+
+func status(ops http.Handler, target string) int { return probe(ops, "GET", target).status }
+
+func TestProbesOfAHealthySidecarSayOK(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil, appID)
+		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		synctest.Wait()
+		var text strings.Builder
+		for _, target := range []string{"/livez", "/readyz", "/startupz", "/livez?verbose", "/", "/metrics", "/status.json", "/livez/"} {
+			text.WriteString("=== GET " + target + "\n" + probe(ops, "GET", target).String() + "\n")
+		}
+		text.WriteString("=== POST /livez\n" + probe(ops, "POST", "/livez").String())
+		golden(t, "ops", text.String())
+		assert.Equal(t, 200, probe(ops, "HEAD", "/readyz").status)
+	})
+}
+
+func TestReadyzNamesWhatFailsAndWhatToDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, failByAppID, appID, "wxwhitelist", "wxsecret", "wxbusy")
+		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		synctest.Wait()
+		golden(t, "readyz", probe(ops, "GET", "/readyz").String())
+		golden(t, "startupz", probe(ops, "GET", "/startupz").String())
+		assert.Equal(t, 200, status(ops, "/livez"))
+	})
+}
+
+func TestReadyzNamesTwentyAccountsAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var ids []string
+		for i := range 25 {
+			ids = append(ids, fmt.Sprintf("wx%02d", i))
+		}
+		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 40164} }, ids...)
+		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		synctest.Wait()
+		got := probe(ops, "GET", "/readyz")
+		assert.Equal(t, 503, got.status)
+		lines := strings.Split(strings.TrimSpace(got.body), "\n")
+		assert.Len(t, lines, 21)
+		assert.Equal(t, "and 5 more", lines[20])
+	})
+}
+
+func TestStartupzWaitsForThePublishedTokenAndStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 3 * time.Second} }
+		h := newHouse(t, slow, appID)
+		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		synctest.Wait()
+		assert.Equal(t, 503, status(ops, "/startupz"))
+		assert.Equal(t, 503, status(ops, "/readyz"))
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, 200, status(ops, "/startupz"))
+		assert.Equal(t, 200, status(ops, "/readyz"))
+		h.keep(t)
+		assert.Equal(t, 200, status(ops, "/startupz"), "once started it stays so")
+		assert.Equal(t, "no account: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n", probe(ops, "GET", "/readyz").body)
+	})
+}
+
+func TestStartupzGivesUpWaitingAfterTenSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, failByAppID, "wxwhitelist")
+		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		time.Sleep(10*time.Second - 1)
+		assert.Equal(t, 503, status(ops, "/startupz"))
+		time.Sleep(1)
+		assert.Equal(t, 200, status(ops, "/startupz"))
+		assert.Equal(t, 503, status(ops, "/readyz"))
+	})
+}
+
+func TestStartupzWithoutAnAccountIsNoSuccessAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		assert.Equal(t, 503, status(ops, "/startupz"))
+		assert.Equal(t, 503, status(ops, "/readyz"))
+		time.Sleep(10 * time.Second)
+		assert.Equal(t, 200, status(ops, "/startupz"))
+		assert.Equal(t, 503, status(ops, "/readyz"))
+	})
+}
+
+func TestReadyzIsContentWithATokenThatMemcachedDoesNotHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		h.memcached.SetFault(memcachetest.Refuse)
+		h.keep(t, appID)
+		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		synctest.Wait()
+		assert.Equal(t, 200, status(ops, "/readyz"))
+		assert.Equal(t, 503, status(ops, "/startupz"))
+	})
+}
+
+// splitLines is the lines of text with part in them.
+func splitLines(text, part string) []string {
+	var found []string
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, part) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
