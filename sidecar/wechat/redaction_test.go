@@ -136,13 +136,14 @@ func TestATransportThatQuotesTheURLIsNotQuoted(t *testing.T) {
 	quoting := roundTripper(func(r *http.Request) (*http.Response, error) {
 		httptrace.ContextClientTrace(r.Context()).GetConn("x")
 		return nil, fmt.Errorf("outer: %w", &url.Error{Op: "Get", URL: r.URL.String(), Err: &url.Error{
-			Op: "Get", URL: r.URL.String(), Err: fmt.Errorf("no way to %s over http://user:canarysecret@proxy", r.URL),
+			Op: "Get", URL: r.URL.String(), Err: fmt.Errorf("no way to %s over http://user:open-sesame@proxy", r.URL),
 		}})
 	})
 	e := failure(t.Context(), t, newClient(t, quoting, "https://wechat.test"),
 		wechat.Request{API: wechat.Token, AppID: appID, Secret: oddSecret})
 	assert.False(t, e.MayHaveIssued)
 	assert.Contains(t, e.Message, "wechat.test: no way to")
+	assert.NotContains(t, e.Message, "open-sesame", "a proxy's password")
 	assertShowsNothing(t, e)
 }
 
