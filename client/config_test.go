@@ -32,7 +32,7 @@ func TestABadConfigNamesEveryField(t *testing.T) {
 	})
 	require.Error(t, err)
 	for _, field := range []string{"AppID", "Servers", "Prefix", "Timeout", "Sidecar", "AuthTokenFile", "Local", "WeChatHosts"} {
-		assert.ErrorContains(t, err, field+": ")
+		require.ErrorContains(t, err, field+": ")
 	}
 	_, err = client.New(client.Config{AppID: "wx1", Local: -1})
 	assert.ErrorContains(t, err, "Local: ")
@@ -45,7 +45,7 @@ func TestABadSidecarAddressIsRefusedAndNotQuoted(t *testing.T) {
 	} {
 		_, err := client.New(client.Config{AppID: "wx1", Sidecar: address})
 		require.Error(t, err, address)
-		assert.ErrorContains(t, err, "Sidecar: ")
+		require.ErrorContains(t, err, "Sidecar: ")
 		clean(t, err)
 	}
 	for _, address := range []string{"", "http://127.0.0.1:7200/", "https://wxsidecar", "unix:///run/wxsidecar.sock"} {
@@ -63,7 +63,7 @@ func TestABadBearerFileIsRefusedAndNotQuoted(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
 		_, err := client.New(client.Config{AppID: "wx1", AuthTokenFile: file})
 		require.Error(t, err, name)
-		assert.ErrorContains(t, err, file)
+		require.ErrorContains(t, err, file)
 		clean(t, err)
 	}
 }
@@ -111,9 +111,9 @@ func TestFromEnvNamesEveryBadVariable(t *testing.T) {
 	variables(t, bad)
 	_, err := client.FromEnv()
 	require.Error(t, err)
-	assert.ErrorContains(t, err, "WECHAT_APPID: ")
+	require.ErrorContains(t, err, "WECHAT_APPID: ")
 	for name := range bad {
-		assert.ErrorContains(t, err, name+": ")
+		require.ErrorContains(t, err, name+": ")
 	}
 	variables(t, map[string]string{"WECHAT_APPID": "wx1", "MEMCACHED_TIMEOUT": "0s"})
 	_, err = client.FromEnv()

@@ -22,7 +22,7 @@ func TestAnOutageCostsOneTimeoutForEachPause(t *testing.T) {
 		start := time.Now()
 		for time.Since(start) < 40*time.Second {
 			began := time.Now()
-			assert.True(t, f.token(t) == t1)
+			assert.Equal(t, t1, f.token(t))
 			if took := time.Since(began); took > 0 {
 				assert.LessOrEqual(t, took, 400*time.Millisecond)
 				waited = append(waited, began.Sub(start).Round(time.Second))
@@ -77,8 +77,9 @@ func TestOneCallerProbesAndTheOthersDoNotWait(t *testing.T) {
 			wg.Go(func() {
 				start := time.Now()
 				token, err := f.AccessToken(t.Context())
-				assert.NoError(t, err)
-				assert.True(t, token == t1)
+				if assert.NoError(t, err) {
+					assert.Equal(t, t1, token)
+				}
 				if time.Since(start) > 0 {
 					waited <- struct{}{}
 				}
@@ -98,7 +99,7 @@ func TestMissesAreNoFailures(t *testing.T) {
 	}
 	assert.Equal(t, 5, f.gets())
 	f.memcached.Put("wx1", t2, 0, 3600)
-	assert.True(t, f.token(t) == t2)
+	assert.Equal(t, t2, f.token(t))
 }
 
 func TestARestartedMemcachedCostsNothing(t *testing.T) {
@@ -107,7 +108,7 @@ func TestARestartedMemcachedCostsNothing(t *testing.T) {
 	f.memcached.Restart()
 	f.memcached.Put("wx1", t2, 0, 3600)
 	for range 3 {
-		assert.True(t, f.token(t) == t2)
+		assert.Equal(t, t2, f.token(t))
 	}
 	assert.Zero(t, f.sidecar.asked())
 }
@@ -121,11 +122,11 @@ func TestAPassedOverMemcachedIsAskedWhenTheSidecarCannotBe(t *testing.T) {
 		f.memcached.SetFault(memcachetest.None)
 		f.sidecar.down = errDown
 		gets := f.gets()
-		assert.True(t, f.token(t) == t1)
+		assert.Equal(t, t1, f.token(t))
 		assert.Equal(t, gets+1, f.gets())
 		f.sidecar.down = nil
 		asked := f.sidecar.asked()
-		assert.True(t, f.token(t) == t1)
+		assert.Equal(t, t1, f.token(t))
 		assert.Equal(t, asked, f.sidecar.asked(), "the outage is over")
 	})
 }
@@ -138,9 +139,9 @@ func TestWhenBothAreDownTheErrorNamesBoth(t *testing.T) {
 		for range 2 {
 			_, err := f.AccessToken(t.Context())
 			require.ErrorIs(t, err, errDown)
-			assert.ErrorContains(t, err, "get access_token of wx1")
-			assert.ErrorContains(t, err, "is the sidecar running")
-			assert.ErrorContains(t, err, "memcached")
+			require.ErrorContains(t, err, "get access_token of wx1")
+			require.ErrorContains(t, err, "is the sidecar running")
+			require.ErrorContains(t, err, "memcached")
 			clean(t, err)
 		}
 	})

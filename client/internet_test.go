@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 
@@ -94,6 +93,6 @@ func read(t *testing.T, resp *http.Response, err error) string {
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	assert.False(t, strings.Contains(resp.Request.URL.String(), "canarytoken"), "Response.Request shows the token")
+	assert.NotContains(t, resp.Request.URL.String(), "canarytoken", "Response.Request shows the token")
 	return string(body)
 }

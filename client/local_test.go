@@ -16,24 +16,24 @@ import (
 func TestLocalKeepsATokenAndNoLonger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t, withLocal(10*time.Second))
-		require.True(t, f.token(t) == t1)
+		require.Equal(t, t1, f.token(t))
 		f.memcached.Put("wx1", t2, 0, 3600)
 
 		time.Sleep(10*time.Second - time.Nanosecond)
-		assert.True(t, f.token(t) == t1)
+		assert.Equal(t, t1, f.token(t))
 		assert.Equal(t, 1, f.gets())
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		assert.True(t, f.token(t) == t2)
+		assert.Equal(t, t2, f.token(t))
 		assert.Equal(t, 2, f.gets())
 	})
 }
 
 func TestLocalIsOffByDefault(t *testing.T) {
 	f := setup(t)
-	require.True(t, f.token(t) == t1)
+	require.Equal(t, t1, f.token(t))
 	f.memcached.Put("wx1", t2, 0, 3600)
-	assert.True(t, f.token(t) == t2)
+	assert.Equal(t, t2, f.token(t))
 }
 
 func TestLocalKeepsATokenOfTheSidecarOnlyAsLongAsPromised(t *testing.T) {
@@ -42,13 +42,13 @@ func TestLocalKeepsATokenOfTheSidecarOnlyAsLongAsPromised(t *testing.T) {
 		f.memcached.Flush()
 		f.sidecar.expiresIn = 7
 		f.sidecar.before = func(*http.Request) { time.Sleep(2 * time.Second) } // the promise may be that old
-		require.True(t, f.token(t) == t1)
+		require.Equal(t, t1, f.token(t))
 		time.Sleep(5*time.Second - time.Nanosecond)
-		require.True(t, f.token(t) == t1)
+		require.Equal(t, t1, f.token(t))
 		assert.Equal(t, 1, f.sidecar.asked())
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
-		require.True(t, f.token(t) == t1)
+		require.Equal(t, t1, f.token(t))
 		assert.Equal(t, 2, f.sidecar.asked())
 	})
 }
@@ -66,22 +66,22 @@ func TestAPromiseThatIsOverIsNotKept(t *testing.T) {
 
 func TestRefreshReplacesWhatLocalKeeps(t *testing.T) {
 	f := setup(t, withLocal(time.Minute))
-	require.True(t, f.token(t) == t1)
+	require.Equal(t, t1, f.token(t))
 	token, err := f.Refresh(t.Context(), t1)
 	require.NoError(t, err)
-	require.True(t, token == t2)
-	assert.True(t, f.token(t) == t2)
+	require.Equal(t, t2, token)
+	assert.Equal(t, t2, f.token(t))
 	assert.Equal(t, 1, f.gets(), "the answer is kept")
 }
 
 func TestAFailedRefreshKeepsNothing(t *testing.T) {
 	f := setup(t, withLocal(time.Minute))
-	require.True(t, f.token(t) == t1)
+	require.Equal(t, t1, f.token(t))
 	f.sidecar.down = errDown
 	_, err := f.Refresh(t.Context(), t1)
 	require.Error(t, err)
 	f.memcached.Put("wx1", t2, 0, 3600) // another client was luckier
-	assert.True(t, f.token(t) == t2)
+	assert.Equal(t, t2, f.token(t))
 }
 
 // A: asks memcached for the token, and is slow
@@ -101,8 +101,8 @@ func TestATokenReadBeforeARefreshIsNotKept(t *testing.T) {
 		require.NoError(t, err)
 		close(slow)
 		wg.Wait()
-		require.True(t, a == t1)
-		assert.True(t, f.token(t) == t2, "a token that was reported")
+		require.Equal(t, t1, a)
+		assert.Equal(t, t2, f.token(t), "a token that was reported")
 	})
 }
 
@@ -116,9 +116,9 @@ func TestATokenReadDuringARefreshIsNotKeptBeyondIt(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() { _, _ = f.Refresh(t.Context(), t1) })
 		synctest.Wait()
-		require.True(t, f.token(t) == t1)
+		require.Equal(t, t1, f.token(t))
 		wg.Wait()
-		assert.True(t, f.token(t) == t2, "a token that was reported")
+		assert.Equal(t, t2, f.token(t), "a token that was reported")
 	})
 }
 
@@ -145,7 +145,7 @@ func TestARefreshThatWasOvertakenKeepsNothing(t *testing.T) {
 		f.memcached.Put("wx1", t2, 0, 3600)
 		close(onItsWay)
 		wg.Wait()
-		assert.True(t, f.token(t) == t2, "a token that was reported")
+		assert.Equal(t, t2, f.token(t), "a token that was reported")
 	})
 }
 

@@ -70,7 +70,7 @@ func TestARealMemcachedThroughItsLife(t *testing.T) {
 		cfg.Prefix = "p:"
 	})
 
-	assert.True(t, f.token(t) == t1)
+	assert.Equal(t, t1, f.token(t))
 	assert.Equal(t, 1, f.sidecar.asked(), "a miss")
 
 	for i, damaged := range []struct {
@@ -78,19 +78,19 @@ func TestARealMemcachedThroughItsLife(t *testing.T) {
 		flags int
 	}{{"N;", 1}, {strings.Repeat("x", 2049), 0}, {"", 0}} {
 		tell(t, address, "p:wx1", damaged.value, damaged.flags)
-		assert.True(t, f.token(t) == t1)
+		assert.Equal(t, t1, f.token(t))
 		assert.Equal(t, 2+i, f.sidecar.asked(), "damaged")
 	}
 
 	tell(t, address, "p:wx1", t2, 0)
 	for range 10 {
-		assert.True(t, f.token(t) == t2)
+		assert.Equal(t, t2, f.token(t))
 	}
 	assert.Equal(t, 4, f.sidecar.asked(), "hits")
 
 	stop()
 	realMemcached(t, address)
 	tell(t, address, "p:wx1", t3, 0)
-	assert.True(t, f.token(t) == t3, "the idle connections of the memcached before are dead")
+	assert.Equal(t, t3, f.token(t), "the idle connections of the memcached before are dead")
 	assert.Equal(t, 4, f.sidecar.asked())
 }

@@ -17,14 +17,14 @@ func TestRefreshReportsTheTokenAndReturnsTheNext(t *testing.T) {
 	f := setup(t)
 	token, err := f.Refresh(t.Context(), t1)
 	require.NoError(t, err)
-	assert.True(t, token == t2)
+	assert.Equal(t, t2, token)
 	require.Equal(t, 1, f.sidecar.asked())
 	r := f.sidecar.requests[0]
 	assert.Equal(t, "POST /v1/wx1/access_token/refresh", r.Method+" "+r.URL.Path)
 	assert.Equal(t, "1", r.Header.Get("X-Wxsidecar"))
 	assert.Equal(t, "application/json", r.Header.Get("Content-Type"))
 	assert.Empty(t, r.Header.Get("Authorization"))
-	assert.True(t, f.sidecar.reports()[0] == t1)
+	assert.Equal(t, t1, f.sidecar.reports()[0])
 }
 
 // What is in memcached may be older than the rejected token: only the sidecar knows.
@@ -33,7 +33,7 @@ func TestRefreshDoesNotTrustMemcached(t *testing.T) {
 	f.sidecar.current["wx1/access_token"], f.sidecar.issued = t2, 2
 	token, err := f.Refresh(t.Context(), t2)
 	require.NoError(t, err)
-	assert.True(t, token == t3)
+	assert.Equal(t, t3, token)
 	assert.Zero(t, f.gets())
 }
 
@@ -45,8 +45,9 @@ func TestCallersWhoRejectTheSameTokenShareOneReport(t *testing.T) {
 		for range 50 {
 			wg.Go(func() {
 				token, err := f.Refresh(t.Context(), t1)
-				assert.NoError(t, err)
-				assert.True(t, token == t2)
+				if assert.NoError(t, err) {
+					assert.Equal(t, t2, token)
+				}
 			})
 		}
 		wg.Wait()
@@ -72,7 +73,7 @@ func TestAnEmptyRejectionReportsNothing(t *testing.T) {
 	f := setup(t)
 	token, err := f.Refresh(t.Context(), "")
 	require.NoError(t, err)
-	assert.True(t, token == t1)
+	assert.Equal(t, t1, token)
 	assert.Empty(t, f.sidecar.reports())
 	assert.Zero(t, f.gets())
 }
@@ -83,7 +84,7 @@ func TestATicketComesFromItsOwnKeyThenFromItsOwnRoute(t *testing.T) {
 		f.memcached.Put("wx1:"+name, t2, 0, 3600)
 		ticket, err := f.Ticket(t.Context(), kind)
 		require.NoError(t, err)
-		assert.True(t, ticket == t2)
+		assert.Equal(t, t2, ticket)
 		require.Zero(t, f.sidecar.asked())
 
 		f.memcached.Flush()
@@ -91,13 +92,13 @@ func TestATicketComesFromItsOwnKeyThenFromItsOwnRoute(t *testing.T) {
 		for range 2 { // Local is for tokens alone
 			ticket, err = f.Ticket(t.Context(), kind)
 			require.NoError(t, err)
-			assert.True(t, ticket == t3)
+			assert.Equal(t, t3, ticket)
 		}
 		assert.Equal(t, 2, f.sidecar.asked())
 
 		ticket, err = f.RefreshTicket(t.Context(), kind, t3)
 		require.NoError(t, err)
-		assert.False(t, ticket == t3)
+		assert.NotEqual(t, t3, ticket)
 		assert.Equal(t, "/v1/wx1/"+name+"/refresh", f.sidecar.requests[2].URL.Path)
 	}
 }
@@ -114,8 +115,8 @@ func TestATicketThatIsNotKeptSaysSo(t *testing.T) {
 func TestAnUnknownKindOfTicketIsAnError(t *testing.T) {
 	f := setup(t)
 	_, err := f.Ticket(t.Context(), "jsapi_ticket")
-	assert.ErrorContains(t, err, "client.JSAPI")
+	require.ErrorContains(t, err, "client.JSAPI")
 	_, err = f.RefreshTicket(t.Context(), "", t1)
-	assert.ErrorContains(t, err, "client.WXCard")
+	require.ErrorContains(t, err, "client.WXCard")
 	assert.Zero(t, f.sidecar.asked())
 }

@@ -30,10 +30,10 @@ func TestSilenceperGetsTheToken(t *testing.T) {
 	f := setup(t)
 	token, err := f.GetAccessToken()
 	require.NoError(t, err)
-	assert.True(t, token == t1)
+	assert.Equal(t, t1, token)
 	token, err = f.GetAccessTokenContext(t.Context())
 	require.NoError(t, err)
-	assert.True(t, token == t1)
+	assert.Equal(t, t1, token)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = f.GetAccessTokenContext(ctx)
@@ -46,13 +46,13 @@ func TestChanxuehongGetsTheTokenAndRefreshesIt(t *testing.T) {
 	server.IID01332E16DF5011E5A9D5A4DB30FED8E1()
 	token, err := server.Token()
 	require.NoError(t, err)
-	assert.True(t, token == t1)
+	assert.Equal(t, t1, token)
 	token, err = server.RefreshToken("") // how the SDK asks for the current one
 	require.NoError(t, err)
-	assert.True(t, token == t1)
+	assert.Equal(t, t1, token)
 	token, err = server.RefreshToken(t1)
 	require.NoError(t, err)
-	assert.True(t, token == t2)
+	assert.Equal(t, t2, token)
 }
 
 func TestPowerWeChatReportsTheTokenThatItGot(t *testing.T) {
@@ -60,19 +60,19 @@ func TestPowerWeChatReportsTheTokenThatItGot(t *testing.T) {
 	custom := client.PowerWeChat[hashMap](f.Client)
 
 	got := custom("key", true) // it had none before: nothing can have been refused
-	assert.True(t, got["access_token"] == t1)
+	assert.Equal(t, t1, got["access_token"])
 	assert.Empty(t, f.sidecar.reports())
 	assert.IsType(t, float64(0), got["expires_in"])
 
 	got = custom("key", true)
-	assert.True(t, got["access_token"] == t2)
+	assert.Equal(t, t2, got["access_token"])
 	reports := f.sidecar.reports()
 	require.Len(t, reports, 1)
-	assert.True(t, reports[0] == t1)
+	assert.Equal(t, t1, reports[0])
 
 	f.memcached.Put("wx1", t2, 0, 3600)
 	got = custom("key", false)
-	assert.True(t, got["access_token"] == t2)
+	assert.Equal(t, t2, got["access_token"])
 }
 
 func TestPowerWeChatGetsAnEmptyTokenForAnError(t *testing.T) {

@@ -52,7 +52,7 @@ func TestARefusalIsAnErrorWithItsCode(t *testing.T) {
 		var refusal *client.Error
 		require.ErrorAs(t, err, &refusal)
 		assert.Equal(t, c.want, *refusal)
-		assert.ErrorContains(t, err, "client: refresh access_token of wx1: the sidecar answered")
+		require.ErrorContains(t, err, "client: refresh access_token of wx1: the sidecar answered")
 		clean(t, err)
 	}
 }
@@ -87,7 +87,7 @@ func TestASilentSidecarIsWaitedForThirteenSeconds(t *testing.T) {
 		start := time.Now()
 		_, err := f.AccessToken(t.Context())
 		assert.Equal(t, 13*time.Second, time.Since(start))
-		assert.ErrorContains(t, err, "no answer within 13s")
+		require.ErrorContains(t, err, "no answer within 13s")
 		clean(t, err)
 	})
 }
@@ -100,17 +100,17 @@ func TestTheBearerTokenIsReadAgainWhenItChanges(t *testing.T) {
 	for i, want := range []string{bearer, bearer + "2"} {
 		require.NoError(t, os.WriteFile(file, []byte(want+"\n"), 0o600))
 		require.NotEmpty(t, f.token(t))
-		assert.True(t, f.sidecar.requests[i].Header.Get("Authorization") == "Bearer "+want)
+		assert.Equal(t, "Bearer "+want, f.sidecar.requests[i].Header.Get("Authorization"))
 	}
 	f.sidecar.answering(401, "", "", `{"errcode":401,"errmsg":"not `+bearer+`2"}`)
 	_, err := f.AccessToken(t.Context())
 	clean(t, err)
-	assert.ErrorContains(t, err, "not [redacted]")
+	require.ErrorContains(t, err, "not [redacted]")
 
 	require.NoError(t, os.Remove(file))
 	asked := f.sidecar.asked()
 	_, err = f.AccessToken(t.Context())
-	assert.ErrorContains(t, err, file)
+	require.ErrorContains(t, err, file)
 	assert.Equal(t, asked, f.sidecar.asked())
 }
 
@@ -131,17 +131,17 @@ func TestASidecarOverTCPAndOverASocket(t *testing.T) {
 			server.Listener = listener
 			server.Start()
 			f.memcached.Flush()
-			assert.True(t, f.token(t) == t1)
+			assert.Equal(t, t1, f.token(t))
 			token, err := f.Refresh(t.Context(), t1)
 			require.NoError(t, err)
-			assert.True(t, token == t2)
+			assert.Equal(t, t2, token)
 
 			server.Close()
 			_, err = f.Refresh(t.Context(), t2)
 			require.Error(t, err)
 			var connection *net.OpError
-			assert.ErrorAs(t, err, &connection)
-			assert.ErrorContains(t, err, "is the sidecar running, and is SIDECAR_URL right?")
+			require.ErrorAs(t, err, &connection)
+			require.ErrorContains(t, err, "is the sidecar running, and is SIDECAR_URL right?")
 			clean(t, err)
 		})
 	}
@@ -157,7 +157,7 @@ func TestAReportSurvivesAConnectionThatTheSidecarClosed(t *testing.T) {
 	defer func() { _ = c.Close() }()
 	_, err = c.Refresh(t.Context(), t1)
 	require.NoError(t, err)
-	f.sidecar.instead = func(w http.ResponseWriter, _ *http.Request) bool {
+	f.sidecar.instead = func(http.ResponseWriter, *http.Request) bool {
 		if f.sidecar.asked() == 2 {
 			panic(http.ErrAbortHandler)
 		}
@@ -165,7 +165,7 @@ func TestAReportSurvivesAConnectionThatTheSidecarClosed(t *testing.T) {
 	}
 	token, err := c.Refresh(t.Context(), t2)
 	require.NoError(t, err)
-	assert.True(t, token == t3)
+	assert.Equal(t, t3, token)
 	assert.Equal(t, 3, f.sidecar.asked())
 }
 
@@ -174,8 +174,8 @@ func TestNoErrorRepeatsWhatATransportQuotes(t *testing.T) {
 	f.sidecar.down = fmt.Errorf("proxy: %w", errors.Join(errDown))
 	f.memcached.Flush()
 	_, err := f.AccessToken(t.Context())
-	assert.ErrorIs(t, err, errDown)
-	assert.ErrorContains(t, err, "client: get access_token of wx1: sidecar at http://127.0.0.1:7200: proxy: connection refused; is the sidecar running")
+	require.ErrorIs(t, err, errDown)
+	require.ErrorContains(t, err, "client: get access_token of wx1: sidecar at http://127.0.0.1:7200: proxy: connection refused; is the sidecar running")
 	assert.NotContains(t, err.Error(), "/v1/", "what net/http wraps around it")
 }
 
@@ -183,6 +183,6 @@ func TestNothingPrintedShowsAToken(t *testing.T) {
 	f := setup(t, withLocal(time.Minute))
 	require.NotEmpty(t, f.token(t))
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
-		assert.False(t, strings.Contains(fmt.Sprintf(verb, f.Client), "canarytoken"))
+		assert.NotContains(t, fmt.Sprintf(verb, f.Client), "canarytoken")
 	}
 }

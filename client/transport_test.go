@@ -36,7 +36,7 @@ func TestASupersededTokenCostsOneReportAndOneRepetition(t *testing.T) {
 	assert.Contains(t, read(t, resp, err), `"errcode":0`)
 	reports := f.sidecar.reports()
 	require.Len(t, reports, 1)
-	assert.True(t, reports[0] == dead)
+	assert.Equal(t, dead, reports[0])
 	assert.Equal(t, 1, f.sidecar.asked())
 }
 
@@ -124,7 +124,7 @@ func TestWithoutAnotherTokenTheFirstAnswerStands(t *testing.T) {
 			fail(f.sidecar)
 			hc, n := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": wechat(t2, "42001")})
 			resp, err := hc.Get(api + "/cgi-bin/user/get")
-			assert.Equal(t, `{"errcode":42001,"errmsg":"invalid credential rid: 65f"}`, read(t, resp, err))
+			assert.JSONEq(t, `{"errcode":42001,"errmsg":"invalid credential rid: 65f"}`, read(t, resp, err))
 			assert.Len(t, n.log(), 1)
 		})
 	}
@@ -196,8 +196,8 @@ func TestATransportsErrorLosesTheTokenAndNothingElse(t *testing.T) {
 	require.Error(t, err)
 	require.Nil(t, resp)
 	clean(t, err)
-	assert.ErrorIs(t, err, context.DeadlineExceeded)
-	assert.ErrorContains(t, err, "access_token=[redacted]")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "access_token=[redacted]")
 	var outer *url.Error
 	require.ErrorAs(t, err, &outer)
 	assert.True(t, outer.Timeout())
