@@ -217,9 +217,9 @@ func TestManyCallersAtOnceOfEverything(t *testing.T) {
 				if i%4 == 0 {
 					_, err = f.Refresh(t.Context(), token)
 					if err != nil {
-					t.Error(err)
-					return
-				}
+						t.Error(err)
+						return
+					}
 				}
 				if i == 5 {
 					f.memcached.Restart()
