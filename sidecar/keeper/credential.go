@@ -24,8 +24,10 @@ type credential struct {
 	flight    *flight     // the renewal under way; nil when none
 	refusal   refusal     // why the last renewal failed
 	owed      int64       // a doubt (Unix time) that memcached has not been told of; 0 when none
+	stranger  string      // fingerprint of the last foreign token met
 	published bool        // the entry was ours when last looked at
 	downSince time.Time   // when memcached began to fail; zero while it answers
+	looked    time.Time   // when memcached was last seen to agree
 	nudged    time.Time   // when a reader's miss last caused a look
 	direct    time.Time   // when WeChat was last asked without a lease
 	timer     *time.Timer // wakes when the token is due
@@ -52,7 +54,11 @@ type flight struct {
 // the renewal under way, or starts one, and fails with its error, or with
 // Unavailable when ctx ends.
 func (c *credential) token(ctx context.Context) (Grant, error) {
-	c.nudge()
+	if c.slept() {
+		c.look()
+	} else {
+		c.nudge()
+	}
 	for {
 		c.mu.Lock()
 		grant, ok := c.grant()
@@ -167,13 +173,13 @@ func (c *credential) recentRefusal() error {
 // report notes that an app's call was refused with our live token. The caller
 // holds mu.
 func (c *credential) report(rejected string) {
-	print := memcache.Fingerprint(rejected)
-	if c.mem.rejected == print {
+	fp := memcache.Fingerprint(rejected)
+	if c.mem.rejected == fp {
 		return
 	}
-	c.mem.rejected = print
+	c.mem.rejected = fp
 	c.log().Warn("a token was rejected before its time and none of our sidecars renewed it",
-		"token_fingerprint", print, "age_seconds", int(c.mem.age(c.Wall).Seconds()),
+		"token_fingerprint", fp, "age_seconds", int(c.mem.age(c.Wall).Seconds()),
 		"hint", strangerHint)
 }
 
@@ -285,6 +291,15 @@ func (c *credential) nudge() {
 	}
 	c.nudged = time.Now()
 	c.house.run(func(context.Context) { c.look() })
+}
+
+// slept reports whether no look came for longer than looks are apart, although
+// memcached answers: this process was stopped, and what it remembers may have
+// been replaced long ago.
+func (c *credential) slept() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mem.record != nil && c.downSince.IsZero() && time.Since(c.looked) > 2*lookEvery(1)
 }
 
 // state is what probes and people see.

@@ -22,7 +22,7 @@ func (c *credential) look() {
 func (c *credential) see(view memcache.View) {
 	c.memcachedAnswered()
 	c.payDoubt(nil)
-	stranger := c.mend(view)
+	stranger := c.mend(view, false)
 	newSecret := c.secretChanged()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -36,9 +36,16 @@ func (c *credential) see(view memcache.View) {
 	c.startIfDue()
 }
 
+// settle writes what a renewal brought over whatever is there.
+func (c *credential) settle() {
+	if view, err := c.slot.Look(); err == nil {
+		c.mend(view, true)
+	}
+}
+
 // mend makes record and entry agree with the newest token known. It returns our
-// token where a stranger's fetch has killed it.
-func (c *credential) mend(view memcache.View) (killed string) {
+// token where a stranger's fetch has killed it, unless it was renewed just now.
+func (c *credential) mend(view memcache.View, renewed bool) (killed string) {
 	there := view.Record.Record
 	c.adopt(there)
 	c.mu.Lock()
@@ -60,27 +67,40 @@ func (c *credential) mend(view memcache.View) (killed string) {
 		}
 	}
 	life := entryLife(mine.Life(), left)
+	entry := view.Entry.Token
+	known := entry == "" || mine.Knows(entry) || (there != nil && there.Knows(entry))
 	switch {
-	case view.Entry.Token == mine.Token:
+	case entry == mine.Token:
 		if overdue { // WeChat is out of order: the entry must not lapse
 			c.publish(view.Entry, mine.Token, life)
 		}
-	case view.Entry.Token == "", mine.Knows(view.Entry.Token), there != nil && there.Knows(view.Entry.Token):
-		if !rejected {
-			c.publish(view.Entry, mine.Token, life)
-		}
+	case renewed, known && !rejected:
+		c.publish(view.Entry, mine.Token, life)
+	case known:
+		// Ours was rejected, and the renewal is about to bring another.
 	case there == nil:
 		// The record is lost, and this may be the token of a renewal whose record
 		// was lost with it: the next look knows, when all have put theirs back.
 	case mine.API != string(wechat.Token):
-		c.log().Warn("a stranger wrote a token into our entry: ours stays valid and is put back", "hint", strangerHint)
+		c.meet(entry, "a stranger wrote a token into our entry: ours stays valid and is put back")
 		c.publish(view.Entry, mine.Token, life)
 	default:
-		c.log().Warn("a stranger fetched a token and wrote it into our entry: renewing, since his fetch killed ours",
-			"token_fingerprint", memcache.Fingerprint(view.Entry.Token), "hint", strangerHint)
+		c.meet(entry, "a stranger fetched a token and wrote it into our entry: renewing, since his fetch killed ours")
 		return mine.Token
 	}
 	return ""
+}
+
+// meet tells of a stranger's token, once.
+func (c *credential) meet(token, what string) {
+	fp := memcache.Fingerprint(token)
+	c.mu.Lock()
+	known := c.stranger == fp
+	c.stranger = fp
+	c.mu.Unlock()
+	if !known {
+		c.log().Warn(what, "token_fingerprint", fp, "hint", strangerHint)
+	}
 }
 
 // lacks reports whether what memcached holds is missing, dead, or older than mine.
@@ -148,5 +168,5 @@ func (c *credential) memcachedFailed() {
 func (c *credential) memcachedAnswered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.downSince = time.Time{}
+	c.downSince, c.looked = time.Time{}, time.Now()
 }

@@ -136,14 +136,14 @@ func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, reje
 			c.log().Warn("the lease was lost during a renewal: renewing once more",
 				"hint", "was this pod stopped, or memcached restarted?")
 			c.doubt(c.Wall(), fetched)
-			c.look()
+			c.settle()
 			return nil
 		}
 	} else {
 		c.write(seen, fetched) // WeChat gives everybody this same token
 	}
 	c.adopt(fetched)
-	c.look()
+	c.settle()
 	_ = lease.Release()
 	_ = c.slot.ForgetTries()
 	return nil

@@ -1,0 +1,333 @@
+package keeper_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// trouble is a kind of fault. What is forgiven while one lasts is not forgiven
+// while another does.
+type trouble string
+
+const (
+	memcachedTrouble trouble = "memcached"
+	wechatTrouble    trouble = "wechat"
+	podTrouble       trouble = "pod" // stopped, killed, restarted, cut off
+	strangerTrouble  trouble = "stranger"
+)
+
+// span is when a trouble lasted.
+type span struct {
+	what     trouble
+	from, to time.Time // to is zero while it lasts
+}
+
+// judge watches the simulation and holds it to the six invariants.
+type judge struct {
+	world *world
+
+	mu        sync.Mutex // guards what follows
+	arrived   map[string]time.Time
+	lost      map[string]bool // issued, and its answer never reached a sidecar that lived to write it
+	spans     []span
+	calls     []time.Time // calls made while memcached held
+	reports   []time.Time
+	faults    []string
+	newest    int // highest sequence number seen in the entry
+	backSince time.Time
+	reads     int
+	dead      int
+	nothing   int
+	worstHeal time.Duration
+}
+
+func newJudge(w *world) *judge {
+	return &judge{world: w, arrived: map[string]time.Time{}, lost: map[string]bool{}}
+}
+
+// break notes a broken invariant by its name.
+func (j *judge) broken(invariant, format string, args ...any) {
+	j.faults = append(j.faults, fmt.Sprintf("%s: at %s: %s", invariant,
+		time.Since(j.world.start).Round(time.Millisecond), fmt.Sprintf(format, args...)))
+}
+
+// begin notes that a trouble began; the function it returns, that it is over.
+func (j *judge) begin(what trouble) (end func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	i := len(j.spans)
+	j.spans = append(j.spans, span{what: what, from: time.Now()})
+	return func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.spans[i].to = time.Now()
+	}
+}
+
+// troubled reports whether any of the troubles (all, if none is named) lasted
+// in some part of the time between from and to. The caller holds mu.
+func (j *judge) troubled(from, to time.Time, whats ...trouble) bool {
+	for i := len(j.spans) - 1; i >= 0; i-- {
+		s := j.spans[i]
+		over := !s.to.IsZero() && s.to.Before(from)
+		if !over && !s.from.After(to) && (len(whats) == 0 || slices.Contains(whats, s.what)) {
+			return true
+		}
+	}
+	return false
+}
+
+// delivered notes that WeChat's answer reached a sidecar that was running.
+func (j *judge) delivered(p *pod, token string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if _, ok := j.arrived[token]; !ok {
+		j.arrived[token] = time.Now()
+	}
+}
+
+// killed notes that a sidecar was killed: an answer that it got just now may
+// not have been written.
+func (j *judge) killed(*pod) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for token, at := range j.arrived {
+		if time.Since(at) < 2*time.Second {
+			j.lost[token] = true
+		}
+	}
+}
+
+// called notes a call to WeChat.
+func (j *judge) called(call wechattest.Call) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	now := time.Now()
+	if j.troubled(now.Add(-time.Minute), now, memcachedTrouble) {
+		return // a stable_token call without memcached, or a lease that was lost
+	}
+	j.calls = append(j.calls, now)
+}
+
+// read judges a token that a reader was given.
+func (j *judge) read(p *pod, token string) (dead bool) {
+	code := j.world.wechat.Accepts(token)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.reads++
+	if code == 0 {
+		return false
+	}
+	j.dead++
+	now := time.Now()
+	defer func() { j.reports = append(j.reports, now) }()
+	if reason := j.excuse(p, token, now); reason == "" {
+		j.broken("Never dead", "%s gave token %d, refused with %d; issued: %s", p.name, j.seq(token), code, j.history())
+	}
+	return true
+}
+
+const (
+	// lookBound is a look, and the writing after it.
+	lookBound = 16 * time.Second
+	// doubtBound is the doubt's minute, a lease that must lapse before, and the
+	// call.
+	doubtBound = 90 * time.Second
+	// reportBound is from the first report to a new token everywhere: the limit
+	// on reports, and a look.
+	reportBound = 50 * time.Second
+	// graceTime is how long WeChat accepts a superseded token.
+	graceTime = 300 * time.Second
+)
+
+// excuse says why a dead token may have been given; empty where it may not.
+func (j *judge) excuse(p *pod, token string, now time.Time) string {
+	issued := j.world.wechat.Issued()
+	at := slices.IndexFunc(issued, func(i wechattest.Issue) bool { return i.Token == token })
+	if at < 0 {
+		return ""
+	}
+	if !now.Before(issued[at].Dies) {
+		return "" // its own death: everybody knows that hour
+	}
+	if issued[at].API != "token" {
+		if issued[at].Forced {
+			return ""
+		}
+	}
+	// The first that superseded it, and what came since.
+	var first time.Time
+	for _, i := range issued[at+1:] {
+		if i.API != issued[at].API || !i.New {
+			continue
+		}
+		if first.IsZero() {
+			first = i.At
+		}
+		switch {
+		case i.Stranger:
+			if j.healing(i.At, now, reportBound, strangerTrouble) {
+				return "stranger"
+			}
+		case j.isLost(i):
+			if j.healing(i.At, now, doubtBound, podTrouble) {
+				return "lost answer"
+			}
+		}
+	}
+	if !p.settled(lookBound) {
+		return "its sidecar was stopped"
+	}
+	return ""
+}
+
+// healing reports whether what happened at that time need not be healed yet: no
+// more than bound has passed since it, since the first report, or since other
+// troubles ended that stood in the way. The caller holds mu.
+func (j *judge) healing(since, now time.Time, bound time.Duration, own trouble) bool {
+	if now.Sub(since) <= bound {
+		return true
+	}
+	for _, what := range []trouble{memcachedTrouble, wechatTrouble, podTrouble, strangerTrouble} {
+		// WeChat's budget of ten minutes may be used up when a trouble ends.
+		wait := bound
+		if what == wechatTrouble || what == memcachedTrouble || what == strangerTrouble {
+			wait = 11 * time.Minute
+		}
+		if what != own && j.troubled(now.Add(-wait), now, what) && j.troubled(since, now, what) {
+			return true
+		}
+	}
+	if own == podTrouble {
+		return false
+	}
+	// Nobody knows of a theft before the first report that follows the death.
+	for _, report := range j.reports {
+		if report.After(since) && now.Sub(report) > bound {
+			return false
+		}
+	}
+	return true
+}
+
+// isLost reports whether nobody may hold this token, or nobody may know that it
+// is the last. The caller holds mu.
+func (j *judge) isLost(i wechattest.Issue) bool {
+	at, ok := j.arrived[i.Token]
+	return !ok || j.lost[i.Token] || j.troubled(i.At.Add(-20*time.Second), at.Add(time.Second), memcachedTrouble, podTrouble)
+}
+
+// failed judges a reader's error.
+func (j *judge) failed(p *pod, holds bool, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.nothing++
+	if holds && p.holdsToken() && p.settled(20*time.Second) {
+		j.broken("Never nothing", "%s holds a live token and its reader got an error: %v", p.name, err)
+	}
+}
+
+// watch judges what memcached holds, once a second.
+func (j *judge) watch() {
+	item, ok := j.world.memcached.Peek(simAppID)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	now := time.Now()
+	if ok && item.Expires.IsZero() {
+		j.broken("Never dead", "the entry lives for ever")
+	}
+	for _, key := range j.world.memcached.Keys() {
+		if strings.Contains(key, "canary") {
+			j.broken("Never leaked", "a key of memcached holds a secret or a token")
+		}
+	}
+	at := 0
+	if ok {
+		at = j.seq(item.Value)
+	}
+	if at == 0 || at >= j.newest {
+		j.newest = max(j.newest, at)
+		j.backSince = time.Time{}
+		return
+	}
+	if j.backSince.IsZero() {
+		j.backSince = now
+	}
+	able := slices.ContainsFunc(j.world.pods, func(p *pod) bool { return !p.cut.Load() && p.settled(2*lookBound) })
+	if now.Sub(j.backSince) > 2*lookBound && able && !j.troubled(j.backSince, now, memcachedTrouble, strangerTrouble) {
+		j.broken("Never backwards", "the entry holds token %d for %s, %d was there before", at, now.Sub(j.backSince), j.newest)
+		j.newest, j.backSince = at, time.Time{}
+	}
+}
+
+// seq is the place of a token in the order of issues; 0 for one that is not ours.
+func (j *judge) seq(token string) int {
+	seq := 0
+	for _, i := range j.world.wechat.Issued() {
+		if i.Token == token && !i.Stranger {
+			seq = i.Seq
+		}
+	}
+	return seq
+}
+
+// history is the last issues, for people.
+func (j *judge) history() string {
+	issued := j.world.wechat.Issued()
+	var b strings.Builder
+	for _, i := range issued[max(0, len(issued)-6):] {
+		fmt.Fprintf(&b, "[%d %s at %s new=%t stranger=%t lost=%t] ", i.Seq, i.API, i.At.Sub(j.world.start).Round(time.Second), i.New, i.Stranger, j.isLost(i))
+	}
+	return b.String()
+}
+
+// verdict asserts the invariants by name, at the end.
+func (j *judge) verdict(t *testing.T) {
+	t.Helper()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	// Bounded: any ten minutes, while memcached held. One call may be planned.
+	for i := range j.calls {
+		n := 0
+		for _, at := range j.calls[i:] {
+			if at.Sub(j.calls[i]) <= 10*time.Minute {
+				n++
+			}
+		}
+		if n > 11 && !j.troubled(j.calls[i].Add(-11*time.Minute), j.calls[i].Add(10*time.Minute), memcachedTrouble) {
+			j.broken("Bounded", "%d calls in the ten minutes after %s", n, j.calls[i].Sub(j.world.start))
+			break
+		}
+	}
+	// One call: where nothing was amiss, calls are a renewal apart.
+	for i := 1; i < len(j.calls); i++ {
+		before, at := j.calls[i-1], j.calls[i]
+		if at.Sub(before) < 3290*time.Second && !j.troubled(before.Add(-11*time.Minute), at) {
+			j.broken("One call", "calls %s apart at %s, and nothing was amiss", at.Sub(before), at.Sub(j.world.start))
+		}
+	}
+	logs := j.world.logs.String()
+	for _, secret := range []string{"canarytoken", "canarysecret"} {
+		if strings.Contains(logs, secret) {
+			j.broken("Never leaked", "a log holds a secret or a token")
+		}
+	}
+	if dumpLogs != "" && len(j.faults) > 0 {
+		_ = os.WriteFile(dumpLogs+strings.ReplaceAll(t.Name(), "/", "_"), []byte(strings.Join(j.faults, "\n")+"\n"+logs), 0o600)
+	}
+	for _, fault := range j.faults {
+		assert.Fail(t, fault)
+	}
+}
+
+func init() { dumpLogs = os.Getenv("SIM_LOG") }
+
+var dumpLogs string

@@ -1,0 +1,31 @@
+package keeper_test
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+var (
+	simSeeds = flag.Uint64("sim.seeds", 3, "how many simulations run")
+	simSeed  = flag.Uint64("sim.seed", 1, "the first seed")
+	simHours = flag.Int("sim.hours", 24, "virtual hours of each")
+)
+
+// TestSimulation holds five sidecars and fifty readers to the six invariants,
+// through faults of every kind. Every third seed uses stable_token.
+func TestSimulation(t *testing.T) {
+	for seed := *simSeed; seed < *simSeed+*simSeeds; seed++ {
+		t.Run(fmt.Sprintf("seed_%d", seed), func(t *testing.T) {
+			api := wechat.Token
+			if seed%3 == 0 {
+				api = wechat.StableToken
+			}
+			w := simulate(t, seed, api, 5, 50, days(*simHours))
+			t.Logf("%s: %d reads, %d of dead tokens (all within the bounds), %d without a token, %d calls, %d tokens issued",
+				api, w.judge.reads, w.judge.dead, w.judge.nothing, w.wechat.Calls("", ""), w.wechat.Issues(""))
+		})
+	}
+}

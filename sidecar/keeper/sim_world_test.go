@@ -1,0 +1,192 @@
+package keeper_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+const (
+	simAppID  = "wx5103a1c0ffee0001"
+	simSecret = "0123canarysecret4567"
+)
+
+// world is a simulated cluster: one memcached, one WeChat, sidecars, readers.
+type world struct {
+	t               *testing.T
+	start           time.Time
+	api             wechat.API
+	memcached       *memcachetest.Server
+	wechat          *wechattest.Server
+	wechatTransport http.RoundTripper
+	stopWeChat      func()
+	pods            []*pod
+	judge           *judge
+	logs            *buffer
+
+	mu         sync.Mutex // guards what follows
+	rng        *rand.Rand
+	haveSecret string
+}
+
+// simulate runs a world in virtual time: script is what happens to it.
+func simulate(t *testing.T, seed uint64, api wechat.API, pods, readers int, script func(ctx context.Context, w *world)) *world {
+	t.Helper()
+	var w *world
+	synctest.Test(t, func(t *testing.T) {
+		w = newWorld(t, seed, api, pods)
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for i := range readers {
+			all.Go(func() { w.reader(ctx, w.pods[i%pods]) })
+		}
+		all.Go(func() {
+			for sleep(ctx, time.Second) {
+				w.judge.watch()
+			}
+		})
+		script(ctx, w)
+		cancel()
+		all.Wait()
+		w.end()
+		w.judge.verdict(t)
+		if t.Failed() {
+			t.Logf("seed %d: repeat with: go test ./sidecar/keeper -run TestSimulation -sim.seed=%d", seed, seed)
+		}
+	})
+	return w
+}
+
+func newWorld(t *testing.T, seed uint64, api wechat.API, pods int) *world {
+	t.Helper()
+	w := &world{
+		t: t, start: time.Now(), api: api, rng: rand.New(rand.NewPCG(seed, 1)), logs: &buffer{},
+		memcached: memcachetest.New(), wechat: wechattest.New(), haveSecret: simSecret,
+	}
+	w.judge = newJudge(w)
+	w.wechat.AddAccount(simAppID, simSecret)
+	w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+		w.judge.called(c)
+		return wechattest.Answer{Delay: 40 * time.Millisecond, DelayAfter: 40 * time.Millisecond}
+	})
+	w.wechatTransport, w.stopWeChat = w.wechat.Pipe()
+	for i := range pods {
+		p := &pod{world: w, name: fmt.Sprintf("pod-%d", i), skew: time.Duration(w.between(-1000, 1000)) * time.Millisecond}
+		w.pods = append(w.pods, p)
+		p.client = p.newClient()
+		p.start()
+	}
+	return w
+}
+
+func (w *world) end() {
+	for _, p := range w.pods {
+		p.end(false)
+		_ = p.client.Close()
+	}
+	w.stopWeChat()
+	_ = w.memcached.Close()
+}
+
+// reader is an app: it reads every 20 to 100 s, and reports what WeChat refuses.
+func (w *world) reader(ctx context.Context, p *pod) {
+	for sleep(ctx, time.Duration(w.between(20_000, 100_000))*time.Millisecond) {
+		holds := p.holdsToken()
+		token, err := p.client.AccessToken(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			w.judge.failed(p, holds, err)
+			w.clean(err)
+			continue
+		}
+		if !w.judge.read(p, token) {
+			continue
+		}
+		if token, err = p.client.Refresh(ctx, token); err == nil {
+			w.judge.read(p, token)
+		} else {
+			w.clean(err)
+		}
+	}
+}
+
+// clean notes an error's text, to be searched for secrets.
+func (w *world) clean(err error) {
+	var refused *client.Error
+	if errors.As(err, &refused) {
+		_, _ = fmt.Fprintf(w.logs, "%+v %v\n", *refused, err)
+		return
+	}
+	_, _ = fmt.Fprintf(w.logs, "%+v\n", err)
+}
+
+func (w *world) secret() (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.haveSecret, nil
+}
+
+// between is a random whole number from a to b.
+func (w *world) between(a, b int) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return a + w.rng.IntN(b-a+1)
+}
+
+func (w *world) flip() bool { return w.between(0, 1) == 0 }
+
+func (w *world) seconds(a, b int) time.Duration {
+	return time.Duration(w.between(a*1000, b*1000)) * time.Millisecond
+}
+
+func (w *world) anyPod() *pod { return w.pods[w.between(0, len(w.pods)-1)] }
+
+func (w *world) must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// sleep waits in virtual time; false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// buffer collects all that is logged.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
