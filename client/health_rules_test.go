@@ -1,0 +1,59 @@
+package client
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestHealthLetsOneOfManyProbe(t *testing.T) {
+	for range 2000 {
+		var h health
+		h.now.Store(&outage{until: time.Now(), pause: time.Hour})
+		var asked atomic.Int32
+		var wg sync.WaitGroup
+		start := make(chan struct{})
+		for range 4 {
+			wg.Go(func() {
+				<-start
+				if _, ask := h.enter(); ask {
+					asked.Add(1)
+				}
+			})
+		}
+		close(start)
+		wg.Wait()
+		require.Equal(t, int32(1), asked.Load())
+	}
+}
+
+func TestACallFromBeforeAnOutageDecidesNothingAboutIt(t *testing.T) {
+	for name, late := range map[string]error{"a late success": nil, "a late failure": errors.New("late")} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var h health
+				slow, _ := h.enter()
+				first, _ := h.enter()
+				h.leave(first, errors.New("time-out"))
+				time.Sleep(firstPause)
+				probe, ask := h.enter()
+				require.True(t, ask)
+				h.leave(probe, errors.New("time-out"))
+
+				h.leave(slow, late)
+				require.NotNil(t, h.now.Load())
+				assert.Equal(t, 2*firstPause, h.now.Load().pause)
+			})
+		})
+	}
+}
+
+func TestNoProxyGetsATokenOnItsWayFromTheSidecar(t *testing.T) {
+	assert.Nil(t, address{}.transport().Proxy)
+}
