@@ -37,7 +37,7 @@
 //     who need the same token at the same time share one request.
 //  4. After a failure of memcached (a miss is none) the sidecar is asked straight
 //     away for 1 s, then 2, 4, 8 and 10 s, so that an outage costs each of these
-//     spells one time-out and not every call one. See health.
+//     spells one time-out and not every call one.
 //  5. When the sidecar cannot be reached either, a memcached that was passed
 //     over is asked after all: nobody fails for our memory's sake.
 //
