@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// scanned is a folder of accounts and the group that is told of it. It works
+// within a synctest bubble.
+type scanned struct {
+	*accounts
+	group  *keeper.Group
+	wechat *wechattest.Server
+	log    output
+}
+
+func newScanned(t *testing.T, folder string, more ...string) *scanned {
+	t.Helper()
+	cfg, found := parse(append([]string{"WECHAT_ACCOUNTS_DIR=" + folder}, more...))
+	require.Empty(t, found)
+	s := &scanned{wechat: wechattest.New()}
+	memcached := memcachetest.New()
+	store, err := memcache.New(memcache.Config{Dial: memcached.Dial})
+	require.NoError(t, err)
+	transport, stop := s.wechat.Pipe()
+	caller, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
+	require.NoError(t, err)
+	s.group = keeper.New(keeper.Config{Store: store, WeChat: caller})
+	s.accounts = newAccounts(cfg, newTrim(), slog.New(slog.NewTextHandler(&s.log, nil)))
+	t.Cleanup(func() {
+		s.group.Close(context.Background())
+		assert.NoError(t, store.Close())
+		assert.NoError(t, memcached.Close())
+		stop()
+		assertNoCanary(t, s.log.String())
+	})
+	return s
+}
+
+// kept is the AppIDs that the group keeps.
+func (s *scanned) kept() []string {
+	ids := []string{}
+	for _, state := range s.group.States() {
+		ids = append(ids, state.AppID)
+	}
+	return ids
+}
+
+func (s *scanned) mustScan(t *testing.T) {
+	t.Helper()
+	require.NoError(t, s.scan(s.group))
+}
+
+func TestAccountsComeAndGoWithTheirFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := newScanned(t, dir)
+	s.mustScan(t)
+	assert.Empty(t, s.kept())
+	assert.Contains(t, s.log.String(), "there is no account to keep")
+
+	a := writeFile(t, filepath.Join(dir, "wxA"), testSecret)
+	writeFile(t, filepath.Join(dir, "wxB"), testSecret)
+	s.mustScan(t)
+	assert.Equal(t, []string{"wxA", "wxB"}, s.kept())
+
+	require.NoError(t, os.Remove(a))
+	writeFile(t, filepath.Join(dir, "wxC"), testSecret)
+	s.mustScan(t)
+	assert.Equal(t, []string{"wxB", "wxC"}, s.kept())
+	assert.Contains(t, s.log.String(), `msg="account added" appid=wxC`)
+	assert.Contains(t, s.log.String(), `msg="account removed" appid=wxA`)
+}
+
+func TestKubernetesSwapsTheFolderThroughItsDataLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	// As the kubelet lays out a Secret: wxA → ..data/wxA, ..data → ..2026_1.
+	writeFile(t, filepath.Join(dir, "..2026_1", "wxA"), "canarysecret-one\n")
+	require.NoError(t, os.Symlink("..2026_1", filepath.Join(dir, "..data")))
+	require.NoError(t, os.Symlink("..data/wxA", filepath.Join(dir, "wxA")))
+	s := newScanned(t, dir)
+	s.mustScan(t)
+	require.Equal(t, []string{"wxA"}, s.kept())
+	names, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	found := s.inFolder(names)
+	require.Len(t, found, 1)
+	secret, err := found[0].Secret()
+	require.NoError(t, err)
+	assert.True(t, secret == "canarysecret-one", "white space at its ends is cut")
+
+	// The rotation: a new folder, and the link renamed over the old one.
+	writeFile(t, filepath.Join(dir, "..2026_2", "wxA"), "canarysecret-two")
+	writeFile(t, filepath.Join(dir, "..2026_2", "wxB"), "canarysecret-b")
+	require.NoError(t, os.Symlink("..2026_2", filepath.Join(dir, "..data_tmp")))
+	require.NoError(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+	require.NoError(t, os.Symlink("..data/wxB", filepath.Join(dir, "wxB")))
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "..2026_1")))
+	secret, err = found[0].Secret()
+	require.NoError(t, err)
+	assert.True(t, secret == "canarysecret-two", "the secret is read again before every call, without a scan")
+	s.mustScan(t)
+	assert.Equal(t, []string{"wxA", "wxB"}, s.kept())
+	assert.NotContains(t, s.log.String(), "level=WARN")
+}
+
+func TestWhatIsNoAccountIsWarnedOfOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "wxA"), testSecret)
+	writeFile(t, filepath.Join(dir, "wx.bak"), testSecret)
+	writeFile(t, filepath.Join(dir, ".hidden"), testSecret)
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o755))
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling")))
+	s := newScanned(t, dir)
+	for range 3 {
+		s.mustScan(t)
+	}
+	assert.Equal(t, []string{"wxA"}, s.kept())
+	log := s.log.String()
+	for _, name := range []string{"wx.bak", "folder", "dangling"} {
+		assert.Equal(t, 1, strings.Count(log, filepath.Join(dir, name)), name)
+	}
+	assert.NotContains(t, log, "hidden")
+}
+
+func TestAnAccountOfBothIsKeptOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := newScanned(t, dir, "WECHAT_APPID=wxA", "WECHAT_APPSECRET="+testSecret)
+	writeFile(t, filepath.Join(dir, "wxA"), testSecret) // comes later: at the start it is an error
+	writeFile(t, filepath.Join(dir, "wxB"), testSecret)
+	s.mustScan(t)
+	s.mustScan(t)
+	assert.Equal(t, []string{"wxA", "wxB"}, s.kept())
+	assert.Equal(t, 1, strings.Count(s.log.String(), "WECHAT_APPID names this account too"))
+}
+
+func TestAFolderThatVanishesTakesNoAccountAway(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "accounts")
+	writeFile(t, filepath.Join(dir, "wxA"), testSecret)
+	s := newScanned(t, dir)
+	s.mustScan(t)
+	require.NoError(t, os.RemoveAll(dir))
+	s.mustScan(t)
+	s.mustScan(t)
+	assert.Equal(t, []string{"wxA"}, s.kept())
+	assert.Equal(t, 1, strings.Count(s.log.String(), "cannot be read"))
+
+	writeFile(t, filepath.Join(dir, "wxB"), testSecret)
+	s.mustScan(t)
+	assert.Equal(t, []string{"wxB"}, s.kept())
+}
+
+func TestABadSecretNamesItsFileAndShowsNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for text, says := range map[string]string{
+		" \n":                                "is empty",
+		"canarysecret canarysecret":          "has a space",
+		strings.Repeat("canarysecret", 1000): "has more than 2048 bytes",
+	} {
+		path := writeFile(t, filepath.Join(dir, "wxA"), text)
+		secret, err := readAccount(path)
+		assert.Empty(t, secret)
+		require.Error(t, err)
+		assert.Contains(t, err.Error(), path+" "+says)
+		assertNoCanary(t, err.Error())
+	}
+}
+
+func TestTheFolderIsScannedEveryTenSeconds(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScanned(t, dir)
+		s.wechat.AddAccount("wxA", testSecret)
+		s.mustScan(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- s.follow(ctx, s.group) }()
+		writeFile(t, filepath.Join(dir, "wxA"), testSecret)
+		time.Sleep(9 * time.Second)
+		synctest.Wait()
+		assert.Empty(t, s.kept())
+		time.Sleep(1100 * time.Millisecond)
+		synctest.Wait()
+		assert.Equal(t, []string{"wxA"}, s.kept())
+		assert.Equal(t, 1, s.wechat.Issues("wxA"), "and its token fetched")
+		cancel()
+		assert.NoError(t, <-ended)
+	})
+}

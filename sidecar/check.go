@@ -1,0 +1,177 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+const (
+	// maxWeChatTimeout: everything said to WeChat in one renewal ends within it.
+	maxWeChatTimeout = 10 * time.Second
+	// maxMemcachedTimeout: a renewal does a handful of operations under a lease of
+	// which 4 s are for them.
+	maxMemcachedTimeout = 2 * time.Second
+)
+
+// check finds what is wrong with the values, and with how they go together.
+func (c *config) check(found *problems) {
+	c.checkAccounts(found)
+	c.checkWeChat(found)
+	c.checkMemcached(found)
+	c.checkListeners(found)
+	if _, ok := logLevels[c.LogLevel]; !ok {
+		found.add("LOG_LEVEL", "is no level", "use debug, info, warn or error")
+	}
+	if c.LogFormat != "json" && c.LogFormat != "text" {
+		found.add("LOG_FORMAT", "is no format", "use json or text")
+	}
+}
+
+func (c *config) checkAccounts(found *problems) {
+	if c.AppID == "" && c.AccountsDir == "" {
+		found.add("WECHAT_APPID", "no account is named", "set it, or WECHAT_ACCOUNTS_DIR for many accounts")
+	}
+	if c.AppID != "" && !memcache.ValidAppID(c.AppID) {
+		found.add("WECHAT_APPID", "is not an AppID", "it has 1 to 64 letters, digits, _ or -, such as wx0123456789abcdef; see mp.weixin.qq.com → Basic Configuration")
+	}
+	switch {
+	case c.AppSecret != "" && c.AppSecretFile != "":
+		found.add("WECHAT_APPSECRET", "is set and WECHAT_APPSECRET_FILE too", "set one of the two; a file can be rotated without a restart")
+	case c.AppID != "" && c.AppSecret == "" && c.AppSecretFile == "":
+		found.add("WECHAT_APPSECRET", "is missing for WECHAT_APPID", "set it, or WECHAT_APPSECRET_FILE")
+	case c.AppID == "" && c.AppSecret != "":
+		found.add("WECHAT_APPSECRET", "belongs to no account", "set WECHAT_APPID, or remove it")
+	case c.AppID == "" && c.AppSecretFile != "":
+		found.add("WECHAT_APPSECRET_FILE", "belongs to no account", "set WECHAT_APPID, or remove it")
+	}
+	if c.AppSecret != "" {
+		if _, err := cleanSecret(string(c.AppSecret)); err != nil {
+			found.add("WECHAT_APPSECRET", err.Error(), "copy it again from mp.weixin.qq.com → Basic Configuration")
+		}
+	}
+	if c.AppSecretFile != "" {
+		if _, err := readSecret(c.AppSecretFile); err != nil {
+			found.add("WECHAT_APPSECRET_FILE", err.Error(), "name a file that holds the AppSecret and nothing else")
+		}
+	}
+	if c.AccountsDir == "" {
+		return
+	}
+	if _, err := os.ReadDir(c.AccountsDir); err != nil {
+		found.add("WECHAT_ACCOUNTS_DIR", "cannot be read: "+bare(err), "name a folder with one file per account; is the Secret mounted, and readable for this user?")
+	} else if memcache.ValidAppID(c.AppID) {
+		if _, err := os.Stat(filepath.Join(c.AccountsDir, c.AppID)); err == nil {
+			found.add("WECHAT_ACCOUNTS_DIR", "has a file for the account of WECHAT_APPID too", "name each account once: remove that file, or WECHAT_APPID and its AppSecret")
+		}
+	}
+}
+
+func (c *config) checkWeChat(found *problems) {
+	if api := wechat.API(c.TokenAPI); api != wechat.Token && api != wechat.StableToken {
+		found.add("WECHAT_TOKEN_API", "is no API", "use token or stable_token")
+	}
+	if len(c.BaseURLs) == 0 {
+		found.add("WECHAT_BASE_URL", "names no address", "leave it unset for "+wechat.DefaultBaseURL)
+	}
+	for i, base := range c.BaseURLs {
+		if err := wechat.CheckBaseURL(base); err != nil {
+			what, hint, ok := strings.Cut(err.Error(), "; ")
+			if !ok {
+				hint = "write it like " + wechat.DefaultBaseURL
+			}
+			found.add("WECHAT_BASE_URL", fmt.Sprintf("address %d: %s", i+1, what), hint)
+		}
+	}
+	c.checkTimeout(found, "WECHAT_TIMEOUT", c.WeChatTimeout, maxWeChatTimeout)
+}
+
+func (c *config) checkMemcached(found *problems) {
+	switch n := len(c.Servers); {
+	case n == 0:
+		found.add("MEMCACHED_SERVERS", "names no server", "leave it unset for "+memcache.DefaultServer)
+	case n > 1:
+		found.add("MEMCACHED_SERVERS", fmt.Sprintf("names %d servers", n), "name one: this version keeps all keys on one server")
+	}
+	for i, server := range c.Servers {
+		if !validServer(server) {
+			found.add("MEMCACHED_SERVERS", fmt.Sprintf("server %d is neither host:port nor /path/to.sock", i+1), "write it like memcached:11211")
+		}
+	}
+	if memcache.CheckPrefix(c.KeyPrefix) != nil {
+		found.add("MEMCACHED_KEY_PREFIX", "has a space or a control character, or is too long", "use at most 120 bytes, such as prod:")
+	}
+	c.checkTimeout(found, "MEMCACHED_TIMEOUT", c.MemcachedTimeout, maxMemcachedTimeout)
+}
+
+// validServer is memcache.CheckServer, and refuses what only a URL has.
+func validServer(server string) bool {
+	return memcache.CheckServer(server) == nil && (strings.HasPrefix(server, "/") || !strings.ContainsAny(server, "/@ "))
+}
+
+func (c *config) checkTimeout(found *problems, name string, d, longest time.Duration) {
+	if !found.has(name) && (d <= 0 || d > longest) {
+		found.add(name, fmt.Sprintf("is not above 0 and at most %s", longest), "leave it unset for the default")
+	}
+}
+
+func (c *config) checkListeners(found *problems) {
+	if web.CheckListen(c.Listen) != nil {
+		found.add("SIDECAR_LISTEN", "is no address", "use host:port or unix:///path, such as 127.0.0.1:7200")
+	} else if !web.IsLocal(c.Listen) && c.AuthTokenFile == "" {
+		found.add("SIDECAR_AUTH_TOKEN_FILE", "is missing although SIDECAR_LISTEN is reachable from elsewhere", "name a file with a bearer token, or listen on 127.0.0.1:7200")
+	}
+	if c.AuthTokenFile != "" {
+		if _, err := readSecret(c.AuthTokenFile); err != nil {
+			found.add("SIDECAR_AUTH_TOKEN_FILE", err.Error(), "name a file that holds the bearer token and nothing else")
+		}
+	}
+	switch {
+	case c.OpsListen == off:
+	case web.CheckListen(c.OpsListen) != nil:
+		found.add("SIDECAR_OPS_LISTEN", "is no address", "use host:port or unix:///path, such as :7201, or off")
+	case !found.has("SIDECAR_LISTEN") && sameAddress(c.Listen, c.OpsListen):
+		found.add("SIDECAR_OPS_LISTEN", "is the address of SIDECAR_LISTEN too", "tokens and health need an address each: change the port")
+	}
+}
+
+// sameAddress reports whether two listeners would be in each other's way.
+func sameAddress(a, b string) bool {
+	if a == b {
+		_, port, err := net.SplitHostPort(a)
+		return err != nil || port != "0"
+	}
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	return canonical(hostA) == canonical(hostB) || wildcard(hostA) || wildcard(hostB)
+}
+
+func canonical(host string) string {
+	if strings.EqualFold(host, "localhost") {
+		return "127.0.0.1"
+	}
+	return host
+}
+
+func wildcard(host string) bool {
+	if host == "" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsUnspecified()
+}
+
+var logLevels = map[string]slog.Level{
+	"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError,
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestHelpListsCommandsAndVariables(t *testing.T) {
+	t.Parallel()
+	for _, arg := range []string{"help", "-h", "--help"} {
+		exit, stdout, stderr := tell(t, nil, arg)
+		assert.Equal(t, exitFine, exit)
+		assert.Empty(t, stderr)
+		for _, v := range variables() {
+			assert.Contains(t, stdout, "  "+v.name)
+			assert.Contains(t, stdout, v.meaning)
+		}
+		for _, c := range commands {
+			assert.Contains(t, stdout, "sidecar "+c.usage)
+		}
+	}
+}
+
+func TestEveryCommandHasHelpOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, c := range commands {
+		exit, stdout, stderr := tell(t, nil, c.name, "--help")
+		assert.Equal(t, exitFine, exit, c.name)
+		assert.Contains(t, stdout, "usage: sidecar "+c.usage)
+		assert.Empty(t, stderr)
+	}
+}
+
+func TestMisuseEndsWithTwo(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"status"},
+		{"canarysecret"},
+		{"--watch"},
+		{"run", "now"},
+		{"demo", "--for", "soon"},
+		{"demo", "--for", "-1s"},
+		{"demo", "now"},
+		{"token", "wxA", "wxB"},
+		{"token", "wx A"},
+		{"token", "--follow"},
+		{"healthcheck", "now"},
+		{"version", "--long"},
+	} {
+		exit, stdout, stderr := tell(t, good, args...)
+		assert.Equal(t, exitBadUsage, exit, args)
+		assert.Empty(t, stdout, args)
+		assert.Contains(t, stderr, "sidecar", args)
+		assertNoCanary(t, stderr)
+	}
+}
+
+func TestVersionNamesTheBuild(t *testing.T) {
+	t.Parallel()
+	exit, stdout, _ := tell(t, nil, "version")
+	assert.Equal(t, exitFine, exit)
+	assert.Regexp(t, `^sidecar \S+\n$`, stdout)
+}

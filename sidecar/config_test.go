@@ -1,0 +1,206 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// good is a configuration without fault, to which a case adds.
+var good = []string{"WECHAT_APPID=" + appID, "WECHAT_APPSECRET=" + testSecret}
+
+func TestDefaultsAreThoseOfTheTable(t *testing.T) {
+	t.Parallel()
+	cfg, found := parse(good)
+	require.Empty(t, found)
+	assert.Equal(t, "token", cfg.TokenAPI)
+	assert.Equal(t, []string{"https://api.weixin.qq.com"}, cfg.BaseURLs)
+	assert.Equal(t, 5*time.Second, cfg.WeChatTimeout)
+	assert.Equal(t, []string{"127.0.0.1:11211"}, cfg.Servers)
+	assert.Equal(t, 200*time.Millisecond, cfg.MemcachedTimeout)
+	assert.Empty(t, cfg.KeyPrefix)
+	assert.Equal(t, "127.0.0.1:7200", cfg.Listen)
+	assert.Equal(t, ":7201", cfg.OpsListen)
+	assert.Equal(t, "info", cfg.LogLevel)
+	assert.Equal(t, "json", cfg.LogFormat)
+}
+
+func TestAnEmptyVariableMeansItsDefault(t *testing.T) {
+	t.Parallel()
+	var environ []string
+	for _, v := range variables() {
+		environ = append(environ, v.name+"=")
+	}
+	cfg, found := parse(append(environ, good...))
+	require.Empty(t, found)
+	standard, _ := parse(good)
+	assert.True(t, assert.ObjectsAreEqual(standard, cfg))
+}
+
+func TestEveryVariableHasAMeaningAndStandsOnce(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, v := range variables() {
+		assert.NotEmpty(t, v.name)
+		assert.NotEmpty(t, v.meaning, v.name)
+		assert.False(t, seen[v.name], v.name)
+		seen[v.name] = true
+	}
+	assert.Len(t, seen, 15)
+}
+
+func TestListsMayHaveSpacesAndEmptyPlaces(t *testing.T) {
+	t.Parallel()
+	cfg, found := parse(append([]string{
+		"WECHAT_BASE_URL= https://api.weixin.qq.com , ,https://api2.weixin.qq.com,", "MEMCACHED_SERVERS= memcached:11211 ,",
+	}, good...))
+	require.Empty(t, found)
+	assert.Equal(t, []string{"https://api.weixin.qq.com", "https://api2.weixin.qq.com"}, cfg.BaseURLs)
+	assert.Equal(t, []string{"memcached:11211"}, cfg.Servers)
+}
+
+// bad is every way in which one variable can be wrong beside good ones.
+func bad(t *testing.T) []struct{ environ, variable, says string } {
+	t.Helper()
+	dir := t.TempDir()
+	empty := writeFile(t, filepath.Join(dir, "empty"), " \n")
+	spaced := writeFile(t, filepath.Join(dir, "spaced"), testSecret+" "+testSecret)
+	fine := writeFile(t, filepath.Join(dir, "fine"), testSecret+"\n")
+	same := filepath.Dir(writeFile(t, filepath.Join(dir, "same", appID), testSecret))
+	return []struct{ environ, variable, says string }{
+		{"WECHAT_APPID=wx canarysecret", "WECHAT_APPID", "not an AppID"},
+		{"WECHAT_APPID=" + strings.Repeat("a", 65), "WECHAT_APPID", "not an AppID"},
+		{"WECHAT_APPID=", "WECHAT_APPSECRET", "belongs to no account"},
+		{"WECHAT_APPID= WECHAT_APPSECRET=", "WECHAT_APPID", "no account is named"},
+		{"WECHAT_APPID= WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + fine, "WECHAT_APPSECRET_FILE", "belongs to no account"},
+		{"WECHAT_APPSECRET=", "WECHAT_APPSECRET", "missing"},
+		{"WECHAT_APPSECRET=\tcanarysecret\x7f", "WECHAT_APPSECRET", "control character"},
+		{"WECHAT_APPSECRET=\t", "WECHAT_APPSECRET", "is empty"},
+		{"WECHAT_APPSECRET_FILE=" + fine, "WECHAT_APPSECRET", "WECHAT_APPSECRET_FILE too"},
+		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + testSecret, "WECHAT_APPSECRET_FILE", "cannot be read: no such file"},
+		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + dir, "WECHAT_APPSECRET_FILE", "cannot be read: is a directory"},
+		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + empty, "WECHAT_APPSECRET_FILE", "is empty"},
+		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + spaced, "WECHAT_APPSECRET_FILE", "has a space"},
+		{"WECHAT_ACCOUNTS_DIR=" + filepath.Join(dir, "canarysecret"), "WECHAT_ACCOUNTS_DIR", "cannot be read: no such file"},
+		{"WECHAT_ACCOUNTS_DIR=" + fine, "WECHAT_ACCOUNTS_DIR", "cannot be read: not a directory"},
+		{"WECHAT_ACCOUNTS_DIR=" + same, "WECHAT_ACCOUNTS_DIR", "of WECHAT_APPID too"},
+		{"WECHAT_TOKEN_API=canarysecret", "WECHAT_TOKEN_API", "is no API"},
+		{"WECHAT_BASE_URL=,", "WECHAT_BASE_URL", "names no address"},
+		{"WECHAT_BASE_URL=canarysecret", "WECHAT_BASE_URL", "address 1: not an https URL"},
+		{"WECHAT_BASE_URL=https://a,https://u:canarysecret@b", "WECHAT_BASE_URL", "address 2: user or password"},
+		{"WECHAT_BASE_URL=https://a?secret=canarysecret", "WECHAT_BASE_URL", "query"},
+		{"WECHAT_BASE_URL=http://api.weixin.qq.com", "WECHAT_BASE_URL", "plain http"},
+		{"WECHAT_TIMEOUT=canarysecret", "WECHAT_TIMEOUT", "is not a duration"},
+		{"WECHAT_TIMEOUT=5", "WECHAT_TIMEOUT", "is not a duration"},
+		{"WECHAT_TIMEOUT=0s", "WECHAT_TIMEOUT", "above 0 and at most 10s"},
+		{"WECHAT_TIMEOUT=-1s", "WECHAT_TIMEOUT", "above 0"},
+		{"WECHAT_TIMEOUT=10001ms", "WECHAT_TIMEOUT", "at most 10s"},
+		{"MEMCACHED_SERVERS=,", "MEMCACHED_SERVERS", "names no server"},
+		{"MEMCACHED_SERVERS=a:11211,b:11211", "MEMCACHED_SERVERS", "name one"},
+		{"MEMCACHED_SERVERS=canarysecret", "MEMCACHED_SERVERS", "neither host:port"},
+		{"MEMCACHED_SERVERS=u:canarysecret@a:11211", "MEMCACHED_SERVERS", "neither host:port"},
+		{"MEMCACHED_TIMEOUT=canarysecret", "MEMCACHED_TIMEOUT", "is not a duration"},
+		{"MEMCACHED_TIMEOUT=3s", "MEMCACHED_TIMEOUT", "at most 2s"},
+		{"MEMCACHED_KEY_PREFIX=\tcanarysecret", "MEMCACHED_KEY_PREFIX", "control character"},
+		{"MEMCACHED_KEY_PREFIX=" + strings.Repeat("p", 121), "MEMCACHED_KEY_PREFIX", "too long"},
+		{"SIDECAR_LISTEN=canarysecret", "SIDECAR_LISTEN", "is no address"},
+		{"SIDECAR_LISTEN=unix://canarysecret", "SIDECAR_LISTEN", "is no address"},
+		{"SIDECAR_LISTEN=:7200", "SIDECAR_AUTH_TOKEN_FILE", "is missing although"},
+		{"SIDECAR_LISTEN=0.0.0.0:7200", "SIDECAR_AUTH_TOKEN_FILE", "is missing although"},
+		{"SIDECAR_AUTH_TOKEN_FILE=" + testSecret, "SIDECAR_AUTH_TOKEN_FILE", "cannot be read"},
+		{"SIDECAR_AUTH_TOKEN_FILE=" + empty, "SIDECAR_AUTH_TOKEN_FILE", "is empty"},
+		{"SIDECAR_OPS_LISTEN=canarysecret", "SIDECAR_OPS_LISTEN", "is no address"},
+		{"SIDECAR_OPS_LISTEN=127.0.0.1:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},
+		{"SIDECAR_OPS_LISTEN=:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},
+		{"SIDECAR_OPS_LISTEN=[::]:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},
+		{"SIDECAR_OPS_LISTEN=localhost:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},
+		{"LOG_LEVEL=canarysecret", "LOG_LEVEL", "is no level"},
+		{"LOG_LEVEL=INFO+2", "LOG_LEVEL", "is no level"},
+		{"LOG_FORMAT=canarysecret", "LOG_FORMAT", "is no format"},
+	}
+}
+
+func TestABadVariableIsNamedWithAHintAndNothingListens(t *testing.T) {
+	t.Parallel()
+	for i, c := range bad(t) {
+		t.Run(fmt.Sprintf("%02d %s %s", i, c.variable, c.says), func(t *testing.T) {
+			t.Parallel()
+			// A blank before a name begins the next variable; a value has none there.
+			environ := append([]string{}, good...)
+			for pair := range strings.SplitSeq(strings.ReplaceAll(c.environ, " WECHAT_", "\x00WECHAT_"), "\x00") {
+				environ = append(environ, pair)
+			}
+			exit, stdout, stderr := tell(t, environ)
+			assert.Equal(t, exitBadUsage, exit)
+			assert.Empty(t, stdout)
+			assertNoCanary(t, stderr)
+			var lines []string
+			for line := range strings.SplitSeq(stderr, "\n") {
+				if strings.HasPrefix(line, "  "+c.variable+": ") {
+					lines = append(lines, line)
+				}
+			}
+			require.Len(t, lines, 1, stderr)
+			assert.Contains(t, lines[0], c.says)
+			assert.Contains(t, lines[0], "; ", "a hint follows")
+		})
+	}
+}
+
+func TestEverythingThatIsWrongIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	var environ []string
+	for _, v := range variables() {
+		environ = append(environ, v.name+"= canarysecret,=\t")
+	}
+	exit, _, stderr := tell(t, environ)
+	assert.Equal(t, exitBadUsage, exit)
+	assertNoCanary(t, stderr)
+	at := 0
+	for _, v := range variables() {
+		i := strings.Index(stderr, "\n  "+v.name+": ")
+		if assert.Positive(t, i, v.name) {
+			assert.Greater(t, i, at, "%s stands in the table's order", v.name)
+			at = i
+		}
+	}
+}
+
+func TestATypingErrorIsHintedAtBesideTheErrors(t *testing.T) {
+	t.Parallel()
+	exit, _, stderr := tell(t, []string{"WECHAT_APP_ID=" + appID, "WECHAT_APPSECRETS=" + testSecret})
+	assert.Equal(t, exitBadUsage, exit)
+	assert.Contains(t, stderr, "WECHAT_APP_ID is unknown and has no effect; the nearest known name is WECHAT_APPID)")
+	assert.Contains(t, stderr, "WECHAT_APPSECRETS is unknown and has no effect; the nearest known name is WECHAT_APPSECRET)")
+	assertNoCanary(t, stderr)
+}
+
+func TestTwoListenersMayShareAPortOfTheSystemsChoice(t *testing.T) {
+	t.Parallel()
+	for _, ok := range [][2]string{
+		{"127.0.0.1:0", "127.0.0.1:0"}, {"127.0.0.1:1", "127.0.0.2:1"}, {"unix:///a", "unix:///b"}, {"127.0.0.1:1", "off"}, {"127.0.0.1:1", ":2"},
+	} {
+		assert.False(t, sameAddress(ok[0], ok[1]), ok)
+	}
+	assert.True(t, sameAddress("unix:///a", "unix:///a"))
+}
+
+func TestASecretShowsItselfToNobody(t *testing.T) {
+	t.Parallel()
+	cfg, found := parse(good)
+	require.Empty(t, found)
+	var log output
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", cfg.AppSecret, "all", cfg)
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "secret", cfg.AppSecret, "all", cfg)
+	text, err := json.Marshal(cfg)
+	require.NoError(t, err)
+	assertNoCanary(t, log.String()+string(text)+fmt.Sprintf("%v %+v %#v %s %q %x %d", cfg, cfg, cfg, cfg.AppSecret, cfg.AppSecret, cfg.AppSecret, cfg.AppSecret))
+	assert.Contains(t, string(text), hidden)
+}

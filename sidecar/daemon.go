@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+// closeWithin is what renewals under way get to finish. With the answers to
+// what waits for them, all ends within 5 s of SIGTERM.
+const closeWithin = 3500 * time.Millisecond
+
+// parts are what a daemon needs beside its configuration.
+type parts struct {
+	Name string       // this sidecar's, for people
+	Log  *slog.Logger // nil is not allowed
+	// Transport carries the calls to WeChat; nil means the wechat package's own.
+	Transport http.RoundTripper
+}
+
+// daemon is one sidecar: a group of credentials, two listeners, a folder of
+// accounts.
+type daemon struct {
+	group    *keeper.Group
+	store    *memcache.Store
+	accounts *accounts
+	trim     *trim
+
+	api, ops     http.Handler
+	apiAt, opsAt net.Listener // opsAt is nil where it is off
+}
+
+// newDaemon wires a sidecar and binds its addresses: nothing is asked of WeChat
+// before both are its own.
+func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
+	store, err := memcache.New(memcache.Config{Servers: cfg.Servers, Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout})
+	if err != nil {
+		return nil, err
+	}
+	caller, err := wechat.New(wechat.Config{BaseURLs: cfg.BaseURLs, Timeout: cfg.WeChatTimeout, Transport: p.Transport})
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{store: store, trim: newTrim()}
+	d.group = keeper.New(keeper.Config{Store: store, WeChat: caller, API: wechat.API(cfg.TokenAPI), Name: p.Name, Log: p.Log})
+	d.accounts = newAccounts(cfg, d.trim, p.Log)
+	if d.api, err = web.NewAPI(web.APIConfig{Group: d.group, BearerFile: cfg.AuthTokenFile, Log: p.Log}); err != nil {
+		return nil, err
+	}
+	d.ops = web.NewOps(web.OpsConfig{Group: d.group})
+	if d.apiAt, err = web.Listen(ctx, cfg.Listen); err != nil {
+		return nil, fmt.Errorf("SIDECAR_LISTEN: %w; is another sidecar running there?", err)
+	}
+	if cfg.OpsListen == off {
+		return d, nil
+	}
+	if d.opsAt, err = web.Listen(ctx, cfg.OpsListen); err != nil {
+		_ = d.apiAt.Close()
+		return nil, fmt.Errorf("SIDECAR_OPS_LISTEN: %w; is another sidecar running there?", err)
+	}
+	return d, nil
+}
+
+// run keeps everything until ctx ends or something fails, then waits for all of
+// it. Health answers to the last.
+func (d *daemon) run(ctx context.Context) error {
+	// Before anything is answered: an app that asks at once must not hear that its
+	// account is unknown.
+	scanned := d.accounts.scan(d.group)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if scanned != nil {
+		cancel() // all that follows ends at once, and closes what is open
+	}
+	opsCtx, endOps := context.WithCancel(context.WithoutCancel(ctx))
+	defer endOps()
+	opsEnded := make(chan error, 1)
+	go func() {
+		defer cancel()
+		opsEnded <- d.serveOps(opsCtx)
+	}()
+	err := together(ctx, d.serveAPI, d.keep, d.follow, d.trim.run)
+	endOps()
+	err = errors.Join(scanned, err, <-opsEnded)
+	_ = d.store.Close() // closes idle connections: nothing is lost when one fails to
+	return err
+}
+
+func (d *daemon) serveAPI(ctx context.Context) error { return web.Serve(ctx, d.apiAt, d.api) }
+
+func (d *daemon) serveOps(ctx context.Context) error {
+	if d.opsAt == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return web.Serve(ctx, d.opsAt, d.ops)
+}
+
+// keep looks and renews until ctx ends, then lets what is under way finish.
+func (d *daemon) keep(ctx context.Context) error {
+	d.group.Run(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
+	defer cancel()
+	d.group.Close(ctx)
+	return nil
+}
+
+func (d *daemon) follow(ctx context.Context) error { return d.accounts.follow(ctx, d.group) }
+
+// together runs tasks until all have ended, and returns their errors. The first
+// that fails ends the context of the others.
+func together(ctx context.Context, tasks ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, len(tasks))
+	var running sync.WaitGroup
+	for i, task := range tasks {
+		running.Go(func() {
+			if errs[i] = task(ctx); errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	running.Wait()
+	return errors.Join(errs...)
+}
+
+// trim gives the memory of the first call to WeChat back to the system. The
+// system's roots, parsed for its TLS, take 4.6 MB, most of it garbage that would
+// otherwise stay with the process.
+type trim struct {
+	once  sync.Once
+	asked chan struct{}
+}
+
+// trimAfter is longer than a renewal talks to WeChat.
+const trimAfter = 11 * time.Second
+
+func newTrim() *trim { return &trim{asked: make(chan struct{})} }
+
+// watch returns read, which is called before every call to WeChat, and notes the
+// first time.
+func (t *trim) watch(read func() (string, error)) func() (string, error) {
+	return func() (string, error) {
+		t.once.Do(func() { close(t.asked) })
+		return read()
+	}
+}
+
+// run waits for the first call, and for its end.
+func (t *trim) run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-t.asked:
+	}
+	timer := time.NewTimer(trimAfter)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+		debug.FreeOSMemory()
+	}
+	return nil
+}

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+const (
+	// demoLife is the life of the demo's tokens, so that one sees renewals; the
+	// real ones live 7,200 s.
+	demoLife = 20 * time.Second
+	// demoGrace is the 300 s of the real WeChat in the same proportion as far as
+	// one can wait for it.
+	demoGrace = 5 * time.Second
+	// demoScript is how long the demo takes to show everything.
+	demoScript = 30 * time.Second
+)
+
+// demo is a world in one process: a fake WeChat, a memcached, two sidecars, and
+// an app beside each of them.
+type demo struct {
+	*narrator
+	appID    string
+	wechat   *wechattest.Server
+	server   string               // memcached's address
+	own      *memcachetest.Server // nil where MEMCACHED_SERVERS names one
+	prefix   string
+	sidecars []*daemon
+	apps     []*demoApp
+	causes   []time.Time // when something happened that asks for one more call
+	broken   []string    // claims that did not hold
+}
+
+func runDemo(ctx context.Context, i *invocation) int {
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	length := flags.Duration("for", 0, "end by itself after this time, with a summary; 0 means on Ctrl-C")
+	if exit, ok := i.parse(flags, 0); !ok {
+		return exit
+	}
+	if *length < 0 {
+		return i.misused(flags, "--for is below zero")
+	}
+	d := &demo{narrator: newNarrator(i.stdout, i.environ), appID: "wxdemo" + strings.ToLower(rand.Text()[:10])}
+	if err := d.play(ctx, i.environ, *length); err != nil {
+		return i.failed(err)
+	}
+	if len(d.broken) > 0 {
+		return exitFailed
+	}
+	return exitFine
+}
+
+// play builds the world, lets the script run in it, and tells how it went.
+func (d *demo) play(ctx context.Context, environ []string, length time.Duration) error {
+	var stops []func()
+	defer func() {
+		for i := range stops {
+			stops[len(stops)-1-i]()
+		}
+	}()
+	d.wechat = wechattest.New()
+	d.wechat.SetExpiresIn(demoLife)
+	d.wechat.SetGrace(demoGrace)
+	appSecret := rand.Text()
+	d.wechat.AddAccount(d.appID, appSecret)
+	url, stop, err := d.wechat.ListenHTTP()
+	if err != nil {
+		return err
+	}
+	stops = append(stops, stop)
+	if err := d.openMemcached(ctx, environ); err != nil {
+		return err
+	}
+	if d.own != nil {
+		stops = append(stops, func() { _ = d.own.Close() }) // the demo is over
+	}
+
+	running, end := context.WithCancel(context.WithoutCancel(ctx)) // the sidecars outlive the apps
+	var sidecars sync.WaitGroup
+	stops = append(stops, func() {
+		end()
+		sidecars.Wait()
+	})
+	for _, name := range []string{"sidecar a", "sidecar b"} {
+		cfg, found := parse([]string{
+			"WECHAT_APPID=" + d.appID, "WECHAT_APPSECRET=" + appSecret, "WECHAT_BASE_URL=" + url,
+			"MEMCACHED_SERVERS=" + d.server, "MEMCACHED_KEY_PREFIX=" + d.prefix,
+			"SIDECAR_LISTEN=127.0.0.1:0", "SIDECAR_OPS_LISTEN=127.0.0.1:0",
+		})
+		if len(found) > 0 {
+			return errors.New(found.String())
+		}
+		one, err := newDaemon(ctx, cfg, parts{Name: name, Log: d.logger(name)})
+		if err != nil {
+			return err
+		}
+		d.sidecars = append(d.sidecars, one)
+		d.introduce(len(d.sidecars), url)
+		sidecars.Go(func() {
+			if err := one.run(running); err != nil {
+				d.say(name, "failed: %v", err)
+			}
+		})
+	}
+
+	for i, one := range d.sidecars {
+		app, err := newDemoApp(d, fmt.Sprintf("app %c", 'a'+i), "http://"+one.apiAt.Addr().String())
+		if err != nil {
+			return err
+		}
+		stops = append(stops, app.close)
+		d.apps = append(d.apps, app)
+	}
+	limited, cancel := ctx, context.CancelFunc(func() {})
+	script := demoScript
+	if length > 0 {
+		limited, cancel = context.WithTimeout(ctx, length)
+		script = min(script, length)
+	}
+	defer cancel()
+	tasks := []func(context.Context) error{func(ctx context.Context) error {
+		if err := d.perform(ctx, script); err != nil {
+			return err
+		}
+		if length == 0 && wait(ctx, time.Until(d.start.Add(script))) {
+			d.say("script", "that was all; the renewals go on, Ctrl-C ends")
+		}
+		<-ctx.Done()
+		return nil
+	}}
+	for _, app := range d.apps {
+		tasks = append(tasks, app.read)
+	}
+	err = together(limited, tasks...)
+	d.summary()
+	return err
+}
+
+// openMemcached finds the memcached to use: the one that is named, or its own.
+func (d *demo) openMemcached(ctx context.Context, environ []string) error {
+	for _, pair := range environ {
+		if value, ok := strings.CutPrefix(pair, "MEMCACHED_SERVERS="); ok {
+			d.server = strings.TrimSpace(value)
+		}
+		if value, ok := strings.CutPrefix(pair, "MEMCACHED_KEY_PREFIX="); ok {
+			d.prefix = value
+		}
+	}
+	if d.server != "" {
+		return d.command(ctx, "version\r\n", "VERSION")
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	d.server, d.own = listener.Addr().String(), memcachetest.New()
+	go func() { _ = d.own.Serve(listener) }() // Close waits for it
+	return nil
+}
+
+// introduce tells where to look, once both sidecars have an address.
+func (d *demo) introduce(sidecars int, url string) {
+	if sidecars < 2 {
+		return
+	}
+	host, port, _ := strings.Cut(d.server, ":")
+	reach := host + " " + port
+	if strings.HasPrefix(d.server, "/") {
+		reach = "-U " + d.server
+	}
+	a := d.sidecars[0]
+	d.plain("One WeChat (a fake one), one memcached, two sidecars, two apps, all in this process.")
+	d.plain("Tokens live %s here instead of two hours, and show as the first 8 digits of their SHA-256.", demoLife)
+	d.plain("")
+	d.plain("  WeChat      %s", url)
+	d.plain("  memcached   %s    printf 'get %s\\r\\nquit\\r\\n' | nc %s", d.server, d.prefix+d.appID, reach)
+	for i, one := range d.sidecars {
+		d.plain("  sidecar %c   http://%s    health: http://%s/readyz", 'a'+i, one.apiAt.Addr(), one.opsAt.Addr())
+	}
+	d.plain("              curl -H 'X-Wxsidecar: 1' http://%s/v1/%s/access_token", a.apiAt.Addr(), d.appID)
+	d.plain("")
+	d.plain("Point an app of your own at it, or `sidecar token --watch`:")
+	d.plain("")
+	d.plain("  export WECHAT_APPID=%s MEMCACHED_SERVERS=%s SIDECAR_URL=http://%s", d.appID, d.server, a.apiAt.Addr())
+	if d.prefix != "" {
+		d.plain("  export MEMCACHED_KEY_PREFIX=%s", d.prefix)
+	}
+	d.plain("")
+}
+
+// demoApp reads tokens as an app does, and has WeChat judge each of them.
+type demoApp struct {
+	*demo
+	name   string
+	client *client.Client
+	road   *sidecarRoad
+
+	// read's alone until it has ended
+	reads, bySidecar, dead, failed int
+}
+
+func newDemoApp(d *demo, name, address string) (*demoApp, error) {
+	road := newSidecarRoad(address)
+	c, err := client.New(client.Config{AppID: d.appID, Servers: []string{d.server}, Prefix: d.prefix, Sidecar: address, Transport: road})
+	if err != nil {
+		return nil, err
+	}
+	return &demoApp{demo: d, name: name, client: c, road: road}, nil
+}
+
+func (a *demoApp) close() {
+	_ = a.client.Close() // always nil
+	a.road.transport.CloseIdleConnections()
+}
+
+// readEvery is the time between two reads of a demo's app.
+const readEvery = 20 * time.Millisecond
+
+// read reads until ctx ends, and tells when what it reads changes.
+func (a *demoApp) read(ctx context.Context) error {
+	tick := time.NewTicker(readEvery)
+	defer tick.Stop()
+	var last string
+	for ctx.Err() == nil {
+		a.road.used.Store(false)
+		token, err := a.client.AccessToken(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			if a.failed++; a.failed == 1 {
+				a.say(a.name, "no token: %v", err)
+			}
+		default:
+			a.reads++
+			if a.road.used.Load() {
+				a.bySidecar++
+			}
+			if code := a.wechat.Accepts(token); code != 0 {
+				if a.dead++; a.dead == 1 {
+					a.say(a.name, "read %s, which WeChat refuses with %d", memcache.Fingerprint(token), code)
+				}
+			}
+			if now := memcache.Fingerprint(token) + " from " + a.road.source(); now != last {
+				a.say(a.name, "reads %s", now)
+				last = now
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+	return nil
+}

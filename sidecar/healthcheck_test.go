@@ -1,0 +1,61 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestHealthcheckAsksWhereHealthIs(t *testing.T) {
+	t.Parallel()
+	for listen, want := range map[string]string{
+		":7201":              "tcp 127.0.0.1:7201",
+		"0.0.0.0:1":          "tcp 127.0.0.1:1",
+		"[::]:1":             "tcp [::1]:1",
+		"[::1]:1":            "tcp [::1]:1",
+		"10.1.2.3:1":         "tcp 10.1.2.3:1",
+		"localhost:1":        "tcp localhost:1",
+		"unix:///run/a.sock": "unix /run/a.sock",
+	} {
+		network, address, ok := probeAddress(listen)
+		assert.True(t, ok, listen)
+		assert.Equal(t, want, network+" "+address)
+	}
+}
+
+func TestHealthcheckOfNothingIsMisuse(t *testing.T) {
+	t.Parallel()
+	for _, listen := range []string{"off", "canarysecret"} {
+		exit, _, stderr := tell(t, []string{"SIDECAR_OPS_LISTEN=" + listen}, "healthcheck")
+		assert.Equal(t, exitBadUsage, exit)
+		assert.Contains(t, stderr, "SIDECAR_OPS_LISTEN")
+		assertNoCanary(t, stderr)
+	}
+}
+
+func TestHealthcheckFailsWhereNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	exit, _, stderr := tell(t, []string{"SIDECAR_OPS_LISTEN=" + freeAddress(t)}, "healthcheck")
+	assert.Equal(t, exitFailed, exit)
+	assert.Contains(t, stderr, "connection refused")
+	assert.Contains(t, stderr, "is it running")
+}
+
+func TestHealthcheckTellsWhyTheSidecarIsNotReady(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.wechat.FailAll(40164)
+	start(t, w.environ)
+	var stderr string
+	eventually(t, func() bool {
+		var exit int
+		exit, _, stderr = tell(t, w.environ, "healthcheck")
+		return exit == exitFailed && assert.ObjectsAreEqual(1, w.wechat.Calls("", ""))
+	}, "a failed call")
+	eventually(t, func() bool {
+		_, _, stderr = tell(t, w.environ, "healthcheck")
+		return assert.ObjectsAreEqual(true, len(stderr) > 80)
+	}, "a reason")
+	assert.Contains(t, stderr, appID)
+	assert.Contains(t, stderr, "40164")
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// stopsWithin is what the manifests rely on.
+const stopsWithin = 5 * time.Second
+
+func (w *world) client(t *testing.T) *client.Client {
+	t.Helper()
+	c, err := client.New(client.Config{AppID: appID, Servers: []string{w.server}, Sidecar: "unix://" + w.socket})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	return c
+}
+
+func TestASidecarPublishesServesAndStops(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := start(t, w.environ)
+	store := w.store(t)
+	eventually(t, func() bool { return entry(t, store, appID) != "" }, "an entry")
+	assert.True(t, entry(t, store, appID) == w.last(), "the entry is the token that WeChat issued")
+
+	token, err := w.client(t).AccessToken(t.Context())
+	require.NoError(t, err)
+	assert.True(t, token == w.last())
+	exit, stdout, _ := tell(t, w.environ, "healthcheck")
+	assert.Equal(t, exitFine, exit)
+	assert.Equal(t, "ready\n", stdout)
+
+	begin := time.Now()
+	r.stop()
+	assert.Equal(t, exitFine, r.ends(t, stopsWithin))
+	assert.Less(t, time.Since(begin), stopsWithin)
+	assert.True(t, entry(t, store, appID) == w.last(), "apps go on with the token")
+	assert.Equal(t, 1, w.wechat.Calls("", ""))
+	_, err = net.Dial("unix", w.socket)
+	assert.Error(t, err, "the socket is gone")
+}
+
+func TestTheFirstLineTellsTheSettings(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := start(t, append(w.environ, "WECHAT_APPSECRETS="+testSecret, "MEMCACHED_KEY_PREFIX=prod:"))
+	eventually(t, func() bool { return strings.Contains(r.stderr.String(), `"started"`) }, "a line")
+	lines := strings.Split(r.stderr.String(), "\n")
+	var warned, started map[string]any
+	require.NoError(t, json.Unmarshal([]byte(lines[0]), &warned))
+	assert.Equal(t, "WARN", warned["level"])
+	assert.Equal(t, "WECHAT_APPSECRETS", warned["variable"])
+	assert.Equal(t, "WECHAT_APPSECRET", warned["nearest"])
+	for _, line := range lines {
+		if strings.Contains(line, `"msg":"started"`) {
+			require.NoError(t, json.Unmarshal([]byte(line), &started))
+		}
+	}
+	assert.Equal(t, appID, started["appid"])
+	assert.Equal(t, "prod:", started["key_prefix"])
+	assert.Equal(t, "unix://"+w.socket, started["listen"])
+	assert.Equal(t, "token", started["token_api"])
+}
+
+func TestACallUnderWayIsFinishedBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	called := make(chan struct{}, 1)
+	w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+		called <- struct{}{}
+		return wechattest.Answer{DelayAfter: time.Second}
+	})
+	r := start(t, w.environ)
+	<-called
+	answer := make(chan error, 1)
+	c := w.client(t)
+	before := w.memcached.Count("")
+	go func() {
+		token, err := c.AccessToken(context.Background())
+		if err == nil && token != w.last() {
+			err = errors.New("another token")
+		}
+		answer <- err
+	}()
+	// Its own miss, and the look that its question at the sidecar causes.
+	eventually(t, func() bool { return w.memcached.Count("") >= before+2 }, "the app's question")
+	r.stop()
+	assert.Equal(t, exitFine, r.ends(t, stopsWithin))
+	assert.True(t, entry(t, w.store(t), appID) == w.last(), "its token is published")
+	assert.NoError(t, <-answer, "who waited for it is answered")
+}
+
+func TestACallWithoutAnswerDoesNotHoldUpTheEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	called := make(chan struct{}, 1)
+	w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+		called <- struct{}{}
+		return wechattest.Answer{Kind: wechattest.IssuedHang}
+	})
+	r := start(t, w.environ)
+	<-called
+	begin := time.Now()
+	r.stop()
+	assert.Equal(t, exitFine, r.ends(t, stopsWithin))
+	assert.Less(t, time.Since(begin), stopsWithin)
+}
+
+func TestAnAddressThatIsTakenIsFatal(t *testing.T) {
+	t.Parallel()
+	for _, variable := range []string{"SIDECAR_LISTEN", "SIDECAR_OPS_LISTEN"} {
+		w := newWorld(t)
+		exit, _, stderr := tell(t, append(w.environ, variable+"="+w.server))
+		assert.Equal(t, exitFailed, exit)
+		assert.Contains(t, stderr, variable+": ")
+		assert.Contains(t, stderr, "address already in use")
+		assert.Zero(t, w.wechat.Calls("", ""), "nobody was called")
+		assertNoCanary(t, stderr)
+	}
+}
+
+func TestASidecarBeyondLoopbackAsksForTheBearer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	file := writeFile(t, filepath.Join(t.TempDir(), "bearer"), "canarysecret-bearer\n")
+	address := freeAddress(t)
+	_, port, err := net.SplitHostPort(address)
+	require.NoError(t, err)
+	r := start(t, append(w.environ, "SIDECAR_LISTEN=0.0.0.0:"+port, "SIDECAR_AUTH_TOKEN_FILE="+file, "LOG_LEVEL=debug"))
+	store := w.store(t)
+	eventually(t, func() bool { return entry(t, store, appID) != "" }, "an entry")
+	ask := func(bearer string) int {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/v1/"+appID+"/access_token", nil)
+		require.NoError(t, err)
+		req.Header.Set("X-Wxsidecar", "1")
+		if bearer != "" {
+			req.Header.Set("Authorization", "Bearer "+bearer)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		require.NoError(t, err)
+		defer func() { _ = resp.Body.Close() }()
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return resp.StatusCode
+	}
+	assert.Equal(t, http.StatusOK, ask("canarysecret-bearer"))
+	assert.Equal(t, http.StatusUnauthorized, ask("another"))
+	assert.Equal(t, http.StatusUnauthorized, ask(""))
+	r.stop()
+	assert.Equal(t, exitFine, r.ends(t, stopsWithin))
+}
+
+func TestAnAppThatAsksAtOnceIsNotToldThatItsAccountIsUnknown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg, found := parse(w.environ)
+	require.Empty(t, found)
+	d, err := newDaemon(t.Context(), cfg, parts{Log: newLogger(cfg, io.Discard)})
+	require.NoError(t, err)
+	c := w.client(t)
+	got := make(chan error, 1)
+	go func() { // the door is open, and nobody serves yet
+		_, err := c.Refresh(context.Background(), "")
+		got <- err
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.run(ctx) }()
+	assert.NoError(t, <-got)
+	cancel()
+	assert.NoError(t, <-ended)
+}
+
+func TestTheFirstFailureEndsTheOthersAndAllAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	ended := 0
+	err := together(t.Context(),
+		func(context.Context) error { return boom },
+		func(ctx context.Context) error { <-ctx.Done(); ended++; return nil },
+	)
+	require.ErrorIs(t, err, boom)
+	assert.Equal(t, 1, ended)
+}
+
+func TestTheMemoryOfTheFirstCallIsGivenBackOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTrim()
+		read := tr.watch(func() (string, error) { return "x", nil })
+		ended := make(chan error, 1)
+		go func() { ended <- tr.run(t.Context()) }()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		assert.Empty(t, ended, "nobody called yet")
+		for range 2 {
+			_, _ = read()
+		}
+		time.Sleep(trimAfter)
+		synctest.Wait()
+		assert.Len(t, ended, 1)
+	})
+}

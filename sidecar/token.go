@@ -1,0 +1,132 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+// runToken is an app: it asks for the token through the client library, whose
+// variables it reads.
+func runToken(ctx context.Context, i *invocation) int {
+	flags := flag.NewFlagSet("token", flag.ContinueOnError)
+	watch := flags.Bool("watch", false, "print fingerprint, source and age every second instead of the token")
+	if exit, ok := i.parse(flags, 1); !ok {
+		return exit
+	}
+	appID := cmp.Or(flags.Arg(0), os.Getenv("WECHAT_APPID"))
+	if flags.Arg(0) != "" && !memcache.ValidAppID(appID) {
+		return i.misused(flags, "the argument is not an AppID, which has 1 to 64 letters, digits, _ or -")
+	}
+	if os.Getenv("WECHAT_APPID") == "" && appID != "" {
+		if err := os.Setenv("WECHAT_APPID", appID); err != nil { // the client wants one
+			return i.failed(err)
+		}
+	}
+	cfg, err := client.ConfigFromEnv()
+	if err != nil {
+		_ = i.failed(err)
+		return exitBadUsage
+	}
+	var road *sidecarRoad
+	if *watch {
+		road = newSidecarRoad(cfg.Sidecar)
+		cfg.Transport = road
+	}
+	root, err := client.New(cfg)
+	if err != nil {
+		return i.failed(err)
+	}
+	defer func() { _ = root.Close() }()
+	app := root.For(appID)
+	if *watch {
+		return i.watchToken(ctx, app, appID, road)
+	}
+	token, err := app.AccessToken(ctx)
+	if err != nil {
+		return i.failed(err)
+	}
+	if _, err := fmt.Fprintln(i.stdout, token); err != nil {
+		return i.failed(err)
+	}
+	return exitFine
+}
+
+// watchEvery is the time between two lines of token --watch.
+const watchEvery = time.Second
+
+// watchToken prints a line every second until ctx ends. No failure ends it.
+func (i *invocation) watchToken(ctx context.Context, app *client.Client, appID string, road *sidecarRoad) int {
+	defer road.transport.CloseIdleConnections()
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	var print string
+	var since time.Time
+	for {
+		road.used.Store(false)
+		token, err := app.AccessToken(ctx)
+		if ctx.Err() != nil {
+			return exitFine
+		}
+		now := time.Now()
+		line := fmt.Sprintf("%s %s", now.Format(time.TimeOnly), appID)
+		if err != nil {
+			line += fmt.Sprintf("  no token: %v", err)
+		} else {
+			if p := memcache.Fingerprint(token); p != print {
+				print, since = p, now
+			}
+			line += fmt.Sprintf("  %s  from %-9s  seen for %s", print, road.source(), now.Sub(since).Truncate(time.Second))
+		}
+		if _, err := fmt.Fprintln(i.stdout, line); err != nil {
+			return i.failed(err)
+		}
+		select {
+		case <-ctx.Done():
+			return exitFine
+		case <-tick.C:
+		}
+	}
+}
+
+// sidecarRoad is the way to the sidecar, and notices when it is used: the client
+// library does not tell where it found a token.
+type sidecarRoad struct {
+	transport *http.Transport
+	used      atomic.Bool
+}
+
+func newSidecarRoad(address string) *sidecarRoad {
+	dialer := &net.Dialer{}
+	transport := &http.Transport{DialContext: dialer.DialContext, IdleConnTimeout: 30 * time.Second, DisableCompression: true}
+	if path, ok := strings.CutPrefix(address, "unix://"); ok {
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", path)
+		}
+	}
+	return &sidecarRoad{transport: transport}
+}
+
+// RoundTrip implements http.RoundTripper.
+func (r *sidecarRoad) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.used.Store(true)
+	return r.transport.RoundTrip(req)
+}
+
+// source is where the last token came from.
+func (r *sidecarRoad) source() string {
+	if r.used.Load() {
+		return "sidecar"
+	}
+	return "memcached"
+}

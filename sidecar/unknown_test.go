@@ -1,0 +1,52 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestAMistypedVariableIsFoundWithTheNearestName(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, []unknown{
+		{"MEMCACHED_PREFIX", "MEMCACHED_KEY_PREFIX"},
+		{"MEMCACHED_SERVER", "MEMCACHED_SERVERS"},
+		{"SIDECAR_LISTENS", "SIDECAR_LISTEN"},
+		{"WECHAT_APPID_", "WECHAT_APPID"},
+		{"WECHAT_APPSECRETFILE", "WECHAT_APPSECRET_FILE"},
+	}, unknowns([]string{
+		"WECHAT_APPID_=x", "SIDECAR_LISTENS=x", "MEMCACHED_SERVER=x", "WECHAT_APPSECRETFILE=x", "MEMCACHED_PREFIX=x",
+		"PATH=x", "LOG_LEVELS=x", "WECHAT_APPID=x", "wechat_appid=x",
+	}))
+}
+
+func TestVariablesOfLaterVersionsAreUnknown(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, u := range unknowns([]string{"WECHAT_TICKETS=jsapi", "MEMCACHED_HASH=ketama", "SIDECAR_COMPAT=true", "MIRROR_FILE=/x", "MIRROR_MYSQL_DSN=x"}) {
+		names = append(names, u.name)
+		assert.NotEmpty(t, u.nearest)
+	}
+	assert.Equal(t, []string{"MEMCACHED_HASH", "MIRROR_FILE", "MIRROR_MYSQL_DSN", "SIDECAR_COMPAT", "WECHAT_TICKETS"}, names)
+}
+
+func TestWhatKubernetesAndTheClientSetIsNotUnknown(t *testing.T) {
+	t.Parallel()
+	assert.Empty(t, unknowns([]string{
+		"MEMCACHED_SERVICE_HOST=10.0.0.1", "MEMCACHED_SERVICE_PORT=11211", "MEMCACHED_SERVICE_PORT_MEMCACHED=11211",
+		"MEMCACHED_PORT=tcp://10.0.0.1:11211", "MEMCACHED_PORT_11211_TCP=tcp://10.0.0.1:11211",
+		"MEMCACHED_PORT_11211_TCP_PROTO=tcp", "MEMCACHED_PORT_11211_TCP_PORT=11211", "MEMCACHED_PORT_11211_TCP_ADDR=10.0.0.1",
+		"SIDECAR_URL=http://127.0.0.1:7200", "WECHAT_API_SERVICE_HOST=10.0.0.2",
+	}))
+}
+
+func TestDistanceCountsChanges(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"abc", "abc", 0}, {"abc", "adc", 1}, {"abc", "bc", 1}, {"kitten", "sitting", 3}} {
+		assert.Equal(t, c.want, distance(c.a, c.b), "%s %s", c.a, c.b)
+		assert.Equal(t, c.want, distance(c.b, c.a), "%s %s", c.b, c.a)
+	}
+}
