@@ -103,7 +103,7 @@ func TestKubernetesSwapsTheFolderThroughItsDataLink(t *testing.T) {
 	require.Len(t, found, 1)
 	secret, err := found[0].Secret()
 	require.NoError(t, err)
-	assert.True(t, secret == "canarysecret-one", "white space at its ends is cut")
+	assertSame(t, "canarysecret-one", secret, "white space at its ends is cut")
 
 	// The rotation: a new folder, and the link renamed over the old one.
 	writeFile(t, filepath.Join(dir, "..2026_2", "wxA"), "canarysecret-two")
@@ -114,7 +114,7 @@ func TestKubernetesSwapsTheFolderThroughItsDataLink(t *testing.T) {
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "..2026_1")))
 	secret, err = found[0].Secret()
 	require.NoError(t, err)
-	assert.True(t, secret == "canarysecret-two", "the secret is read again before every call, without a scan")
+	assertSame(t, "canarysecret-two", secret, "the secret is read again before every call, without a scan")
 	s.mustScan(t)
 	assert.Equal(t, []string{"wxA", "wxB"}, s.kept())
 	assert.NotContains(t, s.log.String(), "level=WARN")

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -163,11 +164,8 @@ func (d *demo) report(ctx context.Context) error {
 		})
 	}
 	callers.Wait()
-	if ctx.Err() != nil {
-		return nil
-	}
-	if failed != nil {
-		return failed
+	if ended := errors.Join(failed, ctx.Err()); ended != nil {
+		return ended
 	}
 	calls := d.wechat.Calls("", "") - before
 	d.say("script", "they all got %d other token, with %d call to WeChat", len(got), calls)

@@ -87,7 +87,10 @@ func newWorld(t *testing.T) *world {
 }
 
 // store is memcached as the sidecar sees it.
-func (w *world) store(t *testing.T) *memcache.Store { return storeAt(t, w.server) }
+func (w *world) store(t *testing.T) *memcache.Store {
+	t.Helper()
+	return storeAt(t, w.server)
+}
 
 func storeAt(t *testing.T, server string) *memcache.Store {
 	t.Helper()
@@ -98,9 +101,9 @@ func storeAt(t *testing.T, server string) *memcache.Store {
 }
 
 // entry is what an app reads; empty where there is none.
-func entry(t *testing.T, store *memcache.Store, id string) string {
+func entry(t *testing.T, store *memcache.Store) string {
 	t.Helper()
-	slot, err := store.Slot(id, memcache.AccessToken)
+	slot, err := store.Slot(appID, memcache.AccessToken)
 	require.NoError(t, err)
 	token, _ := slot.Get() // a failure is no token
 	return token
@@ -123,14 +126,14 @@ type running struct {
 	stderr output
 }
 
-func start(t *testing.T, environ []string, args ...string) *running {
+func start(t *testing.T, environ []string) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{stop: cancel, exit: make(chan int, 1)}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		r.exit <- run(ctx, args, environ, &r.stdout, &r.stderr)
+		r.exit <- run(ctx, nil, environ, &r.stdout, &r.stderr)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -140,13 +143,13 @@ func start(t *testing.T, environ []string, args ...string) *running {
 	return r
 }
 
-// ends waits for the end and returns the exit code.
-func (r *running) ends(t *testing.T, within time.Duration) int {
+// ends waits for the end after a stop, and returns the exit code.
+func (r *running) ends(t *testing.T) int {
 	t.Helper()
 	select {
 	case exit := <-r.exit:
 		return exit
-	case <-time.After(within):
+	case <-time.After(stopsWithin):
 		require.Fail(t, "the program did not end in time")
 		return -1
 	}
@@ -156,8 +159,14 @@ func (r *running) ends(t *testing.T, within time.Duration) int {
 // printing it.
 func assertNoCanary(t *testing.T, text string) {
 	t.Helper()
-	assert.False(t, strings.Contains(text, "canary"+"secret"), "an AppSecret was printed")
-	assert.False(t, strings.Contains(text, "canary"+"token"), "a token was printed")
+	assert.Zero(t, strings.Count(text, "canary"+"secret"), "an AppSecret was printed")
+	assert.Zero(t, strings.Count(text, "canary"+"token"), "a token was printed")
+}
+
+// assertSame compares two secrets without printing them.
+func assertSame(t *testing.T, want, got, claim string) {
+	t.Helper()
+	assert.Equal(t, memcache.Fingerprint(want), memcache.Fingerprint(got), claim)
 }
 
 func eventually(t *testing.T, ok func() bool, what string) {
@@ -168,7 +177,7 @@ func eventually(t *testing.T, ok func() bool, what string) {
 // shortDir is a folder with a name that leaves room for a socket's.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "wx")
+	dir, err := os.MkdirTemp("", "wx") //nolint:usetesting // t.TempDir's names are too long for a socket
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
 	return dir

@@ -8,8 +8,6 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
-
-	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
 // runServe is the sidecar itself: read the configuration, wire, serve, wait.
@@ -59,16 +57,12 @@ func newLogger(cfg config, w io.Writer) *slog.Logger {
 
 // settings is what is in force, for the line at the start: no secrets.
 func (c config) settings() []any {
-	list := []any{
+	return []any{
 		"version", versionName(), "appid", c.AppID, "accounts_dir", c.AccountsDir, "token_api", c.TokenAPI,
 		"base_url", strings.Join(c.BaseURLs, ","), "wechat_timeout", c.WeChatTimeout.String(),
 		"memcached", strings.Join(c.Servers, ","), "memcached_timeout", c.MemcachedTimeout.String(), "key_prefix", c.KeyPrefix,
 		"listen", c.Listen, "bearer", c.AuthTokenFile != "", "ops_listen", c.OpsListen, "log_level", c.LogLevel,
 	}
-	if wechat.API(c.TokenAPI) == wechat.Token {
-		list = append(list, "note", "one AppID, one memcached, one prefix: elsewhere use WECHAT_TOKEN_API=stable_token on every side")
-	}
-	return list
 }
 
 // hostname is the pod's name; empty where the system does not tell.

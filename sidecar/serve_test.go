@@ -36,21 +36,21 @@ func TestASidecarPublishesServesAndStops(t *testing.T) {
 	w := newWorld(t)
 	r := start(t, w.environ)
 	store := w.store(t)
-	eventually(t, func() bool { return entry(t, store, appID) != "" }, "an entry")
-	assert.True(t, entry(t, store, appID) == w.last(), "the entry is the token that WeChat issued")
+	eventually(t, func() bool { return entry(t, store) != "" }, "an entry")
+	assertSame(t, w.last(), entry(t, store), "the entry is the token that WeChat issued")
 
 	token, err := w.client(t).AccessToken(t.Context())
 	require.NoError(t, err)
-	assert.True(t, token == w.last())
+	assertSame(t, w.last(), token, "so does the client give it")
 	exit, stdout, _ := tell(t, w.environ, "healthcheck")
 	assert.Equal(t, exitFine, exit)
 	assert.Equal(t, "ready\n", stdout)
 
 	begin := time.Now()
 	r.stop()
-	assert.Equal(t, exitFine, r.ends(t, stopsWithin))
+	assert.Equal(t, exitFine, r.ends(t))
 	assert.Less(t, time.Since(begin), stopsWithin)
-	assert.True(t, entry(t, store, appID) == w.last(), "apps go on with the token")
+	assertSame(t, w.last(), entry(t, store), "apps go on with the token")
 	assert.Equal(t, 1, w.wechat.Calls("", ""))
 	_, err = net.Dial("unix", w.socket)
 	assert.Error(t, err, "the socket is gone")
@@ -101,8 +101,8 @@ func TestACallUnderWayIsFinishedBeforeTheEnd(t *testing.T) {
 	// Its own miss, and the look that its question at the sidecar causes.
 	eventually(t, func() bool { return w.memcached.Count("") >= before+2 }, "the app's question")
 	r.stop()
-	assert.Equal(t, exitFine, r.ends(t, stopsWithin))
-	assert.True(t, entry(t, w.store(t), appID) == w.last(), "its token is published")
+	assert.Equal(t, exitFine, r.ends(t))
+	assertSame(t, w.last(), entry(t, w.store(t)), "its token is published")
 	assert.NoError(t, <-answer, "who waited for it is answered")
 }
 
@@ -118,7 +118,7 @@ func TestACallWithoutAnswerDoesNotHoldUpTheEnd(t *testing.T) {
 	<-called
 	begin := time.Now()
 	r.stop()
-	assert.Equal(t, exitFine, r.ends(t, stopsWithin))
+	assert.Equal(t, exitFine, r.ends(t))
 	assert.Less(t, time.Since(begin), stopsWithin)
 }
 
@@ -144,7 +144,7 @@ func TestASidecarBeyondLoopbackAsksForTheBearer(t *testing.T) {
 	require.NoError(t, err)
 	r := start(t, append(w.environ, "SIDECAR_LISTEN=0.0.0.0:"+port, "SIDECAR_AUTH_TOKEN_FILE="+file, "LOG_LEVEL=debug"))
 	store := w.store(t)
-	eventually(t, func() bool { return entry(t, store, appID) != "" }, "an entry")
+	eventually(t, func() bool { return entry(t, store) != "" }, "an entry")
 	ask := func(bearer string) int {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/v1/"+appID+"/access_token", nil)
 		require.NoError(t, err)
@@ -162,7 +162,7 @@ func TestASidecarBeyondLoopbackAsksForTheBearer(t *testing.T) {
 	assert.Equal(t, http.StatusUnauthorized, ask("another"))
 	assert.Equal(t, http.StatusUnauthorized, ask(""))
 	r.stop()
-	assert.Equal(t, exitFine, r.ends(t, stopsWithin))
+	assert.Equal(t, exitFine, r.ends(t))
 }
 
 func TestAnAppThatAsksAtOnceIsNotToldThatItsAccountIsUnknown(t *testing.T) {
@@ -181,7 +181,7 @@ func TestAnAppThatAsksAtOnceIsNotToldThatItsAccountIsUnknown(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- d.run(ctx) }()
-	assert.NoError(t, <-got)
+	require.NoError(t, <-got)
 	cancel()
 	assert.NoError(t, <-ended)
 }
