@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
@@ -40,7 +41,9 @@ func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
 // fetchUnder makes the call that the lease allows and returns the record to
-// write. On failure the lease has become a wait, or lapses by itself.
+// write. On failure the lease has become a wait, or lapses by itself. It returns
+// no record and no error where memcached failed before the call and there is a
+// token all the same.
 func (c *credential) fetchUnder(ctx context.Context, lease *memcache.Lease, seen memcache.Seen, rejected string) (*memcache.Record, error) {
 	secret, err := c.account.Secret()
 	if err != nil {
@@ -51,14 +54,12 @@ func (c *credential) fetchUnder(ctx context.Context, lease *memcache.Lease, seen
 	if err != nil {
 		return nil, c.withoutMemcached(ctx, rejected, err)
 	}
-	if !c.planned(tries, rejected) {
-		ok, err := c.slot.Spend("calls", calls, callsWindow)
-		if err != nil {
-			return nil, c.withoutMemcached(ctx, rejected, err)
-		}
-		if !ok {
-			return nil, c.waitBudget(lease)
-		}
+	allowed, err := c.allowed(rejected)
+	if err != nil {
+		return nil, c.withoutMemcached(ctx, rejected, err)
+	}
+	if !allowed {
+		return nil, c.waitBudget(lease)
 	}
 	if err := lease.Verify(); err != nil || lease.Left() < callNeeds {
 		if errors.Is(err, memcache.ErrLost) || err == nil {
@@ -112,12 +113,24 @@ func (c *credential) mayForce() bool {
 	return ok && err == nil
 }
 
-// planned reports whether a call is the one that every renewal needs: the first
-// since the last success, for a live token that is due by its age alone.
-func (c *credential) planned(tries int, rejected string) bool {
+// allowed reports whether a call may be made. Planned is the one that every
+// renewal needs, for a live token that is due by its age alone; there is one in
+// half the time after which a token is due, whatever the clocks say. All others
+// share the budget.
+func (c *credential) allowed(rejected string) (bool, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return tries == 1 && rejected == "" && c.mem.live(c.Wall) && c.mem.record.Doubt == 0
+	planned := rejected == "" && c.mem.live(c.Wall) && c.mem.record.Doubt == 0
+	var half time.Duration
+	if planned {
+		half = max(time.Second, dueAfter(c.mem.record.Life(), 0)/2)
+	}
+	c.mu.Unlock()
+	if planned {
+		if first, err := c.slot.Mark("planned", half); first || err != nil {
+			return first, err
+		}
+	}
+	return c.slot.Spend("calls", calls, callsWindow)
 }
 
 // record is what a call that began then brought.
@@ -165,7 +178,7 @@ func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret 
 	}
 	_ = lease.Wait(w, wait) // not stored: it was lost, or lapses by itself
 	c.log().Error("renewal failed", "errcode", e.Code, "errmsg", e.Message, "class", e.Class.String(),
-		"retry_in_seconds", int(wait.Seconds()), "hint", e.Hint)
+		"retry_in_seconds", math.Ceil(wait.Seconds()), "hint", e.Hint)
 	return f
 }
 

@@ -11,7 +11,7 @@ import (
 type memory struct {
 	// record is the newest one seen; nil when there was none or it died.
 	record *memcache.Record
-	// since is when its token was first seen, on the monotonic clock.
+	// since is when the credential was first seen, on the monotonic clock.
 	since time.Time
 	// number is the highest number ever seen, kept when the record dies.
 	number int64
@@ -79,8 +79,8 @@ func (m *memory) adopt(r *memcache.Record, wall clock) bool {
 		return false
 	}
 	candidate := memory{record: r, since: time.Now()}
-	if m.record != nil && m.record.Token == r.Token {
-		candidate.since = m.since
+	if m.record != nil && m.record.Token == r.Token && m.record.Issued == r.Issued {
+		candidate.since = m.since // the same credential, with a new number or doubt
 	}
 	m.number = max(m.number, r.Number)
 	alive := m.live(wall)

@@ -126,7 +126,7 @@ func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, reje
 	}
 	// 4. One call, if the lease outlasts it.
 	fetched, err := c.fetchUnder(ctx, lease, seen, rejected)
-	if err != nil {
+	if err != nil || fetched == nil {
 		return err
 	}
 	// 5. Written only by the one whose lease it still is.

@@ -18,6 +18,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -134,6 +135,8 @@ type pod struct {
 
 	cut atomic.Bool // the pod cannot reach memcached
 
+	starting sync.Mutex // held by start: two episodes may start the same pod
+
 	mu      sync.Mutex // guards what follows
 	process *process   // nil while none runs
 	client  *client.Client
@@ -152,7 +155,13 @@ type process struct {
 	done   chan struct{}
 }
 
+// start starts the sidecar, if none runs.
 func (p *pod) start() {
+	p.starting.Lock()
+	defer p.starting.Unlock()
+	if p.running() {
+		return
+	}
 	w := p.world
 	pr := &process{gate: &gate{}, api: newPipes(), done: make(chan struct{})}
 	store, err := memcache.New(memcache.Config{Servers: []string{"memcached:11211"}, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -174,7 +183,7 @@ func (p *pod) start() {
 		Wall: func() time.Time { return time.Now().Add(p.skew) },
 	})
 	w.must(pr.group.SetAccounts([]keeper.Account{{AppID: simAppID, Secret: w.secret}}))
-	handler, err := tmpAPI(pr.group)
+	handler, err := web.NewAPI(web.APIConfig{Group: pr.group, Log: log})
 	w.must(err)
 	pr.server = &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -277,6 +286,12 @@ func (p *pod) resume() {
 	}
 }
 
+func (p *pod) running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.process != nil
+}
+
 // settled reports whether the sidecar has been running for at least d.
 func (p *pod) settled(d time.Duration) bool {
 	p.mu.Lock()
@@ -355,9 +370,10 @@ func (t *gatedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), errReader{bodyErr}))
 	var answer struct {
-		Token string `json:"access_token"`
+		Token     string `json:"access_token"`
+		ExpiresIn int    `json:"expires_in"`
 	}
-	if bodyErr == nil && resp.StatusCode == http.StatusOK && json.Unmarshal(body, &answer) == nil && answer.Token != "" && !late && !waited {
+	if bodyErr == nil && resp.StatusCode == http.StatusOK && json.Unmarshal(body, &answer) == nil && answer.ExpiresIn >= 10 && !late && !waited {
 		w.judge.delivered(t.pod, answer.Token)
 	}
 	return resp, nil

@@ -1,0 +1,233 @@
+package keeper_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// untilDue sleeps until the current token is about to be renewed.
+func (w *world) untilDue(ctx context.Context) {
+	issued := w.wechat.Issued()
+	last := issued[len(issued)-1]
+	sleep(ctx, time.Until(last.At.Add(3290*time.Second)))
+}
+
+func TestADayWithoutTroubleCostsOneCallPerRenewal(t *testing.T) {
+	w := simulate(t, 1, wechat.Token, 5, 50, func(ctx context.Context, _ *world) { sleep(ctx, 24*time.Hour) })
+	calls := w.wechat.Calls("", "")
+	assert.GreaterOrEqual(t, calls, 26, "86,400 s, one call every 3,300 to 3,330 s")
+	assert.LessOrEqual(t, calls, 27)
+	assert.Zero(t, w.judge.dead)
+	assert.Zero(t, w.judge.nothing)
+	t.Logf("%d calls, %d reads", calls, w.judge.reads)
+}
+
+func TestWeChatDownForAnHourAtRenewalTimeIsNoticedByNoReader(t *testing.T) {
+	w := simulate(t, 2, wechat.Token, 5, 50, func(ctx context.Context, w *world) {
+		sleep(ctx, time.Minute)
+		w.untilDue(ctx)
+		end := w.judge.begin(wechatTrouble)
+		w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+			w.judge.called(c)
+			return wechattest.Answer{Kind: wechattest.ServerError}
+		})
+		sleep(ctx, time.Hour)
+		w.wechat.OnCall(nil)
+		sleep(ctx, 2*time.Minute)
+		end()
+		sleep(ctx, 2*time.Hour)
+	})
+	assert.Zero(t, w.judge.dead, "reads of dead tokens")
+	assert.Zero(t, w.judge.nothing, "reads without a token")
+	t.Logf("%d reads, %d calls", w.judge.reads, w.wechat.Calls("", ""))
+}
+
+func TestMemcachedDownForHalfAnHourIsNoticedByNoReaderOfASidecar(t *testing.T) {
+	for _, fault := range []memcachetest.Fault{memcachetest.Refuse, memcachetest.Hang, memcachetest.ServerError} {
+		t.Run(fmt.Sprint(fault), func(t *testing.T) {
+			w := simulate(t, 3, wechat.Token, 5, 50, func(ctx context.Context, w *world) {
+				sleep(ctx, time.Minute)
+				w.untilDue(ctx)
+				end := w.judge.begin(memcachedTrouble)
+				w.memcached.SetFault(fault)
+				sleep(ctx, 30*time.Minute)
+				w.memcached.Restart()
+				w.memcached.SetFault(memcachetest.None)
+				sleep(ctx, 2*lookBound)
+				end()
+				sleep(ctx, 2*time.Hour)
+			})
+			assert.Zero(t, w.judge.dead, "reads of dead tokens")
+			assert.Zero(t, w.judge.nothing, "reads without a token")
+			t.Logf("%d reads, calls: %d token, %d stable_token", w.judge.reads, w.wechat.Calls("", "token"), w.wechat.Calls("", "stable_token"))
+		})
+	}
+}
+
+func TestARestartedMemcachedIsFullAgainWithoutACall(t *testing.T) {
+	simulate(t, 4, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 10*time.Minute)
+		end := w.judge.begin(memcachedTrouble)
+		w.memcached.Restart()
+		at := time.Now()
+		back := time.Duration(0)
+		for sleep(ctx, 10*time.Millisecond) && time.Since(at) < lookBound {
+			if _, ok := w.memcached.Peek(simAppID); ok {
+				back = time.Since(at)
+				break
+			}
+		}
+		end()
+		assert.NotZero(t, back, "the entry is back within a look")
+		assert.Equal(t, 1, w.wechat.Calls("", ""))
+		t.Logf("the entry was back after %s", back)
+	})
+}
+
+func TestAReadersMissFillsMemcachedAtOnce(t *testing.T) {
+	simulate(t, 5, wechat.Token, 1, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 10*time.Minute)
+		end := w.judge.begin(memcachedTrouble)
+		defer end()
+		w.memcached.Restart()
+		_, err := w.pods[0].client.AccessToken(ctx)
+		assert.NoError(t, err)
+		sleep(ctx, 10*time.Millisecond)
+		_, ok := w.memcached.Peek(simAppID)
+		assert.True(t, ok, "the entry is back")
+		assert.Equal(t, 1, w.wechat.Calls("", ""))
+	})
+}
+
+// 300 sidecars whose WeChat fails for an hour: refusals, and answers that may
+// have issued a token.
+func TestAFleetOfThreeHundredCallsTenTimesInTenMinutesAtMost(t *testing.T) {
+	for _, kind := range []wechattest.Answer{{Errcode: -1}, {Kind: wechattest.ServerError}, {Kind: wechattest.IssuedServerError}} {
+		t.Run(fmt.Sprint(kind.Errcode, kind.Kind), func(t *testing.T) {
+			var calls []time.Time
+			simulate(t, 6, wechat.Token, 300, 300, func(ctx context.Context, w *world) {
+				sleep(ctx, time.Minute)
+				w.untilDue(ctx)
+				end := w.judge.begin(wechatTrouble)
+				defer end()
+				w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+					w.judge.called(c)
+					calls = append(calls, time.Now())
+					return kind
+				})
+				sleep(ctx, time.Hour)
+			})
+			most := 0
+			for i := range calls {
+				n := 0
+				for _, at := range calls[i:] {
+					if at.Sub(calls[i]) < 10*time.Minute {
+						n++
+					}
+				}
+				most = max(most, n)
+			}
+			assert.LessOrEqual(t, most, 11, "ten, and the planned one that found WeChat out of order")
+			assert.NotZero(t, most)
+			t.Logf("%d calls in the hour, at most %d in any ten minutes", len(calls), most)
+		})
+	}
+}
+
+func TestALostAnswerIsHealedBeforeItsGraceEnds(t *testing.T) {
+	w := simulate(t, 7, wechat.Token, 5, 50, func(ctx context.Context, w *world) {
+		sleep(ctx, time.Minute)
+		w.untilDue(ctx)
+		lost := time.Time{}
+		end := w.judge.begin(wechatTrouble)
+		w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+			w.judge.called(c)
+			if lost.IsZero() {
+				lost = time.Now()
+				return wechattest.Answer{Kind: wechattest.IssuedHang}
+			}
+			return wechattest.Answer{}
+		})
+		sleep(ctx, 10*time.Minute)
+		end()
+		issued := w.wechat.Issued()
+		if assert.Len(t, issued, 3, "the first, the lost one, and the one that heals") {
+			healed := issued[2].At.Sub(issued[1].At)
+			assert.Less(t, healed, doubtBound)
+			t.Logf("healed %s after the lost answer; its grace is 300 s", healed)
+		}
+	})
+	assert.Zero(t, w.judge.dead)
+	assert.Zero(t, w.judge.nothing)
+}
+
+func TestAStrangerWhoWritesIntoTheEntryIsHealedWithinOneLook(t *testing.T) {
+	simulate(t, 8, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 10*time.Minute)
+		end := w.judge.begin(strangerTrouble)
+		defer end()
+		stolen := w.wechat.Steal(simAppID)
+		w.memcached.Put(simAppID, stolen, 0, 3600)
+		at := time.Now()
+		for sleep(ctx, 10*time.Millisecond) && time.Since(at) < time.Minute {
+			if item, ok := w.memcached.Peek(simAppID); ok && item.Value != stolen {
+				break
+			}
+		}
+		assert.LessOrEqual(t, time.Since(at), lookBound)
+		assert.Equal(t, 2, w.wechat.Calls("", ""))
+		t.Logf("ours again after %s", time.Since(at))
+	})
+}
+
+func TestACorrectedSecretEndsAWaitForAPersonAtOnce(t *testing.T) {
+	simulate(t, 9, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, time.Minute)
+		w.untilDue(ctx)
+		end := w.judge.begin(wechatTrouble)
+		defer end()
+		w.wechat.SetSecret(simAppID, simSecret+"2")
+		sleep(ctx, 3*time.Minute)
+		before := w.wechat.Calls("", "")
+		w.mu.Lock()
+		w.haveSecret = simSecret + "2"
+		w.mu.Unlock()
+		sleep(ctx, lookBound)
+		assert.Equal(t, before+1, w.wechat.Calls("", ""), "one call within one look")
+		assert.Equal(t, 2, w.wechat.Issues(simAppID))
+	})
+}
+
+func TestAReportCausesOneRenewalHoweverManyReport(t *testing.T) {
+	simulate(t, 10, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 10*time.Minute)
+		end := w.judge.begin(strangerTrouble)
+		defer end()
+		token, err := w.pods[0].client.AccessToken(ctx)
+		assert.NoError(t, err)
+		w.wechat.Steal(simAppID)
+		w.wechat.Steal(simAppID)
+		got := make(chan string, 100)
+		for i := range cap(got) {
+			go func() {
+				fresh, err := w.pods[i%5].client.Refresh(ctx, token)
+				assert.NoError(t, err)
+				got <- fresh
+			}()
+		}
+		first := <-got
+		for range cap(got) - 1 {
+			assert.True(t, first == <-got, "all get the same token")
+		}
+		assert.Zero(t, w.wechat.Accepts(first))
+		assert.Equal(t, 2, w.wechat.Calls("", ""))
+	})
+}
