@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -123,8 +122,8 @@ func (a *api) grant(w http.ResponseWriter, r *http.Request) (keeper.Grant, *refu
 	if a.underWay.Add(1) > a.max {
 		return keeper.Grant{}, tooMany()
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
-	defer cancel()
+	ctx := &patience{Context: r.Context(), w: w}
+	defer ctx.end()
 	var grant keeper.Grant
 	var err error
 	if to.refresh {

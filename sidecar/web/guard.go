@@ -25,7 +25,7 @@ func (a *api) guard(r *http.Request) *refusal {
 				"no proxy and no browser may ask; set SIDECAR_AUTH_TOKEN_FILE where a proxy must stand in between")
 		}
 	}
-	if !overUnixSocket(r) && !isLoopback(hostOnly(r.Host)) {
+	if !isLoopback(hostOnly(r.Host)) && !overUnixSocket(r) {
 		return refuse(http.StatusForbidden, "the Host is not loopback", "ask 127.0.0.1 or localhost, or set SIDECAR_AUTH_TOKEN_FILE")
 	}
 	return nil

@@ -26,9 +26,9 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
-	"github.com/wxsidecar/wxsidecar/sidecar/web"
 )
 
 var update = flag.Bool("update", false, "write testdata/*.golden anew")
@@ -49,17 +49,17 @@ type house struct {
 }
 
 // newHouse has an account for each AppID. hook may be nil; see wechattest.
-func newHouse(t testing.TB, hook func(wechattest.Call) wechattest.Answer, appIDs ...string) *house {
-	t.Helper()
+func newHouse(tb testing.TB, hook func(wechattest.Call) wechattest.Answer, appIDs ...string) *house {
+	tb.Helper()
 	h := &house{wechat: wechattest.New(), memcached: memcachetest.New(), log: &logbook{}}
 	h.wechat.OnCall(hook)
 	transport, stop := h.wechat.Pipe()
 	client, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport, Timeout: 10 * time.Second})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	store, err := memcache.New(memcache.Config{Dial: h.memcached.Dial, Timeout: 5 * time.Second})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	h.group = keeper.New(keeper.Config{Store: store, WeChat: client, Log: slog.New(slog.NewTextHandler(h.log, nil))})
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
 		h.group.Close(ended)
@@ -67,31 +67,31 @@ func newHouse(t testing.TB, hook func(wechattest.Call) wechattest.Answer, appIDs
 		_ = h.memcached.Close()
 		stop()
 		for _, issue := range h.wechat.Issued() {
-			assert.NotContains(t, h.log.String(), issue.Token)
+			assert.NotContains(tb, h.log.String(), issue.Token)
 		}
-		assert.NotContains(t, h.log.String(), "canary", "nothing secret is logged")
+		assert.NotContains(tb, h.log.String(), "canary", "nothing secret is logged")
 	})
-	h.keep(t, appIDs...)
+	h.keep(tb, appIDs...)
 	return h
 }
 
 // keep says which accounts are kept.
-func (h *house) keep(t testing.TB, appIDs ...string) {
-	t.Helper()
+func (h *house) keep(tb testing.TB, appIDs ...string) {
+	tb.Helper()
 	accounts := make([]keeper.Account, len(appIDs))
 	for i, id := range appIDs {
 		h.wechat.AddAccount(id, secret)
 		accounts[i] = keeper.Account{AppID: id, Secret: func() (string, error) { return secret, nil }}
 	}
-	require.NoError(t, h.group.SetAccounts(accounts))
+	require.NoError(tb, h.group.SetAccounts(accounts))
 }
 
 // api is the API over the house, at debug, so that all it logs is seen.
-func (h *house) api(t testing.TB, bearerFile string) http.Handler {
-	t.Helper()
+func (h *house) api(tb testing.TB, bearerFile string) http.Handler {
+	tb.Helper()
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	api, err := web.NewAPI(web.APIConfig{Group: h.group, BearerFile: bearerFile, Log: log})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return api
 }
 

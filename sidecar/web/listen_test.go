@@ -83,7 +83,7 @@ func TestWhatIsNoSocketStays(t *testing.T) {
 		_, err := web.Listen(t.Context(), "unix://"+path)
 		require.ErrorContains(t, err, "no socket", path)
 		_, err = os.Lstat(path)
-		assert.NoError(t, err)
+		require.NoError(t, err, "%s stays", path)
 	}
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)

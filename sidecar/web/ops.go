@@ -66,7 +66,6 @@ func (o *ops) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header()["Cache-Control"] = noStore
-	w.Header()["X-Content-Type-Options"] = noSniff
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text))
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
@@ -13,21 +12,16 @@ import (
 // maxBody bounds the body of a rejection: a credential has at most 2,048 bytes.
 const maxBody = 8 << 10
 
-// bodyPatience is how long a caller may take to send the body.
-const bodyPatience = 5 * time.Second
-
 // readRejection reads {"rejected":"…"}. No refusal quotes it.
 func readRejection(w http.ResponseWriter, r *http.Request) (string, *refusal) {
 	if r.ContentLength > maxBody {
 		return "", bodyTooLarge()
 	}
-	conn := http.NewResponseController(w)
-	_ = conn.SetReadDeadline(time.Now().Add(bodyPatience)) // not supported: requestPatience bounds it
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
-	case err == nil: // or net/http would take the deadline for the caller's going
-		_ = conn.SetReadDeadline(time.Time{})
+	case err == nil:
+		liftReadDeadline(w)
 	case errors.As(err, &tooLarge):
 		return "", bodyTooLarge()
 	default:

@@ -12,13 +12,12 @@ import (
 )
 
 const (
-	// headerPatience is how long a caller may take to send the head of a request.
-	headerPatience = 5 * time.Second
-	// requestPatience is how long all of a request may take to arrive. net/http
-	// lets it run on while the answer is made, and ends the request with it: so it
-	// is longer than headerPatience and maxWait together.
-	requestPatience = headerPatience + maxWait + 3*time.Second
-	// answerPatience is how long a request may take from its head to its answer.
+	// requestPatience is how long a request may take to arrive, head and body
+	// together. net/http lets it run on while the answer is made, and would take
+	// its end for the caller's going: so whoever waits lifts it, see patience.
+	requestPatience = 5 * time.Second
+	// answerPatience is how long a request may take from its head to its answer;
+	// up to deadlineStep less, see conns.go.
 	answerPatience = maxWait + 8*time.Second
 	// idlePatience is how long a connection may rest between two requests.
 	idlePatience = 2 * time.Minute
@@ -42,8 +41,8 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 	server := &http.Server{
 		Handler:                      h,
 		BaseContext:                  func(net.Listener) context.Context { return requests },
-		ReadHeaderTimeout:            headerPatience,
-		ReadTimeout:                  requestPatience,
+		ReadHeaderTimeout:            requestPatience,
+		ReadTimeout:                  requestPatience, // the same: net/http then sets one deadline, not two
 		WriteTimeout:                 answerPatience,
 		IdleTimeout:                  idlePatience,
 		MaxHeaderBytes:               maxHead,

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,8 +16,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
 func TestWhatIsInFlightIsFinishedWhenServeEnds(t *testing.T) {
@@ -25,7 +27,8 @@ func TestWhatIsInFlightIsFinishedWhenServeEnds(t *testing.T) {
 		l := newPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
-		go func() { served <- web.Serve(ctx, l, h.api(t, "")) }()
+		api := h.api(t, "")
+		go func() { served <- web.Serve(ctx, l, api) }()
 		conn, idle := l.dial(), l.dial()
 		_, err := conn.Write(ask{target: tokenPath}.bytes())
 		require.NoError(t, err)
@@ -53,7 +56,8 @@ func TestWhoStillWaitsNearTheEndOfTheDrainIsToldSo(t *testing.T) {
 		l := newPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
-		go func() { served <- web.Serve(ctx, l, h.api(t, "")) }()
+		api := h.api(t, "")
+		go func() { served <- web.Serve(ctx, l, api) }()
 		conn := l.dial()
 		_, err := conn.Write(ask{target: tokenPath}.bytes())
 		require.NoError(t, err)
@@ -75,7 +79,8 @@ func TestWhoDoesNotTakeHisAnswerIsCutAfterFourSeconds(t *testing.T) {
 		l := newPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
-		go func() { served <- web.Serve(ctx, l, h.api(t, "")) }()
+		api := h.api(t, "")
+		go func() { served <- web.Serve(ctx, l, api) }()
 		conn := l.dial()
 		_, err := conn.Write(ask{target: tokenPath}.bytes())
 		require.NoError(t, err)
@@ -139,6 +144,47 @@ func TestABodyThatDoesNotEndIsCutAfterFiveSeconds(t *testing.T) {
 		_, err = conn.Read(make([]byte, 1))
 		assert.ErrorIs(t, err, io.EOF)
 	})
+}
+
+func TestWhoDoesNotTakeHisAnswerIsCutAfterTwentySeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil, appID)
+		l := newPipes()
+		serveOn(t, l, h.api(t, ""))
+		for _, answered := range []int{0, 3} { // the deadline is not set anew for each request
+			conn := l.dial()
+			reader := bufio.NewReader(conn)
+			for range answered {
+				_, err := conn.Write(ask{target: tokenPath}.bytes())
+				require.NoError(t, err)
+				assert.Equal(t, 200, readAnswer(t, reader, "GET").status)
+				time.Sleep(2 * time.Second)
+			}
+			_, err := conn.Write(ask{target: tokenPath}.bytes())
+			require.NoError(t, err)
+			time.Sleep(15*time.Second - time.Millisecond)
+			one := make([]byte, 1)
+			_, err = conn.Read(one)
+			require.NoError(t, err, "not before 15 s")
+			time.Sleep(5*time.Second + 2*time.Millisecond)
+			_, err = io.ReadAll(conn)
+			require.NoError(t, err)
+			_, err = conn.Write(one)
+			require.ErrorIs(t, err, io.ErrClosedPipe)
+		}
+	})
+}
+
+func TestWhoStillSendsCanReadWhyHeIsRefused(t *testing.T) {
+	h := newHouse(t, nil, appID)
+	for _, address := range []string{"127.0.0.1:0", "unix://" + filepath.Join(t.TempDir(), "s")} {
+		dial := serve(t, h.api(t, ""), address)
+		conn := dial()
+		head := "POST " + refreshPath + " HTTP/1.1\r\nHost: localhost\r\nX-Wxsidecar: 1\r\nContent-Length: 2000000\r\n\r\n"
+		_, _ = conn.Write([]byte(head + strings.Repeat("x", 300<<10))) // it may be cut off
+		assert.Equal(t, 413, readAnswer(t, conn, "POST").status)
+		require.NoError(t, conn.Close())
+	}
 }
 
 func TestAConnectionServesManyRequestsAndMayRestTwoMinutes(t *testing.T) {

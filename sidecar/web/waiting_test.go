@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
 // perCaller is the bound of the memory of a waiting caller, both ends of its
