@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -105,10 +104,16 @@ func (d *demo) play(ctx context.Context, environ []string, length time.Duration)
 			return err
 		}
 		d.sidecars = append(d.sidecars, one)
-		d.introduce(len(d.sidecars), url)
+	}
+	script := demoScript
+	if length > 0 {
+		script = min(script, length)
+	}
+	d.introduce(script, url)
+	for _, one := range d.sidecars {
 		sidecars.Go(func() {
 			if err := one.run(running); err != nil {
-				d.say(name, "failed: %v", err)
+				d.say("script", "a sidecar failed: %v", err)
 			}
 		})
 	}
@@ -122,10 +127,8 @@ func (d *demo) play(ctx context.Context, environ []string, length time.Duration)
 		d.apps = append(d.apps, app)
 	}
 	limited, cancel := ctx, context.CancelFunc(func() {})
-	script := demoScript
 	if length > 0 {
 		limited, cancel = context.WithTimeout(ctx, length)
-		script = min(script, length)
 	}
 	defer cancel()
 	tasks := []func(context.Context) error{func(ctx context.Context) error {
@@ -146,33 +149,8 @@ func (d *demo) play(ctx context.Context, environ []string, length time.Duration)
 	return err
 }
 
-// openMemcached finds the memcached to use: the one that is named, or its own.
-func (d *demo) openMemcached(ctx context.Context, environ []string) error {
-	for _, pair := range environ {
-		if value, ok := strings.CutPrefix(pair, "MEMCACHED_SERVERS="); ok {
-			d.server = strings.TrimSpace(value)
-		}
-		if value, ok := strings.CutPrefix(pair, "MEMCACHED_KEY_PREFIX="); ok {
-			d.prefix = value
-		}
-	}
-	if d.server != "" {
-		return d.command(ctx, "version\r\n", "VERSION")
-	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	d.server, d.own = listener.Addr().String(), memcachetest.New()
-	go func() { _ = d.own.Serve(listener) }() // Close waits for it
-	return nil
-}
-
-// introduce tells where to look, once both sidecars have an address.
-func (d *demo) introduce(sidecars int, url string) {
-	if sidecars < 2 {
-		return
-	}
+// introduce tells what will happen, and where to look.
+func (d *demo) introduce(script time.Duration, url string) {
 	host, port, _ := strings.Cut(d.server, ":")
 	reach := host + " " + port
 	if strings.HasPrefix(d.server, "/") {
@@ -181,6 +159,9 @@ func (d *demo) introduce(sidecars int, url string) {
 	a := d.sidecars[0]
 	d.plain("One WeChat (a fake one), one memcached, two sidecars, two apps, all in this process.")
 	d.plain("Tokens live %s here instead of two hours, and show as the first 8 digits of their SHA-256.", demoLife)
+	d.plain("Watch one sidecar renew them for both every %s, a theft after %s, memcached emptied after %s,",
+		demoLife/2, atTheft.of(script), atFlush.of(script))
+	d.plain("and a token reported as refused after %s.", atReport.of(script))
 	d.plain("")
 	d.plain("  WeChat      %s", url)
 	d.plain("  memcached   %s    printf 'get %s\\r\\nquit\\r\\n' | nc %s", d.server, d.prefix+d.appID, reach)

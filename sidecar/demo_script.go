@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,21 +16,34 @@ const callersAtOnce = 16
 // oneLook is the longest time between two looks of a sidecar.
 const oneLook = 15 * time.Second
 
-// perform does to the world what production does, at these parts of the time.
-// In thirty seconds the first renewal ahead of time comes before, at 10 s.
+// part is when something happens, as a part of the script's time. In thirty
+// seconds the first renewal ahead of time comes before all of them, at 10 s.
+type part float64
+
+const (
+	atTheft  part = 0.40
+	atFlush  part = 0.57
+	atReport part = 0.70
+)
+
+func (p part) of(script time.Duration) time.Duration {
+	return time.Duration(float64(p) * float64(script)).Truncate(100 * time.Millisecond)
+}
+
+// perform does to the world what production does.
 func (d *demo) perform(ctx context.Context, length time.Duration) error {
 	acts := []struct {
-		at  float64
+		at  part
 		act func(context.Context) error
 	}{
 		{0, d.birth},
-		{0.40, d.theft},
-		{0.57, d.flush},
-		{0.70, d.report},
+		{atTheft, d.theft},
+		{atFlush, d.flush},
+		{atReport, d.report},
 	}
 	begin := time.Now()
 	for _, a := range acts {
-		if !wait(ctx, time.Until(begin.Add(time.Duration(a.at*float64(length))))) {
+		if !wait(ctx, time.Until(begin.Add(a.at.of(length)))) {
 			return nil
 		}
 		if err := a.act(ctx); err != nil && ctx.Err() == nil {
@@ -113,7 +123,7 @@ func (d *demo) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before := d.wechat.Calls("", "")
+	before, begin := d.wechat.Calls("", ""), time.Now()
 	if d.own != nil {
 		d.own.Restart()
 		d.say("memcached", "restarts: all connections are cut, everything is gone")
@@ -125,7 +135,6 @@ func (d *demo) flush(ctx context.Context) error {
 		}
 		d.say("memcached", "loses all that we keep in it")
 	}
-	begin := time.Now()
 	for {
 		if token, missing := slot.Get(); missing == nil {
 			calls := d.wechat.Calls("", "") - before
@@ -146,6 +155,15 @@ func (d *demo) report(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var clients []*demoApp // of their own: the apps go on reading with theirs
+	for _, one := range d.sidecars {
+		app, err := newDemoApp(d, "caller", "http://"+one.apiAt.Addr().String())
+		if err != nil {
+			return err
+		}
+		defer app.close()
+		clients = append(clients, app)
+	}
 	d.cause()
 	d.say("script", "%d callers at both sidecars report at once that WeChat refused %s", callersAtOnce, memcache.Fingerprint(old))
 	var mu sync.Mutex // guards got and failed
@@ -153,7 +171,7 @@ func (d *demo) report(ctx context.Context) error {
 	var callers sync.WaitGroup
 	for i := range callersAtOnce {
 		callers.Go(func() {
-			token, err := d.apps[i%len(d.apps)].client.Refresh(ctx, old)
+			token, err := clients[i%len(clients)].client.Refresh(ctx, old)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -229,32 +247,6 @@ func (d *demo) renewals() (ahead, extra int) {
 		last = issue.At
 	}
 	return ahead, extra
-}
-
-// command says one thing to memcached that an answer must begin with; it is for
-// what strangers and accidents do, which package memcache has no words for.
-func (d *demo) command(ctx context.Context, text, want string) error {
-	network := "tcp"
-	if strings.HasPrefix(d.server, "/") {
-		network = "unix"
-	}
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, network, d.server)
-	if err != nil {
-		return fmt.Errorf("ask memcached: %w; does it run where MEMCACHED_SERVERS says?", err)
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(time.Second)) // a socket takes one
-	if _, err := conn.Write([]byte(text)); err != nil {
-		return fmt.Errorf("ask memcached: %w", err)
-	}
-	answer, err := bufio.NewReader(conn).ReadString('\n')
-	if err != nil {
-		return fmt.Errorf("ask memcached: %w", err)
-	}
-	if !strings.HasPrefix(answer, want) {
-		return fmt.Errorf("ask memcached: it did not answer %s", want)
-	}
-	return nil
 }
 
 // wait waits, and reports false where ctx ends before.

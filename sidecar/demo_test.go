@@ -1,10 +1,13 @@
 package main
 
 import (
+	"net/http/httptest"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
 func TestTheDemoShowsAllAndEndsByItself(t *testing.T) {
@@ -41,4 +44,33 @@ func TestTheDemoSaysWhereItsMemcachedIsMissing(t *testing.T) {
 	exit, _, stderr := tell(t, []string{"MEMCACHED_SERVERS=" + freeAddress(t)}, "demo", "--for", "1s")
 	assert.Equal(t, exitFailed, exit)
 	assert.Contains(t, stderr, "MEMCACHED_SERVERS")
+}
+
+func TestTheDemoCountsACallThatNobodyNeeded(t *testing.T) {
+	t.Parallel()
+	var out output
+	d := &demo{narrator: newNarrator(&out, nil), appID: appID, wechat: wechattest.New()}
+	now := time.Now()
+	d.wechat.SetNow(func() time.Time { return now })
+	d.wechat.AddAccount(appID, testSecret)
+	fetch := func(after time.Duration) {
+		now = now.Add(after)
+		d.wechat.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET",
+			"/cgi-bin/token?grant_type=client_credential&appid="+appID+"&secret="+testSecret, nil))
+	}
+	fetch(0)
+	fetch(demoLife / 2)
+	d.wechat.Steal(appID)
+	d.causes = []time.Time{now}
+	fetch(time.Second) // for the theft
+	ahead, extra := d.renewals()
+	assert.Equal(t, []int{1, 0}, []int{ahead, extra})
+	fetch(time.Second) // for nothing
+	ahead, extra = d.renewals()
+	assert.Equal(t, []int{1, 1}, []int{ahead, extra})
+
+	d.apps = []*demoApp{{reads: 3, dead: 1}, {reads: 3, failed: 1}}
+	d.summary()
+	assert.Equal(t, []string{"no app reads a dead token", "no app is left without a token", "two sidecars call WeChat once per renewal"}, d.broken)
+	assert.Contains(t, out.String(), "DID NOT HOLD: no app reads a dead token")
 }
