@@ -79,19 +79,7 @@ func (c *credential) fetchUnder(ctx context.Context, lease *memcache.Lease, seen
 	request := wechat.Request{API: c.API, AppID: c.account.AppID, Secret: secret}
 	got, err := c.WeChat.Fetch(ctx, request)
 	if err == nil && c.API == wechat.StableToken && got.Value == rejected {
-		// WeChat vouches for the token that was reported. Once in 75 minutes the
-		// report is believed.
-		if c.mayForce() {
-			request.Force = true
-			if forced, forceErr := c.WeChat.Fetch(ctx, request); forceErr == nil {
-				got = forced
-			}
-		}
-		c.mu.Lock()
-		if got.Value == rejected {
-			c.mem.rejected = ""
-		}
-		c.mu.Unlock()
+		got, err = c.force(ctx, request, got)
 	}
 	if err != nil {
 		return nil, c.failed(lease, err, tries, memcache.Fingerprint(secret))
@@ -100,6 +88,35 @@ func (c *credential) fetchUnder(ctx context.Context, lease *memcache.Lease, seen
 	c.log().Info("renewed", "expires_in", int(got.ExpiresIn.Seconds()), "api", record.API,
 		"token_fingerprint", memcache.Fingerprint(record.Token))
 	return record, nil
+}
+
+// force asks for another token where WeChat vouches for the one that was
+// reported: once in 75 minutes the report is believed. Otherwise same stays, and
+// counts as good again.
+func (c *credential) force(ctx context.Context, request wechat.Request, same wechat.Credential) (wechat.Credential, error) {
+	got := same
+	if c.mayForce() {
+		request.Force = true
+		forced, err := c.WeChat.Fetch(ctx, request)
+		var failed *wechat.Error
+		if errors.As(err, &failed) && failed.MayHaveIssued {
+			// The old one may be dead: without force, WeChat gives the new one again.
+			request.Force = false
+			forced, err = c.WeChat.Fetch(ctx, request)
+			if err != nil {
+				return same, err
+			}
+		}
+		if err == nil {
+			got = forced
+		}
+	}
+	if got.Value == same.Value {
+		c.mu.Lock()
+		c.mem.rejected = ""
+		c.mu.Unlock()
+	}
+	return got, nil
 }
 
 // mayForce takes the one forced renewal that stable_token is asked for in 75
@@ -116,7 +133,7 @@ func (c *credential) mayForce() bool {
 // allowed reports whether a call may be made. Planned is the one that every
 // renewal needs, for a live token that is due by its age alone; there is one in
 // half the time after which a token is due, whatever the clocks say. All others
-// share the budget.
+// share the budget, which the planned one uses too without being refused.
 func (c *credential) allowed(rejected string) (bool, error) {
 	c.mu.Lock()
 	planned := rejected == "" && c.mem.live(c.Wall) && c.mem.record.Doubt == 0
@@ -126,8 +143,12 @@ func (c *credential) allowed(rejected string) (bool, error) {
 	}
 	c.mu.Unlock()
 	if planned {
-		if first, err := c.slot.Mark("planned", half); first || err != nil {
-			return first, err
+		first, err := c.slot.Mark("planned", half)
+		if first && half > callsWindow { // else planned calls alone would use the budget up
+			_, err = c.slot.Spend("calls", calls, callsWindow)
+		}
+		if first || err != nil {
+			return first && err == nil, err
 		}
 	}
 	return c.slot.Spend("calls", calls, callsWindow)

@@ -11,7 +11,10 @@ import (
 // episode is a stretch of time in which things go wrong in one way, or in all.
 type episode func(ctx context.Context, w *world, until time.Time)
 
-var episodes = []episode{pauses, kills, restarts, memcachedFaults, memcachedLosses, wechatErrors, wechatBroken, strangers, cuts, rotations}
+var episodes = []episode{
+	pauses, kills, restarts, memcachedFaults, memcachedLosses, wechatErrors, wechatBroken, strangers, cuts, rotations,
+	duels, sleepers, amnesia,
+}
 
 // days is the life of the simulated cluster: calm, then trouble, then calm.
 func days(hours int) func(ctx context.Context, w *world) {
@@ -19,21 +22,28 @@ func days(hours int) func(ctx context.Context, w *world) {
 		end := time.Now().Add(time.Duration(hours) * time.Hour)
 		for time.Now().Before(end) && sleep(ctx, w.seconds(20*60, 150*60)) {
 			until := time.Now().Add(w.seconds(5*60, 60*60))
-			if w.between(0, 3) > 0 {
-				episodes[w.between(0, len(episodes)-1)](ctx, w, until)
+			if w.between(0, 3) > 0 || *simOnly >= 0 {
+				w.episode()(ctx, w, until)
 				continue
 			}
 			done := make(chan struct{}) // two at a time
-			other := episodes[w.between(0, len(episodes)-1)]
+			other := w.episode()
 			go func() {
 				defer close(done)
 				other(ctx, w, until)
 			}()
-			episodes[w.between(0, len(episodes)-1)](ctx, w, until)
+			w.episode()(ctx, w, until)
 			<-done
 		}
 		sleep(ctx, 15*time.Minute)
 	}
+}
+
+func (w *world) episode() episode {
+	if *simOnly >= 0 {
+		return episodes[*simOnly]
+	}
+	return episodes[w.between(0, len(episodes)-1)]
 }
 
 // pauses stops sidecars as SIGSTOP does, often while they are renewing: a
@@ -51,6 +61,94 @@ func pauses(ctx context.Context, w *world, until time.Time) {
 		sleep(ctx, lookBound)
 		end()
 	}
+}
+
+// duels stop a sidecar in the middle of a renewal until another has taken over,
+// and sometimes kill that one in the middle too.
+func duels(ctx context.Context, w *world, until time.Time) {
+	until = until.Add(time.Hour) // at least one renewal
+	for time.Now().Before(until) {
+		first := w.caller(ctx, until, nil)
+		if first == nil {
+			return
+		}
+		end := w.judge.begin(podTrouble)
+		first.pause()
+		sleep(ctx, w.seconds(15, 17))
+		if second := w.caller(ctx, time.Now().Add(20*time.Second), first); second != nil && w.flip() {
+			second.end(true)
+			sleep(ctx, w.seconds(0, 3))
+			first.resume()
+			second.start()
+		}
+		sleep(ctx, w.seconds(0, 20))
+		first.resume()
+		sleep(ctx, lookBound)
+		end()
+	}
+}
+
+// caller waits for a sidecar other than this one that is calling WeChat.
+func (w *world) caller(ctx context.Context, until time.Time, other *pod) *pod {
+	for time.Now().Before(until) && sleep(ctx, 20*time.Millisecond) {
+		for _, p := range w.pods {
+			p.mu.Lock()
+			calling := p.calling > 0 && !p.stopped
+			p.mu.Unlock()
+			if calling && p != other {
+				return p
+			}
+		}
+	}
+	return nil
+}
+
+// sleepers stop a sidecar just after its renewal, before it gives its lease
+// back, and let it go on in the middle of another's.
+func sleepers(ctx context.Context, w *world, until time.Time) {
+	first := w.caller(ctx, until.Add(time.Hour), nil)
+	if first == nil {
+		return
+	}
+	end := w.judge.begin(podTrouble)
+	before, _ := w.memcached.Peek(simAppID + ":record")
+	written := false
+	for range 20_000 { // a call takes 80 ms
+		if item, _ := w.memcached.Peek(simAppID + ":record"); item.Value != before.Value {
+			written = true
+			break
+		}
+		sleep(ctx, 10*time.Microsecond)
+	}
+	first.pause()
+	end()
+	if written {
+		w.caller(ctx, time.Now().Add(2*time.Hour), first)
+	}
+	first.resume()
+	sleep(ctx, lookBound)
+}
+
+// amnesia lets one sidecar sleep while everything that it remembers is forgotten
+// and begun anew.
+func amnesia(ctx context.Context, w *world, _ time.Time) {
+	sleeper := w.pods[0]
+	end, endPod := w.judge.begin(memcachedTrouble), w.judge.begin(podTrouble)
+	sleeper.pause()
+	for _, p := range w.pods[1:] {
+		p.end(true)
+	}
+	w.memcached.Flush()
+	sleep(ctx, 30*time.Second)
+	end()
+	endPod()
+	sleep(ctx, 25*time.Second)
+	for _, p := range w.pods[1:] {
+		p.start()
+	}
+	sleep(ctx, w.seconds(60, 1200))
+	sleeper.resume()
+	sleep(ctx, 10*time.Minute)
 }
 
 // duringACall waits until the sidecar is about to call WeChat or is calling.
@@ -161,7 +259,7 @@ func wechatErrors(ctx context.Context, w *world, until time.Time) {
 	for time.Now().Before(until) && sleep(ctx, w.seconds(10, 300)) {
 		end := w.judge.begin(wechatTrouble)
 		w.wechat.FailAll(codes[w.between(0, len(codes)-1)])
-		sleep(ctx, w.seconds(10, 3000))
+		sleep(ctx, w.seconds(10, 6000))
 		w.wechat.Heal()
 		sleep(ctx, time.Minute)
 		end()
@@ -199,6 +297,7 @@ func wechatBroken(ctx context.Context, w *world, until time.Time) {
 func (w *world) report(ctx context.Context) {
 	p := w.anyPod()
 	if token, err := p.client.AccessToken(ctx); err == nil {
+		w.judge.reported()
 		if _, err := p.client.Refresh(ctx, token); err != nil {
 			w.clean(err)
 		}

@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -42,6 +43,7 @@ type judge struct {
 	calls     []time.Time // calls made while memcached held
 	reports   []time.Time
 	faults    []string
+	inFlight  int // calls to WeChat
 	newest    int // highest sequence number seen in the entry
 	backSince time.Time
 	reads     int
@@ -107,6 +109,45 @@ func (j *judge) killed(*pod) {
 	}
 }
 
+// calling judges a sidecar that has decided to call WeChat, by what memcached
+// really holds. Whatever is amiss, it must hold the lease, be the only one, and
+// have a reason.
+func (j *judge) calling(p *pod, api string) (over func()) {
+	lease, leased := j.world.memcached.Peek(simAppID + ":lease")
+	item, _ := j.world.memcached.Peek(simAppID + ":record")
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	now := time.Now()
+	p.mu.Lock()
+	paused := p.stopped
+	p.mu.Unlock()
+	if api != string(j.world.api) || (api != "token" && j.troubled(now, now, memcachedTrouble)) || paused {
+		return func() {} // without memcached, or about to be judged as a lost answer
+	}
+	if !j.troubled(now.Add(-16*time.Second), now, memcachedTrouble) {
+		if !leased || strings.HasPrefix(lease.Value, "{") {
+			j.broken("One call", "%s calls without the lease", p.name)
+		}
+		if j.inFlight > 0 && !j.troubled(now.Add(-16*time.Second), now, podTrouble) {
+			j.broken("One call", "%s calls while another does", p.name)
+		}
+	}
+	var record struct{ Issued, Dies, Doubt int64 }
+	_ = json.Unmarshal([]byte(item.Value), &record)
+	life, age := record.Dies-record.Issued, now.Unix()-record.Issued
+	due := min(3300, max(life-295, life/2))
+	reported := len(j.reports) > 0 && now.Sub(j.reports[len(j.reports)-1]) < time.Minute
+	if life > 0 && record.Doubt == 0 && age > 2 && age < due-5 && !reported && !j.troubled(now.Add(-2*time.Minute), now, strangerTrouble) {
+		j.broken("One call", "%s calls although the record is good for %d s", p.name, due-age)
+	}
+	j.inFlight++
+	return func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.inFlight--
+	}
+}
+
 // called notes a call to WeChat.
 func (j *judge) called(call wechattest.Call) {
 	j.mu.Lock()
@@ -166,7 +207,7 @@ func (j *judge) excuse(p *pod, token string, now time.Time) string {
 		}
 		switch {
 		case i.Forced: // WeChat gives no grace: others learn of it at their look
-			if now.Sub(i.At) <= lookBound {
+			if now.Sub(i.At) <= reportBound || j.troubled(now.Add(-11*time.Minute), now, wechatTrouble, memcachedTrouble) {
 				return "forced"
 			}
 		case i.Stranger:
@@ -219,6 +260,13 @@ func (j *judge) healing(since, now time.Time, bound time.Duration, own trouble) 
 func (j *judge) isLost(i wechattest.Issue) bool {
 	at, ok := j.arrived[i.Token]
 	return !ok || j.lost[i.Token] || j.troubled(i.At.Add(-20*time.Second), at.Add(time.Second), memcachedTrouble, podTrouble)
+}
+
+// reported notes a report that is none of a dead token.
+func (j *judge) reported() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.reports = append(j.reports, time.Now())
 }
 
 // failed judges a reader's error.
@@ -306,7 +354,7 @@ func (j *judge) verdict(t *testing.T) {
 	// One call: where nothing was amiss, calls are a renewal apart.
 	apart := 3290 * time.Second
 	if j.world.api == wechat.StableToken {
-		apart = 280 * time.Second // the last look at a token that is about to be replaced
+		apart = 145 * time.Second // the last look at a token that is about to be replaced
 	}
 	for i := 1; i < len(j.calls); i++ {
 		before, at := j.calls[i-1], j.calls[i]

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -338,6 +339,8 @@ type gatedTransport struct {
 
 func (t *gatedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := t.pod.world
+	over := w.judge.calling(t.pod, strings.TrimPrefix(r.URL.Path, "/cgi-bin/"))
+	defer over()
 	waited, err := t.gate.pass()
 	if err != nil {
 		return nil, err

@@ -113,7 +113,7 @@ func TestAFleetOfThreeHundredCallsTenTimesInTenMinutesAtMost(t *testing.T) {
 	for _, kind := range []wechattest.Answer{{Errcode: -1}, {Kind: wechattest.ServerError}, {Kind: wechattest.IssuedServerError}} {
 		t.Run(fmt.Sprint(kind.Errcode, kind.Kind), func(t *testing.T) {
 			var calls []time.Time
-			simulate(t, 6, wechat.Token, 300, 300, func(ctx context.Context, w *world) {
+			simulate(t, 6, wechat.Token, 300, 0, func(ctx context.Context, w *world) {
 				sleep(ctx, time.Minute)
 				w.untilDue(ctx)
 				end := w.judge.begin(wechatTrouble)
@@ -135,7 +135,7 @@ func TestAFleetOfThreeHundredCallsTenTimesInTenMinutesAtMost(t *testing.T) {
 				}
 				most = max(most, n)
 			}
-			assert.LessOrEqual(t, most, 11, "ten, and the planned one that found WeChat out of order")
+			assert.LessOrEqual(t, most, 10)
 			assert.NotZero(t, most)
 			t.Logf("%d calls in the hour, at most %d in any ten minutes", len(calls), most)
 		})

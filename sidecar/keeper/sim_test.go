@@ -11,6 +11,7 @@ import (
 var (
 	simSeeds = flag.Uint64("sim.seeds", 3, "how many simulations run")
 	simSeed  = flag.Uint64("sim.seed", 1, "the first seed")
+	simOnly  = flag.Int("sim.only", -1, "only this kind of episode, by its place in episodes; -1: all")
 	simHours = flag.Int("sim.hours", 24, "virtual hours of each")
 )
 
