@@ -122,7 +122,7 @@ func (a *api) grant(w http.ResponseWriter, r *http.Request) (keeper.Grant, *refu
 	if a.underWay.Add(1) > a.max {
 		return keeper.Grant{}, tooMany()
 	}
-	ctx := &patience{Context: r.Context(), w: w}
+	ctx := &patience{Context: r.Context()}
 	defer ctx.end()
 	var grant keeper.Grant
 	var err error

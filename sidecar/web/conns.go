@@ -58,10 +58,15 @@ type countedConn struct {
 	written time.Time // the deadline for writing, as it was last set
 }
 
-// SetWriteDeadline implements net.Conn. net/http sets a deadline anew for every
-// request: most of these calls are spared, each about 3 % of a request.
+// SetWriteDeadline implements net.Conn. net/http sets a deadline for every
+// request and lifts it after the answer: most of these calls are spared, each
+// about 2 % of a request. One that is not lifted does no harm: nothing is
+// written before the next request sets the next.
 func (c *countedConn) SetWriteDeadline(t time.Time) error {
-	if later := t.Sub(c.written); !c.written.IsZero() && later >= 0 && later < deadlineStep {
+	if t.IsZero() {
+		return nil
+	}
+	if later := t.Sub(c.written); later >= 0 && later < deadlineStep {
 		return nil
 	}
 	c.written = t

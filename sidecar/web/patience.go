@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"net/http"
 	"sync"
 	"time"
 )
@@ -13,18 +12,13 @@ import (
 type patience struct {
 	context.Context //nolint:containedctx // it is one
 
-	w http.ResponseWriter
-
 	once   sync.Once
 	timed  context.Context //nolint:containedctx // Context and the timer
 	cancel context.CancelFunc
 }
 
 func (p *patience) start() {
-	p.once.Do(func() {
-		liftReadDeadline(p.w)
-		p.timed, p.cancel = context.WithTimeout(p.Context, maxWait)
-	})
+	p.once.Do(func() { p.timed, p.cancel = context.WithTimeout(p.Context, maxWait) })
 }
 
 // Done implements context.Context.
@@ -51,10 +45,4 @@ func (p *patience) end() {
 	if p.cancel != nil {
 		p.cancel()
 	}
-}
-
-// liftReadDeadline says that all of the request has arrived: from now on
-// net/http reads only to see whether the caller goes.
-func liftReadDeadline(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not supported: then there is none
 }

@@ -20,11 +20,9 @@ func readRejection(w http.ResponseWriter, r *http.Request) (string, *refusal) {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
-	case err == nil:
-		liftReadDeadline(w)
 	case errors.As(err, &tooLarge):
 		return "", bodyTooLarge()
-	default:
+	case err != nil:
 		return "", refuse(http.StatusBadRequest, "the body did not arrive", "")
 	}
 	return parseRejection(text)

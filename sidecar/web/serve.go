@@ -13,8 +13,7 @@ import (
 
 const (
 	// requestPatience is how long a request may take to arrive, head and body
-	// together. net/http lets it run on while the answer is made, and would take
-	// its end for the caller's going: so whoever waits lifts it, see patience.
+	// together.
 	requestPatience = 5 * time.Second
 	// answerPatience is how long a request may take from its head to its answer;
 	// up to deadlineStep less, see conns.go.
