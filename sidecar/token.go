@@ -82,7 +82,7 @@ func (i *invocation) watchToken(ctx context.Context, app *client.Client, appID s
 			if p := memcache.Fingerprint(token); p != print {
 				print, since = p, now
 			}
-			line += fmt.Sprintf("  %s  from %-9s  seen for %s", print, road.source(), now.Sub(since).Truncate(time.Second))
+			line += fmt.Sprintf("  %s  from %-9s  seen for %s", print, road.source(), now.Sub(since).Round(time.Second))
 		}
 		if _, err := fmt.Fprintln(i.stdout, line); err != nil {
 			return i.failed(err)
