@@ -29,6 +29,7 @@ type credential struct {
 	downSince time.Time   // when memcached began to fail; zero while it answers
 	looked    time.Time   // when memcached was last seen to agree
 	nudged    time.Time   // when a reader's miss last caused a look
+	nudging   bool        // such a look is under way
 	direct    time.Time   // when WeChat was last asked without a lease
 	timer     *time.Timer // wakes when the token is due
 	closed    bool
@@ -96,20 +97,12 @@ func (c *credential) token(ctx context.Context) (Grant, error) {
 // refresh returns a token other than the rejected one: the current one where it
 // is another, else the one that a renewal brings.
 func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error) {
-	if seen, err := c.slot.Record(); err == nil {
-		c.adopt(seen.Record)
-	}
-	reported := false
 	for {
 		c.mu.Lock()
 		grant, ok := c.grant()
 		if ok && grant.Value != rejected {
 			c.mu.Unlock()
 			return grant, nil
-		}
-		if ok && !reported {
-			reported = true
-			c.report(rejected)
 		}
 		f := c.flight
 		if f == nil {
@@ -170,17 +163,22 @@ func (c *credential) recentRefusal() error {
 	return &err
 }
 
-// report notes that an app's call was refused with our live token. The caller
-// holds mu.
+// report notes that an app's call was refused with our live token, which is also
+// the newest one that memcached knows.
 func (c *credential) report(rejected string) {
 	fp := memcache.Fingerprint(rejected)
-	if c.mem.rejected == fp {
-		return
+	c.mu.Lock()
+	news := c.mem.live(c.Wall) && c.mem.record.Token == rejected && c.mem.rejected != fp
+	age := time.Duration(0)
+	if news {
+		c.mem.rejected = fp
+		age = c.mem.age(c.Wall)
 	}
-	c.mem.rejected = fp
-	c.log().Warn("a token was rejected before its time and none of our sidecars renewed it",
-		"token_fingerprint", fp, "age_seconds", int(c.mem.age(c.Wall).Seconds()),
-		"hint", strangerHint)
+	c.mu.Unlock()
+	if news {
+		c.log().Warn("a token was rejected before its time and none of our sidecars renewed it",
+			"token_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", strangerHint)
+	}
 }
 
 // strangerHint is what to do when somebody else fetches tokens.
@@ -261,13 +259,13 @@ func (c *credential) fly(ctx context.Context, f *flight) {
 	f.err = err
 	c.flight = nil
 	switch {
-	case err == nil:
-		c.refusal = refusal{}
-		c.arm()
-	case !errors.Is(err, errElsewhere):
+	case errors.Is(err, errElsewhere):
+		f.err = nil
+	case err != nil:
 		c.refuse(err)
 	default:
-		f.err = nil
+		c.refusal = refusal{}
+		c.arm()
 	}
 	close(f.done)
 }
@@ -282,15 +280,24 @@ func (c *credential) refuse(err error) {
 	}
 }
 
-// nudge looks at memcached because a reader missed, at most once a second.
+// nudge looks at memcached because a reader missed: at most once a second, or
+// ten times while memcached is down, so that it is full again as soon as it is back.
 func (c *credential) nudge() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if time.Since(c.nudged) < time.Second || c.closed {
+	every := time.Second
+	if !c.downSince.IsZero() {
+		every = 100 * time.Millisecond
+	}
+	if c.nudging || c.closed || time.Since(c.nudged) < every {
 		return
 	}
-	c.nudged = time.Now()
-	c.house.run(func(context.Context) { c.look() })
+	c.nudging = c.house.run(func(context.Context) {
+		c.look()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.nudging, c.nudged = false, time.Now()
+	})
 }
 
 // slept reports whether no look came for longer than looks are apart, although

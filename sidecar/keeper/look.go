@@ -111,8 +111,25 @@ func (c *credential) lacks(there, mine *memcache.Record) bool {
 
 // putBack writes the remembered record where memcached has an older one or none.
 // One without a token is newer, and its doubt is about this token: both go on.
+//
+// Where memcached has forgotten the record of a token that is about to be due,
+// nobody renews until everybody has put back what he remembers:
+//
+//	A: renews, record = t2          B: has not looked since, remembers t1
+//	   memcached restarts
+//	                                B: t1 is due, and there is no record
+//	A: looks, puts t2 back          B: calls WeChat, which issues t3 and kills t1
+//	                                all who remember t1 give a dead token
 func (c *credential) putBack(seen memcache.Seen, mine *memcache.Record, left time.Duration) bool {
 	back := *mine
+	if seen.Record == nil {
+		c.mu.Lock()
+		soon := c.mem.dueIn(c.Wall, 0) <= settling
+		c.mu.Unlock()
+		if soon {
+			c.settleFirst()
+		}
+	}
 	if there := seen.Record; there != nil && there.Number >= mine.Number {
 		c.mu.Lock()
 		back.Number = c.mem.nextNumber(c.Wall)
@@ -125,6 +142,18 @@ func (c *credential) putBack(seen memcache.Seen, mine *memcache.Record, left tim
 	}
 	c.adopt(&back)
 	return true
+}
+
+// settleFirst makes the fleet wait, unless somebody is renewing.
+func (c *credential) settleFirst() {
+	lease, err := c.slot.TakeLease()
+	if err != nil {
+		return
+	}
+	_ = lease.Wait(memcache.Wait{
+		Class: settlingClass, ErrCode: busyCode, Until: c.Wall().Add(settling).Unix(),
+		ErrMsg: "memcached was emptied: waiting for what the other sidecars remember",
+	}, settling)
 }
 
 // publish writes the entry. Where somebody was faster, or memcached fails, the

@@ -37,11 +37,19 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 		if c.good(rejected) {
 			return nil
 		}
+		if rejected != "" {
+			c.report(rejected)
+		} else if seen.Record == nil {
+			c.mend(memcache.View{Record: seen}, false)
+		}
 		held, err := c.slot.Lease()
 		if err != nil {
 			return c.withoutMemcached(ctx, rejected, err)
 		}
 		if held.Wait != nil && !c.otherSecret(held.Wait) {
+			if held.Wait.Class == settlingClass && c.serves("") {
+				return errElsewhere
+			}
 			return waiting(held.Wait, c.Wall())
 		}
 		if !forced {
@@ -51,7 +59,8 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 		}
 		if held.Held || !forced {
 			if !held.Held && time.Since(start) > forcedPatience {
-				return &Error{Reason: Budget, Code: 429, Message: "this account's token was renewed for a rejection less than 31 s ago", RetryAfter: forcedLife}
+				return &Error{Reason: Budget, Code: 429, Message: "this account's token was renewed for a rejection less than 31 s ago",
+					Hint: strangerHint, RetryAfter: forcedLife}
 			}
 			if c.serves(rejected) {
 				return errElsewhere

@@ -2,6 +2,7 @@ package keeper_test
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
@@ -13,7 +14,7 @@ type episode func(ctx context.Context, w *world, until time.Time)
 
 var episodes = []episode{
 	pauses, kills, restarts, memcachedFaults, memcachedLosses, wechatErrors, wechatBroken, strangers, cuts, rotations,
-	duels, sleepers, amnesia,
+	duels, sleepers, amnesia, ambushes, lostAnswers, coldStarts, shakyStarts, outages, overtaken, emptied,
 }
 
 // days is the life of the simulated cluster: calm, then trouble, then calm.
@@ -103,30 +104,217 @@ func (w *world) caller(ctx context.Context, until time.Time, other *pod) *pod {
 	return nil
 }
 
-// sleepers stop a sidecar just after its renewal, before it gives its lease
-// back, and let it go on in the middle of another's.
-func sleepers(ctx context.Context, w *world, until time.Time) {
-	first := w.caller(ctx, until.Add(time.Hour), nil)
+// catch waits until a sidecar is about to take one of these steps and stops it
+// there; nil when none did in time.
+func (w *world) catch(ctx context.Context, limit time.Duration, steps ...string) *pod {
+	t := &trap{before: steps, caught: make(chan *pod, 1)}
+	if !w.trap.CompareAndSwap(nil, t) {
+		return nil
+	}
+	defer w.trap.CompareAndSwap(t, nil)
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case p := <-t.caught:
+		return p
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// steps are what a sidecar writes in a renewal.
+var steps = []string{
+	"gets " + simAppID + ":record", "gets " + simAppID + ":lease", "add " + simAppID + ":lease", "incr ",
+	"add " + simAppID + ":planned", "add " + simAppID + ":calls", "call", "cas " + simAppID + ":record", "cas " + simAppID + " ",
+	"cas " + simAppID + ":lease",
+}
+
+// ambushes stop a sidecar at a step of a renewal, until its lease has lapsed.
+func ambushes(ctx context.Context, w *world, until time.Time) {
+	until = until.Add(time.Hour) // at least one renewal
+	for time.Now().Before(until) {
+		w.untilDue(ctx)
+		end := w.judge.begin(podTrouble)
+		if p := w.catch(ctx, 2*time.Minute, steps[w.between(0, len(steps)-1)]); p != nil {
+			sleep(ctx, w.seconds(12, 45))
+			p.resume()
+		}
+		sleep(ctx, lookBound)
+		end()
+		sleep(ctx, 5*time.Minute)
+	}
+}
+
+// sleepers stop a sidecar just before it gives its lease back, and let it go on
+// in the middle of another's renewal.
+func sleepers(ctx context.Context, w *world, _ time.Time) {
+	w.untilDue(ctx)
+	first := w.catch(ctx, 2*time.Minute, "cas "+simAppID+":lease", "delete "+simAppID+":lease")
 	if first == nil {
 		return
 	}
-	end := w.judge.begin(podTrouble)
-	before, _ := w.memcached.Peek(simAppID + ":record")
-	written := false
-	for range 20_000 { // a call takes 80 ms
-		if item, _ := w.memcached.Peek(simAppID + ":record"); item.Value != before.Value {
-			written = true
-			break
-		}
-		sleep(ctx, 10*time.Microsecond)
+	defer w.slowCalls(5 * time.Second)()
+	if w.caller(ctx, time.Now().Add(2*time.Hour), first) != nil {
+		first.resume()
 	}
-	first.pause()
-	end()
-	if written {
-		w.caller(ctx, time.Now().Add(2*time.Hour), first)
-	}
+	sleep(ctx, 20*time.Second)
 	first.resume()
 	sleep(ctx, lookBound)
+}
+
+// slowCalls has WeChat take its time, within what calls allow.
+func (w *world) slowCalls(d time.Duration) (restore func()) {
+	w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+		w.judge.called(c)
+		return wechattest.Answer{Delay: d - 300*time.Millisecond, DelayAfter: 200 * time.Millisecond}
+	})
+	return func() { w.wechat.OnCall(w.normalCall) }
+}
+
+func (w *world) normalCall(c wechattest.Call) wechattest.Answer {
+	w.judge.called(c)
+	return wechattest.Answer{Errcode: int(w.failing.Load()), Delay: 40 * time.Millisecond, DelayAfter: 40 * time.Millisecond}
+}
+
+// lostAnswers loses the answer to one call that a report caused: the token is
+// not due by its age, so that nothing but the doubt heals it.
+func lostAnswers(ctx context.Context, w *world, until time.Time) {
+	for time.Now().Before(until) && sleep(ctx, w.seconds(60, 300)) {
+		end := w.judge.begin(podTrouble)
+		kinds := []wechattest.Kind{wechattest.IssuedHang, wechattest.IssuedNoAnswer, wechattest.IssuedServerError, wechattest.TruncatedJSON, wechattest.ZeroExpires}
+		answer := wechattest.Answer{Kind: kinds[w.between(0, len(kinds)-1)], Delay: w.seconds(0, 50), Late: true}
+		var lost atomic.Bool
+		w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+			w.judge.called(c)
+			if lost.CompareAndSwap(false, true) {
+				return answer
+			}
+			return wechattest.Answer{}
+		})
+		w.report(ctx)
+		sleep(ctx, 10*time.Minute)
+		w.wechat.OnCall(w.normalCall)
+		end()
+	}
+}
+
+// coldStarts start all sidecars at once with an empty memcached that takes its
+// time.
+func coldStarts(ctx context.Context, w *world, until time.Time) {
+	for time.Now().Before(until) && sleep(ctx, w.seconds(600, 1200)) {
+		end := w.judge.begin(podTrouble)
+		for _, p := range w.pods {
+			p.end(true)
+		}
+		w.memcached.Flush()
+		sleep(ctx, time.Minute)
+		end()
+		sleep(ctx, 17*time.Second)
+		w.memcached.SetDelay(w.seconds(0, 1) / 20)
+		w.memcached.SetFault(memcachetest.Slow)
+		restore := w.slowCalls(2 * time.Second)
+		if w.flip() { // one of them is slow to take the lease
+			go func() {
+				if p := w.catch(ctx, 5*time.Second, simAppID+":lease 0 15 "); p != nil {
+					sleep(ctx, w.seconds(0, 2))
+					p.resume()
+				}
+			}()
+		}
+		for _, p := range w.pods {
+			p.start()
+		}
+		sleep(ctx, time.Minute)
+		restore()
+		w.memcached.SetFault(memcachetest.None)
+	}
+}
+
+// overtaken loses the lease of a sidecar in the middle of its call, so that
+// another calls too. Either that one is killed before it writes, so that the
+// first could still write although its token is not the last one; or that one
+// renews, and the first one's token is issued after it.
+func overtaken(ctx context.Context, w *world, _ time.Time) {
+	killed := w.flip()
+	var calls atomic.Int32
+	w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+		w.judge.called(c)
+		switch n := calls.Add(1); {
+		case n == 1 && killed:
+			return wechattest.Answer{Delay: 10 * time.Millisecond, DelayAfter: 4800 * time.Millisecond}
+		case n == 1:
+			return wechattest.Answer{Delay: 4800 * time.Millisecond}
+		case n == 2 && killed:
+			return wechattest.Answer{DelayAfter: 4 * time.Second}
+		}
+		return wechattest.Answer{}
+	})
+	defer w.wechat.OnCall(w.normalCall)
+	w.untilDue(ctx)
+	end := w.judge.begin(podTrouble)
+	defer end()
+	first := w.caller(ctx, time.Now().Add(2*time.Minute), nil)
+	if first == nil {
+		return
+	}
+	w.memcached.Evict(simAppID + ":lease")
+	if second := w.caller(ctx, time.Now().Add(4*time.Second), first); second != nil && killed {
+		sleep(ctx, 100*time.Millisecond)
+		second.end(true)
+		sleep(ctx, time.Minute)
+		second.start()
+	}
+	sleep(ctx, 7*time.Minute)
+}
+
+// emptied restarts memcached just after a renewal that only one sidecar has seen.
+func emptied(ctx context.Context, w *world, _ time.Time) {
+	w.untilDue(ctx)
+	before := len(w.wechat.Issued())
+	for range 60_000 {
+		if len(w.wechat.Issued()) > before || !sleep(ctx, 10*time.Millisecond) {
+			break
+		}
+	}
+	sleep(ctx, w.seconds(0, 12))
+	end := w.judge.begin(memcachedTrouble)
+	w.memcached.Restart()
+	sleep(ctx, 2*lookBound)
+	end()
+}
+
+// shakyStarts start sidecars, which remember nothing, while memcached fails now
+// and then.
+func shakyStarts(ctx context.Context, w *world, until time.Time) {
+	for time.Now().Before(until) && sleep(ctx, w.seconds(10, 100)) {
+		end, endPod := w.judge.begin(memcachedTrouble), w.judge.begin(podTrouble)
+		p := w.anyPod()
+		p.end(true)
+		w.memcached.OnCommand(func(memcachetest.Command) memcachetest.Fault {
+			if w.flip() {
+				return memcachetest.None
+			}
+			return memcachedKinds[w.between(0, len(memcachedKinds)-1)]
+		})
+		p.start()
+		sleep(ctx, w.seconds(5, 30))
+		w.memcached.OnCommand(nil)
+		sleep(ctx, 2*lookBound)
+		end()
+		endPod()
+	}
+}
+
+// outages keep WeChat down from before a renewal is due until its token is dead.
+func outages(ctx context.Context, w *world, _ time.Time) {
+	w.untilDue(ctx)
+	end := w.judge.begin(wechatTrouble)
+	w.failing.Store(int32(-1))
+	sleep(ctx, w.seconds(3000, 4200))
+	w.failing.Store(0)
+	sleep(ctx, 2*time.Minute)
+	end()
 }
 
 // amnesia lets one sidecar sleep while everything that it remembers is forgotten
@@ -258,9 +446,9 @@ func wechatErrors(ctx context.Context, w *world, until time.Time) {
 	codes := []int{-1, 40001, 40164, 45009, 45011, 40243, 89507, 61004, 50004}
 	for time.Now().Before(until) && sleep(ctx, w.seconds(10, 300)) {
 		end := w.judge.begin(wechatTrouble)
-		w.wechat.FailAll(codes[w.between(0, len(codes)-1)])
+		w.failing.Store(int32(codes[w.between(0, len(codes)-1)]))
 		sleep(ctx, w.seconds(10, 6000))
-		w.wechat.Heal()
+		w.failing.Store(0)
 		sleep(ctx, time.Minute)
 		end()
 	}
@@ -285,10 +473,7 @@ func wechatBroken(ctx context.Context, w *world, until time.Time) {
 	for time.Now().Before(until) && sleep(ctx, w.seconds(100, 900)) {
 		w.report(ctx)
 	}
-	w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-		w.judge.called(c)
-		return wechattest.Answer{}
-	})
+	w.wechat.OnCall(w.normalCall)
 	sleep(ctx, 2*time.Minute)
 	end()
 }

@@ -16,6 +16,9 @@ import (
 // untilDue sleeps until the current token is about to be renewed.
 func (w *world) untilDue(ctx context.Context) {
 	issued := w.wechat.Issued()
+	if len(issued) == 0 {
+		return
+	}
 	last := issued[len(issued)-1]
 	sleep(ctx, time.Until(last.At.Add(3290*time.Second)))
 }
@@ -40,7 +43,7 @@ func TestWeChatDownForAnHourAtRenewalTimeIsNoticedByNoReader(t *testing.T) {
 			return wechattest.Answer{Kind: wechattest.ServerError}
 		})
 		sleep(ctx, time.Hour)
-		w.wechat.OnCall(nil)
+		w.wechat.OnCall(w.normalCall)
 		sleep(ctx, 2*time.Minute)
 		end()
 		sleep(ctx, 2*time.Hour)
@@ -230,4 +233,17 @@ func TestAReportCausesOneRenewalHoweverManyReport(t *testing.T) {
 		assert.Zero(t, w.wechat.Accepts(first))
 		assert.Equal(t, 2, w.wechat.Calls("", ""))
 	})
+}
+
+// The renewer has seen its record, the others have not; then memcached forgets it.
+func TestAMemcachedEmptiedJustAfterARenewalCostsNoCall(t *testing.T) {
+	for seed := range uint64(8) {
+		w := simulate(t, seed, wechat.Token, 5, 50, func(ctx context.Context, w *world) {
+			sleep(ctx, time.Minute)
+			emptied(ctx, w, time.Time{})
+			sleep(ctx, 10*time.Minute)
+		})
+		assert.Equal(t, 2, w.wechat.Calls("", ""), "seed %d: the first, and one renewal", seed)
+		assert.Zero(t, w.judge.dead, "seed %d: reads of dead tokens", seed)
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,6 +36,8 @@ type world struct {
 	pods            []*pod
 	judge           *judge
 	logs            *buffer
+	trap            atomic.Pointer[trap]
+	failing         atomic.Int32 // the errcode that WeChat refuses calls with; 0: none
 
 	mu         sync.Mutex // guards what follows
 	rng        *rand.Rand
@@ -77,10 +80,7 @@ func newWorld(t *testing.T, seed uint64, api wechat.API, pods int) *world {
 	}
 	w.judge = newJudge(w)
 	w.wechat.AddAccount(simAppID, simSecret)
-	w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-		w.judge.called(c)
-		return wechattest.Answer{Delay: 40 * time.Millisecond, DelayAfter: 40 * time.Millisecond}
-	})
+	w.wechat.OnCall(w.normalCall)
 	w.wechatTransport, w.stopWeChat = w.wechat.Pipe()
 	for i := range pods {
 		p := &pod{world: w, name: fmt.Sprintf("pod-%d", i), skew: time.Duration(w.between(-1000, 1000)) * time.Millisecond}

@@ -9,6 +9,12 @@ import (
 // budgetClass is the class of a wait that WeChat did not cause.
 const budgetClass = "budget"
 
+// settlingClass is the class of the wait after memcached was emptied.
+const settlingClass = "settling"
+
+// settling is how long the fleet waits then: everybody has looked once.
+const settling = 17 * time.Second
+
 // personWait is how long the fleet waits where only a person can help. Another
 // AppSecret ends it at once.
 const personWait = time.Minute
