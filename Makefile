@@ -111,17 +111,16 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 
 .PHONY: sim
 sim: ## a fleet through SEEDS (100) random days of HOURS (24) each, from seed START (1), in virtual time
-	SIM_SEEDS=$(SEEDS) SIM_HOURS=$(HOURS) SIM_START=$(START) \
-		$(GO) test ./sidecar/keeper -run 'TestSimulation' -count=1 -timeout 0 -v
+	$(GO) test ./sidecar/keeper -run 'TestSimulation$$' -count=1 -timeout 0 -v \
+		-sim.seeds=$(SEEDS) -sim.hours=$(HOURS) -sim.seed=$(START)
 
 .PHONY: sim-broken
 sim-broken: ## the same with each guard of the protocol taken out in turn: the simulation must notice
-	SIM_BROKEN=1 SIM_SEEDS=$(SEEDS) SIM_HOURS=$(HOURS) SIM_START=$(START) \
-		$(GO) test ./sidecar/keeper -run 'TestSimulationNoticesWhatIsBroken' -count=1 -timeout 0 -v
+	$(GO) test ./sidecar/keeper -run 'TestSimulationNoticesWhatIsBroken' -count=1 -timeout 0 -v -sim.broken
 
 .PHONY: procs
 procs: setup ## real sidecar processes, real memcached, killed and restarted
-	$(GO) test ./sidecar -run 'TestProcesses' -count=1 -timeout 15m -v
+	WXSIDECAR_PROCS=16 $(GO) test ./sidecar -run 'TestProcesses' -count=1 -timeout 15m -v
 
 .PHONY: bench
 bench: ## side by side with peers and with the floor

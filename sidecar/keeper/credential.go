@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -35,22 +34,6 @@ type credential struct {
 	closed    bool
 }
 
-// refusal is why a renewal failed, and until when there is no use in another.
-type refusal struct {
-	err    *Error
-	until  time.Time
-	secret string // fingerprint of the AppSecret that a person must see to
-}
-
-// flight is one renewal that many may wait for.
-type flight struct {
-	rejected string        // the token that must be replaced; empty: whatever is due
-	awaited  chan struct{} // closed when somebody waits for it
-	await    sync.Once
-	done     chan struct{}
-	err      error // valid once done is closed
-}
-
 // token returns the live token at once where there is one. Else it waits for
 // the renewal under way, or starts one, and fails with its error, or with
 // Unavailable when ctx ends.
@@ -79,14 +62,15 @@ func (c *credential) token(ctx context.Context) (Grant, error) {
 		if f == nil {
 			return Grant{}, errStopping
 		}
-		if err := f.wait(ctx); err != nil {
-			return Grant{}, err
-		}
+		err := f.wait(ctx)
 		c.mu.Lock()
 		grant, ok = c.grant()
 		c.mu.Unlock()
 		if ok {
-			return grant, nil
+			return grant, nil // a reported token too, where nothing better came
+		}
+		if err != nil {
+			return Grant{}, err
 		}
 		if f.err != nil {
 			return Grant{}, asError(f.err)
@@ -123,25 +107,17 @@ func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error
 		}
 		if f.rejected == rejected || !ok {
 			if f.err == nil {
-				return Grant{}, &Error{Reason: Budget, Code: 429, Message: "WeChat still gives the rejected token",
-					Hint: "was it really refused with 40001, 40014 or 42001?", RetryAfter: forcedLife}
+				return Grant{}, errSame
 			}
 			return Grant{}, asError(f.err)
 		}
 	}
 }
 
-var errStopping = &Error{Reason: Unavailable, Code: busyCode, Message: "the sidecar is stopping", RetryAfter: time.Second}
-
-// wait waits for the renewal to end.
-func (f *flight) wait(ctx context.Context) error {
-	f.await.Do(func() { close(f.awaited) })
-	select {
-	case <-f.done:
-		return nil
-	case <-ctx.Done():
-		return &Error{Reason: Unavailable, Code: busyCode, Message: "no credential came in time", RetryAfter: time.Second}
-	}
+// errSame is the answer to a report of a token that WeChat goes on giving.
+var errSame = &Error{
+	Reason: Budget, Code: budgetCode, Message: "WeChat still gives the rejected token",
+	Hint: "was it really refused with 40001, 40014 or 42001?", RetryAfter: forcedLife,
 }
 
 // grant is the live token, if there is one. The caller holds mu.
@@ -150,17 +126,6 @@ func (c *credential) grant() (Grant, bool) {
 		return Grant{}, false
 	}
 	return c.mem.grant(c.Wall), true
-}
-
-// recentRefusal is why a renewal that just failed would fail again. The caller
-// holds mu.
-func (c *credential) recentRefusal() error {
-	if c.refusal.err == nil || time.Until(c.refusal.until) <= 0 {
-		return nil
-	}
-	err := *c.refusal.err
-	err.RetryAfter = max(err.RetryAfter, time.Until(c.refusal.until)).Round(time.Second)
-	return &err
 }
 
 // report notes that an app's call was refused with our live token, which is also
@@ -195,89 +160,6 @@ func (c *credential) adopt(r *memcache.Record) bool {
 	c.refusal = refusal{}
 	c.arm()
 	return true
-}
-
-// arm sets the timer for the time when the token is due. The caller holds mu.
-func (c *credential) arm() {
-	if c.closed {
-		return
-	}
-	var wait time.Duration
-	if c.mem.live(c.Wall) {
-		wait = max(c.mem.dueIn(c.Wall, c.spread), 0)
-	}
-	wait = max(wait, time.Until(c.refusal.until))
-	if c.timer == nil {
-		c.timer = time.AfterFunc(wait, c.wake)
-		return
-	}
-	c.timer.Reset(wait)
-}
-
-// wake runs when the token is due.
-func (c *credential) wake() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.startIfDue()
-}
-
-// startIfDue starts a renewal unless there is one, no need of one, or no use in
-// one. The caller holds mu.
-func (c *credential) startIfDue() {
-	if c.flight != nil || c.recentRefusal() != nil {
-		return
-	}
-	if !c.mem.live(c.Wall) || c.mem.dueIn(c.Wall, c.spread) <= 0 {
-		c.start("")
-	}
-}
-
-// start starts a renewal; nil when the sidecar is stopping. The caller holds mu
-// and has seen that there is none.
-func (c *credential) start(rejected string) *flight {
-	if c.closed {
-		return nil
-	}
-	f := &flight{rejected: rejected, awaited: make(chan struct{}), done: make(chan struct{})}
-	if !c.house.run(func(ctx context.Context) { c.fly(ctx, f) }) {
-		return nil
-	}
-	c.flight = f
-	return f
-}
-
-// fly runs one renewal and tells its end. One that nobody waits for queues.
-func (c *credential) fly(ctx context.Context, f *flight) {
-	select {
-	case c.house.quiet <- struct{}{}:
-		defer func() { <-c.house.quiet }()
-	case <-f.awaited:
-	}
-	err := c.renew(ctx, f.rejected)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	f.err = err
-	c.flight = nil
-	switch {
-	case errors.Is(err, errElsewhere):
-		f.err = nil
-	case err != nil:
-		c.refuse(err)
-	default:
-		c.refusal = refusal{}
-		c.arm()
-	}
-	close(f.done)
-}
-
-// refuse remembers why a renewal failed. The caller holds mu.
-func (c *credential) refuse(err error) {
-	c.refusal = refusal{err: asError(err), until: time.Now().Add(time.Second)}
-	var failed *failure
-	if errors.As(err, &failed) { // else it is somebody else's wait: memcached ends it, and a look sees
-		c.refusal.until, c.refusal.secret = failed.until, failed.secret
-		c.arm()
-	}
 }
 
 // nudge looks at memcached because a reader missed: at most once a second, or

@@ -13,13 +13,13 @@ import (
 type Reason int
 
 const (
-	// Unavailable: nothing valid to give for now; ask again after RetryAfter.
+	// Unavailable is nothing valid to give for now; ask again after RetryAfter.
 	Unavailable Reason = iota
-	// NotKept: no such account here, or not this kind of credential.
+	// NotKept is no such account here, or not this kind of credential.
 	NotKept
-	// Refused: WeChat refused the fetch, and a person must do something.
+	// Refused is that WeChat refused the fetch, and a person must do something.
 	Refused
-	// Budget: a renewal would be one too many; ask again after RetryAfter.
+	// Budget is that a renewal would be one too many; ask again after RetryAfter.
 	Budget
 )
 
@@ -51,6 +51,9 @@ func (e *Error) Error() string {
 
 // busyCode is WeChat's own code for "try again".
 const busyCode = -1
+
+// budgetCode is the code of our own refusals: the HTTP status.
+const budgetCode = 429
 
 // asError turns what a renewal failed with into an Error.
 func asError(err error) *Error {

@@ -206,8 +206,10 @@ func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret 
 // waitBudget makes the fleet wait because ten calls of the last ten minutes did
 // not help, or were too many.
 func (c *credential) waitBudget(lease *memcache.Lease) error {
-	e := &Error{Reason: Budget, Code: 429, Message: "10 unplanned calls to WeChat in the last 10 minutes: no further one now",
-		Hint: strangerHint, RetryAfter: personWait}
+	e := &Error{
+		Reason: Budget, Code: budgetCode, Message: "10 calls to WeChat in the last 10 minutes: no further one now",
+		Hint: strangerHint, RetryAfter: personWait,
+	}
 	_ = lease.Wait(memcache.Wait{Class: budgetClass, ErrCode: e.Code, ErrMsg: e.Message, Until: c.Wall().Add(personWait).Unix()}, personWait)
 	c.log().Error("renewal refused by the budget", "hint", strangerHint)
 	return &failure{err: e, until: time.Now().Add(personWait)}
@@ -232,8 +234,10 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 	}
 	number, began := c.mem.nextNumber(c.Wall), c.Wall()
 	c.mu.Unlock()
-	down := &Error{Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached fails: %v", cause),
-		Hint: "check MEMCACHED_SERVERS and that memcached runs", RetryAfter: time.Second}
+	down := &Error{
+		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached fails: %v", cause),
+		Hint: "check MEMCACHED_SERVERS and that memcached runs", RetryAfter: time.Second,
+	}
 	switch {
 	case !wanted && !due:
 		return nil
@@ -263,6 +267,8 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 }
 
 func secretError(err error) *Error {
-	return &Error{Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("read AppSecret: %v", err),
-		Hint: "check WECHAT_APPSECRET_FILE or the file of this account in WECHAT_ACCOUNTS_DIR", RetryAfter: lookEvery(0)}
+	return &Error{
+		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("read AppSecret: %v", err),
+		Hint: "check WECHAT_APPSECRET_FILE or the file of this account in WECHAT_ACCOUNTS_DIR", RetryAfter: lookEvery(0),
+	}
 }

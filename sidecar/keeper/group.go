@@ -34,8 +34,10 @@ type place struct {
 // ends it.
 func New(cfg Config) *Group {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Group{cfg: cfg.withDefaults(), credentials: map[place]*credential{},
-		quiet: make(chan struct{}, renewals), ctx: ctx, cancel: cancel}
+	return &Group{
+		cfg: cfg.withDefaults(), credentials: map[place]*credential{},
+		quiet: make(chan struct{}, renewals), ctx: ctx, cancel: cancel,
+	}
 }
 
 // SetAccounts says which accounts are kept from now on: new ones are looked at
@@ -137,8 +139,10 @@ func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
 	defer g.mu.Unlock()
 	c, ok := g.credentials[place{appID, kind}]
 	if !ok {
-		return nil, &Error{Reason: NotKept, Code: 40013, Message: "invalid appid: not kept by this sidecar",
-			Hint: "check WECHAT_APPID, or the names of the files in WECHAT_ACCOUNTS_DIR"}
+		return nil, &Error{
+			Reason: NotKept, Code: 40013, Message: "invalid appid: not kept by this sidecar",
+			Hint: "check WECHAT_APPID, or the names of the files in WECHAT_ACCOUNTS_DIR",
+		}
 	}
 	return c, nil
 }

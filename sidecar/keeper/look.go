@@ -82,24 +82,25 @@ func (c *credential) mend(view memcache.View, renewed bool) (killed string) {
 		// The record is lost, and this may be the token of a renewal whose record
 		// was lost with it: the next look knows, when all have put theirs back.
 	case mine.API != string(wechat.Token):
-		c.meet(entry, "a stranger wrote a token into our entry: ours stays valid and is put back")
+		c.meet(entry, "put back, since his fetch leaves ours valid")
 		c.publish(view.Entry, mine.Token, life)
 	default:
-		c.meet(entry, "a stranger fetched a token and wrote it into our entry: renewing, since his fetch killed ours")
+		c.meet(entry, "renewing, since his fetch killed ours")
 		return mine.Token
 	}
 	return ""
 }
 
 // meet tells of a stranger's token, once.
-func (c *credential) meet(token, what string) {
+func (c *credential) meet(token, remedy string) {
 	fp := memcache.Fingerprint(token)
 	c.mu.Lock()
 	known := c.stranger == fp
 	c.stranger = fp
 	c.mu.Unlock()
 	if !known {
-		c.log().Warn(what, "token_fingerprint", fp, "hint", strangerHint)
+		c.log().Warn("a stranger fetched a token and wrote it into our entry", "remedy", remedy,
+			"token_fingerprint", fp, "hint", strangerHint)
 	}
 }
 

@@ -60,9 +60,6 @@ func (m *memory) isRejected() bool {
 	return m.record != nil && m.rejected != "" && m.rejected == memcache.Fingerprint(m.record.Token)
 }
 
-// knows reports whether token is ours, or was.
-func (m *memory) knows(token string) bool { return m.record != nil && m.record.Knows(token) }
-
 // grant is the live token with its promise.
 func (m *memory) grant(wall clock) Grant {
 	doubtFor := time.Duration(-1)

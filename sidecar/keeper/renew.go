@@ -22,6 +22,17 @@ const (
 // errElsewhere: another sidecar is renewing, and there is a live token meanwhile.
 var errElsewhere = errors.New("another sidecar is renewing")
 
+// errForced is the answer to a report that comes too soon after another.
+var errForced = &Error{
+	Reason: Budget, Code: budgetCode, Message: "the token was renewed for a rejection less than 31 s ago",
+	Hint: strangerHint, RetryAfter: forcedLife,
+}
+
+// errPolled is the answer while another sidecar's renewal does not end.
+var errPolled = &Error{
+	Reason: Unavailable, Code: busyCode, Message: "another sidecar is renewing and did not finish", RetryAfter: time.Second,
+}
+
 // renew brings a token that is not due and not the rejected one: by adopting
 // what another sidecar fetched, or by one call to WeChat. It is the whole
 // protocol; the numbers are those of the package comment.
@@ -59,14 +70,13 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 		}
 		if held.Held || !forced {
 			if !held.Held && time.Since(start) > forcedPatience {
-				return &Error{Reason: Budget, Code: 429, Message: "this account's token was renewed for a rejection less than 31 s ago",
-					Hint: strangerHint, RetryAfter: forcedLife}
+				return errForced
 			}
 			if c.serves(rejected) {
 				return errElsewhere
 			}
 			if time.Since(start) > pollLife {
-				return &Error{Reason: Unavailable, Code: busyCode, Message: "another sidecar is renewing and did not finish", RetryAfter: time.Second}
+				return errPolled
 			}
 			if err := pause(ctx, pollEvery(jitter())); err != nil {
 				return errStopping
@@ -139,17 +149,15 @@ func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, reje
 		return err
 	}
 	// 5. Written only by the one whose lease it still is.
-	if fetched.API == string(wechat.Token) {
-		if lease.Verify() != nil || !c.write(seen, fetched) {
-			// Lost, or unknown: nobody can say whose token WeChat issued last.
-			c.log().Warn("the lease was lost during a renewal: renewing once more",
-				"hint", "was this pod stopped, or memcached restarted?")
-			c.doubt(c.Wall(), fetched)
-			c.settle()
-			return nil
-		}
-	} else {
-		c.write(seen, fetched) // WeChat gives everybody this same token
+	ours := c.API != wechat.Token || lease.Verify() == nil // stable_token gives everybody the same
+	written := ours && c.write(seen, fetched)
+	if !written && c.API == wechat.Token {
+		// Lost, or unknown: nobody can say whose token WeChat issued last.
+		c.log().Warn("the lease was lost during a renewal: renewing once more",
+			"hint", "was this pod stopped, or memcached restarted?")
+		c.doubt(c.Wall(), fetched)
+		c.settle()
+		return nil
 	}
 	c.adopt(fetched)
 	c.settle()

@@ -1,15 +1,10 @@
 package keeper_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,119 +17,6 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
-
-var errKilled = errors.New("this process was killed")
-
-// gate is where a simulated process can be stopped and killed: at every read,
-// write and call.
-type gate struct {
-	mu      sync.Mutex
-	resumed chan struct{} // nil while it runs
-	killed  bool
-}
-
-// pass waits while the process is stopped and fails once it is killed. It
-// reports whether it had to wait.
-func (g *gate) pass() (waited bool, err error) {
-	g.mu.Lock()
-	resumed, killed := g.resumed, g.killed
-	g.mu.Unlock()
-	if killed {
-		return false, errKilled
-	}
-	if resumed == nil {
-		return false, nil
-	}
-	<-resumed
-	_, err = g.pass()
-	return true, err
-}
-
-func (g *gate) stop() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.resumed == nil {
-		g.resumed = make(chan struct{})
-	}
-}
-
-func (g *gate) resume() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.resumed != nil {
-		close(g.resumed)
-		g.resumed = nil
-	}
-}
-
-func (g *gate) kill() {
-	g.mu.Lock()
-	g.killed = true
-	g.mu.Unlock()
-	g.resume()
-}
-
-// gatedConn is a connection of a process that can be stopped.
-type gatedConn struct {
-	net.Conn
-	pod  *pod
-	gate *gate
-}
-
-func (c gatedConn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if _, gateErr := c.gate.pass(); gateErr != nil {
-		return 0, gateErr
-	}
-	return n, err
-}
-
-// Write of a process that was stopped just before it goes out when the process
-// goes on, although its time has run out meanwhile; the answer then finds nobody.
-func (c gatedConn) Write(b []byte) (int, error) {
-	c.pod.step(b)
-	waited, err := c.gate.pass()
-	if err != nil {
-		return 0, err
-	}
-	if waited {
-		_ = c.Conn.SetWriteDeadline(time.Time{})
-	}
-	return c.Conn.Write(b)
-}
-
-// pipes is a network of one listener.
-type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func newPipes() *pipes { return &pipes{conns: make(chan net.Conn), closed: make(chan struct{})} }
-
-func (p *pipes) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case p.conns <- there:
-		return here, nil
-	case <-p.closed:
-		return nil, &net.OpError{Op: "dial", Net: "pipe", Err: syscall.ECONNREFUSED}
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.closed) }); return nil }
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
 // pod is a sidecar, the apps beside it, and what can go wrong with them.
 type pod struct {
@@ -210,20 +92,6 @@ func (p *pod) start() {
 	p.mu.Unlock()
 }
 
-type gatedListener struct {
-	*pipes
-	pod  *pod
-	gate *gate
-}
-
-func (l gatedListener) Accept() (net.Conn, error) {
-	c, err := l.pipes.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return gatedConn{c, l.pod, l.gate}, nil
-}
-
 func (p *pod) dialMemcached(ctx context.Context, network, address string) (net.Conn, error) {
 	if p.cut.Load() {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.EHOSTUNREACH}
@@ -259,7 +127,7 @@ func (p *pod) end(kill bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3500*time.Millisecond)
 	if kill {
-		p.world.judge.killed(p)
+		p.world.judge.killed()
 		pr.gate.kill()
 		cancel()
 	} else {
@@ -285,29 +153,6 @@ func (p *pod) pause() {
 		p.process.gate.stop()
 		p.stopped = true
 	}
-}
-
-// step springs the world's trap, if there is one and this is what it waits for:
-// the sidecar is stopped before what it was about to write.
-func (p *pod) step(b []byte) {
-	trap := p.world.trap.Load()
-	if trap == nil {
-		return
-	}
-	for _, step := range trap.before {
-		if bytes.Contains(b, []byte(step)) && p.world.trap.CompareAndSwap(trap, nil) {
-			p.pause()
-			trap.caught <- p
-			return
-		}
-	}
-}
-
-// trap stops the first sidecar that is about to write one of these to memcached,
-// or to "call" WeChat.
-type trap struct {
-	before []string
-	caught chan *pod
 }
 
 func (p *pod) resume() {
@@ -359,67 +204,4 @@ func (p *pod) newClient() *client.Client {
 	})
 	p.world.must(err)
 	return c
-}
-
-// gatedTransport carries a sidecar's calls to WeChat. A process stopped just
-// before its request left sends it when it goes on, even though the call's time
-// has run out meanwhile; and one stopped later learns of the answer late.
-type gatedTransport struct {
-	pod  *pod
-	gate *gate
-}
-
-func (t *gatedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	w := t.pod.world
-	t.pod.step([]byte("call"))
-	over := w.judge.calling(t.pod, strings.TrimPrefix(r.URL.Path, "/cgi-bin/"))
-	defer over()
-	waited, err := t.gate.pass()
-	if err != nil {
-		return nil, err
-	}
-	if waited && w.flip() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
-		defer cancel()
-		r = r.WithContext(ctx)
-	}
-	t.pod.mu.Lock()
-	t.pod.calling++
-	t.pod.mu.Unlock()
-	defer func() {
-		t.pod.mu.Lock()
-		t.pod.calling--
-		t.pod.mu.Unlock()
-	}()
-	resp, err := w.wechatTransport.RoundTrip(r)
-	if err != nil {
-		if _, killed := t.gate.pass(); killed != nil {
-			return nil, killed
-		}
-		return nil, err
-	}
-	body, bodyErr := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	_ = resp.Body.Close()
-	late, err := t.gate.pass()
-	if err != nil {
-		return nil, err
-	}
-	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), errReader{bodyErr}))
-	var answer struct {
-		Token     string `json:"access_token"`
-		ExpiresIn int    `json:"expires_in"`
-	}
-	if bodyErr == nil && resp.StatusCode == http.StatusOK && json.Unmarshal(body, &answer) == nil && answer.ExpiresIn >= 10 && !late && !waited {
-		w.judge.delivered(t.pod, answer.Token)
-	}
-	return resp, nil
-}
-
-type errReader struct{ err error }
-
-func (r errReader) Read([]byte) (int, error) {
-	if r.err == nil {
-		return 0, io.EOF
-	}
-	return 0, r.err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
@@ -38,8 +39,8 @@ func TestWeChatDownForAnHourAtRenewalTimeIsNoticedByNoReader(t *testing.T) {
 		sleep(ctx, time.Minute)
 		w.untilDue(ctx)
 		end := w.judge.begin(wechatTrouble)
-		w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-			w.judge.called(c)
+		w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+			w.judge.called()
 			return wechattest.Answer{Kind: wechattest.ServerError}
 		})
 		sleep(ctx, time.Hour)
@@ -102,7 +103,7 @@ func TestAReadersMissFillsMemcachedAtOnce(t *testing.T) {
 		defer end()
 		w.memcached.Restart()
 		_, err := w.pods[0].client.AccessToken(ctx)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		sleep(ctx, 10*time.Millisecond)
 		_, ok := w.memcached.Peek(simAppID)
 		assert.True(t, ok, "the entry is back")
@@ -121,8 +122,8 @@ func TestAFleetOfThreeHundredCallsTenTimesInTenMinutesAtMost(t *testing.T) {
 				w.untilDue(ctx)
 				end := w.judge.begin(wechatTrouble)
 				defer end()
-				w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-					w.judge.called(c)
+				w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+					w.judge.called()
 					calls = append(calls, time.Now())
 					return kind
 				})
@@ -151,8 +152,8 @@ func TestALostAnswerIsHealedBeforeItsGraceEnds(t *testing.T) {
 		w.untilDue(ctx)
 		lost := time.Time{}
 		end := w.judge.begin(wechatTrouble)
-		w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-			w.judge.called(c)
+		w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+			w.judge.called()
 			if lost.IsZero() {
 				lost = time.Now()
 				return wechattest.Answer{Kind: wechattest.IssuedHang}
@@ -215,7 +216,7 @@ func TestAReportCausesOneRenewalHoweverManyReport(t *testing.T) {
 		end := w.judge.begin(strangerTrouble)
 		defer end()
 		token, err := w.pods[0].client.AccessToken(ctx)
-		assert.NoError(t, err)
+		require.NoError(t, err)
 		w.wechat.Steal(simAppID)
 		w.wechat.Steal(simAppID)
 		got := make(chan string, 100)
@@ -228,7 +229,8 @@ func TestAReportCausesOneRenewalHoweverManyReport(t *testing.T) {
 		}
 		first := <-got
 		for range cap(got) - 1 {
-			assert.True(t, first == <-got, "all get the same token")
+			same := first == <-got
+			assert.True(t, same, "all get the same token")
 		}
 		assert.Zero(t, w.wechat.Accepts(first))
 		assert.Equal(t, 2, w.wechat.Calls("", ""))

@@ -11,7 +11,8 @@ import (
 var (
 	simSeeds = flag.Uint64("sim.seeds", 3, "how many simulations run")
 	simSeed  = flag.Uint64("sim.seed", 1, "the first seed")
-	simOnly  = flag.Int("sim.only", -1, "only this kind of episode, by its place in episodes; -1: all")
+	simOnly  = flag.String("sim.only", "", "only this kind of episode, see episodes; empty: all")
+	simLogs  = flag.String("sim.logs", "", "write what was logged in a failed simulation to files that begin with this")
 	simHours = flag.Int("sim.hours", 24, "virtual hours of each")
 )
 

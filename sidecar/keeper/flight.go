@@ -1,0 +1,131 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// flight is one renewal that many may wait for.
+type flight struct {
+	rejected string        // the token that must be replaced; empty: whatever is due
+	awaited  chan struct{} // closed when somebody waits for it
+	await    sync.Once
+	done     chan struct{}
+	err      error // valid once done is closed
+}
+
+// wait waits for the renewal to end.
+func (f *flight) wait(ctx context.Context) error {
+	f.await.Do(func() { close(f.awaited) })
+	select {
+	case <-f.done:
+		return nil
+	case <-ctx.Done():
+		return &Error{Reason: Unavailable, Code: busyCode, Message: "no credential came in time", RetryAfter: time.Second}
+	}
+}
+
+// arm sets the timer for the time when the token is due. The caller holds mu.
+func (c *credential) arm() {
+	if c.closed {
+		return
+	}
+	var wait time.Duration
+	if c.mem.live(c.Wall) {
+		wait = max(c.mem.dueIn(c.Wall, c.spread), 0)
+	}
+	wait = max(wait, time.Until(c.refusal.until))
+	if c.timer == nil {
+		c.timer = time.AfterFunc(wait, c.wake)
+		return
+	}
+	c.timer.Reset(wait)
+}
+
+// wake runs when the token is due.
+func (c *credential) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.startIfDue()
+}
+
+// startIfDue starts a renewal unless there is one, no need of one, or no use in
+// one. The caller holds mu.
+func (c *credential) startIfDue() {
+	if c.flight != nil || c.recentRefusal() != nil {
+		return
+	}
+	if !c.mem.live(c.Wall) || c.mem.dueIn(c.Wall, c.spread) <= 0 {
+		c.start("")
+	}
+}
+
+// start starts a renewal; nil when the sidecar is stopping. The caller holds mu
+// and has seen that there is none.
+func (c *credential) start(rejected string) *flight {
+	if c.closed {
+		return nil
+	}
+	f := &flight{rejected: rejected, awaited: make(chan struct{}), done: make(chan struct{})}
+	if !c.house.run(func(ctx context.Context) { c.fly(ctx, f) }) {
+		return nil
+	}
+	c.flight = f
+	return f
+}
+
+// fly runs one renewal and tells its end. One that nobody waits for queues.
+func (c *credential) fly(ctx context.Context, f *flight) {
+	select {
+	case c.house.quiet <- struct{}{}:
+		defer func() { <-c.house.quiet }()
+	case <-f.awaited:
+	}
+	err := c.renew(ctx, f.rejected)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.err = err
+	c.flight = nil
+	switch {
+	case errors.Is(err, errElsewhere):
+		f.err = nil
+	case err != nil:
+		c.refuse(err)
+	default:
+		c.refusal = refusal{}
+		c.arm()
+	}
+	close(f.done)
+}
+
+// refuse remembers why a renewal failed. The caller holds mu.
+func (c *credential) refuse(err error) {
+	c.refusal = refusal{err: asError(err), until: time.Now().Add(time.Second)}
+	var failed *failure
+	if errors.As(err, &failed) { // else it is somebody else's wait: memcached ends it, and a look sees
+		c.refusal.until, c.refusal.secret = failed.until, failed.secret
+		c.arm()
+	}
+}
+
+// refusal is why a renewal failed, and until when there is no use in another.
+type refusal struct {
+	err    *Error
+	until  time.Time
+	secret string // fingerprint of the AppSecret that a person must see to
+}
+
+// recentRefusal is why a renewal that just failed would fail again. The caller
+// holds mu.
+func (c *credential) recentRefusal() error {
+	if c.refusal.err == nil || time.Until(c.refusal.until) <= 0 {
+		return nil
+	}
+	err := *c.refusal.err
+	err.RetryAfter = max(err.RetryAfter, time.Until(c.refusal.until)).Round(time.Second)
+	return &err
+}
+
+var errStopping = &Error{Reason: Unavailable, Code: busyCode, Message: "the sidecar is stopping", RetryAfter: time.Second}

@@ -1,0 +1,93 @@
+package keeper_test
+
+import (
+	"slices"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+const (
+	// lookBound is a look, and the writing after it.
+	lookBound = 16 * time.Second
+	// doubtBound is the doubt's minute, a lease that must lapse before, and the
+	// call.
+	doubtBound = 90 * time.Second
+	// reportBound is from the first report to a new token everywhere: the limit
+	// on reports, and a look.
+	reportBound = 50 * time.Second
+	// graceTime is how long WeChat accepts a superseded token.
+	graceTime = 300 * time.Second
+)
+
+// excuse says why a dead token may have been given; empty where it may not.
+func (j *judge) excuse(p *pod, token string, now time.Time) string {
+	issued := j.world.wechat.Issued()
+	at := slices.IndexFunc(issued, func(i wechattest.Issue) bool { return i.Token == token })
+	if at < 0 {
+		return ""
+	}
+	if !now.Before(issued[at].Dies) {
+		return "" // its own death: everybody knows that hour
+	}
+	// The first that superseded it, and what came since.
+	for _, i := range issued[at+1:] {
+		if i.API != issued[at].API || !i.New {
+			continue
+		}
+		switch {
+		case i.Forced: // WeChat gives no grace: others learn of it at their look
+			if now.Sub(i.At) <= reportBound || j.troubled(now.Add(-11*time.Minute), now, wechatTrouble, memcachedTrouble) {
+				return "forced"
+			}
+		case i.Stranger:
+			if j.healing(i.At, now, reportBound, strangerTrouble) {
+				return "stranger"
+			}
+		case j.isLost(i):
+			if j.healing(i.At, now, doubtBound, podTrouble) {
+				return "lost answer"
+			}
+		}
+	}
+	if !p.settled(lookBound) {
+		return "its sidecar was stopped"
+	}
+	return ""
+}
+
+// healing reports whether what happened at that time need not be healed yet: no
+// more than bound has passed since it, since the first report, or since other
+// troubles ended that stood in the way. The caller holds mu.
+func (j *judge) healing(since, now time.Time, bound time.Duration, own trouble) bool {
+	if now.Sub(since) <= bound {
+		return true
+	}
+	for _, what := range []trouble{memcachedTrouble, wechatTrouble, podTrouble, strangerTrouble} {
+		// WeChat's budget of ten minutes may be used up when a trouble ends.
+		wait := bound
+		if what == wechatTrouble || what == memcachedTrouble || what == strangerTrouble {
+			wait = 11 * time.Minute
+		}
+		if what != own && j.troubled(now.Add(-wait), now, what) && j.troubled(since, now, what) {
+			return true
+		}
+	}
+	if own == podTrouble {
+		return false
+	}
+	// Nobody knows of a theft before the first report that follows the death.
+	for _, report := range j.reports {
+		if report.After(since) && now.Sub(report) > bound {
+			return false
+		}
+	}
+	return true
+}
+
+// isLost reports whether nobody may hold this token, or nobody may know that it
+// is the last. The caller holds mu.
+func (j *judge) isLost(i wechattest.Issue) bool {
+	at, ok := j.arrived[i.Token]
+	return !ok || j.lost[i.Token] || j.troubled(i.At.Add(-20*time.Second), at.Add(time.Second), memcachedTrouble, podTrouble)
+}
