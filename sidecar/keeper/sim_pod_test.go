@@ -68,7 +68,7 @@ func (p *pod) start() {
 	w.must(err)
 	calls, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: &gatedTransport{pod: p, gate: pr.gate}})
 	w.must(err)
-	log := slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})).With("pod", p.name)
 	pr.group = keeper.New(keeper.Config{
 		Store: store, WeChat: calls, API: w.api, Name: p.name, Log: log,
 		Wall: func() time.Time { return time.Now().Add(p.skew) },

