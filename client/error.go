@@ -12,7 +12,8 @@ type Error struct {
 	// else the HTTP status of a refusal by the sidecar itself: 401 wrong bearer
 	// token, 403 not from here, 404 not kept, 429 no further renewal so soon.
 	Code int
-	// Message is the errmsg, WeChat's rid included, which its support asks for.
+	// Message is the errmsg, WeChat's rid included, which its support asks for, and
+	// in parentheses what to do about it.
 	Message string
 	// RetryAfter is how long to wait before asking again; 0 means that the
 	// sidecar did not say.

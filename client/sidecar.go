@@ -125,6 +125,7 @@ func (s *sidecar) read(resp *http.Response, reply []byte) (answer, error) {
 		ExpiresIn   int64  `json:"expires_in"`
 		ErrCode     int    `json:"errcode"`
 		ErrMsg      string `json:"errmsg"`
+		Hint        string `json:"hint"`
 	}
 	err := json.Unmarshal(reply, &body)
 	credential := cmp.Or(body.AccessToken, body.Ticket)
@@ -133,6 +134,9 @@ func (s *sidecar) read(resp *http.Response, reply []byte) (answer, error) {
 		return answer{credential, time.Duration(min(body.ExpiresIn, int64(MaxLocal/time.Second))) * time.Second}, nil
 	case err == nil && body.ErrCode != 0:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // absent is 0
+		if body.Hint != "" {
+			body.ErrMsg += " (" + body.Hint + ")"
+		}
 		return answer{}, &Error{Code: body.ErrCode, Message: body.ErrMsg, RetryAfter: time.Duration(max(seconds, 0)) * time.Second}
 	}
 	return answer{}, fmt.Errorf("what answers at %s (HTTP %d) is not a sidecar: is SIDECAR_URL right?", s.address.name, resp.StatusCode)

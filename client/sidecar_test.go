@@ -42,6 +42,7 @@ func TestARefusalIsAnErrorWithItsCode(t *testing.T) {
 		{502, `{"errcode":40164,"errmsg":"invalid ip 1.2.3.4 rid: 65f"}`, "", client.Error{Code: 40164, Message: "invalid ip 1.2.3.4 rid: 65f"}},
 		{503, `{"errcode":-1,"errmsg":"nothing valid"}`, "7", client.Error{Code: -1, Message: "nothing valid", RetryAfter: 7 * time.Second}},
 		{429, `{"errcode":429,"errmsg":"too soon"}`, "31", client.Error{Code: 429, Message: "too soon", RetryAfter: 31 * time.Second}},
+		{429, `{"errcode":429,"errmsg":"too soon","hint":"wait"}`, "9", client.Error{Code: 429, Message: "too soon (wait)", RetryAfter: 9 * time.Second}},
 		{429, `{"errcode":429,"errmsg":"too soon"}`, "-3", client.Error{Code: 429, Message: "too soon"}},
 		{401, `{"errcode":401,"errmsg":"bearer"}`, "soon", client.Error{Code: 401, Message: "bearer"}},
 		{502, `{"errcode":40001,"errmsg":"` + t1 + ` is not latest"}`, "", client.Error{Code: 40001, Message: "[redacted] is not latest"}},

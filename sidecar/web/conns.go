@@ -6,12 +6,24 @@ import (
 	"time"
 )
 
-// maxConns bounds the connections of one listener: those of the requests that
-// may be under way, and some to be told that there are too many. A caller who
-// waits for a renewal costs 24 KB (10,000 of them 236 MB), nearly all of it
-// net/http's: two goroutines' stacks and three buffers. There is no option to
-// make them smaller.
-const maxConns = maxUnderWay + 1_000
+const (
+	// maxConns bounds the connections of one listener: those of the requests that
+	// may be under way, and some to be told that there are too many.
+	maxConns = maxUnderWay + 1_000
+	// minConns are allowed however little memory there is.
+	minConns = 64
+	// connCost is what a caller who waits for a renewal costs in bytes (10,000 of
+	// them took 236 MB), nearly all of it net/http's: two goroutines' stacks and
+	// three buffers. There is no option to make them smaller.
+	connCost = 24 << 10
+)
+
+// affordable is how many connections fit into half of the memory that GOMEMLIMIT
+// allows: a pod's limit must not be reached because many wait at once. The
+// others wait in the kernel's queue, where they cost nothing.
+func affordable(memoryLimit int64) int {
+	return int(max(minConns, min(maxConns, memoryLimit/2/connCost)))
+}
 
 // boundedListener accepts at most so many connections at a time. Others wait in the
 // kernel's queue.

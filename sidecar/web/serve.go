@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"time"
 )
 
@@ -50,7 +51,7 @@ func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(bounded(l, maxConns)) }()
+	go func() { failed <- server.Serve(bounded(l, affordable(debug.SetMemoryLimit(-1)))) }()
 	select {
 	case err := <-failed:
 		_ = server.Close() // the error to tell is the first
