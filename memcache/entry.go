@@ -21,14 +21,9 @@ func ValidCredential(s string) bool {
 // where the value is no credential (flags other than 0, empty, spaces or control
 // characters, over 2,048 bytes), and any other error where memcached fails.
 func (s *Slot) Get() (string, error) {
-	item, err := s.store.client.Get(s.entry)
+	item, err := s.store.get(s.entry)
 	if err != nil {
-		if !deadConnection(err) {
-			return "", tidy(err)
-		}
-		if item, err = s.store.get(s.entry); err != nil {
-			return "", err
-		}
+		return "", err
 	}
 	if !intact(item) {
 		return "", ErrDamaged

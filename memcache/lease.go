@@ -149,7 +149,7 @@ func (l *Lease) Wait(w Wait, d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	value, err := json.Marshal(w)
+	value, err := json.Marshal(w) //nolint:gosec // G117: Wait.Secret is a fingerprint
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,9 @@
 //	P<AppID>:lease    the holder's random id, or   15 s; the wait                 sidecar, by add and
 //	                  JSON after a failed call,                                   compare-and-swap
 //	                  see Wait
-//	P<AppID>:<mark>   1: something was done and    as long as it counts           sidecar, by add
-//	                  must not be done again soon
+//	P<AppID>:<mark>   a random id: this was done   as long as it counts       sidecar, by add
+//	                  and must not be done again
+//	                  soon
 //	P<AppID>:tries    calls since the last         an hour                        sidecar, by incr
 //	                  success
 //
@@ -24,6 +25,7 @@
 package memcache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,8 +85,9 @@ type Config struct {
 
 // Store is memcached as wxsidecar uses it. It is safe for concurrent use.
 type Store struct {
-	client *memcache.Client
-	prefix string
+	client  *memcache.Client
+	singles *singles
+	prefix  string
 }
 
 // New returns a Store. It does not connect: memcached may come later.
@@ -102,21 +105,22 @@ func New(cfg Config) (*Store, error) {
 	if err := CheckPrefix(cfg.Prefix); err != nil {
 		return nil, err
 	}
-	client := memcache.NewFromSelector(newSelector(servers[0]))
-	client.DialContext = cfg.Dial
-	client.Timeout = cfg.Timeout
-	if client.Timeout == 0 {
-		client.Timeout = DefaultTimeout
+	newClient := func(maxIdle int) *memcache.Client {
+		client := memcache.NewFromSelector(newSelector(servers[0]))
+		client.DialContext = cfg.Dial
+		client.Timeout = cmp.Or(cfg.Timeout, DefaultTimeout)
+		client.MaxIdleConns = maxIdle
+		return client
 	}
-	client.MaxIdleConns = cfg.MaxIdleConns
-	if client.MaxIdleConns == 0 {
-		client.MaxIdleConns = DefaultMaxIdleConns
-	}
-	return &Store{client: client, prefix: cfg.Prefix}, nil
+	return &Store{
+		client:  newClient(cmp.Or(cfg.MaxIdleConns, DefaultMaxIdleConns)),
+		singles: &singles{dial: func() *memcache.Client { return newClient(1) }},
+		prefix:  cfg.Prefix,
+	}, nil
 }
 
 // Close closes the idle connections. The Store stays usable.
-func (s *Store) Close() error { return s.client.Close() }
+func (s *Store) Close() error { return errors.Join(s.client.Close(), s.singles.close()) }
 
 // Ping reports whether memcached answers.
 func (s *Store) Ping() error { return s.retry(s.client.Ping) }

@@ -75,8 +75,10 @@ func tidy(err error) error {
 	case strings.Contains(err.Error(), `"SERVER_ERROR`):
 		return errors.New("memcache: memcached answered SERVER_ERROR: is it out of memory?")
 	}
-	return errors.New("memcache: memcached gave an answer that is not of its protocol")
+	return errAnswer
 }
+
+var errAnswer = errors.New("memcache: memcached gave an answer that is not of its protocol: does the address name a memcached?")
 
 // maxLife is the longest relative life that memcached knows: a larger number
 // would be an absolute time.
@@ -111,8 +113,12 @@ func (s *Store) add(key, value string, life time.Duration) error {
 		return err
 	}
 	item := &memcache.Item{Key: key, Value: []byte(value), Expiration: seconds}
-	err = s.client.Add(item)
-	if dead := deadConnection(err); dead || uncertain(tidy(err)) {
+	for again := true; ; again = false {
+		err := s.client.Add(item)
+		if !uncertain(tidy(err)) {
+			return tidy(err)
+		}
+		dead := deadConnection(err)
 		if dead {
 			_ = s.client.Close()
 		}
@@ -122,58 +128,30 @@ func (s *Store) add(key, value string, life time.Duration) error {
 			return nil
 		case readErr == nil:
 			return ErrConflict
-		case errors.Is(readErr, ErrMiss) && dead:
-			err = s.client.Add(item)
-		}
-	}
-	return tidy(err)
-}
-
-// swap replaces the value that was seen, or returns ErrConflict (also where it
-// is gone).
-func (s *Store) swap(key, value string, seen version, life time.Duration) error {
-	seconds, err := exptime(life)
-	if err != nil {
-		return err
-	}
-	item := &memcache.Item{Key: key, Value: []byte(value), Expiration: seconds, CasID: seen.casID}
-	return s.compareAndSwap(item, seen)
-}
-
-// compareAndSwap is the client library's, made certain: where its answer was
-// lost it reads back. An id alone proves nothing then, since ids begin at 1
-// again when memcached restarts: the values are compared too.
-func (s *Store) compareAndSwap(item *memcache.Item, seen version) error {
-	err := s.client.CompareAndSwap(item)
-	if dead := deadConnection(err); dead || uncertain(tidy(err)) {
-		if dead {
-			_ = s.client.Close()
-		}
-		there, readErr := s.get(item.Key)
-		switch {
-		case errors.Is(readErr, ErrMiss):
-			return ErrConflict
-		case readErr != nil:
+		case !errors.Is(readErr, ErrMiss) || !dead || !again:
 			return tidy(err)
-		case there.CasID != seen.casID && string(there.Value) == string(item.Value):
-			return nil
-		case there.CasID != seen.casID || string(there.Value) != seen.value:
-			return ErrConflict
-		case dead: // it did not happen, and nothing changed since
-			err = s.client.CompareAndSwap(item)
 		}
 	}
-	if errors.Is(err, memcache.ErrCacheMiss) {
-		return ErrConflict
-	}
-	return tidy(err)
 }
 
 // get reads one item with its CAS id.
-func (s *Store) get(key string) (item *memcache.Item, err error) {
-	err = s.retry(func() error {
-		item, err = s.client.Get(key)
-		return err
-	})
-	return item, err
+func (s *Store) get(key string) (*memcache.Item, error) { return get(s.client, key) }
+
+// get is one round trip, or two where the connection was dead. An answer about
+// another key than the one that was asked for is none: the connection is out of
+// step, and would give one account's token to another.
+func get(client *memcache.Client, key string) (*memcache.Item, error) {
+	item, err := client.Get(key)
+	if deadConnection(err) {
+		_ = client.Close()
+		item, err = client.Get(key)
+	}
+	switch {
+	case err != nil:
+		return nil, tidy(err)
+	case item.Key != key:
+		_ = client.Close()
+		return nil, errAnswer
+	}
+	return item, nil
 }
