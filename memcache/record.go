@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
@@ -46,6 +48,9 @@ const MaxPast = 8
 // room for fields of newer versions.
 const maxRecord = 16 << 10
 
+// maxName bounds a record's names in bytes: a host's has at most 255.
+const maxName = 255
+
 // maxNumber keeps numbers exact in JSON and far from overflow: Unix
 // milliseconds reach it in the year 144683.
 const maxNumber = 1 << 52
@@ -58,6 +63,11 @@ func Fingerprint(credential string) string {
 	}
 	sum := sha256.Sum256([]byte(credential))
 	return hex.EncodeToString(sum[:4])
+}
+
+// isFingerprint reports whether s is of Fingerprint's form.
+func isFingerprint(s string) bool {
+	return len(s) == 8 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // Life is how long WeChat promised the credential to live.
@@ -85,25 +95,40 @@ func (r *Record) Continue(older *Record) {
 	}
 }
 
-// encode is the record's JSON, unknown fields included.
+// encode is the record's JSON, unknown fields included unless they would make it
+// too long for anybody to read.
 func (r *Record) encode() string {
-	own, err := json.Marshal(r)
-	if err != nil {
-		panic("memcache: a record of strings and numbers did not marshal")
-	}
+	own := compact(r)
 	if len(r.rest) == 0 {
-		return string(own)
+		return own
 	}
-	all := make(map[string]json.RawMessage, len(r.rest)+8)
-	for name, value := range r.rest {
-		all[name] = value
+	all := maps.Clone(r.rest)
+	_ = json.Unmarshal([]byte(own), &all) // what was marshalled reads back
+	if whole := compact(all); len(whole) <= maxRecord {
+		return whole
 	}
-	_ = json.Unmarshal(own, &all) // what Marshal wrote reads back
-	out, err := json.Marshal(all)
-	if err != nil {
-		return string(own)
+	return own
+}
+
+// compact is v's JSON. It leaves <, > and & as they are: unknown fields that went
+// through many hands would grow sixfold.
+func compact(v any) string {
+	var out strings.Builder
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		panic("memcache: a record of strings, numbers and JSON did not marshal")
 	}
-	return string(out)
+	return strings.TrimSuffix(out.String(), "\n")
+}
+
+// known are the fields of this version.
+var known = []string{"token", "number", "issued", "dies", "api", "by", "doubt", "past"}
+
+// isKnown reports whether name is one of the fields, in any case: so does
+// encoding/json, and a Token kept beside the token could replace it.
+func isKnown(name string, _ json.RawMessage) bool {
+	return slices.ContainsFunc(known, func(field string) bool { return strings.EqualFold(field, name) })
 }
 
 // decodeRecord reads a record and refuses one that would mislead: it is then
@@ -117,17 +142,19 @@ func decodeRecord(data []byte) (*Record, error) {
 	if json.Unmarshal(data, &r) != nil || json.Unmarshal(data, &all) != nil {
 		return nil, errors.New("memcache: record is not JSON of its form")
 	}
-	for _, known := range []string{"token", "number", "issued", "dies", "api", "by", "doubt", "past"} {
-		delete(all, known)
-	}
+	maps.DeleteFunc(all, isKnown)
 	if len(all) > 0 {
 		r.rest = all
 	}
+	r.Past = slices.DeleteFunc(r.Past, func(f string) bool { return !isFingerprint(f) })
+	r.Past = r.Past[:min(len(r.Past), MaxPast)]
 	switch {
 	case r.Number < 1 || r.Number > maxNumber:
 		return nil, errors.New("memcache: record's number is out of range")
 	case r.Doubt < 0 || r.Doubt > maxNumber:
 		return nil, errors.New("memcache: record's doubt is out of range")
+	case len(r.API) > maxName || len(r.By) > maxName:
+		return nil, errors.New("memcache: record's names are too long")
 	case r.Token == "":
 		return &r, nil
 	case !ValidCredential(r.Token):
@@ -135,7 +162,6 @@ func decodeRecord(data []byte) (*Record, error) {
 	case r.Issued < 1 || r.Issued > maxNumber || r.Dies <= r.Issued || r.Dies-r.Issued > int64(maxLife/time.Second):
 		return nil, errors.New("memcache: record's times are out of range")
 	}
-	r.Past = r.Past[:min(len(r.Past), MaxPast)]
 	return &r, nil
 }
 
@@ -174,50 +200,3 @@ func (s *Slot) PutRecord(seen Seen, r *Record, life time.Duration) error {
 }
 
 func (s *Slot) recordKey() string { return s.entry + ":record" }
-
-// View is an entry and its record, read together.
-type View struct {
-	Entry  Entry
-	Record Seen
-}
-
-// lookBatch is how many credentials one get asks for.
-const lookBatch = 100
-
-// Look reads entries and records of many credentials with one multi-get for
-// every 100 of them. In each, all entries are read before all records: an entry
-// written in between is then never newer than its record, and never taken for a
-// stranger's. The first failure ends it, and nothing is returned.
-func (s *Store) Look(slots []*Slot) ([]View, error) {
-	views := make([]View, 0, len(slots))
-	for batch := range slices.Chunk(slots, lookBatch) {
-		keys := make([]string, 0, 2*len(batch))
-		for _, slot := range batch {
-			keys = append(keys, slot.entry)
-		}
-		for _, slot := range batch {
-			keys = append(keys, slot.recordKey())
-		}
-		var items map[string]*memcache.Item
-		err := s.retry(func() (err error) {
-			items, err = s.client.GetMulti(keys)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, slot := range batch {
-			views = append(views, View{entryOf(items[slot.entry]), seenOf(items[slot.recordKey()])})
-		}
-	}
-	return views, nil
-}
-
-// Look reads this credential's entry and record.
-func (s *Slot) Look() (View, error) {
-	views, err := s.store.Look([]*Slot{s})
-	if err != nil {
-		return View{}, err
-	}
-	return views[0], nil
-}
