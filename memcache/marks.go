@@ -4,11 +4,14 @@ import (
 	"errors"
 	"strconv"
 	"time"
+
+	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// Mark does something at most once in life, over the whole fleet: it reports
+// Mark does something at most once in a while, over the whole fleet: it reports
 // true to the first who asks and false to all others until life, in whole
-// seconds, has passed.
+// seconds, has passed. memcached's clock of whole seconds may let it go up to one
+// second before: ask for one more where that matters.
 func (s *Slot) Mark(name string, life time.Duration) (bool, error) {
 	err := s.store.add(s.entry+":"+name, randomID(), life)
 	if errors.Is(err, ErrConflict) {
@@ -22,8 +25,9 @@ func (s *Slot) Mark(name string, life time.Duration) (bool, error) {
 // say. It reports false when all are taken. A counter per stretch of the clock
 // would allow twice the limit around its edges.
 func (s *Slot) Spend(name string, limit int, window time.Duration) (bool, error) {
+	life := (window + 2*time.Second - 1).Truncate(time.Second) // exptime n lives n-1 to n seconds
 	for i := range limit {
-		ok, err := s.Mark(name+":"+strconv.Itoa(i), window+time.Second) // exptime n lives n-1 to n seconds
+		ok, err := s.Mark(name+":"+strconv.Itoa(i), life)
 		if ok || err != nil {
 			return ok, err
 		}
@@ -41,7 +45,7 @@ func (s *Slot) CountTry() (int, error) {
 	for range 2 {
 		var n uint64
 		err := s.store.retry(func() (err error) {
-			n, err = s.store.client.Increment(key, 1)
+			n, err = increment(s.store.client, key)
 			return err
 		})
 		if err == nil {
@@ -57,6 +61,18 @@ func (s *Slot) CountTry() (int, error) {
 		}
 	}
 	return 1, nil
+}
+
+// increment adds one. The client library panics at an answer of one byte, and no
+// answer of a server may end the program.
+func increment(client *memcache.Client, key string) (n uint64, err error) {
+	defer func() {
+		if recover() != nil {
+			_ = client.Close() // it has put the connection back
+			err = errAnswer
+		}
+	}()
+	return client.Increment(key, 1)
 }
 
 // ForgetTries says that a call succeeded.
