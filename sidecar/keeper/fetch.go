@@ -3,8 +3,6 @@ package keeper
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
@@ -22,23 +20,7 @@ const (
 	callsWindow = 10 * time.Minute
 	// forceWindow spaces forced renewals of stable_token: WeChat allows 20 a day.
 	forceWindow = 75 * time.Minute
-	// directEvery is how often one sidecar asks WeChat while memcached is down.
-	directEvery = 30 * time.Second
-	// directPatience is how long memcached must have been down before a token
-	// that is live and merely due is renewed without it.
-	directPatience = 10 * time.Second
 )
-
-// failure is a renewal that failed here: not before until is there any use in
-// another.
-type failure struct {
-	err    error
-	until  time.Time
-	secret string // fingerprint of the AppSecret, where a person must see to it
-}
-
-func (f *failure) Error() string { return f.err.Error() }
-func (f *failure) Unwrap() error { return f.err }
 
 // fetchUnder makes the call that the lease allows and returns the record to
 // write. On failure the lease has become a wait, or lapses by itself. It returns
@@ -48,7 +30,7 @@ func (c *credential) fetchUnder(ctx context.Context, lease *memcache.Lease, seen
 	secret, err := c.account.Secret()
 	if err != nil {
 		_ = lease.Release()
-		return nil, &failure{err: secretError(err), until: time.Now().Add(lookEvery(0))}
+		return nil, c.noSecret(err)
 	}
 	tries, err := c.slot.CountTry()
 	if err != nil {
@@ -173,102 +155,4 @@ func (c *credential) record(got wechat.Credential, api wechat.API, number int64,
 		}
 	}
 	return r
-}
-
-// failed makes the fleet wait after a call that failed. Where a token may have
-// been issued, it also marks the doubt, and nobody calls for as long as the
-// lease would have lived: the request may still be on its way.
-func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret string) error {
-	var e *wechat.Error
-	if !errors.As(err, &e) {
-		e = &wechat.Error{Code: busyCode, Message: "unknown failure", Class: wechat.Transient}
-	}
-	wait := waitFor(e, tries, c.Wall(), jitter())
-	stopping := errors.Is(err, context.Canceled)
-	if e.MayHaveIssued && c.API == wechat.Token {
-		wait = max(wait, memcache.LeaseUse+time.Second)
-		c.doubt(c.Wall().Add(doubtDelay), nil)
-	}
-	if stopping {
-		return &failure{err: errStopping, until: time.Now().Add(wait)} // the lease lapses by itself
-	}
-	f := &failure{err: err, until: time.Now().Add(wait)}
-	w := memcache.Wait{Class: e.Class.String(), ErrCode: e.Code, ErrMsg: e.Message, Until: c.Wall().Add(wait).Unix()}
-	if e.Class == wechat.Person {
-		f.secret, w.Secret = secret, secret
-	}
-	_ = lease.Wait(w, wait) // not stored: it was lost, or lapses by itself
-	c.log().Error("renewal failed", "errcode", e.Code, "errmsg", e.Message, "class", e.Class.String(),
-		"retry_in_seconds", math.Ceil(wait.Seconds()), "hint", e.Hint)
-	return f
-}
-
-// waitBudget makes the fleet wait because ten calls of the last ten minutes did
-// not help, or were too many.
-func (c *credential) waitBudget(lease *memcache.Lease) error {
-	e := &Error{
-		Reason: Budget, Code: budgetCode, Message: "10 calls to WeChat in the last 10 minutes: no further one now",
-		Hint: strangerHint, RetryAfter: personWait,
-	}
-	_ = lease.Wait(memcache.Wait{Class: budgetClass, ErrCode: e.Code, ErrMsg: e.Message, Until: c.Wall().Add(personWait).Unix()}, personWait)
-	c.log().Error("renewal refused by the budget", "hint", strangerHint)
-	return &failure{err: e, until: time.Now().Add(personWait)}
-}
-
-// withoutMemcached goes on while memcached fails, so that nobody knows who else
-// may be calling: memory serves while its token lives. Where it does not, or is
-// due or rejected, stable_token is asked: it gives every sidecar the same token,
-// so that nobody kills anybody's.
-func (c *credential) withoutMemcached(ctx context.Context, rejected string, cause error) error {
-	c.mu.Lock()
-	if c.downSince.IsZero() {
-		c.downSince = time.Now()
-	}
-	live := c.mem.live(c.Wall)
-	due := live && c.mem.dueIn(c.Wall, c.spread) <= 0
-	wanted := !live || (due && time.Since(c.downSince) >= directPatience) || (rejected != "" && c.mem.record.Token == rejected)
-	next := c.direct.Add(directEvery)
-	if wanted && time.Until(next) <= 0 {
-		c.direct = time.Now()
-		next = time.Time{}
-	}
-	number, began := c.mem.nextNumber(c.Wall), c.Wall()
-	c.mu.Unlock()
-	down := &Error{
-		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached fails: %v", cause),
-		Hint: "check MEMCACHED_SERVERS and that memcached runs", RetryAfter: time.Second,
-	}
-	switch {
-	case !wanted && !due:
-		return nil
-	case !wanted:
-		return &failure{err: down, until: time.Now().Add(directPatience)}
-	case !next.IsZero():
-		return &failure{err: down, until: next}
-	}
-	secret, err := c.account.Secret()
-	if err != nil {
-		return &failure{err: secretError(err), until: time.Now().Add(directEvery)}
-	}
-	ctx, cancel := context.WithTimeout(ctx, callLife)
-	defer cancel()
-	got, err := c.WeChat.Fetch(ctx, wechat.Request{API: wechat.StableToken, AppID: c.account.AppID, Secret: secret})
-	if err != nil {
-		c.log().Error("renewal without memcached failed", "memcached", cause.Error(), "error", err.Error())
-		return &failure{err: err, until: time.Now().Add(directEvery)}
-	}
-	c.log().Warn("memcached fails: fetched the stable_token, which all sidecars share", "memcached", cause.Error(),
-		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value),
-		"hint", "check MEMCACHED_SERVERS and that memcached runs")
-	if !c.adopt(c.record(got, wechat.StableToken, number, began, nil)) {
-		return &failure{err: down, until: time.Now().Add(directEvery)}
-	}
-	return nil
-}
-
-func secretError(err error) *Error {
-	return &Error{
-		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("read AppSecret: %v", err),
-		Hint: "check WECHAT_APPSECRET_FILE or the file of this account in WECHAT_ACCOUNTS_DIR", RetryAfter: lookEvery(0),
-	}
 }

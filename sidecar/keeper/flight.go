@@ -76,14 +76,18 @@ func (c *credential) start(rejected string) *flight {
 	return f
 }
 
-// fly runs one renewal and tells its end. One that nobody waits for queues.
+// fly runs one renewal and tells its end. One that nobody waits for queues, and
+// does not begin any more once the sidecar is stopping.
 func (c *credential) fly(ctx context.Context, f *flight) {
+	var err error = errStopping
 	select {
 	case c.house.quiet <- struct{}{}:
-		defer func() { <-c.house.quiet }()
+		err = c.renew(ctx, f.rejected)
+		<-c.house.quiet
 	case <-f.awaited:
+		err = c.renew(ctx, f.rejected)
+	case <-c.house.closing:
 	}
-	err := c.renew(ctx, f.rejected)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.err = err

@@ -18,7 +18,8 @@ type Group struct {
 	stopping    bool
 	work        sync.WaitGroup // looks and renewals under way
 
-	quiet chan struct{} // holds one for each renewal under way that nobody waits for
+	closing chan struct{} // closed by Close
+	quiet   chan struct{} // holds one for each renewal under way that nobody waits for
 
 	ctx    context.Context //nolint:containedctx // ends the renewals under way, which outlive the calls that start them
 	cancel context.CancelFunc
@@ -36,7 +37,7 @@ func New(cfg Config) *Group {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Group{
 		cfg: cfg.withDefaults(), credentials: map[place]*credential{},
-		quiet: make(chan struct{}, renewals), ctx: ctx, cancel: cancel,
+		closing: make(chan struct{}), quiet: make(chan struct{}, renewals), ctx: ctx, cancel: cancel,
 	}
 }
 
@@ -89,7 +90,10 @@ func (g *Group) Run(ctx context.Context) {
 // under which a call was cut is left to lapse.
 func (g *Group) Close(ctx context.Context) {
 	g.mu.Lock()
-	g.stopping = true
+	if !g.stopping {
+		g.stopping = true
+		close(g.closing)
+	}
 	g.mu.Unlock()
 	for _, c := range g.all() {
 		c.close()

@@ -114,7 +114,7 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 	p.mu.Lock()
 	paused := p.stopped
 	p.mu.Unlock()
-	if api != string(j.world.api) || (api != "token" && j.troubled(now, now, memcachedTrouble)) || paused {
+	if api != string(j.world.api) || (api != "token" && j.troubled(now.Add(-16*time.Second), now, memcachedTrouble, podTrouble)) || paused {
 		return func() {} // without memcached, or about to be judged as a lost answer
 	}
 	if !j.troubled(now.Add(-16*time.Second), now, memcachedTrouble) {

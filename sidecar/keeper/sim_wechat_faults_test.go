@@ -128,7 +128,7 @@ func (w *world) slowCalls(d time.Duration) (restore func()) {
 	return func() { w.wechat.OnCall(w.normalCall) }
 }
 
-func (w *world) normalCall(c wechattest.Call) wechattest.Answer {
+func (w *world) normalCall(wechattest.Call) wechattest.Answer {
 	w.judge.called()
 	return wechattest.Answer{Errcode: int(w.failing.Load()), Delay: 40 * time.Millisecond, DelayAfter: 40 * time.Millisecond}
 }

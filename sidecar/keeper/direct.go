@@ -1,0 +1,75 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+const (
+	// directEvery is how often one sidecar asks WeChat while memcached is down.
+	directEvery = 30 * time.Second
+	// directPatience is how long memcached must have been down before a token
+	// that is live and merely due is renewed without it.
+	directPatience = 10 * time.Second
+)
+
+// withoutMemcached goes on while memcached fails, so that nobody knows who else
+// may be calling: memory serves while its token lives. Where it does not, or is
+// due or rejected, stable_token is asked: it gives every sidecar the same token,
+// so that nobody kills anybody's.
+func (c *credential) withoutMemcached(ctx context.Context, rejected string, cause error) error {
+	c.mu.Lock()
+	if c.downSince.IsZero() {
+		c.downSince = time.Now()
+	}
+	live := c.mem.live(c.Wall)
+	due := live && c.mem.dueIn(c.Wall, c.spread) <= 0
+	wanted := !live || (due && time.Since(c.downSince) >= directPatience) || (rejected != "" && c.mem.record.Token == rejected)
+	next := c.direct.Add(directEvery)
+	if wanted && time.Until(next) <= 0 {
+		c.direct = time.Now()
+		next = time.Time{}
+	}
+	number, began := c.mem.nextNumber(c.Wall), c.Wall()
+	c.mu.Unlock()
+	down := &Error{
+		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached fails: %v", cause),
+		Hint: "check MEMCACHED_SERVERS and that memcached runs", RetryAfter: time.Second,
+	}
+	switch {
+	case !wanted && !due:
+		return nil
+	case !wanted:
+		return &failure{err: down, until: time.Now().Add(directPatience)}
+	case !next.IsZero():
+		return &failure{err: down, until: next}
+	}
+	secret, err := c.account.Secret()
+	if err != nil {
+		return c.noSecret(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLife)
+	defer cancel()
+	got, err := c.WeChat.Fetch(ctx, wechat.Request{API: wechat.StableToken, AppID: c.account.AppID, Secret: secret})
+	if err != nil {
+		c.log().Error("renewal without memcached failed", "memcached", cause.Error(), "error", err.Error())
+		f := &failure{err: err, until: time.Now().Add(directEvery)}
+		var e *wechat.Error
+		if errors.As(err, &e) && e.Class == wechat.Person {
+			f.secret = memcache.Fingerprint(secret)
+		}
+		return f
+	}
+	c.log().Warn("memcached fails: fetched the stable_token, which all sidecars share", "memcached", cause.Error(),
+		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value),
+		"hint", "check MEMCACHED_SERVERS and that memcached runs")
+	if !c.adopt(c.record(got, wechat.StableToken, number, began, nil)) {
+		return &failure{err: down, until: time.Now().Add(directEvery)}
+	}
+	return nil
+}

@@ -1,0 +1,229 @@
+package keeper_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// house is one sidecar's Group with a memcached and a WeChat of its own.
+type house struct {
+	t         *testing.T
+	memcached *memcachetest.Server
+	wechat    *wechattest.Server
+	group     *keeper.Group
+}
+
+// inHouse runs test in virtual time. The fake WeChat knows wx1, wx2 and wx3.
+func inHouse(t *testing.T, test func(h *house)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := &house{t: t, memcached: memcachetest.New(), wechat: wechattest.New()}
+		defer func() { _ = h.memcached.Close() }()
+		for _, appID := range []string{"wx1", "wx2", "wx3"} {
+			h.wechat.AddAccount(appID, simSecret)
+		}
+		transport, stop := h.wechat.Pipe()
+		defer stop()
+		store, err := memcache.New(memcache.Config{Dial: h.memcached.Dial})
+		require.NoError(t, err)
+		defer func() { _ = store.Close() }()
+		calls, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
+		require.NoError(t, err)
+		h.group = keeper.New(keeper.Config{Store: store, WeChat: calls})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			h.group.Run(ctx)
+		}()
+		test(h)
+		cancel()
+		<-ended
+		h.group.Close(ctx)
+	})
+}
+
+func account(appID string) keeper.Account {
+	return keeper.Account{AppID: appID, Secret: func() (string, error) { return simSecret, nil }}
+}
+
+func (h *house) appIDs() []string {
+	var appIDs []string
+	for _, state := range h.group.States() {
+		appIDs = append(appIDs, state.AppID)
+	}
+	return appIDs
+}
+
+func TestAccountsComeAndGo(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1"), account("wx2")}))
+		synctest.Wait()
+		assert.Equal(t, []string{"wx1", "wx2"}, h.appIDs())
+		first, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx2"), account("wx3")}))
+		synctest.Wait()
+		assert.Equal(t, []string{"wx2", "wx3"}, h.appIDs())
+		_, err = h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		var none *keeper.Error
+		require.ErrorAs(t, err, &none)
+		assert.Equal(t, keeper.NotKept, none.Reason)
+		assert.Equal(t, 40013, none.Code)
+		item, ok := h.memcached.Peek("wx1")
+		assert.True(t, ok, "what memcached holds of an account that is gone stays until it lapses")
+		same := item.Value == first.Value
+		assert.True(t, same)
+
+		time.Sleep(2 * time.Hour)
+		assert.Equal(t, 1, h.wechat.Calls("wx1", ""), "nobody renews it any more")
+		assert.Equal(t, 3, h.wechat.Calls("wx2", ""))
+		assert.Equal(t, 3, h.wechat.Calls("wx3", ""))
+	})
+}
+
+func TestABadAppIDIsRefusedAndChangesNothing(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		require.ErrorIs(t, h.group.SetAccounts([]keeper.Account{account("wx2"), account("wx 3")}), memcache.ErrBadAppID)
+		assert.Equal(t, []string{"wx1"}, h.appIDs())
+	})
+}
+
+func TestASecretThatCannotBeReadIsNoCallAndNamedInTheState(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		bad := account("wx1")
+		bad.Secret = func() (string, error) { return "", errors.New("no such file") }
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{bad}))
+		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.ErrorContains(t, err, "read AppSecret: no such file")
+		assert.Zero(t, h.wechat.Calls("", ""))
+		state := h.group.States()[0]
+		assert.False(t, state.Valid)
+		assert.NotEmpty(t, state.Err.Hint)
+		assert.Empty(t, h.memcached.Keys(), "the lease is given back")
+	})
+}
+
+func TestARefusalOfWeChatReachesCallersAtOnceWithItsCode(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.wechat.FailAll(40164)
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		start := time.Now()
+		for range 100 {
+			_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+			var refused *keeper.Error
+			require.ErrorAs(t, err, &refused)
+			assert.Equal(t, keeper.Refused, refused.Reason)
+			assert.Equal(t, 40164, refused.Code)
+			assert.Positive(t, refused.RetryAfter)
+		}
+		assert.Less(t, time.Since(start), time.Second)
+		assert.Equal(t, 1, h.wechat.Calls("", ""))
+	})
+}
+
+func TestStoppingGivesTheLeaseBackUnlessACallIsUnanswered(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer wechattest.Answer
+		held   bool
+	}{
+		{"answered in time", wechattest.Answer{Delay: time.Second}, false},
+		{"never answered", wechattest.Answer{Kind: wechattest.Hang}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inHouse(t, func(h *house) {
+				t := h.t
+				h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return c.answer })
+				require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+				time.Sleep(100 * time.Millisecond)
+				start := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 3500*time.Millisecond)
+				defer cancel()
+				h.group.Close(ctx)
+				assert.LessOrEqual(t, time.Since(start), 3500*time.Millisecond)
+				_, held := h.memcached.Peek("wx1:lease")
+				assert.Equal(t, c.held, held)
+				_, published := h.memcached.Peek("wx1")
+				assert.Equal(t, !c.held, published)
+			})
+		})
+	}
+}
+
+func TestManyAccountsDoNotAllCallAtOnce(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		var accounts []keeper.Account
+		for i := range 200 {
+			appID := fmt.Sprintf("wx%d", i+1)
+			h.wechat.AddAccount(appID, simSecret)
+			accounts = append(accounts, account(appID))
+		}
+		var mu sync.Mutex
+		underWay, most := 0, 0
+		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+			mu.Lock()
+			defer mu.Unlock()
+			underWay++
+			most = max(most, underWay)
+			time.AfterFunc(time.Second, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				underWay--
+			})
+			return wechattest.Answer{Delay: time.Second}
+		})
+		require.NoError(t, h.group.SetAccounts(accounts))
+		time.Sleep(time.Minute)
+		assert.Equal(t, 200, h.wechat.Issues(""))
+		assert.LessOrEqual(t, most, 33)
+	})
+}
+
+func Example() {
+	memcached, wx := memcachetest.New(), wechattest.New()
+	defer func() { _ = memcached.Close() }()
+	wx.AddAccount("wx1", "secret")
+	transport, stop := wx.Pipe()
+	defer stop()
+
+	store, err := memcache.New(memcache.Config{Dial: memcached.Dial})
+	if err != nil {
+		panic(err)
+	}
+	calls, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
+	if err != nil {
+		panic(err)
+	}
+	group := keeper.New(keeper.Config{Store: store, WeChat: calls})
+	defer group.Close(context.Background())
+	err = group.SetAccounts([]keeper.Account{{AppID: "wx1", Secret: func() (string, error) { return "secret", nil }}})
+	if err != nil {
+		panic(err)
+	}
+
+	grant, err := group.Token(context.Background(), "wx1", memcache.AccessToken)
+	fmt.Println(len(grant.Value), grant.ExpiresIn > 59*time.Minute, err)
+	// Output: 136 true <nil>
+}
