@@ -50,7 +50,7 @@ var brokenProtocols = []struct {
 	},
 	{
 		rule: "no doubt after a lost answer", caughtBy: "Never dead", only: "lost_answers",
-		changes: []change{{"fetch.go", "c.doubt(c.Wall().Add(doubtDelay), nil)", ""}},
+		changes: []change{{"failure.go", "c.doubt(c.Wall().Add(doubtDelay), nil)", ""}},
 	},
 	{
 		rule: "no doubt after a lost lease", caughtBy: "Never dead", only: "overtaken",
