@@ -30,6 +30,7 @@ func (c *credential) see(view memcache.View) {
 		c.refusal = refusal{}
 	}
 	if stranger != "" && c.flight == nil && c.recentRefusal() == nil {
+		c.mem.rejected = memcache.Fingerprint(stranger) // as an app would report it
 		c.start(stranger)
 		return
 	}
@@ -114,7 +115,7 @@ func (c *credential) lacks(there, mine *memcache.Record) bool {
 // One without a token is newer, and its doubt is about this token: both go on.
 //
 // Where memcached has forgotten the record of a token that is about to be due,
-// nobody renews until everybody has put back what he remembers:
+// nobody renews it for its age until everybody has put back what he remembers:
 //
 //	A: renews, record = t2          B: has not looked since, remembers t1
 //	   memcached restarts
@@ -125,7 +126,7 @@ func (c *credential) putBack(seen memcache.Seen, mine *memcache.Record, left tim
 	back := *mine
 	if seen.Record == nil {
 		c.mu.Lock()
-		soon := c.mem.dueIn(c.Wall, 0) <= settling
+		soon := c.mem.dueIn(c.Wall, 0) <= settling && left > 2*settling
 		c.mu.Unlock()
 		if soon {
 			c.settleFirst()

@@ -57,11 +57,12 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 		if err != nil {
 			return c.withoutMemcached(ctx, rejected, err)
 		}
-		if held.Wait != nil && !c.otherSecret(held.Wait) {
-			if held.Wait.Class == settlingClass && c.serves("") {
-				return errElsewhere
-			}
+		switch {
+		case held.Wait == nil, c.otherSecret(held.Wait):
+		case held.Wait.Class != settlingClass:
 			return waiting(held.Wait, c.Wall())
+		case c.serves(rejected):
+			return errElsewhere
 		}
 		if !forced {
 			if forced, err = c.slot.Mark("forced", forcedLife); err != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
 // trouble is a kind of fault. What is forgiven while one lasts is not forgiven
@@ -30,19 +32,21 @@ type span struct {
 type judge struct {
 	world *world
 
-	mu        sync.Mutex // guards what follows
-	arrived   map[string]time.Time
-	lost      map[string]bool // issued, and its answer never reached a sidecar that lived to write it
-	spans     []span
-	calls     []time.Time // calls made while memcached held
-	reports   []time.Time
-	faults    []string
-	inFlight  int // calls to WeChat
-	newest    int // highest sequence number seen in the entry
-	backSince time.Time
-	reads     int
-	dead      int
-	nothing   int
+	mu       sync.Mutex // guards what follows
+	arrived  map[string]time.Time
+	lost     map[string]bool // issued, and its answer never reached a sidecar that lived to write it
+	spans    []span
+	calls    []time.Time // calls made while memcached held
+	reports  []time.Time
+	faults   []string
+	inFlight int // calls to WeChat
+	// leaseTaken is when a fault last took away the lease alone.
+	leaseTaken time.Time
+	newest     int // highest sequence number seen in the entry
+	backSince  time.Time
+	reads      int
+	dead       int
+	nothing    int
 }
 
 func newJudge(w *world) *judge {
@@ -108,6 +112,8 @@ func (j *judge) killed() {
 func (j *judge) calling(p *pod, api string) (over func()) {
 	lease, leased := j.world.memcached.Peek(simAppID + ":lease")
 	item, _ := j.world.memcached.Peek(simAppID + ":record")
+	entry, _ := j.world.memcached.Peek(simAppID)
+	stolen := slices.ContainsFunc(j.world.wechat.Issued(), func(i wechattest.Issue) bool { return i.Stranger && i.Token == entry.Value })
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	now := time.Now()
@@ -118,7 +124,7 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 		return func() {} // without memcached, or about to be judged as a lost answer
 	}
 	if !j.troubled(now.Add(-16*time.Second), now, memcachedTrouble) {
-		if !leased || strings.HasPrefix(lease.Value, "{") {
+		if (!leased && now.Sub(j.leaseTaken) > 16*time.Second) || strings.HasPrefix(lease.Value, "{") {
 			j.broken("One call", "%s calls without the lease", p.name)
 		}
 		if j.inFlight > 0 && !j.troubled(now.Add(-16*time.Second), now, podTrouble) {
@@ -130,7 +136,7 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 	life, age := record.Dies-record.Issued, now.Unix()-record.Issued
 	due := min(3300, max(life-295, life/2))
 	reported := len(j.reports) > 0 && now.Sub(j.reports[len(j.reports)-1]) < 5*time.Minute // one may have waited in a stopped sidecar
-	if life > 0 && record.Doubt == 0 && age > 2 && age < due-5 && !reported && !j.troubled(now.Add(-2*time.Minute), now, strangerTrouble) {
+	if life > 0 && record.Doubt == 0 && age > 2 && age < due-5 && !reported && !stolen && !j.troubled(now.Add(-2*time.Minute), now, strangerTrouble) {
 		j.broken("One call", "%s calls although the record is good for %d s", p.name, due-age)
 	}
 	j.inFlight++
@@ -139,6 +145,13 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 		defer j.mu.Unlock()
 		j.inFlight--
 	}
+}
+
+// leaseIsTaken notes that a fault takes away the lease alone.
+func (j *judge) leaseIsTaken() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.leaseTaken = time.Now()
 }
 
 // called notes a call to WeChat.

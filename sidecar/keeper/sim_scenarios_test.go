@@ -260,3 +260,24 @@ func TestAMemcachedEmptiedJustAfterARenewalCostsNoCall(t *testing.T) {
 		assert.Zero(t, w.judge.dead, "seed %d: reads of dead tokens", seed)
 	}
 }
+
+func TestAReportIsNotHeldUpWhileMemcachedFillsAgain(t *testing.T) {
+	t.Parallel()
+	simulate(t, 11, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, time.Minute)
+		w.untilDue(ctx)
+		end, endStranger := w.judge.begin(memcachedTrouble), w.judge.begin(strangerTrouble)
+		defer endStranger()
+		w.memcached.Restart()
+		token, err := w.pods[0].client.AccessToken(ctx)
+		require.NoError(t, err)
+		sleep(ctx, time.Second)
+		end()
+		w.wechat.Steal(simAppID)
+		w.wechat.Steal(simAppID)
+		fresh, err := w.pods[1].client.Refresh(ctx, token)
+		require.NoError(t, err)
+		assert.Zero(t, w.wechat.Accepts(fresh))
+		assert.Equal(t, 2, w.wechat.Calls("", ""))
+	})
+}

@@ -94,6 +94,7 @@ func overtaken(ctx context.Context, w *world, _ time.Time) {
 	if first == nil {
 		return
 	}
+	w.judge.leaseIsTaken()
 	w.memcached.Evict(simAppID + ":lease")
 	if second := w.caller(ctx, time.Now().Add(4*time.Second), first); second != nil && killed {
 		sleep(ctx, 100*time.Millisecond)
