@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+)
+
+const (
+	minAPIRatio = 0.9
+	apiCallers  = 16
+)
+
+// measureAPI compares the API's token with what net/http alone needs to write
+// the same body, and the same body and headers. Requests per second hold the
+// callers' own work too, which is the same for all; the processor time of the
+// servers does not.
+func measureAPI(ctx context.Context, r *rig) ([]row, error) {
+	var rows []row
+	for _, transport := range []string{tcp, unixSocket} {
+		measured, err := measureAPIOver(ctx, r, transport)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", transport, err)
+		}
+		rows = append(rows, measured...)
+	}
+	return rows, nil
+}
+
+func measureAPIOver(ctx context.Context, r *rig, transport string) ([]row, error) {
+	var crowds []*crowd
+	defer func() {
+		for _, c := range crowds {
+			c.close()
+			c.server.kill()
+		}
+	}()
+	join := func(s *server, err error) error {
+		if err != nil {
+			return err
+		}
+		c, err := newCrowd(ctx, s, apiCallers)
+		if err != nil {
+			s.kill()
+			return err
+		}
+		crowds = append(crowds, c)
+		return nil
+	}
+	if err := join(r.startSidecar(ctx, transport)); err != nil {
+		return nil, err
+	}
+	size := strconv.Itoa(crowds[0].callers[0].body)
+	if err := join(r.startFloor(ctx, transport, "-body", size)); err != nil {
+		return nil, err
+	}
+	if err := join(r.startFloor(ctx, transport, "-body", size, "-headers")); err != nil {
+		return nil, err
+	}
+
+	const few = 2000
+	perSecond, err := crowds[1].batch(few)
+	if err != nil {
+		return nil, err
+	}
+	requests := int(perSecond * float64(r.pick(60, 40)) / 1000)
+	var contenders []contender
+	for _, c := range crowds {
+		contenders = append(contenders, func(context.Context) (float64, error) { return c.batch(requests) })
+	}
+	all, err := interleave(ctx, r.pick(101, 21), contenders...)
+	if err != nil {
+		return nil, err
+	}
+	var rows []row
+	for i, floor := range []string{"the same body", "the same body and headers"} {
+		ratio := all[0].per(all[i+1])
+		ours, bare := crowds[0].spent[len(crowds[0].spent)-len(ratio):], crowds[i+1].spent[len(crowds[i+1].spent)-len(ratio):]
+		rows = append(rows, row{
+			what: fmt.Sprintf("API's token to bare net/http with %s, %s, keep-alive", floor, transport),
+			ours: fmt.Sprintf("%.0f/s", all[0].median()), floor: fmt.Sprintf("%.0f/s", all[i+1].median()),
+			ratio: ratio.spread(3), goal: fmt.Sprintf("≥ %.1f ×", minAPIRatio), met: verdictOf(ratio.median() >= minAPIRatio),
+			note: fmt.Sprintf("server's CPU %s to %s a request: × %s", microseconds(ours.median()), microseconds(bare.median()), ours.per(bare).spread(2)),
+		})
+	}
+	return rows, nil
+}
