@@ -149,11 +149,12 @@ func (l *Lease) Wait(w Wait, d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	value, err := json.Marshal(w) //nolint:gosec // G117: Wait.Secret is a fingerprint
-	if err != nil {
-		return err
+	value := compact(w)
+	if len(value) > maxWait { // it would be taken for a lease, and nobody could take it over
+		w.ErrMsg = ""
+		value = compact(w)
 	}
-	err = l.slot.store.swap(l.slot.leaseKey(), string(value), versionOf(item), max(d, time.Second))
+	err = l.slot.store.swap(l.slot.leaseKey(), value, versionOf(item), max(d, time.Second))
 	if errors.Is(err, ErrConflict) {
 		return ErrLost
 	}
