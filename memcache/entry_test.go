@@ -1,0 +1,198 @@
+package memcache_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+// Tokens of the tests: no error and no output may contain the word.
+const (
+	canary = "canarytoken"
+	token1 = "canarytoken-1"
+	token2 = "canarytoken-2"
+	token3 = "canarytoken-3"
+)
+
+func TestAnEntryIsWrittenByAddAndReadByApps(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		_, err := slot.Get()
+		require.ErrorIs(t, err, memcache.ErrMiss)
+		missing, err := slot.Entry()
+		require.NoError(t, err)
+		require.Equal(t, memcache.Entry{}, missing)
+
+		require.NoError(t, slot.PutEntry(missing, token1, time.Hour))
+		s.assertItem(t, "wx1", token1, 3600)
+		got, err := slot.Get()
+		require.NoError(t, err)
+		assert.Equal(t, token1, got)
+
+		require.ErrorIs(t, slot.PutEntry(missing, token2, time.Hour), memcache.ErrConflict, "it is there meanwhile")
+		s.assertItem(t, "wx1", token1, 3600)
+	})
+}
+
+func TestAnEntryIsReplacedWhereItIsStillAsItWasSeen(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		s.put(t, "wx1", token1, 0)
+		seen, err := slot.Entry()
+		require.NoError(t, err)
+		require.Equal(t, token1, seen.Token)
+		require.False(t, seen.Damaged)
+
+		require.NoError(t, slot.PutEntry(seen, token2, 90*time.Second))
+		s.assertItem(t, "wx1", token2, 90)
+		require.ErrorIs(t, slot.PutEntry(seen, token3, time.Hour), memcache.ErrConflict, "seen before the last write")
+		s.assertItem(t, "wx1", token2, 90)
+
+		seen, err = slot.Entry()
+		require.NoError(t, err)
+		s.put(t, "wx1", token2, 0)
+		require.ErrorIs(t, slot.PutEntry(seen, token3, time.Hour), memcache.ErrConflict, "the same value, written anew")
+
+		seen, err = slot.Entry()
+		require.NoError(t, err)
+		s.remove(t, "wx1")
+		require.ErrorIs(t, slot.PutEntry(seen, token3, time.Hour), memcache.ErrConflict, "gone")
+		_, there := s.peek(t, "wx1")
+		assert.False(t, there)
+	})
+}
+
+func TestADamagedEntryIsToldFromAMissAndWrittenOver(t *testing.T) {
+	damages := map[string]struct {
+		value string
+		flags int
+	}{
+		"flags of pecl-memcache": {token1, 2},
+		"flags of php-memcached": {token1, 0x50},
+		"PHP's null":             {"N;", 1},
+		"empty":                  {"", 0},
+		"a space":                {"canarytoken 1", 0},
+		"a space at the end":     {token1 + " ", 0},
+		"a line feed":            {token1 + "\n", 0},
+		"only a line end":        {"\r\n", 0},
+		"a tab":                  {"\t" + token1, 0},
+		"a NUL":                  {token1 + "\x00", 0},
+		"DEL":                    {token1 + "\x7f", 0},
+		"the protocol itself":    {"x\r\nEND\r\nVALUE wx1 0 13 1\r\n" + token1, 0},
+		"2,049 bytes":            {canary + strings.Repeat("x", 2049-len(canary)), 0},
+		"a hundred thousand":     {canary + strings.Repeat("x", 100_000), 0},
+	}
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		for name, damage := range damages {
+			t.Run(name, func(t *testing.T) {
+				s.put(t, "wx1", damage.value, damage.flags)
+				got, err := slot.Get()
+				require.ErrorIs(t, err, memcache.ErrDamaged)
+				assert.Empty(t, got)
+				seen, err := slot.Entry()
+				require.NoError(t, err)
+				assert.True(t, seen.Damaged)
+				assert.Empty(t, seen.Token)
+				require.NoError(t, slot.PutEntry(seen, token2, time.Hour))
+				s.assertItem(t, "wx1", token2, 3600)
+				assert.ErrorIs(t, slot.PutEntry(seen, token3, time.Hour), memcache.ErrConflict, "mended already")
+			})
+		}
+	})
+}
+
+func TestACredentialMayHaveUpTo2048BytesThatArePrintable(t *testing.T) {
+	credentials := map[string]string{
+		"one byte":        "~",
+		"punctuation":     canary + "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+		"2,048 bytes":     canary + strings.Repeat("x", 2048-len(canary)),
+		"bytes over 0x7f": canary + "微\xff",
+	}
+	for name, credential := range credentials {
+		assert.True(t, memcache.ValidCredential(credential), name)
+	}
+	for _, no := range []string{"", " ", "a b", "a\n", "a\x7f", strings.Repeat("x", 2049)} {
+		assert.False(t, memcache.ValidCredential(no))
+	}
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		for name, credential := range credentials {
+			s.put(t, "wx1", credential, 0)
+			got, err := slot.Get()
+			require.NoError(t, err, name)
+			assert.Equal(t, credential, got, name)
+		}
+	})
+}
+
+func TestALifeIsWrittenInWholeSecondsRoundedDown(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		for life, exptime := range map[time.Duration]int{
+			2 * time.Second:        2,
+			3*time.Second - 1:      2,
+			time.Hour:              3600,
+			time.Hour + 1:          3600,
+			30 * 24 * time.Hour:    2592000,
+			31 * 24 * time.Hour:    2592000, // a larger one would be a date in 1970
+			100000 * 3600000000000: 2592000,
+		} {
+			seen, err := slot.Entry()
+			require.NoError(t, err)
+			require.NoError(t, slot.PutEntry(seen, token1, life), life)
+			s.assertItem(t, "wx1", token1, exptime)
+		}
+	})
+}
+
+func TestLessThanASecondIsNotWrittenSinceItWouldLiveForEver(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		record := &memcache.Record{Number: 1}
+		for _, life := range []time.Duration{time.Second - 1, 1, 0, -1, -time.Hour} {
+			require.ErrorContains(t, slot.PutEntry(memcache.Entry{}, token1, life), "less than a second", life)
+			require.Error(t, slot.PutRecord(memcache.Seen{}, record, life), life)
+			_, err := slot.Mark("forced", life)
+			require.Error(t, err, life)
+		}
+		assert.Equal(t, "EN\r\nEN\r\nEN\r\n", s.say(t, "mg wx1 v\r\nmg wx1:record v\r\nmg wx1:forced v\r\n"))
+
+		s.put(t, "wx1", token1, 0)
+		seen, err := slot.Entry()
+		require.NoError(t, err)
+		require.Error(t, slot.PutEntry(seen, token2, time.Second-1))
+		s.assertItem(t, "wx1", token1, 3600)
+	})
+}
+
+func TestAnEntryGoesWithItsLife(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		require.NoError(t, f.slot.PutEntry(memcache.Entry{}, token1, time.Hour))
+		time.Sleep(time.Hour - time.Nanosecond)
+		_, err := f.slot.Get()
+		require.NoError(t, err)
+		time.Sleep(time.Nanosecond)
+		_, err = f.slot.Get()
+		require.ErrorIs(t, err, memcache.ErrMiss)
+
+		require.NoError(t, f.slot.PutEntry(memcache.Entry{}, token1, time.Second))
+		time.Sleep(time.Second)
+		_, err = f.slot.Get()
+		assert.ErrorIs(t, err, memcache.ErrMiss)
+	})
+}

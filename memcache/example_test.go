@@ -1,0 +1,188 @@
+package memcache_test
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+)
+
+// example is a slot on a memcached within the process.
+func example() (*memcachetest.Server, *memcache.Slot) {
+	server := memcachetest.New()
+	store, err := memcache.New(memcache.Config{Dial: server.Dial})
+	if err != nil {
+		panic(err)
+	}
+	slot, err := store.Slot("wx0123456789abcdef", memcache.AccessToken)
+	if err != nil {
+		panic(err)
+	}
+	return server, slot
+}
+
+func ExampleNew() {
+	store, err := memcache.New(memcache.Config{
+		Servers: []string{"memcached:11211"}, // resolved at every dial
+		Prefix:  "prod:",
+		Timeout: 100 * time.Millisecond,
+	})
+	fmt.Println(store != nil, err)
+	_, err = memcache.New(memcache.Config{Servers: []string{"memcached"}})
+	fmt.Println(err)
+	// Output:
+	// true <nil>
+	// memcache: server "memcached" is neither host:port nor /path/to.sock
+}
+
+func ExampleStore_Slot() {
+	store, _ := memcache.New(memcache.Config{})
+	_, err := store.Slot("wx 1", memcache.AccessToken)
+	fmt.Println(err)
+	// Output: memcache: AppID is not of the form [A-Za-z0-9_-]{1,64}
+}
+
+// What an app does: one round trip, and whatever is no token is asked for elsewhere.
+func ExampleSlot_Get() {
+	server, slot := example()
+	defer func() { _ = server.Close() }()
+
+	_, err := slot.Get()
+	fmt.Println(errors.Is(err, memcache.ErrMiss))
+	server.Put("wx0123456789abcdef", "N;", 1, 3600) // PHP's null
+	_, err = slot.Get()
+	fmt.Println(err)
+	server.Put("wx0123456789abcdef", token1, 0, 3600)
+	token, err := slot.Get()
+	fmt.Println(memcache.Fingerprint(token), err)
+	// Output:
+	// true
+	// memcache: entry is damaged
+	// 71766c1f <nil>
+}
+
+// What a sidecar does: it replaces what it saw, and nothing else.
+func ExampleSlot_PutEntry() {
+	server, slot := example()
+	defer func() { _ = server.Close() }()
+
+	seen, _ := slot.Entry()
+	fmt.Println(slot.PutEntry(seen, token1, time.Hour))
+	fmt.Println(slot.PutEntry(seen, token2, time.Hour))
+	// Output:
+	// <nil>
+	// memcache: changed by somebody else
+}
+
+func ExampleSlot_PutRecord() {
+	server, slot := example()
+	defer func() { _ = server.Close() }()
+
+	now := time.Now()
+	next := &memcache.Record{
+		Token: token1, Number: now.UnixMilli(), Issued: now.Unix(), Dies: now.Unix() + 7200, API: "token", By: "pod-7f9c",
+	}
+	seen, _ := slot.Record()
+	if older := seen.Record; older != nil {
+		next.Number = max(next.Number, older.Number+1)
+		next.Past = older.PastAfter(next.Token)
+		next.Continue(older)
+	}
+	fmt.Println(slot.PutRecord(seen, next, next.Life()))
+	fmt.Println(server.Keys())
+	// Output:
+	// <nil>
+	// [wx0123456789abcdef:record]
+}
+
+func ExampleStore_Look() {
+	server := memcachetest.New()
+	defer func() { _ = server.Close() }()
+	store, _ := memcache.New(memcache.Config{Dial: server.Dial})
+	var slots []*memcache.Slot
+	for _, appID := range []string{"wx1", "wx2"} {
+		slot, _ := store.Slot(appID, memcache.AccessToken)
+		slots = append(slots, slot)
+	}
+	server.Put("wx2", token1, 0, 3600)
+	views, err := store.Look(slots)
+	fmt.Println(err, views[0].Entry.Token == "", views[1].Entry.Token == token1, server.Count("gets"))
+	// Output: <nil> true true 1
+}
+
+func ExampleSlot_TakeLease() {
+	server, slot := example()
+	defer func() { _ = server.Close() }()
+
+	lease, err := slot.TakeLease()
+	fmt.Println(err, lease.Left() > 13*time.Second)
+	_, err = slot.TakeLease()
+	fmt.Println(err)
+	fmt.Println(lease.Verify(), lease.Release(), lease.Verify())
+	// Output:
+	// <nil> true
+	// memcache: lease is held
+	// <nil> <nil> memcache: lease is lost
+}
+
+func ExampleLease_Wait() {
+	server, slot := example()
+	defer func() { _ = server.Close() }()
+
+	lease, _ := slot.TakeLease()
+	_ = lease.Wait(memcache.Wait{Class: "person", ErrCode: 40125, ErrMsg: "invalid appsecret", Secret: "1f3870be"}, time.Minute)
+	seen, _ := slot.Lease()
+	fmt.Println(seen.Held, seen.Wait.ErrCode, seen.Wait.ErrMsg)
+	_, err := slot.TakeLease()
+	fmt.Println(err)
+	_, err = slot.TakeOver(seen) // another AppSecret need not wait
+	fmt.Println(err)
+	// Output:
+	// false 40125 invalid appsecret
+	// memcache: lease is held
+	// <nil>
+}
+
+func ExampleSlot_Mark() {
+	server, slot := example()
+	defer func() { _ = server.Close() }()
+	for range 2 {
+		fmt.Println(slot.Mark("forced", 31*time.Second))
+	}
+	// Output:
+	// true <nil>
+	// false <nil>
+}
+
+func ExampleSlot_Spend() {
+	server, slot := example()
+	defer func() { _ = server.Close() }()
+	for range 3 {
+		fmt.Println(slot.Spend("calls", 2, 10*time.Minute))
+	}
+	// Output:
+	// true <nil>
+	// true <nil>
+	// false <nil>
+}
+
+func ExampleSlot_CountTry() {
+	server, slot := example()
+	defer func() { _ = server.Close() }()
+	fmt.Println(slot.CountTry())
+	fmt.Println(slot.CountTry())
+	fmt.Println(slot.ForgetTries())
+	fmt.Println(slot.CountTry())
+	// Output:
+	// 1 <nil>
+	// 2 <nil>
+	// <nil>
+	// 1 <nil>
+}
+
+func ExampleFingerprint() {
+	fmt.Println(memcache.Fingerprint("test"))
+	// Output: 9f86d081
+}

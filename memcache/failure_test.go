@@ -1,0 +1,155 @@
+package memcache_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+)
+
+// faults are all in which no answer comes, or none in time.
+var faults = []struct {
+	memcachetest.Fault
+	name string
+}{
+	{memcachetest.Refuse, "Refuse"},
+	{memcachetest.Hang, "Hang"},
+	{memcachetest.HangAfter, "HangAfter"},
+	{memcachetest.DropBefore, "DropBefore"},
+	{memcachetest.DropAfter, "DropAfter"},
+	{memcachetest.DropMid, "DropMid"},
+	{memcachetest.ServerError, "ServerError"},
+	{memcachetest.Slow, "Slow, too late"},
+}
+
+// assertFailure asserts that err says that memcached failed: it is none of the
+// answers that somebody would act upon, and names no value.
+func assertFailure(t *testing.T, err error) {
+	t.Helper()
+	require.Error(t, err)
+	for _, answer := range []error{
+		memcache.ErrMiss, memcache.ErrDamaged, memcache.ErrConflict, memcache.ErrHeld, memcache.ErrLost, memcache.ErrBadAppID,
+	} {
+		require.NotErrorIs(t, err, answer)
+	}
+	assert.NotContains(t, err.Error(), canary)
+}
+
+// scene is a store on which everything can be done.
+type scene struct {
+	store  *memcache.Store
+	slot   *memcache.Slot
+	view   memcache.View
+	lease  *memcache.Lease
+	other  *memcache.Slot // its lease is free
+	wait   memcache.LeaseSeen
+	waiter *memcache.Slot // its fleet waits
+}
+
+func newScene(t *testing.T, store *memcache.Store) *scene {
+	t.Helper()
+	slots := manySlots(t, store, 3)
+	sc := &scene{store: store, slot: slots[0], other: slots[1], waiter: slots[2]}
+	require.NoError(t, sc.slot.PutEntry(memcache.Entry{}, token1, time.Hour))
+	require.NoError(t, sc.slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
+	var err error
+	sc.lease, err = sc.slot.TakeLease()
+	require.NoError(t, err)
+	sc.view, err = sc.slot.Look()
+	require.NoError(t, err)
+	lease, err := sc.waiter.TakeLease()
+	require.NoError(t, err)
+	require.NoError(t, lease.Wait(memcache.Wait{Class: "person", ErrCode: 40125}, time.Hour))
+	sc.wait, err = sc.waiter.Lease()
+	require.NoError(t, err)
+	return sc
+}
+
+// operations are all that ask memcached something.
+var operations = map[string]func(sc *scene) error{
+	"Ping":                 func(sc *scene) error { return sc.store.Ping() },
+	"Get":                  func(sc *scene) error { _, err := sc.slot.Get(); return err },
+	"Get, a miss":          func(sc *scene) error { _, err := sc.other.Get(); return err },
+	"Entry":                func(sc *scene) error { _, err := sc.slot.Entry(); return err },
+	"Record":               func(sc *scene) error { _, err := sc.slot.Record(); return err },
+	"Look":                 func(sc *scene) error { _, err := sc.slot.Look(); return err },
+	"PutEntry by add":      func(sc *scene) error { return sc.other.PutEntry(memcache.Entry{}, token2, time.Hour) },
+	"PutEntry by swap":     func(sc *scene) error { return sc.slot.PutEntry(sc.view.Entry, token2, time.Hour) },
+	"PutRecord by add":     func(sc *scene) error { return sc.other.PutRecord(memcache.Seen{}, newRecord(token2), time.Hour) },
+	"PutRecord by swap":    func(sc *scene) error { return sc.slot.PutRecord(sc.view.Record, newRecord(token2), time.Hour) },
+	"Lease":                func(sc *scene) error { _, err := sc.slot.Lease(); return err },
+	"TakeLease":            func(sc *scene) error { _, err := sc.other.TakeLease(); return err },
+	"TakeOver":             func(sc *scene) error { _, err := sc.waiter.TakeOver(sc.wait); return err },
+	"Verify":               func(sc *scene) error { return sc.lease.Verify() },
+	"Release":              func(sc *scene) error { return sc.lease.Release() },
+	"Wait":                 func(sc *scene) error { return sc.lease.Wait(memcache.Wait{Class: "person"}, time.Minute) },
+	"Mark":                 func(sc *scene) error { _, err := sc.slot.Mark("forced", time.Minute); return err },
+	"Spend":                func(sc *scene) error { _, err := sc.slot.Spend("calls", 3, time.Minute); return err },
+	"CountTry":             func(sc *scene) error { _, err := sc.slot.CountTry(); return err },
+	"ForgetTries":          func(sc *scene) error { return sc.slot.ForgetTries() },
+	"ForgetTries, if any":  func(sc *scene) error { return sc.other.ForgetTries() },
+	"Look at all accounts": func(sc *scene) error { _, err := sc.store.Look([]*memcache.Slot{sc.slot, sc.other}); return err },
+}
+
+func TestAFailureIsNeverAnAnswer(t *testing.T) {
+	t.Parallel()
+	for _, fault := range faults {
+		for name, operation := range operations {
+			t.Run(fault.name+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					f := setup(t)
+					sc := newScene(t, f.store)
+					f.SetDelay(time.Minute)
+					f.SetFault(fault.Fault)
+					began := time.Now()
+					assertFailure(t, operation(sc))
+					assert.LessOrEqual(t, time.Since(began), 2*memcache.DefaultTimeout, "nobody waits for long")
+				})
+			})
+		}
+	}
+}
+
+func TestAllWorksAgainOnceMemcachedIsHealed(t *testing.T) {
+	t.Parallel()
+	for _, fault := range faults {
+		t.Run(fault.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := setup(t)
+				f.SetDelay(time.Minute)
+				f.SetFault(fault.Fault)
+				for range 10 {
+					assertFailure(t, f.store.Ping())
+				}
+				f.SetFault(memcachetest.None)
+				_, err := f.slot.Get()
+				require.ErrorIs(t, err, memcache.ErrMiss)
+				assert.NoError(t, f.store.Ping())
+			})
+		})
+	}
+}
+
+func TestASlowAnswerIsAnAnswer(t *testing.T) {
+	t.Parallel()
+	for name, operation := range operations {
+		synctest.Test(t, func(t *testing.T) {
+			f := setup(t)
+			sc := newScene(t, f.store)
+			f.SetDelay(memcache.DefaultTimeout - 1)
+			f.SetFault(memcachetest.Slow)
+			if err := operation(sc); name == "Get, a miss" {
+				require.ErrorIs(t, err, memcache.ErrMiss)
+			} else {
+				require.NoError(t, err, name)
+			}
+		})
+	}
+}

@@ -1,0 +1,118 @@
+package memcache
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/bradfitz/gomemcache/memcache"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// FuzzRecord: whatever lies under the record's key, reading it does not panic,
+// what is read is within its limits, and what is written of it reads the same.
+func FuzzRecord(f *testing.F) {
+	f.Add([]byte(`{"token":"canarytoken-1","number":5,"issued":100,"dies":7300,"api":"token","by":"pod","doubt":0,"past":["9f86d081"]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := decodeRecord(data)
+		if err != nil {
+			assert.Nil(t, r)
+			assert.NotContains(t, err.Error(), "canary")
+			return
+		}
+		assertLimits(t, r)
+
+		written := r.encode()
+		require.LessOrEqual(t, len(written), maxRecord)
+		again, err := decodeRecord([]byte(written))
+		require.NoError(t, err)
+		assert.Equal(t, written, again.encode())
+		assertSame(t, r, again, len(data))
+
+		next := &Record{Token: "canarytoken-2", Number: r.Number, Issued: 1, Dies: 2, Past: r.PastAfter("canarytoken-2")}
+		next.Continue(r)
+		again, err = decodeRecord([]byte(next.encode()))
+		require.NoError(t, err)
+		assertSame(t, next, again, len(data))
+		assert.True(t, again.Knows("canarytoken-2"))
+		assert.True(t, r.Token == "" || len(next.Past) > 0 && next.Past[0] == Fingerprint(r.Token) || r.Token == "canarytoken-2")
+	})
+}
+
+func assertLimits(t *testing.T, r *Record) {
+	t.Helper()
+	assert.True(t, r.Number >= 1 && r.Number <= maxNumber)
+	assert.True(t, r.Doubt >= 0 && r.Doubt <= maxNumber)
+	assert.LessOrEqual(t, len(r.Past), MaxPast)
+	for _, fingerprint := range r.Past {
+		assert.Regexp(t, "^[0-9a-f]{8}$", fingerprint)
+	}
+	assert.True(t, len(r.API) <= maxName && len(r.By) <= maxName)
+	if r.Token != "" {
+		assert.True(t, ValidCredential(r.Token))
+		assert.Positive(t, r.Issued)
+		assert.True(t, r.Life() > 0 && r.Life() <= maxLife)
+	}
+}
+
+// assertSame asserts that two records say the same. White space within unknown
+// fields may differ, and all of them go where they would make a record too long,
+// which those of a short one never do.
+func assertSame(t *testing.T, want, got *Record, size int) {
+	t.Helper()
+	if got.rest == nil && size > maxRecord/8 {
+		return
+	}
+	assert.Len(t, got.rest, len(want.rest))
+	for name, value := range want.rest {
+		assert.Equal(t, compact(value), compact(got.rest[name]), name)
+	}
+	a, b := *want, *got
+	a.rest, b.rest = nil, nil
+	assert.Equal(t, a, b)
+}
+
+// FuzzLease: whatever lies under the lease's key is a lease or a wait, and a wait
+// that is written reads the same.
+func FuzzLease(f *testing.F) {
+	f.Add([]byte(`{"wait":"person","errcode":40164,"errmsg":"invalid ip","secret":"1f3870be","until":1763811960}`))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		item := &memcache.Item{Key: "wx1:lease", Value: value, CasID: 7}
+		seen := leaseOf(item)
+		assert.Equal(t, versionOf(item), seen.seen)
+		require.Equal(t, seen.Wait == nil, seen.Held, "one of the two")
+		if seen.Held {
+			return
+		}
+		assert.NotEmpty(t, seen.Wait.Class)
+		assert.LessOrEqual(t, len(value), maxWait)
+		if text := compact(seen.Wait); len(text) <= maxWait {
+			again := leaseOf(&memcache.Item{Value: []byte(text)})
+			require.NotNil(t, again.Wait)
+			assert.Equal(t, seen.Wait, again.Wait)
+		}
+	})
+}
+
+// FuzzEntry: an entry is a credential or damaged, and apps and sidecars agree.
+func FuzzEntry(f *testing.F) {
+	f.Add([]byte("canarytoken-1"), uint32(0))
+	f.Fuzz(func(t *testing.T, value []byte, flags uint32) {
+		item := &memcache.Item{Key: "wx1", Value: value, Flags: flags, CasID: 7}
+		entry := entryOf(item)
+		assert.Equal(t, versionOf(item), entry.seen)
+		good := flags == 0 && ValidCredential(string(value))
+		assert.Equal(t, good, intact(item))
+		assert.Equal(t, !good, entry.Damaged)
+		if !good {
+			assert.Empty(t, entry.Token)
+			return
+		}
+		assert.Equal(t, string(value), entry.Token)
+		assert.False(t, strings.ContainsAny(entry.Token, " \r\n\t\x00\x7f"))
+		if text, err := json.Marshal(entry.Token); assert.NoError(t, err) { // a record's token is one
+			assert.LessOrEqual(t, len(text), 6*MaxCredential+2)
+		}
+	})
+}

@@ -1,0 +1,135 @@
+package memcache_test
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+)
+
+func TestABadAppIDNeverReachesTheServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		for _, bad := range []string{
+			"", " ", "wx 1", " wx1", "wx1 ", "wx1\r\nflush_all", "wx\x001", "wx\x7f", "wx1:record", "wx/1", "wx.1", "../wx1", "微信", "wx\xff",
+			"wx@1", "wx[1", "wx`1", "wx{1", "*", strings.Repeat("a", 65), strings.Repeat("a", 1<<20),
+		} {
+			assert.False(t, memcache.ValidAppID(bad), bad)
+			for _, kind := range []memcache.Kind{memcache.AccessToken, "jsapi_ticket"} {
+				slot, err := f.store.Slot(bad, kind)
+				require.ErrorIs(t, err, memcache.ErrBadAppID, bad)
+				assert.Nil(t, slot)
+			}
+		}
+		assert.Zero(t, f.Count(""))
+	})
+	for _, good := range []string{"wx1", "a", "0", "_", "-", "wx0123456789abcdef", "AZaz09_-", strings.Repeat("a", 64)} {
+		assert.True(t, memcache.ValidAppID(good), good)
+	}
+}
+
+func TestAPrefixIsPrintableAndLeavesRoomForTheKeys(t *testing.T) {
+	t.Parallel()
+	for prefix, good := range map[string]bool{
+		"": true, "prod:": true, "微信:": true, strings.Repeat("p", 120): true, strings.Repeat("p", 121): false,
+		" ": false, "a b": false, "a\n": false, "\r\nflush_all\r\n": false, "\x00": false, "\x7f": false,
+	} {
+		_, err := memcache.New(memcache.Config{Prefix: prefix})
+		assert.Equal(t, good, err == nil, "%q: %v", prefix, err)
+		assert.Equal(t, good, memcache.CheckPrefix(prefix) == nil, "%q", prefix)
+	}
+}
+
+func TestTheLongestKeysAreTaken(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		config := s.config
+		config.Prefix = strings.Repeat("p", 120)
+		store := open(t, config)
+		slot, err := store.Slot(strings.Repeat("a", 64), "wx_card_ticket")
+		require.NoError(t, err)
+		useAll(t, slot)
+	})
+}
+
+// useAll does everything that has a key of its own, with the longest names in use.
+func useAll(t *testing.T, slot *memcache.Slot) {
+	t.Helper()
+	require.NoError(t, slot.PutEntry(memcache.Entry{}, token1, time.Hour))
+	require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
+	lease, err := slot.TakeLease()
+	require.NoError(t, err)
+	require.NoError(t, lease.Release())
+	ok, err := slot.Mark("force_refresh", time.Hour)
+	require.NoError(t, err)
+	require.True(t, ok)
+	for range 10 {
+		ok, err = slot.Spend("calls", 10, time.Minute)
+		require.NoError(t, err)
+		require.True(t, ok)
+	}
+	_, err = slot.CountTry()
+	require.NoError(t, err)
+	require.NoError(t, slot.ForgetTries())
+	view, err := slot.Look()
+	require.NoError(t, err)
+	require.Equal(t, token1, view.Entry.Token)
+	require.Equal(t, newRecord(token1), view.Record.Record)
+}
+
+func TestEveryKeyStandsBehindPrefixAppIDAndKind(t *testing.T) {
+	t.Parallel()
+	for kind, head := range map[memcache.Kind]string{memcache.AccessToken: "P:wx1", "jsapi_ticket": "P:wx1:jsapi_ticket"} {
+		synctest.Test(t, func(t *testing.T) {
+			fake := memcachetest.New()
+			defer func() { assert.NoError(t, fake.Close()) }()
+			var mu sync.Mutex
+			used := map[string]bool{}
+			fake.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, key := range c.Keys {
+					used[key] = true
+				}
+				return memcachetest.None
+			})
+			slot, err := open(t, memcache.Config{Prefix: "P:", Dial: fake.Dial}).Slot("wx1", kind)
+			require.NoError(t, err)
+			useAll(t, slot)
+			want := map[string]bool{head: true}
+			for _, suffix := range []string{
+				"record", "lease", "tries", "force_refresh", "calls:0", "calls:1", "calls:2", "calls:3", "calls:4",
+				"calls:5", "calls:6", "calls:7", "calls:8", "calls:9",
+			} {
+				want[head+":"+suffix] = true
+			}
+			assert.Equal(t, want, used)
+		})
+	}
+}
+
+func TestCredentialsDoNotShareAnything(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		for _, prefix := range []string{"", "prod:", "test:"} {
+			config := s.config
+			config.Prefix = prefix
+			store := open(t, config)
+			for _, appID := range []string{"wx1", "wx2"} {
+				for _, kind := range []memcache.Kind{memcache.AccessToken, "jsapi_ticket", "wx_card_ticket"} {
+					slot, err := store.Slot(appID, kind)
+					require.NoError(t, err)
+					useAll(t, slot)
+				}
+			}
+		}
+	})
+}

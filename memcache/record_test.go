@@ -1,0 +1,207 @@
+package memcache_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+// newRecord is a record with every field set.
+func newRecord(token string) *memcache.Record {
+	return &memcache.Record{
+		Token: token, Number: 1763811900123, Issued: 1763811900, Dies: 1763819100,
+		API: "token", By: "pod-7f9c", Doubt: 1763812000, Past: []string{"9f86d081", "00000000"},
+	}
+}
+
+func TestARecordIsReadAsItWasWritten(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		missing, err := slot.Record()
+		require.NoError(t, err)
+		require.Equal(t, memcache.Seen{}, missing)
+
+		written := newRecord(token1)
+		require.NoError(t, slot.PutRecord(missing, written, 7200*time.Second))
+		s.assertItem(t, "wx1:record", `{"token":"canarytoken-1","number":1763811900123,"issued":1763811900,"dies":1763819100,`+
+			`"api":"token","by":"pod-7f9c","doubt":1763812000,"past":["9f86d081","00000000"]}`, 7200)
+		seen, err := slot.Record()
+		require.NoError(t, err)
+		assert.False(t, seen.Unreadable)
+		assert.Equal(t, written, seen.Record)
+		assert.Equal(t, 2*time.Hour, seen.Record.Life())
+
+		marked := &memcache.Record{Number: 1763811900124, Doubt: 1763812060}
+		require.NoError(t, slot.PutRecord(seen, marked, time.Minute), "no token: a doubt alone")
+		again, err := slot.Record()
+		require.NoError(t, err)
+		assert.Equal(t, marked, again.Record)
+	})
+}
+
+func TestARecordIsReplacedWhereItIsStillAsItWasSeen(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
+		require.ErrorIs(t, slot.PutRecord(memcache.Seen{}, newRecord(token2), time.Hour), memcache.ErrConflict, "not missing")
+		seen, err := slot.Record()
+		require.NoError(t, err)
+		require.NoError(t, slot.PutRecord(seen, newRecord(token2), time.Hour))
+		require.ErrorIs(t, slot.PutRecord(seen, newRecord(token3), time.Hour), memcache.ErrConflict, "changed since")
+		seen, err = slot.Record()
+		require.NoError(t, err)
+		assert.Equal(t, token2, seen.Record.Token)
+
+		s.remove(t, "wx1:record")
+		require.ErrorIs(t, slot.PutRecord(seen, newRecord(token3), time.Hour), memcache.ErrConflict, "gone")
+		seen, err = slot.Record()
+		require.NoError(t, err)
+		assert.Nil(t, seen.Record)
+	})
+}
+
+// with is a good record's JSON with other fields at its end: the last of a name counts.
+func with(fields string) string {
+	return `{"token":"canarytoken-1","number":5,"issued":100,"dies":7300,"api":"token","by":"pod","doubt":0,"past":[],` + fields + `}`
+}
+
+func TestAnUnreadableRecordCountsAsMissingAndIsWrittenOver(t *testing.T) {
+	unreadable := map[string]string{
+		"empty":                        "",
+		"a bare token":                 token1,
+		"cut off":                      strings.TrimSuffix(with(`"number":5`), "}"),
+		"two of them":                  with(`"number":5`) + with(`"number":5`),
+		"a list":                       `["canarytoken-1"]`,
+		"null":                         `null`,
+		"nothing known":                `{"colour":"blue"}`,
+		"number 0":                     with(`"number":0`),
+		"number below 0":               with(`"number":-1`),
+		"number beyond what is exact":  with(`"number":4503599627370497`),
+		"number as a string":           with(`"number":"5"`),
+		"number with a fraction":       with(`"number":5.5`),
+		"doubt below 0":                with(`"doubt":-1`),
+		"doubt beyond what is exact":   with(`"doubt":4503599627370497`),
+		"a token with a space":         with(`"token":"canarytoken 1"`),
+		"a token with a line feed":     with(`"token":"canarytoken\n1"`),
+		"a token of 2,049 bytes":       with(`"token":"` + canary + strings.Repeat("x", 2049-len(canary)) + `"`),
+		"issued never":                 with(`"issued":0`),
+		"dies when issued":             with(`"dies":100`),
+		"dies before":                  with(`"dies":-7300`),
+		"lives longer than 30 days":    with(`"dies":2592101`),
+		"lives longer than an integer": with(`"issued":-9223372036854775808,"dies":9223372036854775807`),
+		"a name of 256 bytes":          with(`"by":"` + strings.Repeat("x", 256) + `"`),
+		"past is no list":              with(`"past":"9f86d081"`),
+		"over 16 KiB":                  with(`"colour":"` + strings.Repeat("x", 16<<10) + `"`),
+	}
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		for name, value := range unreadable {
+			t.Run(name, func(t *testing.T) {
+				s.put(t, "wx1:record", value, 0)
+				seen, err := slot.Record()
+				require.NoError(t, err)
+				assert.True(t, seen.Unreadable)
+				assert.Nil(t, seen.Record)
+				require.NoError(t, slot.PutRecord(seen, newRecord(token2), time.Hour))
+				seen, err = slot.Record()
+				require.NoError(t, err)
+				assert.False(t, seen.Unreadable)
+				assert.Equal(t, token2, seen.Record.Token)
+			})
+		}
+	})
+}
+
+func TestLimitsThemselvesAreReadable(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		for name, value := range map[string]string{
+			"number 1":              with(`"number":1`),
+			"the largest number":    with(`"number":4503599627370496`),
+			"doubt far away":        with(`"doubt":4503599627370496`),
+			"dies a second later":   with(`"dies":101`),
+			"lives 30 days":         with(`"dies":2592100`),
+			"a token of 2,048":      with(`"token":"` + canary + strings.Repeat("x", 2048-len(canary)) + `"`),
+			"a name of 255 bytes":   with(`"by":"` + strings.Repeat("x", 255) + `"`),
+			"no token and no times": `{"number":5}`,
+			"white space":           " \n" + with(`"number":5`) + "\n",
+		} {
+			s.put(t, "wx1:record", value, 0)
+			seen, err := slot.Record()
+			require.NoError(t, err, name)
+			assert.False(t, seen.Unreadable, name)
+			require.NotNil(t, seen.Record, name)
+			require.NoError(t, slot.PutRecord(seen, seen.Record, time.Hour), name)
+			again, err := slot.Record()
+			require.NoError(t, err, name)
+			assert.Equal(t, seen.Record, again.Record, name)
+		}
+	})
+}
+
+func TestFieldsOfANewerVersionAreWrittenBack(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		s.put(t, "wx1:record", with(`"colour":"<blue> & \u5fae","nested":{ "a": [1, 2.50, null] }`), 0)
+		seen, err := slot.Record()
+		require.NoError(t, err)
+		next := &memcache.Record{Token: token2, Number: 6, Issued: 101, Dies: 7301, API: "token", By: "pod"}
+		next.Continue(seen.Record)
+		next.Continue(nil)
+		require.NoError(t, slot.PutRecord(seen, next, time.Hour))
+		i, there := s.peek(t, "wx1:record")
+		require.True(t, there)
+		assert.JSONEq(t, `{"token":"canarytoken-2","number":6,"issued":101,"dies":7301,"api":"token","by":"pod","doubt":0,"past":null,`+
+			`"colour":"<blue> & 微","nested":{"a":[1,2.50,null]}}`, i.value)
+		assert.Contains(t, i.value, "2.50", "a number as it was written")
+		assert.Contains(t, i.value, "<blue> &", "no escapes, which would grow with every hand")
+	})
+}
+
+func TestUnknownFieldsThatWouldMakeARecordTooLongAreDropped(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		s.put(t, "wx1:record", with(`"colour":"`+strings.Repeat("<", 15<<10)+`"`), 0)
+		seen, err := slot.Record()
+		require.NoError(t, err)
+		require.NotNil(t, seen.Record)
+		next := newRecord(canary + strings.Repeat("x", 2048-len(canary)))
+		next.Continue(seen.Record)
+		require.NoError(t, slot.PutRecord(seen, next, time.Hour))
+		again, err := slot.Record()
+		require.NoError(t, err)
+		require.False(t, again.Unreadable)
+		assert.Equal(t, next.Token, again.Record.Token)
+	})
+}
+
+// encoding/json takes any case for a field, and the Kelvin sign for a k.
+func TestAFieldInAnotherCaseDoesNotReplaceTheTokenLater(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		for _, name := range []string{"Token", "TOKEN", "to\u212aen", "i\u017f\u017fued", "Number"} {
+			s.put(t, "wx1:record", fmt.Sprintf(`{%q:null,%s`, name, with(`"number":7`)[1:]), 0)
+			seen, err := slot.Record()
+			require.NoError(t, err)
+			require.NotNil(t, seen.Record)
+			next := newRecord(token2)
+			next.Continue(seen.Record)
+			require.NoError(t, slot.PutRecord(seen, next, time.Hour))
+			i, _ := s.peek(t, "wx1:record")
+			assert.NotContains(t, i.value, `"`+name+`"`)
+		}
+	})
+}

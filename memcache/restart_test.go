@@ -1,0 +1,173 @@
+package memcache_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+)
+
+// answered reports whether memcached could be asked, whatever it said.
+func answered(err error) bool {
+	return err == nil || errors.Is(err, memcache.ErrMiss) || errors.Is(err, memcache.ErrConflict) ||
+		errors.Is(err, memcache.ErrHeld) || errors.Is(err, memcache.ErrLost)
+}
+
+func TestEveryCallSucceedsAfterARestartWithManyIdleConnections(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		const idle = 64
+		dial := s.config.Dial
+		if dial == nil {
+			dial = new(net.Dialer).DialContext
+		}
+		var together sync.WaitGroup
+		together.Add(idle)
+		waits := true
+		config := s.config
+		config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			if waits {
+				together.Done() // nobody goes on before all have dialled
+				together.Wait()
+			}
+			return dial(ctx, network, address)
+		}
+		store := open(t, config)
+		burst(t, store, idle)
+		waits = false
+		sc := newScene(t, store)
+
+		s.restart(t)
+		var all sync.WaitGroup
+		for name, operation := range operations {
+			for range idle / len(operations) {
+				all.Go(func() {
+					err := operation(sc)
+					assert.True(t, answered(err), "%s: %v", name, err)
+				})
+			}
+		}
+		all.Wait()
+	})
+}
+
+func TestEachCallSucceedsAsTheFirstAfterARestart(t *testing.T) {
+	t.Parallel()
+	for name, operation := range operations {
+		synctest.Test(t, func(t *testing.T) {
+			f := setup(t)
+			sc := newScene(t, f.store)
+			f.SetDelay(time.Millisecond)
+			f.SetFault(memcachetest.Slow)
+			burst(t, f.store, 20)
+			f.SetFault(memcachetest.None)
+			f.Restart()
+			err := operation(sc)
+			assert.True(t, answered(err), "%s: %v", name, err)
+		})
+	}
+}
+
+// reuse restarts s and has a stranger write under the key until his value has the
+// CAS id that was seen before.
+func (s *server) reuse(t *testing.T, key string) {
+	t.Helper()
+	seen, there := s.peek(t, key)
+	require.True(t, there)
+	s.restart(t)
+	require.NoError(t, s.Ping(), "the store has a new connection")
+	for {
+		s.put(t, key, token3, 0)
+		now, _ := s.peek(t, key)
+		if now.cas == seen.cas {
+			return
+		}
+		require.Less(t, now.cas, seen.cas)
+	}
+}
+
+// ids begin at 1 again when memcached restarts: an id that was seen before says
+// nothing about the value that has it now.
+func TestACASIDThatIsReusedAfterARestartDoesNotOverwriteAStranger(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		for name, write := range map[string]struct {
+			key string
+			do  func(sc *scene) error
+		}{
+			"PutEntry":  {"wx0", operations["PutEntry by swap"]},
+			"PutRecord": {"wx0:record", operations["PutRecord by swap"]},
+			"TakeOver":  {"wx2:lease", operations["TakeOver"]},
+			"Wait":      {"wx0:lease", operations["Wait"]},
+			"Release":   {"wx0:lease", operations["Release"]},
+		} {
+			require.Equal(t, "OK\r\n", s.say(t, "flush_all\r\n"))
+			sc := newScene(t, s.Store)
+			s.reuse(t, write.key)
+			err := write.do(sc)
+			assert.True(t, err != nil && answered(err), "%s: %v", name, err)
+			i, _ := s.peek(t, write.key)
+			assert.Equal(t, token3, i.value, name)
+		}
+	})
+}
+
+// The same, at the worst moment: after memcached was asked whether the value is
+// still the one that was seen.
+func TestARestartRightBeforeACompareAndSwapDoesNotOverwriteAStranger(t *testing.T) {
+	t.Parallel()
+	for name, w := range writes {
+		if w.verb != "cas" {
+			continue
+		}
+		synctest.Test(t, func(t *testing.T) {
+			f := setup(t)
+			sc := newScene(t, f.store)
+			seen, _ := f.Peek(w.key)
+			f.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+				if c.Verb == "cas" {
+					f.Restart()
+					for item, _ := f.Peek(w.key); item.CAS < seen.CAS; item, _ = f.Peek(w.key) {
+						f.Put(w.key, token3, 0, 3600)
+					}
+				}
+				return memcachetest.None
+			})
+			err := w.do(sc)
+			assert.True(t, err != nil && answered(err), "%s: %v", name, err)
+			item, _ := f.Peek(w.key)
+			assert.Equal(t, memcachetest.Item{Value: token3, CAS: seen.CAS, Expires: item.Expires}, item, name)
+		})
+	}
+}
+
+func TestManySwapsAtTheSameTimeEachHaveAConnection(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		const n = 40
+		slots := manySlots(t, s.Store, n)
+		views, err := s.Look(slots)
+		require.NoError(t, err)
+		for range 3 {
+			var all sync.WaitGroup
+			for i, slot := range slots {
+				all.Go(func() {
+					assert.NoError(t, slot.PutEntry(views[i].Entry, token1, time.Hour))
+					assert.NoError(t, slot.PutRecord(views[i].Record, newRecord(token1), time.Hour))
+				})
+			}
+			all.Wait()
+			views, err = s.Look(slots)
+			require.NoError(t, err)
+		}
+	})
+}

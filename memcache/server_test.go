@@ -1,0 +1,232 @@
+package memcache_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+)
+
+// server is a memcached that the suite runs against, and a Store on it.
+type server struct {
+	*memcache.Store
+	t       *testing.T
+	config  memcache.Config
+	dial    func() (net.Conn, error)
+	restart func(t *testing.T)
+}
+
+// servers are the fake over both of its roads, and the real one.
+var servers = map[string]func(t *testing.T) *server{
+	"fake over TCP":      startTCP,
+	"fake over net.Pipe": startPipe,
+	"real memcached":     startReal,
+}
+
+// onEach runs a test against each server, a fresh one for every test.
+func onEach(t *testing.T, test func(s *server)) {
+	t.Helper()
+	t.Parallel()
+	for name, start := range servers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t)
+			s.t = t
+			s.config.Timeout = 10 * time.Second // a loaded machine is no fault
+			s.Store = open(t, s.config)
+			test(s)
+		})
+	}
+}
+
+// open returns a Store that is closed with the test.
+func open(t *testing.T, config memcache.Config) *memcache.Store {
+	t.Helper()
+	store, err := memcache.New(config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+// slotOf returns the place of wx1's access_token.
+func slotOf(t *testing.T, store *memcache.Store) *memcache.Slot {
+	t.Helper()
+	slot, err := store.Slot("wx1", memcache.AccessToken)
+	require.NoError(t, err)
+	return slot
+}
+
+// fixture is a fake in memory, for what the real server does not do on demand or
+// not in virtual time. Within a bubble it must be made there.
+type fixture struct {
+	*memcachetest.Server
+	store *memcache.Store
+	slot  *memcache.Slot
+}
+
+func setup(t *testing.T) *fixture {
+	t.Helper()
+	fake := memcachetest.New()
+	store := open(t, memcache.Config{Dial: fake.Dial})
+	t.Cleanup(func() { assert.NoError(t, fake.Close()) })
+	return &fixture{fake, store, slotOf(t, store)}
+}
+
+func startPipe(t *testing.T) *server {
+	t.Helper()
+	fake := memcachetest.New()
+	t.Cleanup(func() { assert.NoError(t, fake.Close()) })
+	return &server{
+		config:  memcache.Config{Dial: fake.Dial},
+		dial:    func() (net.Conn, error) { return fake.Dial(t.Context(), "tcp", "memcached:11211") },
+		restart: func(*testing.T) { fake.Restart() },
+	}
+}
+
+func startTCP(t *testing.T) *server {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	fake := memcachetest.New()
+	ended := make(chan error, 1)
+	go func() { ended <- fake.Serve(l) }()
+	t.Cleanup(func() {
+		assert.NoError(t, fake.Close())
+		assert.NoError(t, <-ended)
+	})
+	s := at(l.Addr().String())
+	s.restart = func(*testing.T) { fake.Restart() }
+	return s
+}
+
+// at is a server that is reached over TCP.
+func at(address string) *server {
+	return &server{
+		config: memcache.Config{Servers: []string{address}},
+		dial:   func() (net.Conn, error) { return net.Dial("tcp", address) },
+	}
+}
+
+// startReal starts memcached. That it is missing is a failure and no skip: the
+// suite would pass without having met the real one.
+func startReal(t *testing.T) *server {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	address := l.Addr().String()
+	require.NoError(t, l.Close())
+	s := at(address)
+	stop := run(t, address)
+	s.restart = func(t *testing.T) {
+		t.Helper()
+		stop()
+		stop = run(t, address)
+	}
+	return s
+}
+
+// run runs memcached until stop or the end of the test.
+func run(t *testing.T, address string) (stop func()) {
+	t.Helper()
+	program, err := exec.LookPath("memcached")
+	require.NoError(t, err, "memcached is not installed: run make setup")
+	host, port, err := net.SplitHostPort(address)
+	require.NoError(t, err)
+	args := []string{"-l", host, "-p", port, "-U", "0", "-m", "16", "-t", "1"}
+	if os.Getuid() == 0 {
+		args = append(args, "-u", "nobody")
+	}
+	cmd := exec.Command(program, args...)
+	require.NoError(t, cmd.Start())
+	stop = func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	t.Cleanup(stop)
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", address)
+		return err == nil && conn.Close() == nil
+	}, 10*time.Second, 5*time.Millisecond, "memcached does not listen on %s", address)
+	return stop
+}
+
+// say says text over a connection of its own and returns all that is answered.
+func (s *server) say(t *testing.T, text string) string {
+	t.Helper()
+	conn, err := s.dial()
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+	wrote := make(chan struct{})
+	go func() { // a pipe holds nothing: what is answered meanwhile must be read
+		defer close(wrote)
+		_, _ = io.WriteString(conn, text+"mn\r\n") // the no-op marks the end
+	}()
+	defer func() { <-wrote }()
+	var got []byte
+	buf := make([]byte, 64<<10)
+	for !bytes.HasSuffix(got, []byte("MN\r\n")) {
+		n, err := conn.Read(buf)
+		require.NoError(t, err)
+		got = append(got, buf[:n]...)
+	}
+	return strings.TrimSuffix(string(got), "MN\r\n")
+}
+
+// put stores a value as a stranger would.
+func (s *server) put(t *testing.T, key, value string, flags int) {
+	t.Helper()
+	require.Equal(t, "STORED\r\n", s.say(t, fmt.Sprintf("set %s %d 3600 %d\r\n%s\r\n", key, flags, len(value), value)))
+}
+
+// remove deletes a value, as memcached does when memory runs out.
+func (s *server) remove(t *testing.T, key string) {
+	t.Helper()
+	require.Equal(t, "DELETED\r\n", s.say(t, "delete "+key+"\r\n"))
+}
+
+// item is what lies under a key: its flags, and the seconds that are left.
+type item struct {
+	value       string
+	flags, left int
+	cas         uint64
+}
+
+// peek reads an item with mg.
+func (s *server) peek(t *testing.T, key string) (i item, there bool) {
+	t.Helper()
+	got := s.say(t, "mg "+key+" v f t c\r\n")
+	if got == "EN\r\n" {
+		return item{}, false
+	}
+	line, rest, found := strings.Cut(got, "\r\n")
+	require.True(t, found)
+	var size int
+	_, err := fmt.Sscanf(line, "VA %d f%d t%d c%d", &size, &i.flags, &i.left, &i.cas)
+	require.NoError(t, err, line)
+	require.Len(t, rest, size+2)
+	i.value = rest[:size]
+	return i, true
+}
+
+// assertItem asserts a value with flags 0 and an exptime that was just written:
+// memcached's clock may have ticked once since.
+func (s *server) assertItem(t *testing.T, key, value string, exptime int) {
+	t.Helper()
+	i, there := s.peek(t, key)
+	require.True(t, there, "nothing is there")
+	assert.Equal(t, value, i.value)
+	assert.Zero(t, i.flags, "PHP reads flags 0 as the plain string")
+	assert.InDelta(t, float64(exptime)-0.5, i.left, 0.5, "seconds left")
+}

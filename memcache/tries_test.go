@@ -1,0 +1,103 @@
+package memcache_test
+
+import (
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+)
+
+func TestTriesAreCountedUntilTheyAreForgotten(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		for range 2 {
+			require.NoError(t, slot.ForgetTries(), "also where there are none")
+			for want := 1; want <= 12; want++ { // the number gets longer on its way
+				n, err := slot.CountTry()
+				require.NoError(t, err)
+				require.Equal(t, want, n)
+			}
+			s.assertItem(t, "wx1:tries", "12", 3600)
+			require.NoError(t, slot.ForgetTries())
+		}
+		_, there := s.peek(t, "wx1:tries")
+		assert.False(t, there)
+	})
+}
+
+func TestEveryTryOfManySidecarsCounts(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		const tries = 40
+		counted := make(chan int, tries)
+		var all sync.WaitGroup
+		for range tries {
+			all.Go(func() {
+				n, err := slotOf(t, s.Store).CountTry()
+				assert.NoError(t, err)
+				counted <- n
+			})
+		}
+		all.Wait()
+		close(counted)
+		seen := map[int]bool{}
+		for n := range counted {
+			seen[n] = true
+		}
+		assert.Len(t, seen, tries)
+		assert.True(t, seen[1] && seen[tries], "from 1 without a gap")
+	})
+}
+
+func TestTriesAreForgottenAfterAnHour(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		_, err := f.slot.CountTry()
+		require.NoError(t, err)
+		time.Sleep(time.Hour - 1)
+		n, err := f.slot.CountTry()
+		require.NoError(t, err)
+		require.Equal(t, 2, n)
+		time.Sleep(time.Nanosecond)
+		n, err = f.slot.CountTry()
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+	})
+}
+
+func TestATryCountsAlsoWhereTheCounterIsLostInBetween(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		f.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			if c.Verb == "incr" {
+				f.Flush()
+			}
+			return memcachetest.None
+		})
+		n, err := f.slot.CountTry()
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+	})
+}
+
+func TestACounterThatIsNoNumberIsAFailure(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		s.put(t, "wx1:tries", token1, 0)
+		_, err := slot.CountTry()
+		assertFailure(t, err)
+		s.put(t, "wx1:tries", "18446744073709551614", 0)
+		n, err := slot.CountTry()
+		require.NoError(t, err)
+		assert.Equal(t, 1<<30, n, "no overflow")
+	})
+}

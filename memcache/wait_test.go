@@ -1,0 +1,133 @@
+package memcache_test
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+var badIP = memcache.Wait{
+	Class: "person", ErrCode: 40164, ErrMsg: "invalid ip 1.2.3.4 <not> in whitelist", Secret: "1f3870be", Until: 1763811960,
+}
+
+func TestAFailedCallTurnsTheLeaseIntoAWaitThatSaysWhy(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		lease, err := slot.TakeLease()
+		require.NoError(t, err)
+		require.NoError(t, lease.Wait(badIP, 61*time.Second+1))
+		s.assertItem(t, "wx1:lease",
+			`{"wait":"person","errcode":40164,"errmsg":"invalid ip 1.2.3.4 <not> in whitelist","secret":"1f3870be","until":1763811960}`, 61)
+		seen, err := slot.Lease()
+		require.NoError(t, err)
+		assert.False(t, seen.Held)
+		require.NotNil(t, seen.Wait)
+		assert.Equal(t, badIP, *seen.Wait)
+
+		_, err = slot.TakeLease()
+		require.ErrorIs(t, err, memcache.ErrHeld, "the fleet waits")
+		require.ErrorIs(t, lease.Verify(), memcache.ErrLost, "it is no lease any more")
+		assert.ErrorIs(t, lease.Release(), memcache.ErrLost)
+	})
+}
+
+func TestAnotherAppSecretTakesAWaitingLeaseOverOnce(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		lease, err := slot.TakeLease()
+		require.NoError(t, err)
+		held, err := slot.Lease()
+		require.NoError(t, err)
+		require.NoError(t, lease.Wait(badIP, time.Hour))
+		waiting, err := slot.Lease()
+		require.NoError(t, err)
+
+		_, err = slot.TakeOver(held)
+		require.ErrorIs(t, err, memcache.ErrHeld, "seen before the wait")
+		mine, err := slot.TakeOver(waiting)
+		require.NoError(t, err)
+		require.NoError(t, mine.Verify())
+		i, _ := s.peek(t, "wx1:lease")
+		s.assertItem(t, "wx1:lease", i.value, 15)
+		_, err = slot.TakeOver(waiting)
+		require.ErrorIs(t, err, memcache.ErrHeld, "somebody was faster")
+		require.NoError(t, mine.Release())
+		_, err = slot.TakeOver(waiting)
+		require.ErrorIs(t, err, memcache.ErrHeld, "what was seen is gone")
+		_, err = slot.TakeOver(memcache.LeaseSeen{})
+		assert.NoError(t, err, "a free one is taken by add")
+	})
+}
+
+func TestAWaitLastsAtLeastASecond(t *testing.T) {
+	t.Parallel()
+	for d, exptime := range map[time.Duration]time.Duration{
+		-time.Hour: time.Second, 0: time.Second, 900 * time.Millisecond: time.Second, 1999 * time.Millisecond: time.Second,
+		2 * time.Second: 2 * time.Second, 6 * time.Hour: 6 * time.Hour, 90 * 24 * time.Hour: 30 * 24 * time.Hour,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := setup(t)
+			lease, err := f.slot.TakeLease()
+			require.NoError(t, err)
+			require.NoError(t, lease.Wait(badIP, d))
+			item, there := f.Peek("wx1:lease")
+			require.True(t, there)
+			assert.Equal(t, exptime, time.Until(item.Expires), d)
+			time.Sleep(exptime)
+			seen, err := f.slot.Lease()
+			require.NoError(t, err)
+			assert.Equal(t, memcache.LeaseSeen{}, seen)
+		})
+	}
+}
+
+// A wait that nobody can read would be taken for a lease: held for hours, without
+// a reason, and no new AppSecret could end it.
+func TestAWaitWithALongErrMsgIsStillAWait(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		for _, errMsg := range []string{strings.Repeat("<", 512), strings.Repeat("\x01", 512), strings.Repeat("x", 10_000)} {
+			slot := slotOf(t, s.Store)
+			lease, err := slot.TakeLease()
+			require.NoError(t, err)
+			w := badIP
+			w.ErrMsg = errMsg
+			require.NoError(t, lease.Wait(w, time.Hour))
+			seen, err := slot.Lease()
+			require.NoError(t, err)
+			require.NotNil(t, seen.Wait)
+			if len(errMsg) > 4096 {
+				w.ErrMsg = ""
+			}
+			assert.Equal(t, w, *seen.Wait)
+			s.remove(t, "wx1:lease")
+		}
+	})
+}
+
+func TestWhatIsNoWaitIsSomebodysLease(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		for _, value := range []string{
+			"", "1", token1, `"person"`, `{}`, `{"wait":""}`, `{"wait":1}`, `{"wait":"person"`, `{"wait":"person"} x`, `[{"wait":"person"}]`,
+			`{"wait":"person","errmsg":"` + strings.Repeat("x", 4096) + `"}`,
+		} {
+			s.put(t, "wx1:lease", value, 0)
+			seen, err := slot.Lease()
+			require.NoError(t, err)
+			assert.True(t, seen.Held, value)
+			assert.Nil(t, seen.Wait, value)
+			_, err = slot.TakeLease()
+			assert.ErrorIs(t, err, memcache.ErrHeld)
+		}
+	})
+}
