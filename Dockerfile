@@ -25,6 +25,6 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /out/sidecar /sidecar
 # In numbers: Kubernetes cannot check runAsNonRoot against a name.
 USER 65532:65532
-# Health, metrics and the status page. The API, 7200, listens on loopback only: there is nothing to expose.
+# Health. The API, 7200, listens on loopback only: there is nothing to expose.
 EXPOSE 7201
 ENTRYPOINT ["/sidecar"]

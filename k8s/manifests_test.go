@@ -3,6 +3,7 @@ package k8s_test
 import (
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -163,7 +164,7 @@ func TestVariablesAreTheProgramsOwn(t *testing.T) {
 				}
 				known := clientVariables
 				if runsSidecar(&c) {
-					known = append(sidecarVariables, "GOMEMLIMIT") // Go's own
+					known = slices.Concat(sidecarVariables, []string{"GOMEMLIMIT"}) // Go's own
 				}
 				for _, v := range c.Env {
 					assert.Contains(t, known, v.Name, "container %s", c.Name)

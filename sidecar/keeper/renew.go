@@ -25,7 +25,7 @@ var errElsewhere = errors.New("another sidecar is renewing")
 // errForced is the answer to a report that comes too soon after another.
 var errForced = &Error{
 	Reason: Budget, Code: budgetCode, Message: "the token was renewed for a rejection less than 31 s ago",
-	Hint: strangerHint, RetryAfter: forcedLife,
+	Hint: "report a token once; if each new one is refused too, " + strangerHint, RetryAfter: forcedLife,
 }
 
 // errPolled is the answer while another sidecar's renewal does not end.
