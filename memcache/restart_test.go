@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +147,51 @@ func TestARestartRightBeforeACompareAndSwapDoesNotOverwriteAStranger(t *testing.
 			assert.True(t, err != nil && answered(err), "%s: %v", name, err)
 			item, _ := f.Peek(w.key)
 			assert.Equal(t, memcachetest.Item{Value: token3, CAS: seen.CAS, Expires: item.Expires}, item, name)
+		})
+	}
+}
+
+// tapped runs tap, once, when an answer has arrived and nobody has seen it yet.
+type tapped struct {
+	net.Conn
+	tap *atomic.Pointer[func()]
+}
+
+func (c tapped) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if tap := c.tap.Swap(nil); tap != nil {
+		(*tap)()
+	}
+	return n, err
+}
+
+// And at a worse one: memcached restarts when it has said that the value is still
+// the one, and another call leaves a new connection that the write could go over.
+func TestACompareAndSwapGoesOverTheConnectionThatReadTheValue(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"PutEntry by swap", "PutRecord by swap", "TakeOver"} {
+		synctest.Test(t, func(t *testing.T) {
+			fake := memcachetest.New()
+			defer func() { assert.NoError(t, fake.Close()) }()
+			var tap atomic.Pointer[func()]
+			store := open(t, memcache.Config{MaxIdleConns: 1, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := fake.Dial(ctx, network, address)
+				return tapped{conn, &tap}, err
+			}})
+			sc := newScene(t, store)
+			w := writes[name]
+			seen, _ := fake.Peek(w.key)
+			restart := func() {
+				fake.Restart()
+				for item, _ := fake.Peek(w.key); item.CAS < seen.CAS; item, _ = fake.Peek(w.key) {
+					fake.Put(w.key, token3, 0, 3600)
+				}
+				assert.NoError(t, store.Ping())
+			}
+			tap.Store(&restart)
+			require.ErrorIs(t, operations[name](sc), map[bool]error{false: memcache.ErrConflict, true: memcache.ErrHeld}[name == "TakeOver"])
+			item, _ := fake.Peek(w.key)
+			assert.Equal(t, token3, item.Value, name)
 		})
 	}
 }
