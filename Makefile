@@ -110,9 +110,10 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	done
 
 .PHONY: sim
-sim: ## a fleet through SEEDS (100) random days of HOURS (24) each, from seed START (1), in virtual time
+sim: ## a fleet through SEEDS (100) random days of HOURS (24) each, from seed START (1), then through a month, in virtual time
 	$(GO) test ./sidecar/keeper -run 'TestSimulation$$' -count=1 -timeout 0 -v \
 		-sim.seeds=$(SEEDS) -sim.hours=$(HOURS) -sim.seed=$(START)
+	$(GO) test ./sidecar/keeper -run 'TestSimulation$$' -count=1 -timeout 0 -v -sim.seeds=1 -sim.hours=720 -sim.seed=$(START)
 
 .PHONY: sim-broken
 sim-broken: ## the same with each guard of the protocol taken out in turn: the simulation must notice
