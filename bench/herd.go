@@ -20,7 +20,8 @@ const (
 
 // measureHerd lets 1,000 callers ask for a token that does not exist yet, at the
 // same moment, and WeChat answer 80 ms later. What the last of them waits beyond
-// these 80 ms is ours. The floor holds 1,000 requests for 80 ms.
+// these 80 ms is ours. The floor holds 1,000 requests for 80 ms. The connection to
+// WeChat is open by then: what its TLS costs is in the time to the first entry.
 func measureHerd(ctx context.Context, r *rig) ([]row, error) {
 	calls := 0 // the most of all rounds
 	overAPI := func(ctx context.Context) (float64, error) {
@@ -61,7 +62,7 @@ func measureHerd(ctx context.Context, r *rig) ([]row, error) {
 		},
 		{
 			what: fmt.Sprintf("%d callers of one client miss at once: the same", herdSize),
-			ours: milliseconds(all[2].median()), floor: milliseconds(all[1].median()), ratio: all[2].per(all[1]).spread(2),
+			ours: milliseconds(all[2].median()),
 			note: "1,000 gets from memcached, one request to the sidecar",
 		},
 		{

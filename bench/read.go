@@ -86,7 +86,7 @@ func (d *readDuel) measure(ctx context.Context, r *rig, where string) ([]row, er
 			return ns, err
 		}
 	}
-	all, err := interleave(ctx, r.pick(151, 31), batch(0, ours), batch(1, bare), batch(2, again))
+	all, err := interleave(ctx, r.pick(151, 21), batch(0, ours), batch(1, bare), batch(2, again))
 	if err != nil {
 		return nil, err
 	}

@@ -46,13 +46,13 @@ func measureRest(ctx context.Context, r *rig) ([]row, error) {
 			return nil, err
 		}
 		rows = append(rows, row{
-			what: fmt.Sprintf("private memory at rest, %d accounts", l.accounts),
+			what: fmt.Sprintf("private memory at rest, accounts: %d", l.accounts),
 			ours: megabytes(ours.anonymous), floor: megabytes(floor.anonymous), ratio: fmt.Sprintf("%.2f", ours.anonymous/floor.anonymous),
 			note: fmt.Sprintf("resident %s to %s; net/http after one https call: %s, resident %s",
 				megabytes(ours.resident), megabytes(floor.resident), megabytes(called.anonymous), megabytes(called.resident)),
 		})
 	}
-	idle, err := h.idle(ctx, time.Duration(r.pick(30, 10))*time.Second)
+	idle, err := h.idle(ctx, time.Duration(r.pick(30, 8))*time.Second)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func (h *house) idle(ctx context.Context, span time.Duration) ([]row, error) {
 	var rows []row
 	for i, l := range h.lodgers {
 		rows = append(rows, row{
-			what: fmt.Sprintf("CPU in %d idle seconds, %d accounts", int(span.Seconds()), l.accounts),
+			what: fmt.Sprintf("CPU in %d idle seconds, accounts: %d", int(span.Seconds()), l.accounts),
 			ours: milliseconds(spent[i+1]), floor: milliseconds(spent[0]),
 			note: fmt.Sprintf("%.3f %% of a core", 100*spent[i+1]/float64(span)),
 		})
