@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strings"
 )
 
@@ -29,9 +28,6 @@ func runServe(ctx context.Context, i *invocation) int {
 	for _, u := range strange {
 		log.Warn("this version does not know a variable: it has no effect", "variable", u.name, "nearest", u.nearest,
 			"hint", "correct its name or remove it; sidecar help lists them all")
-	}
-	if !isSet(i.environ, "GOGC") {
-		debug.SetGCPercent(50) // half the garbage for a little more CPU, of which a sidecar uses next to none
 	}
 	d, err := newDaemon(ctx, cfg, parts{Name: hostname(), Log: log})
 	if err != nil {

@@ -18,6 +18,8 @@ type credential struct {
 	spread  float64 // where in the jitter this sidecar stands, 0 to 1
 	house   *Group
 
+	waking sync.Mutex // held by who catches up
+
 	mu        sync.Mutex // guards what follows; never held over I/O
 	mem       memory
 	flight    *flight     // the renewal under way; nil when none
@@ -38,14 +40,16 @@ type credential struct {
 // the renewal under way, or starts one, and fails with its error, or with
 // Unavailable when ctx ends.
 func (c *credential) token(ctx context.Context) (Grant, error) {
-	if c.slept() {
-		c.look()
-	} else {
-		c.nudge()
-	}
-	for {
+	c.mu.Lock()
+	if now := time.Now(); c.slept(now) {
+		c.mu.Unlock()
+		c.catchUp()
 		c.mu.Lock()
-		grant, ok := c.grant()
+	} else {
+		c.nudge(now)
+	}
+	for ; ; c.mu.Lock() {
+		grant, ok := c.mem.grant(c.Wall)
 		f := c.flight
 		if ok && (f == nil || !c.mem.isRejected()) {
 			c.mu.Unlock()
@@ -64,7 +68,7 @@ func (c *credential) token(ctx context.Context) (Grant, error) {
 		}
 		err := f.wait(ctx)
 		c.mu.Lock()
-		grant, ok = c.grant()
+		grant, ok = c.mem.grant(c.Wall)
 		c.mu.Unlock()
 		if ok {
 			return grant, nil // a reported token too, where nothing better came
@@ -83,7 +87,7 @@ func (c *credential) token(ctx context.Context) (Grant, error) {
 func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error) {
 	for {
 		c.mu.Lock()
-		grant, ok := c.grant()
+		grant, ok := c.mem.grant(c.Wall)
 		if ok && grant.Value != rejected {
 			c.mu.Unlock()
 			return grant, nil
@@ -100,7 +104,7 @@ func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error
 			return Grant{}, err
 		}
 		c.mu.Lock()
-		grant, ok = c.grant()
+		grant, ok = c.mem.grant(c.Wall)
 		c.mu.Unlock()
 		if ok && grant.Value != rejected {
 			return grant, nil
@@ -118,14 +122,6 @@ func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error
 var errSame = &Error{
 	Reason: Budget, Code: budgetCode, Message: "WeChat still gives the rejected token",
 	Hint: "was it really refused with 40001, 40014 or 42001?", RetryAfter: forcedLife,
-}
-
-// grant is the live token, if there is one. The caller holds mu.
-func (c *credential) grant() (Grant, bool) {
-	if !c.mem.live(c.Wall) {
-		return Grant{}, false
-	}
-	return c.mem.grant(c.Wall), true
 }
 
 // report notes that an app's call was refused with our live token, which is also
@@ -163,15 +159,14 @@ func (c *credential) adopt(r *memcache.Record) bool {
 }
 
 // nudge looks at memcached because a reader missed: at most once a second, or
-// ten times while memcached is down, so that it is full again as soon as it is back.
-func (c *credential) nudge() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// ten times while memcached is down, so that it is full again as soon as it is
+// back. The caller holds mu.
+func (c *credential) nudge(now time.Time) {
 	every := time.Second
 	if !c.downSince.IsZero() {
 		every = 100 * time.Millisecond
 	}
-	if c.nudging || c.closed || time.Since(c.nudged) < every {
+	if c.nudging || c.closed || now.Sub(c.nudged) < every {
 		return
 	}
 	c.nudging = c.house.run(func(context.Context) {
@@ -184,11 +179,22 @@ func (c *credential) nudge() {
 
 // slept reports whether no look came for longer than looks are apart, although
 // memcached answers: this process was stopped, and what it remembers may have
-// been replaced long ago.
-func (c *credential) slept() bool {
+// been replaced long ago. The caller holds mu.
+func (c *credential) slept(now time.Time) bool {
+	return c.mem.record != nil && c.downSince.IsZero() && now.Sub(c.looked) > 2*lookEvery(1)
+}
+
+// catchUp looks at memcached after this process was stopped, once for all who
+// ask meanwhile.
+func (c *credential) catchUp() {
+	c.waking.Lock()
+	defer c.waking.Unlock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.mem.record != nil && c.downSince.IsZero() && time.Since(c.looked) > 2*lookEvery(1)
+	slept := c.slept(time.Now())
+	c.mu.Unlock()
+	if slept {
+		c.look()
+	}
 }
 
 // state is what probes and people see.

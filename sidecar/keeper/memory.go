@@ -60,13 +60,20 @@ func (m *memory) isRejected() bool {
 	return m.record != nil && m.rejected != "" && m.rejected == memcache.Fingerprint(m.record.Token)
 }
 
-// grant is the live token with its promise.
-func (m *memory) grant(wall clock) Grant {
+// grant is the live token with its promise; false where there is none.
+func (m *memory) grant(wall clock) (Grant, bool) {
+	if m.record == nil || m.record.Token == "" {
+		return Grant{}, false
+	}
+	life, age := m.record.Life(), m.age(wall)
+	if life-age <= clockSlack(life) {
+		return Grant{}, false
+	}
 	doubtFor := time.Duration(-1)
 	if m.record.Doubt > 0 {
 		doubtFor = max(0, wall().Sub(time.Unix(m.record.Doubt, 0))+doubtReach)
 	}
-	return Grant{m.record.Token, promise(m.record.Life(), m.age(wall), doubtFor)}
+	return Grant{m.record.Token, promise(life, age, doubtFor)}, true
 }
 
 // adopt takes a record that was read or fetched, if it is newer than the
