@@ -33,6 +33,9 @@ type Wait struct {
 	Until int64 `json:"until,omitempty"`
 }
 
+// Same reports whether nothing changed between the two readings.
+func (l LeaseSeen) Same(other LeaseSeen) bool { return l.seen == other.seen }
+
 // maxWait bounds a wait's JSON in bytes.
 const maxWait = 4 << 10
 

@@ -30,6 +30,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"time"
 
@@ -182,7 +183,7 @@ func CheckServer(server string) error {
 		return nil
 	}
 	host, port, err := net.SplitHostPort(server)
-	if err != nil || host == "" || port == "" {
+	if number, portErr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || portErr != nil || number == 0 {
 		return fmt.Errorf("memcache: server %q is neither host:port nor /path/to.sock", server)
 	}
 	return nil

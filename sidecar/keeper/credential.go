@@ -26,6 +26,8 @@ type credential struct {
 	refusal   refusal     // why the last renewal failed
 	owed      int64       // a doubt (Unix time) that memcached has not been told of; 0 when none
 	stranger  string      // fingerprint of the last foreign token met
+	mandate   string      // fingerprint of the reported token that this sidecar is to renew
+	stuck     stuck       // a lease that may never lapse
 	published bool        // the entry was ours when last looked at
 	downSince time.Time   // when memcached began to fail; zero while it answers
 	looked    time.Time   // when memcached was last seen to agree
@@ -82,13 +84,15 @@ func (c *credential) token(ctx context.Context) (Grant, error) {
 	}
 }
 
-// refresh returns a token other than the rejected one: the current one where it
-// is another, else the one that a renewal brings.
+// refresh returns a token newer than the rejected one: the current one at once
+// where it is known to have replaced it. Else what memory holds may itself be
+// older, since another sidecar may have renewed since the last look: the renewal
+// reads the record first, and calls WeChat only for the current one.
 func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error) {
-	for {
+	for current := false; ; current = true {
 		c.mu.Lock()
 		grant, ok := c.mem.grant(c.Wall)
-		if ok && grant.Value != rejected {
+		if ok && grant.Value != rejected && (current || c.mem.record.Knows(rejected)) {
 			c.mu.Unlock()
 			return grant, nil
 		}
@@ -103,18 +107,19 @@ func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error
 		if err := f.wait(ctx); err != nil {
 			return Grant{}, err
 		}
+		if f.rejected != rejected && ok {
+			continue // it was for something else; it has read the record
+		}
 		c.mu.Lock()
 		grant, ok = c.mem.grant(c.Wall)
 		c.mu.Unlock()
-		if ok && grant.Value != rejected {
+		switch {
+		case ok && grant.Value != rejected:
 			return grant, nil
-		}
-		if f.rejected == rejected || !ok {
-			if f.err == nil {
-				return Grant{}, errSame
-			}
+		case f.err != nil:
 			return Grant{}, asError(f.err)
 		}
+		return Grant{}, errSame
 	}
 }
 
@@ -125,10 +130,11 @@ var errSame = &Error{
 }
 
 // report notes that an app's call was refused with our live token, which is also
-// the newest one that memcached knows.
+// the newest one that memcached knows, and that this sidecar is to renew it.
 func (c *credential) report(rejected string) {
 	fp := memcache.Fingerprint(rejected)
 	c.mu.Lock()
+	c.mandate = fp
 	news := c.mem.live(c.Wall) && c.mem.record.Token == rejected && c.mem.rejected != fp
 	age := time.Duration(0)
 	if news {

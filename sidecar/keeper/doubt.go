@@ -38,9 +38,15 @@ func (c *credential) payDoubt(fetched *memcache.Record) {
 		if owed == 0 {
 			return
 		}
-		seen, err := c.slot.Record()
+		seen, err := c.readRecord()
 		if err != nil {
 			c.doubtMemory(fetched, owed)
+			return
+		}
+		if there := seen.Record; there != nil && there.Token != "" && there.Doubt == 0 && there.Issued > owed {
+			c.mu.Lock()
+			c.owed = 0 // somebody's call began later
+			c.mu.Unlock()
 			return
 		}
 		marked := c.inDoubt(seen.Record, fetched, owed)

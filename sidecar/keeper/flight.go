@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
 // flight is one renewal that many may wait for.
@@ -27,13 +29,14 @@ func (f *flight) wait(ctx context.Context) error {
 	}
 }
 
-// arm sets the timer for the time when the token is due. The caller holds mu.
+// arm sets the timer for the time when the token is due, or when a renewal that
+// failed is tried again. The caller holds mu.
 func (c *credential) arm() {
 	if c.closed {
 		return
 	}
 	var wait time.Duration
-	if c.mem.live(c.Wall) {
+	if c.mem.live(c.Wall) && !c.mandated(c.mem.record.Token) {
 		wait = max(c.mem.dueIn(c.Wall, c.spread), 0)
 	}
 	wait = max(wait, time.Until(c.refusal.until))
@@ -51,15 +54,26 @@ func (c *credential) wake() {
 	c.startIfDue()
 }
 
-// startIfDue starts a renewal unless there is one, no need of one, or no use in
+// startIfDue starts a renewal that is due, or owed to a report, unless there is one, no need of one, or no use in
 // one. The caller holds mu.
 func (c *credential) startIfDue() {
 	if c.flight != nil || c.recentRefusal() != nil {
 		return
 	}
-	if !c.mem.live(c.Wall) || c.mem.dueIn(c.Wall, c.spread) <= 0 {
+	switch {
+	case !c.mem.live(c.Wall):
+		c.start("")
+	case c.mandated(c.mem.record.Token): // the renewal that a report caused has failed
+		c.start(c.mem.record.Token)
+	case c.mem.dueIn(c.Wall, c.spread) <= 0:
 		c.start("")
 	}
+}
+
+// mandated reports whether this sidecar is the one that renews a reported token.
+// The caller holds mu.
+func (c *credential) mandated(token string) bool {
+	return c.mandate != "" && c.mandate == memcache.Fingerprint(token) && c.mem.isRejected()
 }
 
 // start starts a renewal; nil when the sidecar is stopping. The caller holds mu

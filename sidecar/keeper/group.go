@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
@@ -16,6 +17,8 @@ type Group struct {
 	mu          sync.Mutex // guards what follows; never held over I/O
 	credentials map[place]*credential
 	stopping    bool
+	failures    int            // looks that failed in a row
+	failing     time.Time      // when the first of them did
 	work        sync.WaitGroup // looks and renewals under way
 
 	closing chan struct{} // closed by Close
@@ -170,6 +173,7 @@ func (g *Group) lookAt(credentials []*credential) {
 			slots[i] = c.slot
 		}
 		views, err := g.cfg.Store.Look(slots)
+		g.tell(err)
 		if err != nil {
 			for _, c := range credentials {
 				c.memcachedFailed()
@@ -179,6 +183,26 @@ func (g *Group) lookAt(credentials []*credential) {
 		for i, c := range batch {
 			c.see(views[i])
 		}
+	}
+}
+
+// tell logs that memcached fails, at the second look in a row, and that it is
+// back: one line each, whatever the number of accounts.
+func (g *Group) tell(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case err == nil && g.failures > 1:
+		g.cfg.Log.Info("memcached answers again", "seconds", int(time.Since(g.failing).Seconds()))
+	case err != nil && g.failures == 0:
+		g.failing = time.Now()
+	case err != nil && g.failures == 1:
+		g.cfg.Log.Warn("memcached fails: tokens are served from memory", "error", err.Error(),
+			"hint", "check MEMCACHED_SERVERS and that memcached runs")
+	}
+	g.failures++
+	if err == nil {
+		g.failures = 0
 	}
 }
 

@@ -47,11 +47,12 @@ func (c *credential) settle() {
 // mend makes record and entry agree with the newest token known. It returns our
 // token where a stranger's fetch has killed it, unless it was renewed just now.
 func (c *credential) mend(view memcache.View, renewed bool) (killed string) {
+	view.Record = c.sane(view.Record)
 	there := view.Record.Record
 	c.adopt(there)
 	c.mu.Lock()
 	mine, alive, left := c.mem.record, c.mem.live(c.Wall), time.Duration(0)
-	rejected := c.mem.isRejected()
+	rejected := c.mem.isRejected() && c.flight != nil // else it is better than none
 	if alive {
 		left = c.mem.left(c.Wall)
 	}
@@ -62,7 +63,7 @@ func (c *credential) mend(view memcache.View, renewed bool) (killed string) {
 		return ""
 	}
 
-	if !rejected && c.lacks(there, mine) {
+	if !rejected && lacks(there, mine) {
 		if !c.putBack(view.Record, mine, left) {
 			return ""
 		}
@@ -105,10 +106,27 @@ func (c *credential) meet(token, remedy string) {
 	}
 }
 
-// lacks reports whether what memcached holds is missing, dead, or older than mine.
-func (c *credential) lacks(there, mine *memcache.Record) bool {
-	m := memory{record: there, since: time.Now()}
-	return !m.live(c.Wall) || there.Number < mine.Number
+// lacks reports whether what memcached holds is missing, or older than mine.
+func lacks(there, mine *memcache.Record) bool {
+	return there == nil || there.Token == "" || there.Number < mine.Number
+}
+
+// aheadAtMost is how far a number may be ahead of the clock. Whoever believed a
+// larger one would soon write numbers that nobody can read.
+const aheadAtMost = 365 * 24 * time.Hour
+
+// sane takes a record with an absurd number for one that cannot be read.
+func (c *credential) sane(seen memcache.Seen) memcache.Seen {
+	if seen.Record != nil && seen.Record.Number > c.Wall().Add(aheadAtMost).UnixMilli() {
+		seen.Record, seen.Unreadable = nil, true
+	}
+	return seen
+}
+
+// readRecord reads the record.
+func (c *credential) readRecord() (memcache.Seen, error) {
+	seen, err := c.slot.Record()
+	return c.sane(seen), err
 }
 
 // putBack writes the remembered record where memcached has an older one or none.

@@ -24,41 +24,43 @@ var errElsewhere = errors.New("another sidecar is renewing")
 
 // errForced is the answer to a report that comes too soon after another.
 var errForced = &Error{
-	Reason: Budget, Code: budgetCode, Message: "the token was renewed for a rejection less than 31 s ago",
+	Reason: Budget, Code: budgetCode, Message: "a token was reported less than 31 s ago",
 	Hint: "report a token once; if each new one is refused too, " + strangerHint, RetryAfter: forcedLife,
 }
 
 // errPolled is the answer while another sidecar's renewal does not end.
 var errPolled = &Error{
-	Reason: Unavailable, Code: busyCode, Message: "another sidecar is renewing and did not finish", RetryAfter: time.Second,
+	Reason: Unavailable, Code: busyCode, Message: "another sidecar is renewing and did not finish",
+	Hint: "look at the logs of the other sidecars; the lease is the AppID's key :lease in memcached", RetryAfter: time.Second,
 }
 
 // renew brings a token that is not due and not the rejected one: by adopting
 // what another sidecar fetched, or by one call to WeChat. It is the whole
 // protocol; the numbers are those of the package comment.
 func (c *credential) renew(ctx context.Context, rejected string) error {
-	forced := rejected == "" // nothing to ask for, or: ours is the renewal that the rejection may cause
+	c.mu.Lock()
+	forced := rejected == "" || c.mandated(rejected) // ours is the renewal that the rejection may cause
+	c.mu.Unlock()
 	for start := time.Now(); ; {
 		// 2. Has somebody renewed already?
-		seen, err := c.slot.Record()
+		seen, err := c.readRecord()
 		if err != nil {
 			return c.withoutMemcached(ctx, rejected, err)
 		}
 		c.adopt(seen.Record)
-		if c.good(rejected) {
+		if c.good(rejected) || (rejected != "" && c.serves(rejected)) {
 			return nil
 		}
-		if rejected != "" {
-			c.report(rejected)
-		} else if seen.Record == nil {
+		if rejected == "" && seen.Record == nil {
 			c.mend(memcache.View{Record: seen}, false)
 		}
 		held, err := c.slot.Lease()
 		if err != nil {
 			return c.withoutMemcached(ctx, rejected, err)
 		}
+		endless := c.endless(held)
 		switch {
-		case held.Wait == nil, c.otherSecret(held.Wait):
+		case held.Wait == nil, endless, c.otherSecret(held.Wait):
 		case held.Wait.Class != settlingClass:
 			return waiting(held.Wait, c.Wall())
 		case c.serves(rejected):
@@ -68,8 +70,11 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 			if forced, err = c.slot.Mark("forced", forcedLife); err != nil {
 				return c.withoutMemcached(ctx, rejected, err)
 			}
+			if forced {
+				c.report(rejected)
+			}
 		}
-		if held.Held || !forced {
+		if (held.Held && !endless) || !forced {
 			if !held.Held && time.Since(start) > forcedPatience {
 				return errForced
 			}
@@ -85,7 +90,7 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 			continue
 		}
 		var lease *memcache.Lease
-		if held.Wait != nil {
+		if held.Wait != nil || held.Held {
 			lease, err = c.slot.TakeOver(held)
 		} else {
 			lease, err = c.slot.TakeLease()
@@ -115,6 +120,35 @@ func (c *credential) serves(rejected string) bool {
 	return c.mem.live(c.Wall) && (rejected == "" || c.mem.record.Token != rejected)
 }
 
+// stuck is a lease as it was first seen.
+type stuck struct {
+	lease memcache.LeaseSeen
+	since time.Time
+}
+
+// waitSlack is how long after its announced end a wait is believed.
+const waitSlack = time.Minute
+
+// endless reports whether the lease should have lapsed long ago: somebody wrote
+// it by hand, without an end. It may be taken over, since no holder counts on a
+// lease for as long as that.
+func (c *credential) endless(held memcache.LeaseSeen) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.stuck.lease.Same(held) {
+		c.stuck = stuck{held, time.Now()}
+		return false
+	}
+	switch {
+	case time.Since(c.stuck.since) <= pollLife, !held.Held && held.Wait == nil:
+		return false
+	case held.Wait != nil && c.Wall().Before(time.Unix(held.Wait.Until, 0).Add(waitSlack)):
+		return false
+	}
+	c.log().Warn("took over a lease that did not lapse", "hint", "did somebody write the AppID's key :lease by hand?")
+	return true
+}
+
 // otherSecret reports whether the fleet waits for a person to mend an AppSecret
 // that is not ours, and ours was not refused too.
 func (c *credential) otherSecret(w *memcache.Wait) bool {
@@ -134,7 +168,7 @@ func (c *credential) otherSecret(w *memcache.Wait) bool {
 // renewUnder is steps 3 to 5: read again, call, write, give the lease back.
 func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, rejected string) error {
 	// 3. The one who held the lease before may have finished in between.
-	seen, err := c.slot.Record()
+	seen, err := c.readRecord()
 	if err != nil {
 		_ = lease.Release() // memcached fails: it lapses by itself
 		return c.withoutMemcached(ctx, rejected, err)
@@ -181,7 +215,7 @@ func (c *credential) write(seen memcache.Seen, fetched *memcache.Record) bool {
 		if !errors.Is(err, memcache.ErrConflict) {
 			return true
 		}
-		if seen, err = c.slot.Record(); err != nil {
+		if seen, err = c.readRecord(); err != nil {
 			return true
 		}
 		if seen.Record != nil && seen.Record.Number > read {

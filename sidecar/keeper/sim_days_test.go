@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // episode is a stretch of time in which things go wrong in one way, or in all.
@@ -12,7 +14,9 @@ type episode func(ctx context.Context, w *world, until time.Time)
 
 func (w *world) episode() episode {
 	if *simOnly != "" {
-		return episodes[*simOnly]
+		only, ok := episodes[*simOnly]
+		require.True(w.t, ok, "-sim.only=%s: there is no such episode", *simOnly)
+		return only
 	}
 	names := slices.Sorted(maps.Keys(episodes))
 	return episodes[names[w.between(0, len(names)-1)]]

@@ -190,6 +190,15 @@ func (j *judge) reported() {
 	j.reports = append(j.reports, time.Now())
 }
 
+// refreshed judges the answer to a report: it must be newer.
+func (j *judge) refreshed(p *pod, rejected, token string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if was, is := j.seq(rejected), j.seq(token); is > 0 && was > is {
+		j.broken("Never backwards", "%s answered the report of token %d with %d", p.name, was, is)
+	}
+}
+
 // failed judges a reader's error.
 func (j *judge) failed(p *pod, holds bool, err error) {
 	j.mu.Lock()

@@ -116,7 +116,9 @@ func (w *world) reader(ctx context.Context, p *pod) {
 		if !w.judge.read(p, token) {
 			continue
 		}
-		if token, err = p.client.Refresh(ctx, token); err == nil {
+		rejected := token
+		if token, err = p.client.Refresh(ctx, rejected); err == nil {
+			w.judge.refreshed(p, rejected, token)
 			w.judge.read(p, token)
 		} else {
 			w.clean(err)

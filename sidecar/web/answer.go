@@ -14,6 +14,7 @@ import (
 var (
 	jsonType = []string{"application/json"}
 	noStore  = []string{"no-store"}
+	closing  = []string{"close"} // probes are rare: a resting connection would only hold a place
 )
 
 // bodies are buffers of answers with a credential: net/http copies them.

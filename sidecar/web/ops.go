@@ -66,6 +66,7 @@ func (o *ops) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header()["Cache-Control"] = noStore
+	w.Header()["Connection"] = closing
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text))
 }

@@ -19,8 +19,9 @@ const (
 	// answerPatience is how long a request may take from its head to its answer;
 	// up to deadlineStep less, see conns.go.
 	answerPatience = maxWait + 8*time.Second
-	// idlePatience is how long a connection may rest between two requests.
-	idlePatience = 2 * time.Minute
+	// idlePatience is how long a connection may rest between two requests: each
+	// holds one of the places, of which a small pod has few.
+	idlePatience = 15 * time.Second
 	// maxHead bounds the head of a request in bytes; net/http adds 4,096.
 	maxHead = 12 << 10
 

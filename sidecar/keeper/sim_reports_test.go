@@ -1,0 +1,126 @@
+package keeper_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+func TestAReportIsNeverAnsweredWithAnOlderToken(t *testing.T) {
+	t.Parallel()
+	simulate(t, 21, wechat.Token, 2, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 10*time.Minute)
+		end := w.judge.begin(strangerTrouble)
+		defer end()
+		first, err := w.pods[0].client.AccessToken(ctx)
+		require.NoError(t, err)
+		w.wechat.Steal(simAppID)
+		w.wechat.Steal(simAppID)
+		second, err := w.pods[0].client.Refresh(ctx, first)
+		require.NoError(t, err)
+		w.wechat.Steal(simAppID)
+		w.wechat.Steal(simAppID)
+		// The other sidecar has not looked since and remembers the first.
+		third, err := w.pods[1].client.Refresh(ctx, second)
+		older := err == nil && (third == first || w.wechat.Accepts(third) != 0)
+		assert.False(t, older)
+	})
+}
+
+func TestARefusedReportKeepsNothingOutOfMemcached(t *testing.T) {
+	t.Parallel()
+	simulate(t, 22, wechat.Token, 2, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 10*time.Minute)
+		end, endMemcached := w.judge.begin(strangerTrouble), w.judge.begin(memcachedTrouble)
+		defer end()
+		defer endMemcached()
+		first, err := w.pods[0].client.AccessToken(ctx)
+		require.NoError(t, err)
+		second, err := w.pods[0].client.Refresh(ctx, first)
+		require.NoError(t, err)
+		sleep(ctx, lookBound)
+		for _, p := range w.pods {
+			_, err := p.client.Refresh(ctx, second)
+			require.Error(t, err, "it comes too soon")
+		}
+		w.memcached.Restart()
+		sleep(ctx, lookBound)
+		_, ok := w.memcached.Peek(simAppID)
+		assert.True(t, ok, "the entry is back")
+		_, ok = w.memcached.Peek(simAppID + ":record")
+		assert.True(t, ok, "the record is back")
+	})
+}
+
+func TestARenewalForAReportIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	simulate(t, 23, wechat.Token, 2, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 10*time.Minute)
+		end, endWeChat := w.judge.begin(strangerTrouble), w.judge.begin(wechatTrouble)
+		defer end()
+		defer endWeChat()
+		first, err := w.pods[0].client.AccessToken(ctx)
+		require.NoError(t, err)
+		w.wechat.Steal(simAppID)
+		w.wechat.Steal(simAppID)
+		w.failing.Store(-1)
+		_, err = w.pods[0].client.Refresh(ctx, first)
+		require.Error(t, err)
+		w.failing.Store(0)
+		sleep(ctx, 5*time.Second)
+		for _, p := range w.pods {
+			token, err := p.client.AccessToken(ctx)
+			require.NoError(t, err)
+			assert.Zero(t, w.wechat.Accepts(token))
+		}
+	})
+}
+
+func TestAnAbsurdRecordIsTakenForNone(t *testing.T) {
+	t.Parallel()
+	simulate(t, 24, wechat.Token, 2, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 10*time.Minute)
+		end := w.judge.begin(memcachedTrouble)
+		defer end()
+		w.memcached.Put(simAppID+":record", `{"token":"","number":4503599627370496}`, 0, 3600)
+		sleep(ctx, 20*time.Second)
+		token, err := w.pods[0].client.AccessToken(ctx)
+		require.NoError(t, err)
+		w.judge.reported()
+		_, err = w.pods[0].client.Refresh(ctx, token)
+		require.NoError(t, err)
+		sleep(ctx, 5*time.Minute)
+		var held []string
+		for _, p := range w.pods {
+			grant, err := p.process.group.Token(ctx, simAppID, memcache.AccessToken)
+			require.NoError(t, err)
+			held = append(held, grant.Value)
+		}
+		same := held[0] == held[1] && held[0] != token
+		assert.True(t, same, "all hold the new token")
+	})
+}
+
+func TestALeaseWrittenByHandDoesNotStopTheFleet(t *testing.T) {
+	for _, lease := range []string{"me", `{"wait":"person","errcode":40164,"until":1}`} {
+		t.Run(lease[:2], func(t *testing.T) {
+			t.Parallel()
+			w := simulate(t, 25, wechat.Token, 2, 4, func(ctx context.Context, w *world) {
+				sleep(ctx, 10*time.Minute)
+				w.judge.leaseIsTaken()
+				w.memcached.Put(simAppID+":lease", lease, 0, 0)
+				sleep(ctx, 3*time.Hour)
+			})
+			assert.GreaterOrEqual(t, w.wechat.Calls("", ""), 3)
+			assert.Zero(t, w.judge.dead)
+			assert.Zero(t, w.judge.nothing)
+			assert.Contains(t, w.logs.String(), "took over a lease that did not lapse")
+		})
+	}
+}
