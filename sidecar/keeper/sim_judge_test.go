@@ -38,6 +38,7 @@ type judge struct {
 	spans    []span
 	calls    []time.Time // calls made while memcached held
 	reports  []time.Time
+	reported map[string]bool // the tokens that were reported, true or not
 	faults   []string
 	inFlight int // calls to WeChat
 	// leaseTaken is when a fault last took away the lease alone.
@@ -50,7 +51,7 @@ type judge struct {
 }
 
 func newJudge(w *world) *judge {
-	return &judge{world: w, arrived: map[string]time.Time{}, lost: map[string]bool{}}
+	return &judge{world: w, arrived: map[string]time.Time{}, reported: map[string]bool{}, lost: map[string]bool{}}
 }
 
 // break notes a broken invariant by its name.
@@ -114,13 +115,14 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 	item, _ := j.world.memcached.Peek(simAppID + ":record")
 	entry, _ := j.world.memcached.Peek(simAppID)
 	stolen := slices.ContainsFunc(j.world.wechat.Issued(), func(i wechattest.Issue) bool { return i.Stranger && i.Token == entry.Value })
+	settled := p.settled(lookBound)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	now := time.Now()
 	p.mu.Lock()
 	paused := p.stopped
 	p.mu.Unlock()
-	if api != string(j.world.api) || (api != "token" && j.troubled(now.Add(-16*time.Second), now, memcachedTrouble, podTrouble)) || paused {
+	if api != string(j.world.api) || (api != "token" && (!settled || j.troubled(now.Add(-16*time.Second), now, memcachedTrouble, podTrouble))) || paused {
 		return func() {} // without memcached, or about to be judged as a lost answer
 	}
 	if !j.troubled(now.Add(-16*time.Second), now, memcachedTrouble) {
@@ -131,11 +133,14 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 			j.broken("One call", "%s calls while another does", p.name)
 		}
 	}
-	var record struct{ Issued, Dies, Doubt int64 }
+	var record struct {
+		Token               string
+		Issued, Dies, Doubt int64
+	}
 	_ = json.Unmarshal([]byte(item.Value), &record)
 	life, age := record.Dies-record.Issued, now.Unix()-record.Issued
 	due := min(3300, max(life-295, life/2))
-	reported := len(j.reports) > 0 && now.Sub(j.reports[len(j.reports)-1]) < 5*time.Minute // one may have waited in a stopped sidecar
+	reported := j.reported[record.Token]
 	if life > 0 && record.Doubt == 0 && age > 2 && age < due-5 && !reported && !stolen && !j.troubled(now.Add(-2*time.Minute), now, strangerTrouble) {
 		j.broken("One call", "%s calls although the record is good for %d s", p.name, due-age)
 	}
@@ -176,6 +181,7 @@ func (j *judge) read(p *pod, token string) (dead bool) {
 	}
 	j.dead++
 	now := time.Now()
+	j.reported[token] = true
 	defer func() { j.reports = append(j.reports, now) }()
 	if reason := j.excuse(p, token, now); reason == "" {
 		j.broken("Never dead", "%s gave token %d, refused with %d; issued: %s", p.name, j.seq(token), code, j.history())
@@ -183,11 +189,12 @@ func (j *judge) read(p *pod, token string) (dead bool) {
 	return true
 }
 
-// reported notes a report that is none of a dead token.
-func (j *judge) reported() {
+// falselyReported notes a report of a token, dead or not.
+func (j *judge) falselyReported(token string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.reports = append(j.reports, time.Now())
+	j.reported[token] = true
 }
 
 // refreshed judges the answer to a report: it must be newer.

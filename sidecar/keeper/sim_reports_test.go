@@ -92,7 +92,7 @@ func TestAnAbsurdRecordIsTakenForNone(t *testing.T) {
 		sleep(ctx, 20*time.Second)
 		token, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)
-		w.judge.reported()
+		w.judge.falselyReported(token)
 		_, err = w.pods[0].client.Refresh(ctx, token)
 		require.NoError(t, err)
 		sleep(ctx, 5*time.Minute)
