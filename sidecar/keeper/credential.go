@@ -18,23 +18,22 @@ type credential struct {
 	spread  float64 // where in the jitter this sidecar stands, 0 to 1
 	house   *Group
 
-	waking sync.Mutex // held by who catches up
-
 	mu        sync.Mutex // guards what follows; never held over I/O
 	mem       memory
-	flight    *flight     // the renewal under way; nil when none
-	refusal   refusal     // why the last renewal failed
-	owed      int64       // a doubt (Unix time) that memcached has not been told of; 0 when none
-	stranger  string      // fingerprint of the last foreign token met
-	mandate   string      // fingerprint of the reported token that this sidecar is to renew
-	stuck     stuck       // a lease that may never lapse
-	published bool        // the entry was ours when last looked at
-	downSince time.Time   // when memcached began to fail; zero while it answers
-	looked    time.Time   // when memcached was last seen to agree
-	nudged    time.Time   // when a reader's miss last caused a look
-	nudging   bool        // such a look is under way
-	direct    time.Time   // when WeChat was last asked without a lease
-	timer     *time.Timer // wakes when the token is due
+	flight    *flight       // the renewal under way; nil when none
+	refusal   refusal       // why the last renewal failed
+	owed      int64         // a doubt (Unix time) that memcached has not been told of; 0 when none
+	stranger  string        // fingerprint of the last foreign token met
+	mandate   string        // fingerprint of the reported token that this sidecar is to renew
+	stuck     stuck         // a lease that may never lapse
+	published bool          // the entry was ours when last looked at
+	downSince time.Time     // when memcached began to fail; zero while it answers
+	looked    time.Time     // when memcached was last seen to agree
+	nudged    time.Time     // when a reader's miss last caused a look
+	nudging   bool          // such a look is under way
+	catching  chan struct{} // closed when the look after a stop is done; nil when none is under way
+	direct    time.Time     // when WeChat was last asked without a lease
+	timer     *time.Timer   // wakes when the token is due
 	closed    bool
 }
 
@@ -45,7 +44,7 @@ func (c *credential) token(ctx context.Context) (Grant, error) {
 	c.mu.Lock()
 	if now := time.Now(); c.slept(now) {
 		c.mu.Unlock()
-		c.catchUp()
+		c.catchUp(ctx)
 		c.mu.Lock()
 	} else {
 		c.nudge(now)
@@ -192,15 +191,26 @@ func (c *credential) slept(now time.Time) bool {
 
 // catchUp looks at memcached after this process was stopped, once for all who
 // ask meanwhile.
-func (c *credential) catchUp() {
-	c.waking.Lock()
-	defer c.waking.Unlock()
+func (c *credential) catchUp(ctx context.Context) {
 	c.mu.Lock()
-	slept := c.slept(time.Now())
-	c.mu.Unlock()
-	if slept {
-		c.look()
+	caught, first := c.catching, c.catching == nil
+	if first {
+		caught = make(chan struct{})
+		c.catching = caught
 	}
+	c.mu.Unlock()
+	if !first {
+		select {
+		case <-caught:
+		case <-ctx.Done():
+		}
+		return
+	}
+	c.look()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.catching = nil
+	close(caught)
 }
 
 // state is what probes and people see.

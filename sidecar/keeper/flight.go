@@ -54,8 +54,8 @@ func (c *credential) wake() {
 	c.startIfDue()
 }
 
-// startIfDue starts a renewal that is due, or owed to a report, unless there is one, no need of one, or no use in
-// one. The caller holds mu.
+// startIfDue starts a renewal that is due, or owed to a report, unless there is
+// one, or no use in one. The caller holds mu.
 func (c *credential) startIfDue() {
 	if c.flight != nil || c.recentRefusal() != nil {
 		return
