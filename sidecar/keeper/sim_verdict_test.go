@@ -17,6 +17,10 @@ func (j *judge) verdict(t *testing.T) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	// Bounded: any ten minutes, while memcached held. One call may be planned.
+	most := 11
+	if j.world.api == wechat.StableToken {
+		most = 14 // two planned ones as a token ends, and the call after a forced one that was lost
+	}
 	for i := range j.calls {
 		n := 0
 		for _, at := range j.calls[i:] {
@@ -24,7 +28,7 @@ func (j *judge) verdict(t *testing.T) {
 				n++
 			}
 		}
-		if n > 11 && !j.troubled(j.calls[i].Add(-11*time.Minute), j.calls[i].Add(10*time.Minute), memcachedTrouble) {
+		if n > most && !j.troubled(j.calls[i].Add(-11*time.Minute), j.calls[i].Add(10*time.Minute), memcachedTrouble) {
 			j.broken("Bounded", "%d calls in the ten minutes after %s", n, j.calls[i].Sub(j.world.start))
 			break
 		}
