@@ -18,7 +18,7 @@ import (
 
 var (
 	simBroken      = flag.Bool("sim.broken", false, "run the simulation against each broken protocol")
-	simBrokenSeeds = flag.Int("sim.broken-seeds", 6, "seeds to break each protocol with, at most")
+	simBrokenSeeds = flag.Int("sim.broken-seeds", 40, "seeds to break each protocol with, at most")
 )
 
 // change is one place of the source and what stands there instead.
