@@ -36,7 +36,7 @@ func (c *credential) fetchUnder(ctx context.Context, lease *memcache.Lease, seen
 	if err != nil {
 		return nil, c.withoutMemcached(ctx, rejected, err)
 	}
-	allowed, err := c.allowed(rejected)
+	allowed, err := c.allowed(rejected, tries)
 	if err != nil {
 		return nil, c.withoutMemcached(ctx, rejected, err)
 	}
@@ -113,12 +113,13 @@ func (c *credential) mayForce() bool {
 }
 
 // allowed reports whether a call may be made. Planned is the one that every
-// renewal needs, for a live token that is due by its age alone; there is one in
-// half the time after which a token is due, whatever the clocks say. All others
-// share the budget, which the planned one uses too without being refused.
-func (c *credential) allowed(rejected string) (bool, error) {
+// renewal needs, the first since the last success, for a live token that is due
+// by its age alone; there is one in half the time after which a token is due,
+// whatever the clocks say. All others share the budget, which the planned one
+// uses too without being refused.
+func (c *credential) allowed(rejected string, tries int) (bool, error) {
 	c.mu.Lock()
-	planned := rejected == "" && c.mem.live(c.Wall) && c.mem.record.Doubt == 0
+	planned := tries == 1 && rejected == "" && c.mem.live(c.Wall) && c.mem.record.Doubt == 0
 	var half time.Duration
 	if planned {
 		half = max(time.Second, dueAfter(c.mem.record.Life(), 0)/2)
