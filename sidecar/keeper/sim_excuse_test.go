@@ -49,11 +49,23 @@ func (j *judge) excuse(p *pod, token string, now time.Time) string {
 				return "lost answer"
 			}
 		}
+		if j.cutOff(i.At, now) && j.healing(i.At.Add(graceTime), now, reportBound, memcachedTrouble) {
+			return "its sidecar could not learn of it"
+		}
 	}
 	if !p.settled(lookBound) {
 		return "its sidecar was stopped"
 	}
 	return ""
+}
+
+// cutOff reports whether memcached has failed, for this sidecar or for all, since
+// before everybody had seen what was issued then: a renewal that a report caused
+// elsewhere cannot be known. The caller holds mu.
+func (j *judge) cutOff(issued, now time.Time) bool {
+	return slices.ContainsFunc(j.spans, func(s span) bool {
+		return s.what == memcachedTrouble && !s.from.After(issued.Add(lookBound)) && (s.to.IsZero() || !s.to.Before(now))
+	})
 }
 
 // healing reports whether what happened at that time need not be healed yet: no
