@@ -38,7 +38,7 @@ func (s *Store) Look(slots []*Slot) ([]View, error) {
 			_ = s.client.Close()
 			err = errAnswer
 		}
-		if err != nil {
+		if err = s.observed(opMultiGet, err); err != nil {
 			return nil, err
 		}
 		for _, slot := range batch {

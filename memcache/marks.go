@@ -48,7 +48,7 @@ func (s *Slot) CountTry() (int, error) {
 			n, err = increment(s.store.client, key)
 			return err
 		})
-		if err == nil {
+		if err = s.store.observed(opIncrement, err); err == nil {
 			return int(min(n, 1<<30)), nil
 		}
 		if !errors.Is(err, ErrMiss) {
@@ -78,7 +78,7 @@ func increment(client *memcache.Client, key string) (n uint64, err error) {
 // ForgetTries says that a call succeeded.
 func (s *Slot) ForgetTries() error {
 	err := s.store.retry(func() error { return s.store.client.Delete(s.entry + ":tries") })
-	if errors.Is(err, ErrMiss) {
+	if errors.Is(s.store.observed(opDelete, err), ErrMiss) {
 		return nil
 	}
 	return err

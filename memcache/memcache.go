@@ -82,13 +82,30 @@ type Config struct {
 	MaxIdleConns int
 	// Dial makes a connection; nil means net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Observe is told of every operation when it has ended, by one of the names in
+	// Operations, and how it failed: nil where memcached did what was asked or
+	// said why not, a miss or a conflict say. It must be fast; nil means nobody.
+	Observe func(operation string, failure error)
 }
+
+// Operations are what Config.Observe is told of.
+var Operations = []string{opGet, opMultiGet, opAdd, opSwap, opIncrement, opDelete}
+
+const (
+	opGet       = "get"
+	opMultiGet  = "multiget"
+	opAdd       = "add"
+	opSwap      = "cas"
+	opIncrement = "incr"
+	opDelete    = "delete"
+)
 
 // Store is memcached as wxsidecar uses it. It is safe for concurrent use.
 type Store struct {
 	client  *memcache.Client
 	singles *singles
 	prefix  string
+	observe func(operation string, failure error)
 }
 
 // New returns a Store. It does not connect: memcached may come later.
@@ -117,7 +134,21 @@ func New(cfg Config) (*Store, error) {
 		client:  newClient(cmp.Or(cfg.MaxIdleConns, DefaultMaxIdleConns)),
 		singles: &singles{dial: func() *memcache.Client { return newClient(1) }},
 		prefix:  cfg.Prefix,
+		observe: cfg.Observe,
 	}, nil
+}
+
+// observed tells of an operation and passes its error on.
+func (s *Store) observed(operation string, err error) error {
+	if s.observe == nil {
+		return err
+	}
+	failure := err
+	if errors.Is(err, ErrMiss) || errors.Is(err, ErrConflict) {
+		failure = nil
+	}
+	s.observe(operation, failure)
+	return err
 }
 
 // Close closes the idle connections. The Store stays usable.

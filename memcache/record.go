@@ -37,8 +37,30 @@ type Record struct {
 	Doubt int64 `json:"doubt"`
 	// Past holds the fingerprints of earlier tokens, newest first, at most MaxPast.
 	Past []string `json:"past"`
+	// Today is what all sidecars together did on the day of the last renewal.
+	Today Day `json:"today,omitzero"`
 
 	rest map[string]json.RawMessage // fields of a newer version, written back as they were
+}
+
+// Day counts what was asked of WeChat on one of its days. It is for people: what
+// is lost with the record is not counted.
+type Day struct {
+	// Date is the day in Beijing, whose midnight resets WeChat's quotas, as
+	// 20261123.
+	Date int `json:"date"`
+	// Calls to WeChat, those that failed included; Renewals, those that brought a
+	// credential; Forced, those that had stable_token issue another one.
+	Calls    int `json:"calls"`
+	Renewals int `json:"renewals"`
+	Forced   int `json:"forced,omitempty"`
+}
+
+// sane reports whether somebody may have counted so.
+func (d Day) sane() bool {
+	const most = 1 << 20
+	return d.Date >= 0 && d.Date < 1e8 && d.Calls >= 0 && d.Calls <= most &&
+		d.Renewals >= 0 && d.Renewals <= d.Calls && d.Forced >= 0 && d.Forced <= d.Calls
 }
 
 // MaxPast is how many earlier tokens a record remembers.
@@ -123,7 +145,7 @@ func compact(v any) string {
 }
 
 // known are the fields of this version.
-var known = []string{"token", "number", "issued", "dies", "api", "by", "doubt", "past"}
+var known = []string{"token", "number", "issued", "dies", "api", "by", "doubt", "past", "today"}
 
 // isKnown reports whether name is one of the fields, in any case: so does
 // encoding/json, and a Token kept beside the token could replace it.
@@ -148,6 +170,9 @@ func decodeRecord(data []byte) (*Record, error) {
 	}
 	r.Past = slices.DeleteFunc(r.Past, func(f string) bool { return !isFingerprint(f) })
 	r.Past = r.Past[:min(len(r.Past), MaxPast)]
+	if !r.Today.sane() {
+		r.Today = Day{}
+	}
 	switch {
 	case r.Number < 1 || r.Number > maxNumber:
 		return nil, errors.New("memcache: record's number is out of range")

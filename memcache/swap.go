@@ -32,6 +32,10 @@ func (s *Store) swap(key, value string, seen version, life time.Duration) error 
 func (s *Store) compareAndSwap(item *memcache.Item, seen version) error {
 	client := s.singles.take()
 	defer s.singles.put(client)
+	return s.observed(opSwap, swapSure(client, item, seen))
+}
+
+func swapSure(client *memcache.Client, item *memcache.Item, seen version) error {
 	var lost error // how the write before failed
 	for writes := 0; ; writes++ {
 		there, err := get(client, item.Key)

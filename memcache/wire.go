@@ -112,7 +112,10 @@ func (s *Store) add(key, value string, life time.Duration) error {
 	if err != nil {
 		return err
 	}
-	item := &memcache.Item{Key: key, Value: []byte(value), Expiration: seconds}
+	return s.observed(opAdd, s.addSure(&memcache.Item{Key: key, Value: []byte(value), Expiration: seconds}))
+}
+
+func (s *Store) addSure(item *memcache.Item) error {
 	for again := true; ; again = false {
 		err := s.client.Add(item)
 		if !uncertain(tidy(err)) {
@@ -122,9 +125,9 @@ func (s *Store) add(key, value string, life time.Duration) error {
 		if dead {
 			_ = s.client.Close()
 		}
-		there, readErr := s.get(key)
+		there, readErr := s.get(item.Key)
 		switch {
-		case readErr == nil && string(there.Value) == value:
+		case readErr == nil && string(there.Value) == string(item.Value):
 			return nil
 		case readErr == nil:
 			return ErrConflict
@@ -135,7 +138,10 @@ func (s *Store) add(key, value string, life time.Duration) error {
 }
 
 // get reads one item with its CAS id.
-func (s *Store) get(key string) (*memcache.Item, error) { return get(s.client, key) }
+func (s *Store) get(key string) (*memcache.Item, error) {
+	item, err := get(s.client, key)
+	return item, s.observed(opGet, err)
+}
 
 // get is one round trip, or two where the connection was dead. An answer about
 // another key than the one that was asked for is none: the connection is out of

@@ -35,6 +35,9 @@ type credential struct {
 	direct    time.Time     // when WeChat was last asked without a lease
 	timer     *time.Timer   // wakes when the token is due
 	closed    bool
+	own       *memcache.Record // the last that this sidecar fetched
+	tries     int              // calls since the last success, if this sidecar made the last one
+	counts    Counts
 }
 
 // token returns the live token at once where there is one. Else it waits for
@@ -71,7 +74,7 @@ func (c *credential) token(ctx context.Context) (Grant, error) {
 		c.mu.Lock()
 		grant, ok = c.mem.grant(c.Wall)
 		c.mu.Unlock()
-		if ok {
+		if grant.Waited = true; ok {
 			return grant, nil // a reported token too, where nothing better came
 		}
 		if err != nil {
@@ -95,6 +98,9 @@ func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error
 			c.mu.Unlock()
 			return grant, nil
 		}
+		if !current {
+			c.counts.Rejections++
+		}
 		f := c.flight
 		if f == nil {
 			f = c.start(rejected)
@@ -112,6 +118,7 @@ func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error
 		c.mu.Lock()
 		grant, ok = c.mem.grant(c.Wall)
 		c.mu.Unlock()
+		grant.Waited = true
 		switch {
 		case ok && grant.Value != rejected:
 			return grant, nil
@@ -155,10 +162,14 @@ const strangerHint = "another program, environment or key prefix fetches tokens 
 func (c *credential) adopt(r *memcache.Record) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := c.mem.record
 	if !c.mem.adopt(r, c.Wall) {
 		return false
 	}
-	c.refusal = refusal{}
+	if before != nil && before.Issued != r.Issued && r != c.own {
+		c.counts.Adopted++
+	}
+	c.refusal, c.tries = refusal{}, 0
 	c.arm()
 	return true
 }
@@ -211,13 +222,6 @@ func (c *credential) catchUp(ctx context.Context) {
 	defer c.mu.Unlock()
 	c.catching = nil
 	close(caught)
-}
-
-// state is what probes and people see.
-func (c *credential) state() State {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return State{AppID: c.account.AppID, Kind: c.kind, Valid: c.mem.live(c.Wall), Published: c.published, Err: c.refusal.err}
 }
 
 // close stops the timer; renewals under way finish by themselves.

@@ -63,12 +63,13 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 		if errors.As(err, &e) && e.Class == wechat.Person {
 			f.secret = memcache.Fingerprint(secret)
 		}
+		c.count(func(n *Counts) { n.failed(asError(err).Code) })
 		return f
 	}
 	c.log().Warn("memcached fails: fetched the stable_token, which all sidecars share", "memcached", cause.Error(),
 		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value),
 		"hint", "check MEMCACHED_SERVERS and that memcached runs")
-	if !c.adopt(c.record(got, wechat.StableToken, number, began, nil)) {
+	if !c.adopt(c.record(got, wechat.StableToken, number, began, memcache.Day{Calls: 1}, nil)) {
 		return &failure{err: down, until: time.Now().Add(directEvery)}
 	}
 	return nil

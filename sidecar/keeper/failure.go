@@ -47,6 +47,10 @@ func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret 
 		f.secret, w.Secret = secret, secret
 	}
 	_ = lease.Wait(w, wait) // not stored: it was lost, or lapses by itself
+	c.mu.Lock()
+	c.tries = tries
+	c.counts.failed(e.Code)
+	c.mu.Unlock()
 	c.log().Error("renewal failed", "errcode", e.Code, "errmsg", e.Message, "class", e.Class.String(),
 		"retry_in_seconds", math.Ceil(wait.Seconds()), "hint", e.Hint)
 	return f
@@ -60,6 +64,7 @@ func (c *credential) waitBudget(lease *memcache.Lease) error {
 		Hint: strangerHint, RetryAfter: personWait,
 	}
 	_ = lease.Wait(memcache.Wait{Class: budgetClass, ErrCode: e.Code, ErrMsg: e.Message, Until: c.Wall().Add(personWait).Unix()}, personWait)
+	c.count(func(n *Counts) { n.failed(e.Code) })
 	c.log().Error("renewal refused by the budget", "hint", strangerHint)
 	return &failure{err: e, until: time.Now().Add(personWait)}
 }
@@ -70,6 +75,7 @@ func (c *credential) noSecret(err error) *failure {
 		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("read AppSecret: %v", err),
 		Hint: "check WECHAT_APPSECRET_FILE or the file of this account in WECHAT_ACCOUNTS_DIR", RetryAfter: lookEvery(0),
 	}
+	c.count(func(n *Counts) { n.failed(e.Code) })
 	c.log().Error("renewal failed: no AppSecret", "error", err.Error(), "hint", e.Hint)
 	return &failure{err: e, until: time.Now().Add(lookEvery(0))}
 }

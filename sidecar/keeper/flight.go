@@ -120,7 +120,7 @@ func (c *credential) fly(ctx context.Context, f *flight) {
 
 // refuse remembers why a renewal failed. The caller holds mu.
 func (c *credential) refuse(err error) {
-	c.refusal = refusal{err: asError(err), until: time.Now().Add(time.Second)}
+	c.refusal = refusal{err: asError(err), since: time.Now(), until: time.Now().Add(time.Second)}
 	var failed *failure
 	if errors.As(err, &failed) { // else it is somebody else's wait: memcached ends it, and a look sees
 		c.refusal.until, c.refusal.secret = failed.until, failed.secret
@@ -131,6 +131,7 @@ func (c *credential) refuse(err error) {
 // refusal is why a renewal failed, and until when there is no use in another.
 type refusal struct {
 	err    *Error
+	since  time.Time
 	until  time.Time
 	secret string // fingerprint of the AppSecret that a person must see to
 }

@@ -19,6 +19,7 @@ type Group struct {
 	stopping    bool
 	failures    int            // looks that failed in a row
 	failing     time.Time      // when the first of them did
+	failure     error          // how the last of them did
 	work        sync.WaitGroup // looks and renewals under way
 
 	closing chan struct{} // closed by Close
@@ -141,6 +142,22 @@ func (g *Group) States() []State {
 	return states
 }
 
+// Outage is how memcached fails. Its zero value is that it answers.
+type Outage struct {
+	Since time.Time
+	Err   error
+}
+
+// Memcached is how memcached fails, as of the last look.
+func (g *Group) Memcached() Outage {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.failures == 0 {
+		return Outage{}
+	}
+	return Outage{g.failing, g.failure}
+}
+
 func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -201,6 +218,7 @@ func (g *Group) tell(err error) {
 			"hint", "check MEMCACHED_SERVERS and that memcached runs")
 	}
 	g.failures++
+	g.failure = err
 	if err == nil {
 		g.failures = 0
 	}

@@ -109,18 +109,8 @@ type Grant struct {
 	// accepts the credential for at least that long, renewal ahead of time
 	// included.
 	ExpiresIn time.Duration
-}
-
-// State is how a credential is doing, for probes and people.
-type State struct {
-	AppID string
-	Kind  memcache.Kind
-	// Valid: there is a live token to give, published or not.
-	Valid bool
-	// Published: memcached held it under the AppID when last looked at.
-	Published bool
-	// Err is why the last renewal failed; nil after a success.
-	Err *Error
+	// Waited: a renewal brought it; else it was remembered.
+	Waited bool
 }
 
 // jitter spreads what many do at the same time.

@@ -99,6 +99,9 @@ func (c *credential) meet(token, remedy string) {
 	c.mu.Lock()
 	known := c.stranger == fp
 	c.stranger = fp
+	if !known {
+		c.counts.Strays++
+	}
 	c.mu.Unlock()
 	if !known {
 		c.log().Warn("a stranger fetched a token and wrote it into our entry", "remedy", remedy,

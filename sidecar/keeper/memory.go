@@ -15,6 +15,8 @@ type memory struct {
 	since time.Time
 	// number is the highest number ever seen, kept when the record dies.
 	number int64
+	// today is what the newest record says was done on its day, kept when the record dies.
+	today memcache.Day
 	// rejected is the fingerprint of the token that an app reported as refused.
 	rejected string
 }
@@ -73,7 +75,7 @@ func (m *memory) grant(wall clock) (Grant, bool) {
 	if m.record.Doubt > 0 {
 		doubtFor = max(0, wall().Sub(time.Unix(m.record.Doubt, 0))+doubtReach)
 	}
-	return Grant{m.record.Token, promise(life, age, doubtFor)}, true
+	return Grant{Value: m.record.Token, ExpiresIn: promise(life, age, doubtFor)}, true
 }
 
 // adopt takes a record that was read or fetched, if it is newer than the
@@ -94,7 +96,7 @@ func (m *memory) adopt(r *memcache.Record, wall clock) bool {
 		}
 		return false
 	}
-	m.record, m.since = r, candidate.since
+	m.record, m.since, m.today = r, candidate.since, r.Today
 	return true
 }
 

@@ -41,6 +41,7 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 	c.mu.Lock()
 	forced := rejected == "" || c.mandated(rejected) // ours is the renewal that the rejection may cause
 	c.mu.Unlock()
+	contended := false
 	for start := time.Now(); ; {
 		// 2. Has somebody renewed already?
 		seen, err := c.readRecord()
@@ -73,6 +74,10 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 			if forced {
 				c.report(rejected)
 			}
+		}
+		if held.Held && !endless && !contended {
+			contended = true
+			c.count(func(n *Counts) { n.Contended++ })
 		}
 		if (held.Held && !endless) || !forced {
 			if !held.Held && time.Since(start) > forcedPatience {

@@ -40,7 +40,10 @@ func (j *judge) verdict(t *testing.T) {
 	}
 	for i := 1; i < len(j.calls); i++ {
 		before, at := j.calls[i-1], j.calls[i]
-		if at.Sub(before) < apart && !j.troubled(before.Add(-11*time.Minute), at) {
+		// A report that met the day's quota is renewed for after that wait of an hour,
+		// by two calls where stable_token then gives the same token to the first.
+		waited := j.world.api == wechat.StableToken && j.troubled(before.Add(-time.Hour-time.Minute), at, wechatTrouble)
+		if at.Sub(before) < apart && !waited && !j.troubled(before.Add(-11*time.Minute), at) {
 			j.broken("One call", "calls %s apart at %s, and nothing was amiss", at.Sub(before), at.Sub(j.world.start))
 		}
 	}

@@ -26,6 +26,8 @@ type Config struct {
 	// Nil: a transport that honours HTTPS_PROXY and NO_PROXY and uses a fresh
 	// connection for every call.
 	Transport http.RoundTripper
+	// Observe is told how long each Fetch took, and how it failed. Nil: nobody.
+	Observe func(took time.Duration, failure error)
 }
 
 // Client calls WeChat. It is safe for concurrent use, keeps no secret, and owns
@@ -34,12 +36,13 @@ type Client struct {
 	bases     []*url.URL
 	timeout   time.Duration
 	transport http.RoundTripper
+	observe   func(took time.Duration, failure error)
 }
 
 // New makes a client. It fails when a base URL does not pass [CheckBaseURL] or
 // the timeout is negative; it names every bad URL by its place.
 func New(cfg Config) (*Client, error) {
-	c := &Client{timeout: cfg.Timeout, transport: cfg.Transport}
+	c := &Client{timeout: cfg.Timeout, transport: cfg.Transport, observe: cfg.Observe}
 	var errs []error
 	if c.timeout < 0 {
 		errs = append(errs, errors.New("negative timeout"))
@@ -73,6 +76,16 @@ func New(cfg Config) (*Client, error) {
 // It takes at most one Timeout for each base URL, and ctx ends everything. With
 // [Token], WeChat issues at most one token for one call.
 func (c *Client) Fetch(ctx context.Context, r Request) (Credential, error) {
+	if c.observe == nil {
+		return c.fetch(ctx, r)
+	}
+	start := time.Now()
+	got, err := c.fetch(ctx, r)
+	c.observe(time.Since(start), err)
+	return got, err
+}
+
+func (c *Client) fetch(ctx context.Context, r Request) (Credential, error) {
 	if e := r.check(); e != nil {
 		return Credential{}, e
 	}

@@ -1,0 +1,127 @@
+package keeper
+
+import (
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+// State is how a credential is doing, for probes, metrics and people.
+type State struct {
+	AppID string
+	Kind  memcache.Kind
+	// Valid: there is a live credential to give, published or not. What follows
+	// up to Doubtful is zero where there is none.
+	Valid bool
+	// Published: memcached held it under the AppID when last looked at.
+	Published bool
+	// Fingerprint names the credential.
+	Fingerprint string
+	// API is how it was fetched, and By the sidecar that did.
+	API wechat.API
+	By  string
+	// Age is how old it is, Left how long it lives, by the more pessimistic of
+	// both clocks.
+	Age, Left time.Duration
+	// RenewalIn is when this sidecar would renew it; below 0 where it is overdue.
+	RenewalIn time.Duration
+	// Doubtful: a call may have issued another one that nobody holds.
+	Doubtful bool
+	// Err is why the last renewal failed, at the time Failed, and Retry when the
+	// next one may be tried; nil and zero after a success.
+	Err           *Error
+	Failed, Retry time.Time
+	// Today is what all sidecars did today: as of the last renewal, and what this
+	// one tried since.
+	Today memcache.Day
+	// Counts is what this sidecar did.
+	Counts Counts
+}
+
+// Counts count since the sidecar started. None ever goes down.
+type Counts struct {
+	// Renewed: calls to WeChat that brought a credential.
+	Renewed uint64
+	// Failed: renewals that failed, by errcode. -1 is WeChat's for "busy", and
+	// ours where there was no readable answer or no AppSecret; 429 is our own
+	// budget; OtherCode is any that WeChat does not document.
+	Failed map[string]uint64
+	// Adopted: renewals of other sidecars that this one saw.
+	Adopted uint64
+	// Rejections: reports by apps that WeChat refused the newest credential known.
+	Rejections uint64
+	// Strays: credentials of strangers met in our entry.
+	Strays uint64
+	// Contended: renewals that found the lease in another sidecar's hand.
+	Contended uint64
+}
+
+// OtherCode stands for every errcode that WeChat does not document: whatever it
+// answers, there are only so many to count.
+const OtherCode = "other"
+
+// failed counts a renewal that failed.
+func (n *Counts) failed(code int) {
+	name := OtherCode
+	if code == budgetCode || wechat.Documented(code) {
+		name = strconv.Itoa(code)
+	}
+	if n.Failed == nil {
+		n.Failed = map[string]uint64{}
+	}
+	n.Failed[name]++
+}
+
+// count changes the counts.
+func (c *credential) count(change func(*Counts)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.counts)
+}
+
+// state is what probes, metrics and people see.
+func (c *credential) state() State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := State{
+		AppID: c.account.AppID, Kind: c.kind, Published: c.published,
+		Err: c.refusal.err, Failed: c.refusal.since, Retry: c.refusal.until, Today: c.mem.today, Counts: c.counts,
+	}
+	s.Counts.Failed = maps.Clone(c.counts.Failed)
+	if s.Today.Date != dateOf(c.Wall()) {
+		s.Today = memcache.Day{Date: dateOf(c.Wall())}
+	}
+	s.Today.Calls += c.tries
+	if c.mem.live(c.Wall) {
+		record := c.mem.record
+		s.Valid, s.Doubtful = true, record.Doubt > 0
+		s.Fingerprint, s.API, s.By = memcache.Fingerprint(record.Token), wechat.API(record.API), record.By
+		s.Age, s.Left, s.RenewalIn = c.mem.age(c.Wall), c.mem.left(c.Wall), c.mem.dueIn(c.Wall, c.spread)
+	}
+	return s
+}
+
+// dateOf is WeChat's day, as in memcache.Day.
+func dateOf(now time.Time) int {
+	y, m, d := now.In(beijing).Date()
+	return 10_000*y + 100*int(m) + d
+}
+
+// dayAfter is what was done on the day of a renewal that took this much, added
+// to what was done on it before.
+func (c *credential) dayAfter(took memcache.Day, before ...*memcache.Record) memcache.Day {
+	took.Date, took.Renewals = dateOf(c.Wall()), 1
+	var sofar memcache.Day
+	for _, older := range before {
+		if older != nil && older.Today.Date == took.Date && older.Today.Calls > sofar.Calls {
+			sofar = older.Today
+		}
+	}
+	took.Calls += sofar.Calls
+	took.Renewals += sofar.Renewals
+	took.Forced += sofar.Forced
+	return took
+}
