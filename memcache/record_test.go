@@ -149,6 +149,32 @@ func TestLimitsThemselvesAreReadable(t *testing.T) {
 	})
 }
 
+func TestTheDaysCountsAreReadAsWrittenAndForgottenWhereNobodyCanHaveCountedSo(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		written := newRecord(token1)
+		written.Today = memcache.Day{Date: 20261123, Calls: 31, Renewals: 27, Forced: 2}
+		require.NoError(t, slot.PutRecord(memcache.Seen{}, written, time.Hour))
+		i, _ := s.peek(t, "wx1:record")
+		assert.Contains(t, i.value, `"today":{"date":20261123,"calls":31,"renewals":27,"forced":2}`)
+		seen, err := slot.Record()
+		require.NoError(t, err)
+		assert.Equal(t, written, seen.Record)
+
+		for _, absurd := range []string{
+			`{"date":-1,"calls":1}`, `{"date":100000000}`, `{"calls":-1}`, `{"calls":2000000}`, `{"calls":1,"renewals":2}`,
+			`{"calls":1,"renewals":-1}`, `{"calls":1,"forced":2}`, `{"calls":1,"forced":-1}`,
+		} {
+			s.put(t, "wx1:record", with(`"today":`+absurd), 0)
+			seen, err := slot.Record()
+			require.NoError(t, err)
+			require.NotNil(t, seen.Record, "the token is none the worse for it: %s", absurd)
+			assert.Zero(t, seen.Record.Today, absurd)
+		}
+	})
+}
+
 func TestFieldsOfANewerVersionAreWrittenBack(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t

@@ -1,0 +1,191 @@
+package keeper_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+func (h *house) state() keeper.State {
+	h.t.Helper()
+	states := h.group.States()
+	require.Len(h.t, states, 1)
+	return states[0]
+}
+
+// otherRecord is what another sidecar would have written after this record.
+func otherRecord(t *testing.T, value string) string {
+	t.Helper()
+	var record memcache.Record
+	require.NoError(t, json.Unmarshal([]byte(value), &record))
+	record.Token, record.By = "canarytoken-of-another", "another"
+	record.Number = time.Now().UnixMilli()
+	record.Issued, record.Dies = time.Now().Unix(), time.Now().Unix()+7200
+	record.Today = memcache.Day{Date: firstDay, Calls: 41, Renewals: 40}
+	written, err := json.Marshal(record)
+	require.NoError(t, err)
+	return string(written)
+}
+
+// The bubble's clock begins at midnight UTC on 1 January 2000.
+const firstDay = 20000101
+
+func TestTheStateTellsALife(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		synctest.Wait()
+		time.Sleep(100 * time.Second)
+		token, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		assert.False(t, token.Waited)
+		s := h.state()
+		assert.True(t, s.Valid && s.Published && !s.Doubtful && s.Err == nil && s.Failed.IsZero())
+		assert.Equal(t, memcache.Fingerprint(token.Value), s.Fingerprint)
+		assert.Equal(t, wechat.Token, s.API)
+		assert.Equal(t, 100*time.Second, s.Age)
+		assert.Equal(t, 7100*time.Second, s.Left)
+		assert.InDelta(t, 3200, s.RenewalIn.Seconds(), 30.01, "the jitter")
+		assert.Equal(t, memcache.Day{Date: firstDay, Calls: 1, Renewals: 1}, s.Today)
+		assert.Equal(t, keeper.Counts{Renewed: 1}, s.Counts)
+
+		time.Sleep(15*time.Hour + 50*time.Minute)
+		before := h.state()
+		assert.Equal(t, memcache.Day{Date: firstDay, Calls: 18, Renewals: 18}, before.Today, "one every 55 minutes")
+		time.Sleep(time.Hour)
+		after := h.state()
+		assert.Equal(t, firstDay+1, after.Today.Date, "midnight in Beijing")
+		assert.Less(t, after.Today.Calls, 3)
+		assert.Greater(t, after.Counts.Renewed, before.Counts.Renewed)
+	})
+}
+
+func TestTheStateTellsWhyARenewalFailsAndWhenTheNextIsTried(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 40164} })
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		synctest.Wait()
+		failed := time.Now()
+		time.Sleep(time.Second)
+		s := h.state()
+		assert.False(t, s.Valid || s.Published)
+		assert.Zero(t, s.Fingerprint)
+		assert.Zero(t, s.Left)
+		require.NotNil(t, s.Err)
+		assert.Equal(t, 40164, s.Err.Code)
+		assert.Equal(t, failed, s.Failed)
+		assert.Equal(t, failed.Add(time.Minute), s.Retry)
+		assert.Equal(t, memcache.Day{Date: firstDay, Calls: 1}, s.Today)
+		assert.Equal(t, map[string]uint64{"40164": 1}, s.Counts.Failed)
+
+		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 98765} })
+		time.Sleep(2 * time.Minute)
+		h.wechat.OnCall(nil)
+		time.Sleep(time.Minute)
+		s = h.state()
+		assert.True(t, s.Valid)
+		assert.Nil(t, s.Err)
+		assert.Equal(t, map[string]uint64{"40164": 1, keeper.OtherCode: 2}, s.Counts.Failed, "whatever WeChat invents is one label")
+		assert.Equal(t, memcache.Day{Date: firstDay, Calls: 4, Renewals: 1}, s.Today)
+	})
+}
+
+func TestTheStateCountsWhatOthersDo(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		synctest.Wait()
+		token, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+
+		// A stranger's token in our entry is renewed away.
+		h.memcached.Put("wx1", h.wechat.Steal("wx1"), 0, 3600)
+		time.Sleep(16 * time.Second)
+		assert.EqualValues(t, 1, h.state().Counts.Strays)
+		assert.EqualValues(t, 2, h.state().Counts.Renewed)
+
+		// A report of the newest token counts, one of an old one does not.
+		_, err = h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, token.Value)
+		require.NoError(t, err)
+		assert.Zero(t, h.state().Counts.Rejections)
+		time.Sleep(time.Minute)
+		token, err = h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		token, err = h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, token.Value)
+		require.NoError(t, err)
+		assert.True(t, token.Waited)
+		assert.EqualValues(t, 1, h.state().Counts.Rejections)
+
+		// Another sidecar has renewed.
+		item, ok := h.memcached.Peek("wx1:record")
+		require.True(t, ok)
+		time.Sleep(10 * time.Second)
+		theirs := otherRecord(t, item.Value)
+		h.memcached.Put("wx1:record", theirs, 0, 7000)
+		time.Sleep(16 * time.Second)
+		s := h.state()
+		assert.EqualValues(t, 1, s.Counts.Adopted)
+		assert.Equal(t, "another", s.By)
+		assert.Equal(t, 41, s.Today.Calls, "what it says of the day is the fleet's")
+	})
+}
+
+func TestTheStateOfMemcachedTellsSinceWhenAndWhy(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(time.Minute)
+		assert.Zero(t, h.group.Memcached())
+		h.memcached.SetFault(memcachetest.Refuse)
+		time.Sleep(time.Minute)
+		outage := h.group.Memcached()
+		require.Error(t, outage.Err)
+		assert.InDelta(t, 52, time.Since(outage.Since).Seconds(), 8)
+		h.memcached.SetFault(memcachetest.None)
+		time.Sleep(16 * time.Second)
+		assert.Zero(t, h.group.Memcached())
+	})
+}
+
+func TestTheStateCountsRenewalsThatFindAnotherAtIt(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.memcached.Put("wx1:lease", "another", 0, 15)
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(30 * time.Second)
+		s := h.state()
+		assert.True(t, s.Valid)
+		assert.EqualValues(t, 1, s.Counts.Contended, "once, however often it looks")
+		assert.EqualValues(t, 1, s.Counts.Renewed)
+	})
+}
+
+func TestTheDayCountsForcedRenewals(t *testing.T) {
+	t.Parallel()
+	simulate(t, 26, wechat.StableToken, 2, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 10*time.Minute)
+		end := w.judge.begin(strangerTrouble)
+		defer end()
+		token, err := w.pods[0].client.AccessToken(ctx)
+		require.NoError(t, err)
+		w.judge.falselyReported(token)
+		_, err = w.pods[0].client.Refresh(ctx, token)
+		require.NoError(t, err)
+		sleep(ctx, lookBound)
+		for _, p := range w.pods {
+			assert.Equal(t, memcache.Day{Date: firstDay, Calls: 3, Renewals: 2, Forced: 1}, p.process.group.States()[0].Today, p.name)
+		}
+	})
+}

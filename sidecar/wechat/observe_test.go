@@ -1,0 +1,49 @@
+package wechat_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+func TestEveryFetchIsObservedWithItsTimeAndFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := wechattest.New()
+		fake.AddAccount(appID, secret)
+		transport, stop := fake.Pipe()
+		defer stop()
+		var took []time.Duration
+		var failures []error
+		client, err := wechat.New(wechat.Config{
+			BaseURLs: []string{"http://127.0.0.1"}, Transport: transport,
+			Observe: func(d time.Duration, failure error) {
+				took = append(took, d)
+				failures = append(failures, failure)
+			},
+		})
+		require.NoError(t, err)
+		fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 70 * time.Millisecond} })
+		_, err = client.Fetch(t.Context(), wechat.Request{API: wechat.Token, AppID: appID, Secret: secret})
+		require.NoError(t, err)
+		fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 40164} })
+		_, err = client.Fetch(t.Context(), wechat.Request{API: wechat.Token, AppID: appID, Secret: secret})
+		require.Error(t, err)
+		assert.Equal(t, []time.Duration{70 * time.Millisecond, 0}, took)
+		assert.Equal(t, []error{nil, err}, failures)
+	})
+}
+
+func TestOnlyErrcodesWhoseMeaningIsKnownAreDocumented(t *testing.T) {
+	for _, code := range []int{-1, 40001, 40164, 89507} {
+		assert.True(t, wechat.Documented(code), "%d", code)
+	}
+	for _, code := range []int{0, -2, 1, 99999} {
+		assert.False(t, wechat.Documented(code), "%d", code)
+	}
+}
