@@ -75,7 +75,12 @@ func (c *credential) noSecret(err error) *failure {
 		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("read AppSecret: %v", err),
 		Hint: "check WECHAT_APPSECRET_FILE or the file of this account in WECHAT_ACCOUNTS_DIR", RetryAfter: lookEvery(0),
 	}
-	c.count(func(n *Counts) { n.failed(e.Code) })
-	c.log().Error("renewal failed: no AppSecret", "error", err.Error(), "hint", e.Hint)
+	c.mu.Lock()
+	c.counts.failed(e.Code)
+	told := c.refusal.err != nil && c.refusal.err.Message == e.Message
+	c.mu.Unlock()
+	if !told { // tried again at every look: one line is enough
+		c.log().Error("renewal failed: no AppSecret", "error", err.Error(), "hint", e.Hint)
+	}
 	return &failure{err: e, until: time.Now().Add(lookEvery(0))}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,13 +27,14 @@ type house struct {
 	memcached *memcachetest.Server
 	wechat    *wechattest.Server
 	group     *keeper.Group
+	logs      *buffer
 }
 
 // inHouse runs test in virtual time. The fake WeChat knows wx1, wx2 and wx3.
 func inHouse(t *testing.T, test func(h *house)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := &house{t: t, memcached: memcachetest.New(), wechat: wechattest.New()}
+		h := &house{t: t, memcached: memcachetest.New(), wechat: wechattest.New(), logs: &buffer{}}
 		defer func() { _ = h.memcached.Close() }()
 		for _, appID := range []string{"wx1", "wx2", "wx3"} {
 			h.wechat.AddAccount(appID, simSecret)
@@ -43,7 +46,7 @@ func inHouse(t *testing.T, test func(h *house)) {
 		defer func() { _ = store.Close() }()
 		calls, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
 		require.NoError(t, err)
-		h.group = keeper.New(keeper.Config{Store: store, WeChat: calls})
+		h.group = keeper.New(keeper.Config{Store: store, WeChat: calls, Log: slog.New(slog.NewJSONHandler(h.logs, nil))})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
@@ -120,6 +123,9 @@ func TestASecretThatCannotBeReadIsNoCallAndNamedInTheState(t *testing.T) {
 		assert.False(t, state.Valid)
 		assert.NotEmpty(t, state.Err.Hint)
 		assert.Empty(t, h.memcached.Keys(), "the lease is given back")
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, 1, strings.Count(h.logs.String(), "no AppSecret"), "told once, tried at every look")
+		assert.Greater(t, h.group.States()[0].Counts.Failed["-1"], uint64(30))
 	})
 }
 
