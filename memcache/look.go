@@ -12,16 +12,16 @@ type View struct {
 	Record Seen
 }
 
-// lookBatch is how many credentials one get asks for.
-const lookBatch = 100
+// LookBatch is how many credentials one get asks for.
+const LookBatch = 100
 
 // Look reads entries and records of many credentials with one multi-get for
-// every 100 of them. In each, all entries are read before all records: an entry
+// every LookBatch of them. In each, all entries are read before all records: an entry
 // written in between is then never newer than its record, and never taken for a
 // stranger's. The first failure ends it, and nothing is returned.
 func (s *Store) Look(slots []*Slot) ([]View, error) {
 	views := make([]View, 0, len(slots))
-	for batch := range slices.Chunk(slots, lookBatch) {
+	for batch := range slices.Chunk(slots, LookBatch) {
 		keys := make([]string, 0, 2*len(batch))
 		for _, slot := range batch {
 			keys = append(keys, slot.entry)

@@ -52,38 +52,47 @@ func (c *credential) token(ctx context.Context) (Grant, error) {
 	} else {
 		c.nudge(now)
 	}
-	for ; ; c.mu.Lock() {
-		grant, ok := c.mem.grant(c.Wall)
-		f := c.flight
-		if ok && (f == nil || !c.mem.isRejected()) {
-			c.mu.Unlock()
-			return grant, nil
-		}
-		if err := c.recentRefusal(); err != nil && !ok {
-			c.mu.Unlock()
-			return Grant{}, err
-		}
-		if f == nil {
-			f = c.start("")
-		}
+	for {
+		grant, f, err := c.ready()
 		c.mu.Unlock()
 		if f == nil {
-			return Grant{}, errStopping
+			return grant, err
 		}
-		err := f.wait(ctx)
+		if err = f.wait(ctx); err == nil {
+			err = f.err
+		}
 		c.mu.Lock()
-		grant, ok = c.mem.grant(c.Wall)
-		c.mu.Unlock()
-		if grant.Waited = true; ok {
+		grant, ok := c.mem.grant(c.Wall)
+		switch {
+		case ok:
+			c.mu.Unlock()
+			grant.Waited = true
 			return grant, nil // a reported token too, where nothing better came
-		}
-		if err != nil {
-			return Grant{}, err
-		}
-		if f.err != nil {
-			return Grant{}, asError(f.err)
+		case err != nil:
+			c.mu.Unlock()
+			return Grant{}, asError(err)
 		}
 	}
+}
+
+// ready is what can be answered at once: a token, or why there is none. Else it
+// returns the renewal to wait for. The caller holds mu.
+func (c *credential) ready() (Grant, *flight, error) {
+	grant, ok := c.mem.grant(c.Wall)
+	if ok && (c.flight == nil || !c.mem.isRejected()) {
+		return grant, nil, nil
+	}
+	if err := c.recentRefusal(); err != nil && !ok {
+		return Grant{}, nil, err
+	}
+	f := c.flight
+	if f == nil {
+		f = c.start("")
+	}
+	if f == nil {
+		return Grant{}, nil, errStopping
+	}
+	return Grant{}, f, nil
 }
 
 // refresh returns a token newer than the rejected one: the current one at once

@@ -182,9 +182,10 @@ func (g *Group) all() []*credential {
 }
 
 // lookAt reads entries and records of all of them with few round trips, and
-// has each compare them with what it remembers.
+// has each compare them with what it remembers: a batch at a time, since what was
+// read must not be old by then.
 func (g *Group) lookAt(credentials []*credential) {
-	for batch := range slices.Chunk(credentials, lookBatch) {
+	for batch := range slices.Chunk(credentials, memcache.LookBatch) {
 		slots := make([]*memcache.Slot, len(batch))
 		for i, c := range batch {
 			slots[i] = c.slot
@@ -223,10 +224,6 @@ func (g *Group) tell(err error) {
 		g.failures = 0
 	}
 }
-
-// lookBatch is how many credentials are read before they are compared: what was
-// read must not be old by then.
-const lookBatch = 100
 
 // renewals is how many renewals that nobody waits for run at a time: a sidecar
 // that starts with thousands of accounts does not call WeChat for all at once.
