@@ -81,7 +81,7 @@ func TestTheStateTellsWhyARenewalFailsAndWhenTheNextIsTried(t *testing.T) {
 		time.Sleep(time.Second)
 		s := h.state()
 		assert.False(t, s.Valid || s.Published)
-		assert.Zero(t, s.Fingerprint)
+		assert.Empty(t, s.Fingerprint)
 		assert.Zero(t, s.Left)
 		require.NotNil(t, s.Err)
 		assert.Equal(t, 40164, s.Err.Code)
