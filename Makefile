@@ -19,6 +19,10 @@ GOLANGCILINT_VERSION := v2.15.0
 # The version is in the path: another version here, and it is built anew.
 GOFUMPT      := $(CURDIR)/bin/gofumpt-$(GOFUMPT_VERSION)/gofumpt
 GOLANGCILINT := $(CURDIR)/bin/golangci-lint-$(GOLANGCILINT_VERSION)/golangci-lint
+KUBESCORE_VERSION    := v1.20.0
+KUSTOMIZE_VERSION    := v5.8.1
+KUBESCORE    := $(CURDIR)/bin/kube-score-$(KUBESCORE_VERSION)/kube-score
+KUSTOMIZE    := $(CURDIR)/bin/kustomize-$(KUSTOMIZE_VERSION)/kustomize
 
 # $(call gotest,FLAGS AND PACKAGES,LOG,FOLDER): the whole -v output into LOG, a summary on the screen; a failed or
 # skipped test fails it. awk alone decides: the status of the command before a pipe is lost in POSIX sh, so a go test
@@ -44,6 +48,7 @@ setup: ## install what the suites need (as root with apt), or say what is missin
 	need() { missing="$$missing $$1"; }; \
 	command -v memcached >/dev/null 2>&1 || need memcached; \
 	command -v nc >/dev/null 2>&1 || need netcat-openbsd; \
+	command -v promtool >/dev/null 2>&1 || need prometheus; \
 	if command -v php >/dev/null 2>&1; then modules=$$(php -m 2>/dev/null); else modules=; need php-cli; fi; \
 	for m in memcached memcache curl; do \
 		printf '%s\n' "$$modules" | grep -qix $$m || need php-$$m; \
@@ -58,7 +63,7 @@ setup: ## install what the suites need (as root with apt), or say what is missin
 		fi; \
 		hint="sudo apt-get install$$missing"; \
 	elif command -v brew >/dev/null 2>&1; then \
-		hint='brew install memcached php zlib && pecl install memcached memcache'; \
+		hint='brew install memcached php prometheus zlib && pecl install memcached memcache'; \
 	else \
 		hint="your system's packages of these names, or the nearest"; \
 	fi; \
@@ -73,8 +78,29 @@ race: setup ## the same under the race detector
 	@$(call gotest,-race -timeout 15m ./...,$(RACELOG))
 
 .PHONY: k8s
-k8s: ## the manifests as a user would apply them: strict decoding, Pod Security, cross references
+k8s: setup ## the manifests as a user would apply them: strict decoding, Pod Security, cross references; the PHP app
 	@$(call gotest,-count=1 ./...,$(K8SLOG),k8s)
+
+.PHONY: kube-score
+kube-score: $(KUBESCORE) $(KUSTOMIZE) ## kube-score over each folder of manifests: nothing critical
+	KUBE_SCORE='$(KUBESCORE)' KUSTOMIZE='$(KUSTOMIZE) build' sh k8s/kube-score.sh
+
+$(KUBESCORE):
+	GOBIN=$(@D) $(GO) install github.com/zegl/kube-score/cmd/kube-score@$(KUBESCORE_VERSION)
+
+$(KUSTOMIZE):
+	GOBIN=$(@D) $(GO) install sigs.k8s.io/kustomize/kustomize/v5@$(KUSTOMIZE_VERSION)
+
+.PHONY: monitoring
+monitoring: setup ## the alerts: when they fire and when not; the dashboard's queries
+	promtool check rules k8s/monitoring/alerts.yaml
+	promtool test rules k8s/monitoring/alerts_test.yaml
+	@mkdir -p bin; { echo 'groups: [{name: dashboard, rules: ['; \
+		sed -n 's/^ *"expr": \(".*"\),*$$/{record: query, expr: \1},/p' k8s/monitoring/dashboard.json | sed 's/\$$__[a-z_]*/5m/g'; \
+		echo ']}]'; } >bin/dashboard.rules.yaml; \
+	[ "$$(grep -c '{record' bin/dashboard.rules.yaml)" = "$$(grep -c '"expr"' k8s/monitoring/dashboard.json)" ] || \
+		{ echo 'dashboard.json: an "expr" that does not fill its line is not checked'; exit 1; }
+	promtool check rules --lint=none bin/dashboard.rules.yaml
 
 .PHONY: vet
 vet: ## go vet
@@ -127,6 +153,14 @@ procs: setup ## real sidecar processes, real memcached, killed and restarted
 .PHONY: bench
 bench: ## side by side with peers and with the floor
 	cd bench && $(GO) run .
+
+.PHONY: screenshots
+screenshots: build ## docs/*.png, the status page of the demo (needs chromium, pngquant, optipng, fonts-inter, fonts-noto-cjk)
+	docs/screenshots.sh bin/sidecar docs
+
+.PHONY: test-cluster
+test-cluster: ## the manifests on the cluster of the current kubeconfig, end to end (k8s/e2e/images.sh makes the images)
+	cd k8s && $(GO) test -tags cluster -count=1 -v -timeout 20m ./e2e
 
 .PHONY: image
 image: ## the container image (IMAGE=wxsidecar:dev, IMAGE_FLAGS=...), or the static binary where no engine runs

@@ -1,68 +1,123 @@
 // Package k8s_test holds the manifests of this folder to what they promise, offline: each is built as
 // `kubectl apply -k` builds it, decoded strictly into the types of the Kubernetes API (a misspelt field is an error),
-// held against Pod Security `restricted`, and its cross references are followed.
+// held against Pod Security `restricted`, and its cross references are followed. The PHP app of the manifests is run.
 //
 // A module of its own: Kubernetes' libraries reach no user of the program or the client.
 package k8s_test
 
 import (
+	"bytes"
+	"cmp"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 )
 
-// secretExample is the one manifest that no kustomization includes: the user writes a Secret of their own.
+// secretExample is the one manifest that no kustomization includes: the user writes Secrets of their own.
 const secretExample = "secret.example.yaml"
 
-// manifests is what one `kubectl apply -k` brings.
+// manifests are what one `kubectl apply -k` brings, or several, by name.
 type manifests struct {
-	deployments []*appsv1.Deployment
-	services    []*corev1.Service
-	policies    []*networkingv1.NetworkPolicy
-	secrets     []*corev1.Secret
+	deployments map[string]*appsv1.Deployment
+	services    map[string]*corev1.Service
+	policies    map[string]*networkingv1.NetworkPolicy
+	budgets     map[string]*policyv1.PodDisruptionBudget
+	configs     map[string]*corev1.ConfigMap
+	secrets     map[string]*corev1.Secret
 }
 
-// build is `kubectl kustomize folder`, decoded. A kind that it does not know fails the test: add it here together with
-// the test of what it refers to.
+func newManifests() manifests {
+	return manifests{
+		map[string]*appsv1.Deployment{},
+		map[string]*corev1.Service{},
+		map[string]*networkingv1.NetworkPolicy{},
+		map[string]*policyv1.PodDisruptionBudget{},
+		map[string]*corev1.ConfigMap{},
+		map[string]*corev1.Secret{},
+	}
+}
+
+// build is `kubectl kustomize folder`, decoded.
 func build(t *testing.T, folder string) manifests {
 	t.Helper()
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
 	require.NoError(t, err, "kustomize build %s", folder)
-	var m manifests
+	m := newManifests()
 	for _, resource := range built.Resources() {
 		text, err := resource.AsYAML()
 		require.NoError(t, err)
-		m.add(t, decode(t, text))
+		m.add(t, text)
 	}
 	return m
 }
 
-func (m *manifests) add(t *testing.T, object runtime.Object) {
+// all is what every folder brings, applied one after the other.
+func all(t *testing.T) manifests {
 	t.Helper()
-	switch o := object.(type) {
+	m := newManifests()
+	for _, folder := range folders(t) {
+		one := build(t, folder)
+		maps.Copy(m.deployments, one.deployments)
+		maps.Copy(m.services, one.services)
+		maps.Copy(m.policies, one.policies)
+		maps.Copy(m.budgets, one.budgets)
+		maps.Copy(m.configs, one.configs)
+	}
+	return m
+}
+
+// add takes one object in. A kind that it does not know fails the test: add it here together with the test of what it
+// refers to.
+func (m *manifests) add(t *testing.T, text []byte) {
+	t.Helper()
+	switch o := decode(t, text).(type) {
 	case *appsv1.Deployment:
-		m.deployments = append(m.deployments, o)
+		m.deployments[o.Name] = o
 	case *corev1.Service:
-		m.services = append(m.services, o)
+		m.services[o.Name] = o
 	case *networkingv1.NetworkPolicy:
-		m.policies = append(m.policies, o)
+		m.policies[o.Name] = o
+	case *policyv1.PodDisruptionBudget:
+		m.budgets[o.Name] = o
+	case *corev1.ConfigMap:
+		m.configs[o.Name] = o
 	case *corev1.Secret:
-		m.secrets = append(m.secrets, o)
+		m.secrets[o.Name] = o
 	default:
 		require.Failf(t, "unknown kind", "%T has no test of its references yet", o)
+	}
+}
+
+// objects are all but Secrets, by kind and name.
+func (m *manifests) objects() map[string]metav1.Object {
+	found := map[string]metav1.Object{}
+	add(found, "Deployment", m.deployments)
+	add(found, "Service", m.services)
+	add(found, "NetworkPolicy", m.policies)
+	add(found, "PodDisruptionBudget", m.budgets)
+	add(found, "ConfigMap", m.configs)
+	return found
+}
+
+func add[O metav1.Object](to map[string]metav1.Object, kind string, from map[string]O) {
+	for name, o := range from {
+		to[kind+"/"+name] = o
 	}
 }
 
@@ -70,7 +125,9 @@ func (m *manifests) add(t *testing.T, object runtime.Object) {
 func decode(t *testing.T, text []byte) runtime.Object {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{appsv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{
+		appsv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme,
+	} {
 		require.NoError(t, add(scheme))
 	}
 	decoder := serializer.NewCodecFactory(scheme, serializer.EnableStrict).UniversalDeserializer()
@@ -91,85 +148,58 @@ func folders(t *testing.T) []string {
 	return found
 }
 
-// pod is one pod template of one folder.
-type pod struct {
-	*corev1.PodTemplateSpec
-	name   string    // folder/Deployment
-	beside manifests // all that is applied with it
-}
-
-// pods are all that any folder brings.
-func pods(t *testing.T) []pod {
+// examples are the Secrets of secret.example.yaml.
+func examples(t *testing.T) map[string]*corev1.Secret {
 	t.Helper()
-	var all []pod
-	for _, folder := range folders(t) {
-		m := build(t, folder)
-		for _, d := range m.deployments {
-			all = append(all, pod{&d.Spec.Template, folder + "/" + d.Name, m})
-		}
+	m := newManifests()
+	for document := range bytes.SplitSeq(read(t, secretExample), []byte("\n---\n")) {
+		m.add(t, document)
 	}
-	return all
+	require.Empty(t, m.objects(), "%s has more than Secrets", secretExample)
+	return m.secrets
 }
 
-// containers are all of the pod's, the native sidecars among them.
-func (p pod) containers() []corev1.Container {
-	return slices.Concat(p.Spec.InitContainers, p.Spec.Containers)
-}
-
-// example is secret.example.yaml.
-func example(t *testing.T) *corev1.Secret {
-	t.Helper()
-	text, err := os.ReadFile(secretExample)
-	require.NoError(t, err)
-	secret, ok := decode(t, text).(*corev1.Secret)
-	require.True(t, ok, "%s is no Secret", secretExample)
-	return secret
-}
-
-// listed are the resources that a folder's kustomization names.
+// listed are the files and folders that a folder's kustomization names.
 func listed(t *testing.T, folder string) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(folder, "kustomization.yaml"))
-	require.NoError(t, err)
 	var k struct {
-		Resources []string `json:"resources"`
+		Resources          []string `json:"resources"`
+		ConfigMapGenerator []struct {
+			Files []string `json:"files"`
+		} `json:"configMapGenerator"`
 	}
-	require.NoError(t, yaml.Unmarshal(text, &k))
+	require.NoError(t, yaml.Unmarshal(read(t, filepath.Join(folder, "kustomization.yaml")), &k))
+	for _, generated := range k.ConfigMapGenerator {
+		for _, file := range generated.Files { // NAME or KEY=NAME
+			k.Resources = append(k.Resources, file[strings.IndexByte(file, '=')+1:])
+		}
+	}
 	return k.Resources
 }
 
-// words are what the pattern's group matches in a source file of the program: the one place where a variable stands.
+// words are what the pattern's group matches in a file.
 func words(t *testing.T, file, pattern string) []string {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	require.NoError(t, err)
 	var found []string
-	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(text), -1) {
+	for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(string(read(t, file)), -1) {
 		found = append(found, match[1])
 	}
 	require.NotEmpty(t, found, "%s has nothing like %s", file, pattern)
 	return found
 }
 
-// portOf is the container's port of that name or number, 0 where it declares none.
-func portOf(c *corev1.Container, port intstr.IntOrString) int32 {
-	for _, p := range c.Ports {
-		if port.Type == intstr.String && p.Name == port.StrVal || port.Type == intstr.Int && p.ContainerPort == port.IntVal {
-			return p.ContainerPort
-		}
-	}
-	return 0
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return text
 }
 
-// value is the container's variable of that name, "" where it has none.
-func value(c *corev1.Container, name string) string {
-	for _, v := range c.Env {
-		if v.Name == name {
-			return v.Value
-		}
-	}
-	return ""
-}
+// sorted are a map's keys.
+func sorted[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+// hash is what kustomize puts behind the name of a generated ConfigMap.
+var hash = regexp.MustCompile(`-[bcdfghkmt2456789]{10}$`)
 
 // deref is *p, or what Kubernetes takes where nothing is said.
 func deref[T any](p *T, absent T) T {

@@ -1,6 +1,7 @@
 package k8s_test
 
 import (
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,38 +15,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-func TestAppIDsAreKeysOfTheSecret(t *testing.T) {
-	secret := example(t)
-	assert.Equal(t, "wechat-accounts", secret.Name)
-	assert.Empty(t, secret.Data, "base64 hides the example from its reader")
-	assert.False(t, deref(secret.Immutable, false), "an AppSecret could not be rotated in place")
-	require.NotEmpty(t, secret.StringData)
-	for appID, appSecret := range secret.StringData {
-		assert.Regexp(t, `^[A-Za-z0-9_-]{1,64}$`, appID)
-		assert.NotRegexp(t, `^[0-9a-f]{32}$`, appSecret, "that looks like a real one")
-	}
-	for _, pod := range pods(t) {
-		t.Run(pod.name, func(t *testing.T) {
-			for _, c := range pod.containers() {
-				if appID := value(&c, "WECHAT_APPID"); appID != "" {
-					assert.Contains(t, secret.StringData, appID, "container %s", c.Name)
-				}
-			}
-		})
-	}
-}
-
 func TestServersAreServicesWithThatPort(t *testing.T) {
-	for _, pod := range pods(t) {
-		t.Run(pod.name, func(t *testing.T) {
+	for _, p := range pods(t) {
+		t.Run(p.name, func(t *testing.T) {
 			known := map[string]bool{}
-			for _, s := range pod.beside.services {
-				for _, p := range s.Spec.Ports {
-					known[s.Name+":"+strconv.Itoa(int(p.Port))] = true
+			for _, s := range p.beside.services {
+				for _, port := range s.Spec.Ports {
+					known[s.Name+":"+strconv.Itoa(int(port.Port))] = true
 				}
 			}
-			for _, c := range pod.containers() {
-				if !isOurs(&c) {
+			for _, c := range p.containers() {
+				if !runsSidecar(&c) && !readsTokens(&c) {
 					continue
 				}
 				servers := value(&c, "MEMCACHED_SERVERS")
@@ -59,46 +39,33 @@ func TestServersAreServicesWithThatPort(t *testing.T) {
 }
 
 func TestSelectorsMatchTheirPods(t *testing.T) {
-	for _, folder := range folders(t) {
-		m := build(t, folder)
-		for _, d := range m.deployments {
-			selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
-			require.NoError(t, err)
-			assert.Equal(t, []string{d.Name}, m.matched(selector), "%s: Deployment %s", folder, d.Name)
-		}
-		for _, s := range m.services {
-			assert.Equal(t, []string{s.Name}, m.matched(labels.SelectorFromSet(s.Spec.Selector)), "%s: Service %s", folder, s.Name)
-		}
-		for _, p := range m.policies {
-			selector, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
-			require.NoError(t, err)
-			assert.Equal(t, []string{p.Name}, m.matched(selector), "%s: NetworkPolicy %s", folder, p.Name)
-		}
+	m := all(t)
+	for name, d := range m.deployments {
+		selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+		require.NoError(t, err)
+		assert.Equal(t, []string{name}, m.matched(selector), "Deployment %s", name)
+	}
+	for name, s := range m.services {
+		assert.Equal(t, []string{name}, m.matched(labels.SelectorFromSet(s.Spec.Selector)), "Service %s", name)
+	}
+	for name, p := range m.policies {
+		selector, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
+		require.NoError(t, err)
+		assert.Equal(t, []string{name}, m.matched(selector), "NetworkPolicy %s", name)
 	}
 }
 
-func TestPortsAreNamedInTheirContainers(t *testing.T) {
-	for _, folder := range folders(t) {
-		m := build(t, folder)
-		for _, s := range m.services {
-			assert.Equal(t, corev1.ServiceTypeClusterIP, s.Spec.Type, "Service %s must stay inside the cluster", s.Name)
-			for _, p := range s.Spec.Ports {
-				assert.True(t, m.serves(labels.SelectorFromSet(s.Spec.Selector), p.TargetPort), "%s: Service %s: no container has port %s", folder, s.Name, p.TargetPort.String())
-			}
-		}
-		for _, p := range m.policies {
-			selector, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
-			require.NoError(t, err)
-			for _, rule := range p.Spec.Ingress {
-				for _, port := range rule.Ports {
-					assert.True(t, m.serves(selector, *port.Port), "%s: NetworkPolicy %s: no container has port %s", folder, p.Name, port.Port.String())
-				}
-			}
+func TestPortsAreDeclaredByTheirContainers(t *testing.T) {
+	m := all(t)
+	for name, s := range m.services {
+		assert.Equal(t, corev1.ServiceTypeClusterIP, s.Spec.Type, "Service %s must stay inside the cluster", name)
+		for _, p := range s.Spec.Ports {
+			assert.True(t, m.serves(labels.SelectorFromSet(s.Spec.Selector), p.TargetPort), "Service %s: port %s", name, p.TargetPort.String())
 		}
 	}
-	for _, pod := range pods(t) {
-		t.Run(pod.name, func(t *testing.T) {
-			for _, c := range pod.containers() {
+	for _, p := range pods(t) {
+		t.Run(p.name, func(t *testing.T) {
+			for _, c := range p.containers() {
 				for _, probe := range []*corev1.Probe{c.StartupProbe, c.LivenessProbe, c.ReadinessProbe} {
 					switch {
 					case probe == nil:
@@ -113,24 +80,57 @@ func TestPortsAreNamedInTheirContainers(t *testing.T) {
 	}
 }
 
-// matched names the Deployments whose pods the selector matches.
-func (m manifests) matched(selector labels.Selector) []string {
-	var names []string
-	for _, d := range m.deployments {
-		if selector.Matches(labels.Set(d.Spec.Template.Labels)) {
-			names = append(names, d.Name)
+func TestVolumesAreMountedAndMountsHaveTheirVolumes(t *testing.T) {
+	for _, p := range pods(t) {
+		t.Run(p.name, func(t *testing.T) {
+			mounted := map[string]bool{}
+			for _, c := range p.containers() {
+				for _, mount := range c.VolumeMounts {
+					mounted[mount.Name] = true
+					assert.NotNil(t, p.volume(mount.Name), "%s mounts %s, which the pod does not have", c.Name, mount.Name)
+				}
+			}
+			for _, v := range p.Spec.Volumes {
+				assert.True(t, mounted[v.Name], "nobody mounts %s", v.Name)
+				if v.ConfigMap != nil {
+					assert.Contains(t, p.beside.configs, v.ConfigMap.Name)
+				}
+			}
+		})
+	}
+}
+
+func TestThePHPAppRunsTheScriptThatItMounts(t *testing.T) {
+	m := build(t, "app-php-with-sidecar")
+	p := pod{PodTemplateSpec: &m.deployments["app-php-with-sidecar"].Spec.Template}
+	app := p.Spec.Containers[0]
+	require.Equal(t, "php", app.Command[0], "a shell as process 1 would keep SIGTERM for itself")
+	folder, script := path.Split(app.Command[1])
+	for _, mount := range app.VolumeMounts {
+		if mount.MountPath+"/" == folder {
+			assert.Contains(t, m.configs[p.volume(mount.Name).ConfigMap.Name].Data, script)
+			return
 		}
 	}
+	assert.Fail(t, "nothing is mounted at "+folder)
+}
+
+// matched names the Deployments whose pods the selector matches.
+func (m *manifests) matched(selector labels.Selector) []string {
+	var names []string
+	for name, d := range m.deployments {
+		if selector.Matches(labels.Set(d.Spec.Template.Labels)) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
 	return names
 }
 
-// serves tells whether every pod that the selector matches has a container with that port.
-func (m manifests) serves(selector labels.Selector, port intstr.IntOrString) bool {
-	for _, d := range m.deployments {
-		has := func(c corev1.Container) bool { return portOf(&c, port) != 0 }
-		if selector.Matches(labels.Set(d.Spec.Template.Labels)) && !slices.ContainsFunc(pod{PodTemplateSpec: &d.Spec.Template}.containers(), has) {
-			return false
-		}
-	}
-	return true
+// serves tells whether the selector matches pods, and each of them has that port.
+func (m *manifests) serves(selector labels.Selector, port intstr.IntOrString) bool {
+	names := m.matched(selector)
+	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool {
+		return !pod{PodTemplateSpec: &m.deployments[name].Spec.Template}.has(port)
+	})
 }

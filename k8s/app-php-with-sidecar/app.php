@@ -1,0 +1,65 @@
+<?php
+
+// Your app, as far as tokens go: memcached first, the sidecar where memcached has none. Prints a line every second,
+// with the token's fingerprint (the first 8 digits of its SHA-256) and never the token.
+
+// In a container this is process 1, and Linux drops signals that process 1 has no handler for, SIGTERM among them:
+// without these lines each restart would take terminationGracePeriodSeconds and end with SIGKILL.
+$running = true;
+if (function_exists('pcntl_async_signals')) {
+    pcntl_async_signals(true);
+    pcntl_signal(SIGTERM, function () use (&$running) { $running = false; }); // and sleep() below returns at once
+}
+
+$appId = getenv('WECHAT_APPID');
+[$host, $port] = explode(':', getenv('MEMCACHED_SERVERS'));
+$socket = substr(getenv('SIDECAR_URL'), strlen('unix://'));
+
+$memcached = new Memcached();
+$memcached->addServer($host, (int)$port);
+// The defaults wait for seconds; the sidecar is there in the meantime.
+$memcached->setOptions([Memcached::OPT_CONNECT_TIMEOUT => 200, Memcached::OPT_POLL_TIMEOUT => 200]); // milliseconds
+
+// from_memcached returns null for a miss, for a failure, and for what cannot be a token.
+function from_memcached(Memcached $memcached, string $appId): ?string
+{
+    $token = $memcached->get($appId);
+    return is_string($token) && preg_match('/^[!-~]{1,2048}$/D', $token) ? $token : null;
+}
+
+// from_sidecar asks over the unix socket. PHP's own http:// cannot do that, curl can.
+function from_sidecar(string $socket, string $appId): string
+{
+    $request = curl_init("http://localhost/v1/$appId/access_token");
+    curl_setopt_array($request, [
+        CURLOPT_UNIX_SOCKET_PATH => $socket,
+        CURLOPT_HTTPHEADER => ['X-Wxsidecar: 1'],
+        CURLOPT_TIMEOUT => 13, // seconds; the sidecar answers within 12
+        CURLOPT_RETURNTRANSFER => true,
+    ]);
+    $answer = json_decode((string)curl_exec($request), true);
+    if (isset($answer['access_token'])) {
+        return $answer['access_token'];
+    }
+    if (isset($answer['errcode'])) {
+        throw new RuntimeException("$answer[errcode]: $answer[errmsg]"); // WeChat's, or the sidecar's own
+    }
+    throw new RuntimeException("sidecar at $socket: " . curl_strerror(curl_errno($request)));
+}
+
+while ($running) {
+    try {
+        $source = 'memcached';
+        $token = from_memcached($memcached, $appId);
+        if ($token === null) {
+            $source = 'sidecar';
+            $token = from_sidecar($socket, $appId);
+        }
+        $line = substr(hash('sha256', $token), 0, 8) . "  from $source";
+    } catch (RuntimeException $e) {
+        $line = 'no token: ' . $e->getMessage();
+    }
+    echo date('H:i:s'), "  $line\n";
+    flush(); // kubectl logs -f shows it now
+    sleep(1);
+}

@@ -1,0 +1,175 @@
+package k8s_test
+
+import (
+	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+)
+
+// phpToken is a token that must never be printed, by the app or by a test.
+const phpToken = "canarytoken-of-the-php-app"
+
+// phpApp is app.php as its Deployment runs it, with a memcached and with what stands for its sidecar.
+type phpApp struct {
+	lines chan string // what it prints
+	asked atomic.Int32
+	cmd   *exec.Cmd
+}
+
+// runPHPApp starts it. entry is what memcached holds; status and answer are what the sidecar says.
+func runPHPApp(t *testing.T, entry string, status int, answer string) *phpApp {
+	t.Helper()
+	app := &phpApp{lines: make(chan string)}
+	m := build(t, "app-php-with-sidecar")
+	container := m.deployments["app-php-with-sidecar"].Spec.Template.Spec.Containers[0]
+	appID := value(&container, "WECHAT_APPID")
+	instead := map[string]string{
+		"WECHAT_APPID":      appID,
+		"MEMCACHED_SERVERS": serveMemcached(t, appID, entry),
+		"SIDECAR_URL": "unix://" + serveSocket(t, func(w http.ResponseWriter, r *http.Request) {
+			app.asked.Add(1)
+			assert.Equal(t, "GET /v1/"+appID+"/access_token", r.Method+" "+r.URL.String())
+			assert.Equal(t, "1", r.Header.Get("X-Wxsidecar"))
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, answer)
+		}),
+	}
+
+	php, err := exec.LookPath("php")
+	require.NoError(t, err, "php is not installed: run make setup")
+	app.cmd = exec.CommandContext(t.Context(), php, filepath.Join("app-php-with-sidecar", filepath.Base(container.Command[1])))
+	for _, v := range container.Env {
+		require.NotEmpty(t, instead[v.Name], "the test knows nothing of %s", v.Name)
+		app.cmd.Env = append(app.cmd.Env, v.Name+"="+instead[v.Name])
+	}
+	stdout, err := app.cmd.StdoutPipe()
+	require.NoError(t, err)
+	app.cmd.Stderr = app.cmd.Stdout
+	require.NoError(t, app.cmd.Start())
+	go func() {
+		defer close(app.lines)
+		for s := bufio.NewScanner(stdout); s.Scan(); {
+			app.lines <- s.Text()
+		}
+	}()
+	return app
+}
+
+// serveMemcached is a memcached that holds one entry, or none.
+func serveMemcached(t *testing.T, key, entry string) (address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	memcached := memcachetest.New()
+	go func() { _ = memcached.Serve(listener) }() // ends with Close
+	t.Cleanup(func() { assert.NoError(t, memcached.Close()) })
+	if entry == "" {
+		return listener.Addr().String()
+	}
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = fmt.Fprintf(conn, "set %s 0 60 %d\r\n%s\r\n", key, len(entry), entry)
+	require.NoError(t, err)
+	stored, err := bufio.NewReader(conn).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "STORED\r\n", stored)
+	return listener.Addr().String()
+}
+
+// serveSocket is an HTTP server on a unix socket.
+func serveSocket(t *testing.T, handler http.HandlerFunc) (socket string) {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "wx") //nolint:usetesting // t.TempDir's names are too long for a socket
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(folder)) })
+	socket = filepath.Join(folder, "api.sock")
+	listener, err := net.Listen("unix", socket)
+	require.NoError(t, err)
+	server := &http.Server{Handler: handler}
+	go func() { _ = server.Serve(listener) }() // ends with Close
+	t.Cleanup(func() { assert.NoError(t, server.Close()) })
+	return socket
+}
+
+// line is the next that it prints; after its end "".
+func (a *phpApp) line(t *testing.T) string {
+	t.Helper()
+	select {
+	case line := <-a.lines:
+		if !assert.Zero(t, strings.Count(line, "canary"+"token"), "a token was printed") {
+			return "a line with the token" // which no other assertion may print
+		}
+		return line
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "the app prints nothing")
+		return ""
+	}
+}
+
+// ends sends SIGTERM and waits.
+func (a *phpApp) ends(t *testing.T) time.Duration {
+	t.Helper()
+	start := time.Now()
+	require.NoError(t, a.cmd.Process.Signal(syscall.SIGTERM))
+	for range a.lines { // until it closes its output
+	}
+	require.NoError(t, a.cmd.Wait(), "killed by the signal: as process 1 it would live on")
+	return time.Since(start)
+}
+
+func TestThePHPAppReadsMemcachedAndAsksNobodyElse(t *testing.T) {
+	t.Parallel()
+	app := runPHPApp(t, phpToken, http.StatusOK, `{"access_token":"another","expires_in":3600}`)
+	for range 2 {
+		assert.Regexp(t, `^\d\d:\d\d:\d\d  `+fingerprint(phpToken)+`  from memcached$`, app.line(t))
+	}
+	app.ends(t)
+	assert.Zero(t, app.asked.Load())
+}
+
+func TestThePHPAppAsksTheSidecarOverItsSocketWhereMemcachedHasNone(t *testing.T) {
+	t.Parallel()
+	for name, entry := range map[string]string{"a miss": "", "what cannot be a token": "a b"} {
+		app := runPHPApp(t, entry, http.StatusOK, `{"access_token":"`+phpToken+`","expires_in":3600}`)
+		assert.Regexp(t, `^\d\d:\d\d:\d\d  `+fingerprint(phpToken)+`  from sidecar$`, app.line(t), name)
+		app.ends(t)
+		assert.Positive(t, app.asked.Load())
+	}
+}
+
+func TestThePHPAppSaysWhyThereIsNoToken(t *testing.T) {
+	t.Parallel()
+	app := runPHPApp(t, "", http.StatusBadGateway, `{"errcode":40164,"errmsg":"invalid ip 203.0.113.7"}`)
+	assert.Regexp(t, `^\d\d:\d\d:\d\d  no token: 40164: invalid ip 203\.0\.113\.7$`, app.line(t))
+	app.ends(t)
+}
+
+func TestThePHPAppEndsSoonAfterSIGTERM(t *testing.T) {
+	t.Parallel()
+	app := runPHPApp(t, phpToken, http.StatusOK, "")
+	app.line(t)
+	assert.Less(t, app.ends(t), 5*time.Second)
+}
+
+func fingerprint(token string) string {
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])[:8]
+}

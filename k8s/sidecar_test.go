@@ -1,0 +1,172 @@
+package k8s_test
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// What the sidecar listens on where nothing is said, see ../sidecar/config.go.
+const (
+	apiAddress = "127.0.0.1:7200"
+	opsPort    = 7201
+)
+
+func TestTheDefaultsAreTheProgramsOwn(t *testing.T) {
+	assert.Equal(t, []string{apiAddress}, words(t, "../sidecar/config.go", `env:"SIDECAR_LISTEN" envDefault:"([^"]*)"`))
+	assert.Equal(t, []string{":7201"}, words(t, "../sidecar/config.go", `env:"SIDECAR_OPS_LISTEN" envDefault:"([^"]*)"`))
+}
+
+func TestASidecarBesideAnAppIsANativeOne(t *testing.T) {
+	found := 0
+	for _, p := range pods(t) {
+		t.Run(p.name, func(t *testing.T) {
+			for _, c := range p.Spec.InitContainers {
+				if !runsSidecar(&c) {
+					continue
+				}
+				found++
+				assert.Equal(t, corev1.ContainerRestartPolicyAlways, deref(c.RestartPolicy, ""))
+				assert.Nil(t, c.ReadinessProbe, "an unready sidecar takes the whole pod out of its Services")
+				assert.Nil(t, c.Lifecycle, "a preStop hook runs while the app still needs the sidecar")
+			}
+			for _, c := range p.Spec.Containers {
+				assert.False(t, runsSidecar(&c) && len(p.containers()) > 1, "%s starts beside the app instead of before it", c.Name)
+			}
+		})
+	}
+	assert.Equal(t, 2, found)
+}
+
+func TestSidecarsAreProbedForWhatARestartCanHeal(t *testing.T) {
+	for _, p := range pods(t) {
+		t.Run(p.name, func(t *testing.T) {
+			c := p.sidecar()
+			if c == nil {
+				return
+			}
+			for route, probe := range map[string]*corev1.Probe{"/startupz": c.StartupProbe, "/livez": c.LivenessProbe} {
+				require.NotNil(t, probe, route)
+				require.NotNil(t, probe.HTTPGet, route)
+				assert.Equal(t, route, probe.HTTPGet.Path)
+				assert.EqualValues(t, opsPort, portOf(c, probe.HTTPGet.Port), route)
+			}
+			window := c.StartupProbe.PeriodSeconds * c.StartupProbe.FailureThreshold
+			assert.Greater(t, window, int32(15), "/startupz may take 10 s: fewer would restart the sidecar for ever")
+		})
+	}
+}
+
+// The app's own manifest is explained line by line in one folder only.
+func TestAllSidecarsAreTheSameButForTheirListener(t *testing.T) {
+	var first *corev1.Container
+	for _, p := range pods(t) {
+		t.Run(p.name, func(t *testing.T) {
+			c := p.sidecar()
+			if c == nil {
+				return
+			}
+			same := &corev1.Container{
+				Name: c.Name, Image: c.Image, StartupProbe: c.StartupProbe, LivenessProbe: c.LivenessProbe,
+				Resources: c.Resources, SecurityContext: c.SecurityContext,
+			}
+			for _, v := range c.Env {
+				if !strings.HasPrefix(v.Name, "SIDECAR_") {
+					same.Env = append(same.Env, v)
+				}
+			}
+			if first == nil {
+				first = same
+			}
+			assert.Equal(t, first, same)
+		})
+	}
+	assert.NotNil(t, first)
+}
+
+func TestVariablesAreTheProgramsOwn(t *testing.T) {
+	sidecarVariables := words(t, "../sidecar/config.go", `env:"([A-Z_]+)"`)
+	clientVariables := words(t, "../client/env.go", `"([A-Z]+_[A-Z_]+)"`)
+	for _, p := range pods(t) {
+		t.Run(p.name, func(t *testing.T) {
+			for _, c := range p.containers() {
+				known := clientVariables
+				if runsSidecar(&c) {
+					known = slices.Concat(sidecarVariables, []string{"GOMEMLIMIT"}) // Go's own
+				}
+				for _, v := range c.Env {
+					assert.Contains(t, known, v.Name, "container %s", c.Name)
+				}
+			}
+		})
+	}
+}
+
+func TestTheAPIIsWhereItsCallersAsk(t *testing.T) {
+	sockets := 0
+	for _, p := range pods(t) {
+		t.Run(p.name, func(t *testing.T) {
+			sidecar := p.sidecar()
+			if sidecar == nil {
+				return
+			}
+			listen := value(sidecar, "SIDECAR_LISTEN")
+			for _, c := range p.Spec.Containers {
+				url := value(&c, "SIDECAR_URL")
+				socket, isSocket := strings.CutPrefix(listen, "unix://")
+				switch {
+				case !readsTokens(&c):
+				case isSocket:
+					sockets++
+					assert.Equal(t, listen, url, "container %s", c.Name)
+					share(t, p, sidecar, &c, path.Dir(socket))
+				default:
+					assert.Empty(t, listen, "another address than the client's default")
+					assert.Empty(t, url, "container %s", c.Name)
+				}
+			}
+		})
+	}
+	assert.Equal(t, 1, sockets)
+}
+
+// share claims that both mount the folder of the socket, and that the socket can live there.
+func share(t *testing.T, p pod, sidecar, app *corev1.Container, folder string) {
+	t.Helper()
+	volume := ""
+	for _, mount := range sidecar.VolumeMounts {
+		if mount.MountPath == folder {
+			volume = mount.Name
+			assert.False(t, mount.ReadOnly, "the sidecar makes the socket")
+		}
+	}
+	require.NotEmpty(t, volume, "%s mounts nothing at %s, and its root is read-only", sidecar.Name, folder)
+	mount := mountOf(app, volume)
+	require.NotNil(t, mount, "%s does not mount %s", app.Name, volume)
+	assert.Equal(t, folder, mount.MountPath)
+	source := p.volume(volume).EmptyDir
+	require.NotNil(t, source, "%s is no emptyDir", volume)
+	require.NotNil(t, source.SizeLimit, "%s may fill the node", volume)
+	assert.NotZero(t, deref(p.Spec.SecurityContext.FSGroup, 0), "an app that runs as another user could not connect")
+}
+
+func TestMetricsAreScrapedWhereTheyAre(t *testing.T) {
+	for _, p := range pods(t) {
+		t.Run(p.name, func(t *testing.T) {
+			if p.sidecar() == nil {
+				assert.Empty(t, p.Annotations)
+				return
+			}
+			assert.Equal(t, map[string]string{
+				"prometheus.io/scrape": "true", "prometheus.io/port": "7201", "prometheus.io/path": "/metrics",
+			}, p.Annotations)
+			assert.EqualValues(t, opsPort, portOf(p.sidecar(), intstr.FromString("ops")))
+		})
+	}
+}
