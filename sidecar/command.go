@@ -24,6 +24,7 @@ func init() { // not above: help, which runs through them, is among what they ca
 		{"run", "run", "keep the tokens until SIGTERM (the default)", runServe},
 		{"demo", "demo [--for 30s]", "everything in one process, nothing to install: watch it work", runDemo},
 		{"token", "token [--watch] [AppID]", "print the token that an app would get; --watch: its fingerprint, source and age every second", runToken},
+		{"status", "status", "a table of what the sidecar of this pod keeps; exit 0 when every account has a valid token, 1 when not", runStatus},
 		{"healthcheck", "healthcheck", "exit 0 when the sidecar of this pod is ready, 1 when not", runHealthcheck},
 		{"version", "version", "print the version", runVersion},
 	}

@@ -35,7 +35,8 @@ func TestEveryCommandHasHelpOfItsOwn(t *testing.T) {
 func TestMisuseEndsWithTwo(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"status"},
+		{"state"},
+		{"status", "now"},
 		{"canarysecret"},
 		{"--watch"},
 		{"run", "now"},

@@ -26,7 +26,7 @@ type config struct {
 
 	Listen        string `env:"SIDECAR_LISTEN" envDefault:"127.0.0.1:7200" meaning:"the API: host:port or unix:///path"`
 	AuthTokenFile string `env:"SIDECAR_AUTH_TOKEN_FILE" meaning:"a file with the bearer token that callers must send; required as soon as the API listens beyond loopback or a unix socket; read again when it changes"`
-	OpsListen     string `env:"SIDECAR_OPS_LISTEN" envDefault:":7201" meaning:"health; carries neither tokens nor secrets. off turns it off"`
+	OpsListen     string `env:"SIDECAR_OPS_LISTEN" envDefault:":7201" meaning:"health, metrics, status page; carries neither tokens nor secrets. off turns it off"`
 
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" meaning:"debug, info, warn or error; logs go to stderr"`
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json" meaning:"json or text"`

@@ -43,24 +43,29 @@ type daemon struct {
 // newDaemon wires a sidecar and binds its addresses: nothing is asked of WeChat
 // before both are its own.
 func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
+	metrics := web.NewMetrics()
 	store, err := memcache.New(memcache.Config{
-		Servers: cfg.Servers, Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout,
+		Servers: cfg.Servers, Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout, Observe: metrics.ObserveMemcached,
 		MaxIdleConns: 8, // a sidecar at rest looks with one; each costs 8 KB
 	})
 	if err != nil {
 		return nil, err
 	}
-	caller, err := wechat.New(wechat.Config{BaseURLs: cfg.BaseURLs, Timeout: cfg.WeChatTimeout, Transport: p.Transport})
+	caller, err := wechat.New(wechat.Config{
+		BaseURLs: cfg.BaseURLs, Timeout: cfg.WeChatTimeout, Transport: p.Transport, Observe: metrics.ObserveWeChat,
+	})
 	if err != nil {
 		return nil, err
 	}
 	d := &daemon{store: store, trim: newTrim()}
 	d.group = keeper.New(keeper.Config{Store: store, WeChat: caller, API: wechat.API(cfg.TokenAPI), Name: p.Name, Log: p.Log})
 	d.accounts = newAccounts(cfg, d.trim, p.Log)
-	if d.api, err = web.NewAPI(web.APIConfig{Group: d.group, BearerFile: cfg.AuthTokenFile, Log: p.Log}); err != nil {
+	if d.api, err = web.NewAPI(web.APIConfig{Group: d.group, BearerFile: cfg.AuthTokenFile, Metrics: metrics, Log: p.Log}); err != nil {
 		return nil, err
 	}
-	d.ops = web.NewOps(web.OpsConfig{Group: d.group})
+	d.ops = web.NewOps(web.OpsConfig{
+		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: p.Name, Version: versionName(), Servers: cfg.Servers,
+	})
 	if d.apiAt, err = web.Listen(ctx, cfg.Listen); err != nil {
 		return nil, fmt.Errorf("SIDECAR_LISTEN: %w; is another sidecar running there?", err)
 	}

@@ -72,6 +72,11 @@ func (d *demo) play(ctx context.Context, environ []string, length time.Duration)
 	d.wechat.SetGrace(demoGrace)
 	appSecret := rand.Text()
 	d.wechat.AddAccount(d.appID, appSecret)
+	folder, remove, err := d.openAccounts()
+	if err != nil {
+		return err
+	}
+	stops = append(stops, remove)
 	url, stop, err := d.wechat.ListenHTTP()
 	if err != nil {
 		return err
@@ -90,12 +95,16 @@ func (d *demo) play(ctx context.Context, environ []string, length time.Duration)
 		end()
 		sidecars.Wait()
 	})
-	for _, name := range []string{"sidecar a", "sidecar b"} {
-		cfg, found := parse([]string{
+	for i, name := range []string{"sidecar a", "sidecar b"} {
+		settings := []string{
 			"WECHAT_APPID=" + d.appID, "WECHAT_APPSECRET=" + appSecret, "WECHAT_BASE_URL=" + url,
 			"MEMCACHED_SERVERS=" + d.server, "MEMCACHED_KEY_PREFIX=" + d.prefix,
 			"SIDECAR_LISTEN=127.0.0.1:0", "SIDECAR_OPS_LISTEN=127.0.0.1:0",
-		})
+		}
+		if i == 0 {
+			settings = append(settings, "WECHAT_ACCOUNTS_DIR="+folder)
+		}
+		cfg, found := parse(settings)
 		if len(found) > 0 {
 			return errors.New(found.String())
 		}
@@ -166,10 +175,11 @@ func (d *demo) introduce(script time.Duration, url string) {
 	d.plain("  WeChat      %s", url)
 	d.plain("  memcached   %s    printf 'get %s\\r\\nquit\\r\\n' | nc %s", d.server, d.prefix+d.appID, reach)
 	for i, one := range d.sidecars {
-		d.plain("  sidecar %c   http://%s    health: http://%s/readyz", 'a'+i, one.apiAt.Addr(), one.opsAt.Addr())
+		d.plain("  sidecar %c   http://%s    status page: http://%s/", 'a'+i, one.apiAt.Addr(), one.opsAt.Addr())
 	}
 	d.plain("              curl -H 'X-Wxsidecar: 1' http://%s/v1/%s/access_token", a.apiAt.Addr(), d.appID)
 	d.plain("")
+	d.plain("The page of sidecar a shows two more accounts: one that is well, and one whose AppSecret WeChat refuses.")
 	d.plain("Point an app of your own at it, or `sidecar token --watch`:")
 	d.plain("")
 	d.plain("  export WECHAT_APPID=%s MEMCACHED_SERVERS=%s SIDECAR_URL=http://%s", d.appID, d.server, a.apiAt.Addr())

@@ -52,19 +52,20 @@ func (n *narrator) plain(format string, args ...any) {
 }
 
 // logger turns what a sidecar logs into lines.
-func (d *demo) logger(who string) *slog.Logger { return slog.New(&narrated{demo: d, who: who}) }
+func (d *demo) logger(who string) *slog.Logger { return slog.New(narrated{demo: d, who: who}) }
 
 // narrated is a slog.Handler.
 type narrated struct {
 	*demo
-	who string
+	who   string
+	appID string // of the account that all lines are about; empty: of none
 }
 
 // Enabled leaves the requests out.
-func (*narrated) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
+func (narrated) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelInfo }
 
 // Handle tells the line in a few words.
-func (h *narrated) Handle(_ context.Context, r slog.Record) error {
+func (h narrated) Handle(_ context.Context, r slog.Record) error {
 	var fingerprint, errmsg string
 	r.Attrs(func(a slog.Attr) bool {
 		switch a.Key {
@@ -76,9 +77,15 @@ func (h *narrated) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	text := r.Message
+	if h.appID != "" && h.appID != h.demo.appID {
+		if r.Level < slog.LevelWarn {
+			return nil // it is there for the status page
+		}
+		text = h.appID + ": " + text
+	}
 	switch {
 	case text == "renewed":
-		text = fmt.Sprintf("asked WeChat (call %d of all sidecars together): token %s", h.wechat.Calls("", ""), fingerprint)
+		text = fmt.Sprintf("asked WeChat (call %d of all sidecars together): token %s", h.calls(), fingerprint)
 	case fingerprint != "" && !strings.Contains(text, fingerprint):
 		text += " (" + fingerprint + ")"
 	}
@@ -89,8 +96,15 @@ func (h *narrated) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// WithAttrs leaves out what stands on every line.
-func (h *narrated) WithAttrs([]slog.Attr) slog.Handler { return h }
+// WithAttrs notes the account, and leaves out what else stands on every line.
+func (h narrated) WithAttrs(attrs []slog.Attr) slog.Handler {
+	for _, a := range attrs {
+		if a.Key == "appid" {
+			h.appID = a.Value.String()
+		}
+	}
+	return h
+}
 
 // WithGroup is not used by the sidecar.
-func (h *narrated) WithGroup(string) slog.Handler { return h }
+func (h narrated) WithGroup(string) slog.Handler { return h }

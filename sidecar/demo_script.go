@@ -73,7 +73,7 @@ func (d *demo) birth(ctx context.Context) error {
 // theft has a stranger fetch a token, which ends the life of ours, and write it
 // where the apps read.
 func (d *demo) theft(ctx context.Context) error {
-	before := d.wechat.Calls("", "")
+	before := d.calls()
 	old, err := d.apps[0].client.AccessToken(ctx)
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (d *demo) theft(ctx context.Context) error {
 		}
 	}
 	d.say("memcached", "holds %s, %s after the theft", memcache.Fingerprint(repaired), since(begin))
-	d.claim(d.wechat.Calls("", "")-before == 1, "a theft is repaired with one call")
+	d.claim(d.calls()-before == 1, "a theft is repaired with one call")
 	return nil
 }
 
@@ -123,7 +123,7 @@ func (d *demo) flush(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before, begin := d.wechat.Calls("", ""), time.Now()
+	before, begin := d.calls(), time.Now()
 	if d.own != nil {
 		d.own.Restart()
 		d.say("memcached", "restarts: all connections are cut, everything is gone")
@@ -137,7 +137,7 @@ func (d *demo) flush(ctx context.Context) error {
 	}
 	for {
 		if token, missing := slot.Get(); missing == nil {
-			calls := d.wechat.Calls("", "") - before
+			calls := d.calls() - before
 			d.say("memcached", "holds %s again after %s, with %d calls to WeChat", memcache.Fingerprint(token), since(begin), calls)
 			d.claim(calls == 0, "an empty memcached is filled again without a call")
 			return nil
@@ -150,7 +150,7 @@ func (d *demo) flush(ctx context.Context) error {
 
 // report has many callers say at once that WeChat refused their token.
 func (d *demo) report(ctx context.Context) error {
-	before := d.wechat.Calls("", "")
+	before := d.calls()
 	old, err := d.apps[0].client.AccessToken(ctx)
 	if err != nil {
 		return err
@@ -185,11 +185,14 @@ func (d *demo) report(ctx context.Context) error {
 	if ended := errors.Join(failed, ctx.Err()); ended != nil {
 		return ended
 	}
-	calls := d.wechat.Calls("", "") - before
+	calls := d.calls() - before
 	d.say("script", "they all got %d other token, with %d call to WeChat", len(got), calls)
 	d.claim(len(got) == 1 && !got[old] && calls == 1, "many reports of one token cause one call")
 	return nil
 }
+
+// calls counts the calls to WeChat for the account that the demo is about.
+func (d *demo) calls() int { return d.wechat.Calls(d.appID, "") }
 
 // cause notes that one call more is due than by the clock.
 func (d *demo) cause() { d.causes = append(d.causes, time.Now()) }
@@ -209,7 +212,7 @@ func (d *demo) summary() {
 		reads, bySidecar, dead, failed = reads+app.reads, bySidecar+app.bySidecar, dead+app.dead, failed+app.failed
 	}
 	ahead, extra := d.renewals()
-	calls := d.wechat.Calls("", "")
+	calls := d.calls()
 	d.claim(reads > 0, "the apps read tokens")
 	d.claim(dead == 0, "no app reads a dead token")
 	d.claim(failed == 0, "no app is left without a token")
@@ -232,7 +235,7 @@ func (d *demo) renewals() (ahead, extra int) {
 	var last time.Time
 	causes := d.causes
 	for _, issue := range d.wechat.Issued() {
-		if issue.Stranger {
+		if issue.Stranger || issue.AppID != d.appID {
 			continue
 		}
 		switch {

@@ -91,7 +91,7 @@ func waiting(w *memcache.Wait, now time.Time) *Error {
 	e := &Error{Reason: Unavailable, Code: w.ErrCode, Message: w.ErrMsg, Hint: wechat.Hint(w.ErrCode, w.ErrMsg)}
 	switch {
 	case w.Class == budgetClass:
-		e.Reason = Budget
+		e.Reason, e.Hint = Budget, strangerHint // no errcode of WeChat's
 	case byPerson(w.Class):
 		e.Reason = Refused
 	}

@@ -28,6 +28,8 @@ type APIConfig struct {
 	// its ends is cut. It is read again when it changes. "" means that none is
 	// asked for.
 	BearerFile string
+	// Metrics counts the answers; nil means that nobody does.
+	Metrics *Metrics
 	// Log receives a line per request at debug, and what is wrong with
 	// BearerFile; nil means none.
 	Log *slog.Logger
@@ -37,6 +39,7 @@ type APIConfig struct {
 type api struct {
 	group    *keeper.Group
 	bearer   *bearer // nil: none is asked for
+	metrics  *Metrics
 	log      *slog.Logger
 	underWay atomic.Int64
 	max      int64
@@ -45,7 +48,10 @@ type api struct {
 // NewAPI returns the API's handler. It fails where BearerFile cannot be read or
 // holds no usable token.
 func NewAPI(cfg APIConfig) (http.Handler, error) {
-	a := &api{group: cfg.Group, log: cfg.Log, max: maxUnderWay}
+	a := &api{group: cfg.Group, metrics: cfg.Metrics, log: cfg.Log, max: maxUnderWay}
+	if a.metrics == nil {
+		a.metrics = NewMetrics()
+	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
@@ -92,6 +98,7 @@ func (a *api) recovered(w http.ResponseWriter) {
 	}
 	a.log.Error("a request failed by a fault of wxsidecar", "panic", text, "stack", string(debug.Stack()),
 		"hint", "report it as a fault of wxsidecar")
+	a.metrics.refusal.Inc()
 	refuse(http.StatusInternalServerError, "a fault of wxsidecar", "see its log").write(w)
 }
 
@@ -99,8 +106,14 @@ func (a *api) recovered(w http.ResponseWriter) {
 func (a *api) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	grant, refused := a.grant(w, r)
 	if refused != nil {
+		a.metrics.refusal.Inc()
 		refused.write(w)
 		return refused
+	}
+	if grant.Waited {
+		a.metrics.renewal.Inc()
+	} else {
+		a.metrics.memory.Inc()
 	}
 	writeGrant(w, grant)
 	return nil

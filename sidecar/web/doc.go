@@ -10,7 +10,8 @@
 //     20,000 requests are under way at a time; the next is told to come back.
 //  3. Nobody is given a credential through a tricked browser or app: see Guards.
 //  4. No credential, AppSecret, bearer token, query or body is ever logged, and
-//     the ops listener carries none.
+//     the ops listener carries none: there a credential is the first 8 digits of
+//     its SHA-256.
 //
 // # The API
 //
@@ -46,4 +47,22 @@
 //  3. Where none is: no X-Forwarded-For and no Origin, which only proxies and
 //     browsers send; and on TCP a Host that is loopback, since the name of a page
 //     whose DNS was rebound to 127.0.0.1 is not.
+//
+// # The ops listener
+//
+// GET and HEAD, answered to whoever can reach it. A probe is 200 or 503, and then
+// says which account, errcode and what to do, for 20 accounts at most.
+//
+//	/livez        the process answers, draining included
+//	/startupz     every account's token is in memcached, or 10 s have passed; stays so
+//	/readyz       every account has a valid token to give, published or not
+//	/metrics      Prometheus text 0.0.4: the families of families.go. What is told of an
+//	              account ends with the account, and no label but appid and kind grows
+//	/status.json  Status: all credentials, in JSON
+//	/             the same for people: what is ill first, with what to do about it, in
+//	              English or Chinese. At most 200 credentials in full, the others counted.
+//	              It needs no script, loads nothing, and its policy allows neither
+//
+// Probes never wait. Of the last three at most four are answered at a time, since
+// each holds the states of all accounts; the next waits for 5 s, then 503.
 package web

@@ -1,6 +1,11 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+)
 
 // SetMaxUnderWay bounds the requests under way in an API.
 func SetMaxUnderWay(h http.Handler, n int64) { h.(*api).max = n }
@@ -13,3 +18,49 @@ var Bounded = bounded
 
 // IsLoopback reports whether the name in a Host header is loopback.
 func IsLoopback(host string) bool { return isLoopback(hostOnly(host)) }
+
+// OpsOf is an ops handler over what is given, at a time that stands still.
+func OpsOf(cfg OpsConfig, start, now time.Time, states []keeper.State, outage keeper.Outage) http.Handler {
+	o := NewOps(cfg).(*ops)
+	o.start, o.now = start, func() time.Time { return now }
+	o.states = func() []keeper.State { return states }
+	o.memcached = func() keeper.Outage { return outage }
+	return o
+}
+
+// FamilyNames are the names of /metrics in the order of the table.
+func FamilyNames() []string {
+	var names []string
+	for _, f := range families {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// HasChineseHint reports whether an errcode of WeChat's has a hint of its own in Chinese.
+func HasChineseHint(code int) bool { return chineseHints[code] != "" }
+
+// ChineseHints are the errcodes that have one.
+func ChineseHints() int { return len(chineseHints) }
+
+// InChinese is what the page says in Chinese about an error.
+func InChinese(e *keeper.Error) string { return chineseHint(e) }
+
+// Liked is the language that an Accept-Language header asks for.
+func Liked(header string) string { return liked(header).tag }
+
+// ChineseSpan is a duration in Chinese.
+func ChineseSpan(d time.Duration) string { return chinese.span(d) }
+
+// Headlines is the page's headline for so many accounts, in both languages.
+func Headlines(all, ill, failing, starting int) [2]string {
+	t := tally{all, ill, failing, starting}
+	return [2]string{english.headline(t), chinese.headline(t)}
+}
+
+// Paragraph is a text and an attribute as the page writes them.
+func Paragraph(text, attribute string) string {
+	var m markup
+	m.leaf("p", text, "title", attribute)
+	return m.out.String()
+}

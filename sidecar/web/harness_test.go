@@ -45,18 +45,21 @@ type house struct {
 	wechat    *wechattest.Server
 	memcached *memcachetest.Server
 	group     *keeper.Group
+	metrics   *web.Metrics
 	log       *logbook
 }
 
 // newHouse has an account for each AppID. hook may be nil; see wechattest.
 func newHouse(tb testing.TB, hook func(wechattest.Call) wechattest.Answer, appIDs ...string) *house {
 	tb.Helper()
-	h := &house{wechat: wechattest.New(), memcached: memcachetest.New(), log: &logbook{}}
+	h := &house{wechat: wechattest.New(), memcached: memcachetest.New(), metrics: web.NewMetrics(), log: &logbook{}}
 	h.wechat.OnCall(hook)
 	transport, stop := h.wechat.Pipe()
-	client, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport, Timeout: 10 * time.Second})
+	client, err := wechat.New(wechat.Config{
+		BaseURLs: []string{"http://127.0.0.1"}, Transport: transport, Timeout: 10 * time.Second, Observe: h.metrics.ObserveWeChat,
+	})
 	require.NoError(tb, err)
-	store, err := memcache.New(memcache.Config{Dial: h.memcached.Dial, Timeout: 5 * time.Second})
+	store, err := memcache.New(memcache.Config{Dial: h.memcached.Dial, Timeout: 5 * time.Second, Observe: h.metrics.ObserveMemcached})
 	require.NoError(tb, err)
 	h.group = keeper.New(keeper.Config{Store: store, WeChat: client, Log: slog.New(slog.NewTextHandler(h.log, nil))})
 	tb.Cleanup(func() {
@@ -90,9 +93,16 @@ func (h *house) keep(tb testing.TB, appIDs ...string) {
 func (h *house) api(tb testing.TB, bearerFile string) http.Handler {
 	tb.Helper()
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	api, err := web.NewAPI(web.APIConfig{Group: h.group, BearerFile: bearerFile, Log: log})
+	api, err := web.NewAPI(web.APIConfig{Group: h.group, BearerFile: bearerFile, Metrics: h.metrics, Log: log})
 	require.NoError(tb, err)
 	return api
+}
+
+// ops is the ops listener's handler over the house.
+func (h *house) ops() http.Handler {
+	return web.NewOps(web.OpsConfig{
+		Group: h.group, Metrics: h.metrics, Name: "pod-7f9c", Version: "v0.1.0", Servers: []string{"memcached:11211"},
+	})
 }
 
 // logbook is a log that many write.

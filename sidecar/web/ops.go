@@ -1,165 +1,114 @@
 package web
 
 import (
-	"bytes"
-	"fmt"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
-	"unicode"
 
-	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
 const (
-	// startPatience is how long /startupz waits for credentials: an outage
-	// elsewhere must not stop a rollout.
-	startPatience = 10 * time.Second
-	// maxFailures is how many accounts an answer names.
-	maxFailures = 20
+	// largeAtOnce is how many large answers are made at a time: each holds the
+	// states of all accounts, 3 to 6 MB where there are ten thousand.
+	largeAtOnce = 4
+	// largePatience is how long a request for one waits for its turn.
+	largePatience = 5 * time.Second
 )
 
 // OpsConfig says what the ops listener tells about.
 type OpsConfig struct {
 	// Group keeps the credentials.
 	Group *keeper.Group
+	// Metrics counts what this process does; nil means that nothing is counted.
+	Metrics *Metrics
+	// API is how tokens are fetched; "" means wechat.Token.
+	API wechat.API
+	// Name is this sidecar's, and Version that of its program. Either may be empty.
+	Name, Version string
+	// Servers are memcached's, as people know them.
+	Servers []string
 }
 
 // ops is the handler of the ops listener.
 type ops struct {
-	group   *keeper.Group
-	start   time.Time
-	started atomic.Bool // every account had a published credential, or it took too long
+	cfg       OpsConfig
+	states    func() []keeper.State
+	memcached func() keeper.Outage
+	now       func() time.Time
+	start     time.Time
+	started   atomic.Bool   // every account had a published credential, or it took too long
+	large     chan struct{} // holds one for each large answer under way
 }
 
 // NewOps returns the handler of the ops listener. It counts the time of the
 // start from now.
 func NewOps(cfg OpsConfig) http.Handler {
-	return &ops{group: cfg.Group, start: time.Now()}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics()
+	}
+	return &ops{
+		cfg: cfg, states: cfg.Group.States, memcached: cfg.Group.Memcached, now: time.Now, start: time.Now(),
+		large: make(chan struct{}, largeAtOnce),
+	}
 }
 
 // ServeHTTP implements http.Handler.
 func (o *ops) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var probe func() (bool, string)
-	switch r.URL.Path {
-	case "/livez":
-		probe = o.live
-	case "/startupz":
-		probe = o.startup
-	case "/readyz":
-		probe = o.ready
-	}
-	status, text := http.StatusOK, ""
+	h := w.Header()
+	h["Cache-Control"] = noStore
+	h["Connection"] = closing
+	serve := o.route(r.URL.Path)
 	switch {
-	case probe == nil:
-		status, text = http.StatusNotFound, "no such route: there are /livez, /startupz and /readyz\n"
+	case serve == nil:
+		writeText(w, http.StatusNotFound, "no such route: there are /, /metrics, /status.json, /livez, /startupz and /readyz\n")
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		status, text = http.StatusMethodNotAllowed, "use GET or HEAD\n"
-		w.Header().Set("Allow", "GET, HEAD")
+		h.Set("Allow", "GET, HEAD")
+		writeText(w, http.StatusMethodNotAllowed, "use GET or HEAD\n")
 	default:
-		var ok bool
-		if ok, text = probe(); !ok {
-			status = http.StatusServiceUnavailable
+		serve(w, r)
+	}
+}
+
+// route is what answers for a path; nil where nothing does.
+func (o *ops) route(path string) func(http.ResponseWriter, *http.Request) {
+	switch path {
+	case "/livez":
+		return probe(o.live)
+	case "/startupz":
+		return probe(o.startup)
+	case "/readyz":
+		return probe(o.ready)
+	case "/metrics":
+		return o.inTurn(o.serveMetrics)
+	case "/status.json":
+		return o.inTurn(o.serveStatus)
+	case "/":
+		return o.inTurn(o.servePage)
+	}
+	return nil
+}
+
+// inTurn bounds the large answers under way.
+func (o *ops) inTurn(serve func(http.ResponseWriter, *http.Request)) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		timer := time.NewTimer(largePatience)
+		defer timer.Stop()
+		select {
+		case o.large <- struct{}{}:
+			defer func() { <-o.large }()
+			serve(w, r)
+		case <-timer.C:
+			w.Header().Set("Retry-After", "1")
+			writeText(w, http.StatusServiceUnavailable, "too many ask at a time\n")
+		case <-r.Context().Done(): // who asked has gone
 		}
 	}
+}
+
+func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header()["Cache-Control"] = noStore
-	w.Header()["Connection"] = closing
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text))
-}
-
-// live is /livez: the process works, whatever else does, draining included.
-func (o *ops) live() (bool, string) { return true, "ok\n" }
-
-// startup is /startupz: every account has a published credential, so that an
-// app that starts now meets a hit; or the time for that is up. Once it was true
-// it stays so.
-func (o *ops) startup() (bool, string) {
-	if o.started.Load() {
-		return true, "ok\n"
-	}
-	states := o.states()
-	var waiting []string
-	for _, s := range states {
-		if !s.Published {
-			waiting = append(waiting, s.AppID+": nothing published yet"+because(s.Err))
-		}
-	}
-	switch {
-	case time.Since(o.start) >= startPatience:
-	case len(states) == 0:
-		return false, noAccount
-	case len(waiting) > 0:
-		return false, listed(waiting)
-	}
-	o.started.Store(true)
-	return true, "ok\n"
-}
-
-// ready is /readyz: every account has a valid token to give, published or not.
-func (o *ops) ready() (bool, string) {
-	states := o.states()
-	if len(states) == 0 {
-		return false, noAccount
-	}
-	var failing []string
-	for _, s := range states {
-		if !s.Valid {
-			failing = append(failing, s.AppID+": no valid access_token"+because(s.Err))
-		}
-	}
-	if len(failing) > 0 {
-		return false, listed(failing)
-	}
-	return true, "ok\n"
-}
-
-// noAccount is no readiness: the folder is empty, or its mount is not there yet.
-const noAccount = "no account: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n"
-
-// states are those of the access_tokens: no other kind counts for probes.
-func (o *ops) states() []keeper.State {
-	var tokens []keeper.State
-	for _, s := range o.group.States() {
-		if s.Kind == memcache.AccessToken {
-			tokens = append(tokens, s)
-		}
-	}
-	return tokens
-}
-
-// because tells why there is no credential. WeChat's errmsg names the egress
-// address that it does not know, and the hint repeats it.
-func because(e *keeper.Error) string {
-	if e == nil {
-		return ", and no renewal has ended yet"
-	}
-	text := fmt.Sprintf(", errcode %d: %s", e.Code, e.Message)
-	if e.Hint != "" {
-		text += "; " + e.Hint
-	}
-	return text
-}
-
-// listed is one line each, bounded in number.
-func listed(lines []string) string {
-	var text bytes.Buffer
-	for _, line := range lines[:min(len(lines), maxFailures)] {
-		text.WriteString(strings.Map(oneLine, line))
-		text.WriteByte('\n')
-	}
-	if more := len(lines) - maxFailures; more > 0 {
-		fmt.Fprintf(&text, "and %d more\n", more)
-	}
-	return text.String()
-}
-
-func oneLine(r rune) rune {
-	if unicode.IsControl(r) {
-		return ' '
-	}
-	return r
+	_, _ = w.Write([]byte(text)) // who asked has gone: nobody to tell
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
-	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -28,10 +27,10 @@ func status(ops http.Handler, target string) int { return probe(ops, "GET", targ
 func TestProbesOfAHealthySidecarSayOK(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID)
-		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		ops := h.ops()
 		synctest.Wait()
 		var text strings.Builder
-		for _, target := range []string{"/livez", "/readyz", "/startupz", "/livez?verbose", "/", "/metrics", "/status.json", "/livez/"} {
+		for _, target := range []string{"/livez", "/readyz", "/startupz", "/livez?verbose", "/livez/", "/metrics/", "/favicon.ico"} {
 			text.WriteString("=== GET " + target + "\n" + probe(ops, "GET", target).String() + "\n")
 		}
 		text.WriteString("=== POST /livez\n" + probe(ops, "POST", "/livez").String())
@@ -43,7 +42,7 @@ func TestProbesOfAHealthySidecarSayOK(t *testing.T) {
 func TestReadyzNamesWhatFailsAndWhatToDo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, failByAppID, appID, "wxwhitelist", "wxsecret", "wxbusy")
-		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		ops := h.ops()
 		synctest.Wait()
 		golden(t, "readyz", probe(ops, "GET", "/readyz").String())
 		golden(t, "startupz", probe(ops, "GET", "/startupz").String())
@@ -58,7 +57,7 @@ func TestReadyzNamesTwentyAccountsAtMost(t *testing.T) {
 			ids = append(ids, fmt.Sprintf("wx%02d", i))
 		}
 		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 40164} }, ids...)
-		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		ops := h.ops()
 		synctest.Wait()
 		got := probe(ops, "GET", "/readyz")
 		assert.Equal(t, 503, got.status)
@@ -72,7 +71,7 @@ func TestStartupzWaitsForThePublishedTokenAndStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 3 * time.Second} }
 		h := newHouse(t, slow, appID)
-		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		ops := h.ops()
 		synctest.Wait()
 		assert.Equal(t, 503, status(ops, "/startupz"))
 		assert.Equal(t, 503, status(ops, "/readyz"))
@@ -89,7 +88,7 @@ func TestStartupzWaitsForThePublishedTokenAndStays(t *testing.T) {
 func TestStartupzGivesUpWaitingAfterTenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, failByAppID, "wxwhitelist")
-		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		ops := h.ops()
 		time.Sleep(10*time.Second - 1)
 		assert.Equal(t, 503, status(ops, "/startupz"))
 		time.Sleep(time.Nanosecond)
@@ -101,7 +100,7 @@ func TestStartupzGivesUpWaitingAfterTenSeconds(t *testing.T) {
 func TestStartupzWithoutAnAccountIsNoSuccessAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)
-		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		ops := h.ops()
 		assert.Equal(t, 503, status(ops, "/startupz"))
 		assert.Equal(t, 503, status(ops, "/readyz"))
 		time.Sleep(10 * time.Second)
@@ -115,7 +114,7 @@ func TestReadyzIsContentWithATokenThatMemcachedDoesNotHold(t *testing.T) {
 		h := newHouse(t, nil)
 		h.memcached.SetFault(memcachetest.Refuse)
 		h.keep(t, appID)
-		ops := web.NewOps(web.OpsConfig{Group: h.group})
+		ops := h.ops()
 		synctest.Wait()
 		assert.Equal(t, 200, status(ops, "/readyz"))
 		assert.Equal(t, 503, status(ops, "/startupz"))

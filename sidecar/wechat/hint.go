@@ -12,3 +12,9 @@ func Documented(code int) bool {
 func Hint(code int, errmsg string) string {
 	return refusal(code, errmsg, redactor{}).Hint
 }
+
+// EgressIP is the address that WeChat saw and does not know, as its errmsg names
+// it (40164, 61004): the EgressIP of its Error, for those who know only both.
+func EgressIP(code int, errmsg string) string {
+	return refusal(code, errmsg, redactor{}).EgressIP
+}

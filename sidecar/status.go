@@ -1,0 +1,121 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+)
+
+// maxStatus bounds what is read of /status.json: ten thousand accounts make 6 MB.
+const maxStatus = 64 << 20
+
+// runStatus prints /status.json of the sidecar that has the same variables.
+func runStatus(ctx context.Context, i *invocation) int {
+	flags := flag.NewFlagSet("status", flag.ContinueOnError)
+	if exit, ok := i.parse(flags, 0); !ok {
+		return exit
+	}
+	at, ok := opsOf(i.environ)
+	if !ok {
+		return i.misused(flags, noOps)
+	}
+	code, body, err := at.ask(ctx, "/status.json", maxStatus)
+	if err != nil {
+		return i.failed(err)
+	}
+	var status web.Status
+	if code != http.StatusOK || json.Unmarshal(body, &status) != nil {
+		return i.failed(errors.New("what answers there gives no status: does SIDECAR_OPS_LISTEN name a sidecar?"))
+	}
+	if err := printStatus(i.stdout, status); err != nil {
+		return i.failed(err)
+	}
+	if !status.Ready {
+		return exitFailed
+	}
+	return exitFine
+}
+
+// printStatus is the table for a terminal, what is ill first.
+func printStatus(w io.Writer, s web.Status) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s, version %s, up %s\n", onTerminal(cmp.Or(s.Name, "sidecar")), onTerminal(s.Version), web.Span(s.Now.Sub(s.Started)))
+	servers := onTerminal(strings.Join(s.Memcached.Servers, ", "))
+	if m := s.Memcached; m.Up {
+		fmt.Fprintf(&text, "memcached answers (%s)\n\n", servers)
+	} else {
+		fmt.Fprintf(&text, "memcached has failed for %s (%s)\n  %s\n  %s\n\n",
+			web.Span(s.Now.Sub(m.DownSince)), servers, onTerminal(m.Error), onTerminal(m.Hint))
+	}
+	if len(s.Credentials) == 0 {
+		text.WriteString("no account: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n")
+		_, err := io.WriteString(w, text.String())
+		return err
+	}
+	slices.SortStableFunc(s.Credentials, func(a, b web.CredentialStatus) int { return a.State.Compare(b.State) })
+	var table strings.Builder
+	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(columns, "STATE\tAPPID\tKIND\tTOKEN\tAGE\tLEFT\tNEXT RENEWAL\tRENEWED BY\tTODAY")
+	for _, c := range s.Credentials {
+		_, _ = fmt.Fprintln(columns, strings.Join(rowOf(c), "\t"))
+	}
+	_ = columns.Flush() // into memory
+	for n, line := range slices.Collect(strings.Lines(table.String())) {
+		text.WriteString(line)
+		if n == 0 || s.Credentials[n-1].Error == nil {
+			continue
+		}
+		e := s.Credentials[n-1].Error
+		fmt.Fprintf(&text, "  errcode %d: %s\n", e.Code, onTerminal(e.Message))
+		if e.Hint != "" {
+			fmt.Fprintf(&text, "  %s\n", onTerminal(e.Hint))
+		}
+		fmt.Fprintf(&text, "  failed %s ago, tried again in %s\n", web.Span(s.Now.Sub(e.At)), web.Span(time.Duration(e.RetryInSeconds)*time.Second))
+	}
+	_, err := io.WriteString(w, text.String())
+	return err
+}
+
+// rowOf is one credential's line.
+func rowOf(c web.CredentialStatus) []string {
+	token, age, left, due, by := "-", "-", "-", "-", "-"
+	if c.Valid {
+		token, age, left = c.Fingerprint, inSeconds(c.AgeSeconds), inSeconds(c.LeftSeconds)
+		by = cmp.Or(c.RenewedBy, by)
+		due = "in " + inSeconds(c.RenewalInSeconds)
+		if c.RenewalInSeconds < 0 {
+			due = "overdue by " + inSeconds(c.RenewalInSeconds)
+		}
+	}
+	today := fmt.Sprintf("%d renewed, %d failed", c.Today.Renewals, c.Today.Failures)
+	row := []string{string(c.State), c.AppID, c.Kind, token, age, left, due, by, today}
+	for i := range row {
+		row[i] = onTerminal(row[i])
+	}
+	return row
+}
+
+func inSeconds(n int) string { return web.Span(time.Duration(n) * time.Second) }
+
+// onTerminal is text that moves no cursor and changes no colour: some of it is
+// what others wrote into memcached.
+func onTerminal(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+)
+
+func TestStatusPrintsATableAndEndsWithZeroWhenAllIsWell(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	start(t, w.environ)
+	eventually(t, func() bool { return entry(t, w.store(t)) != "" }, "a token")
+	exit, stdout, stderr := tell(t, w.environ, "status")
+	assert.Equal(t, exitFine, exit, stdout)
+	assert.Empty(t, stderr)
+	assert.Contains(t, stdout, "memcached answers ("+w.server+")\n")
+	assert.Regexp(t, `(?m)^STATE +APPID +KIND +TOKEN +AGE +LEFT +NEXT RENEWAL +RENEWED BY +TODAY$`, stdout)
+	assert.Regexp(t, `(?m)^ok +`+appID+` +access_token +[0-9a-f]{8} +\d s +(2 h|1 h 59 min) +in (54|55) min +\S+ +1 renewed, 0 failed$`, stdout)
+	assertNoCanary(t, stdout)
+}
+
+func TestStatusTellsWhatIsIllAndEndsWithOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.wechat.FailAll(40164)
+	start(t, w.environ)
+	var stdout string
+	eventually(t, func() bool {
+		var exit int
+		exit, stdout, _ = tell(t, w.environ, "status")
+		return exit == exitFailed && strings.Contains(stdout, "errcode")
+	}, "a failed renewal")
+	assert.Regexp(t, `(?m)^ill +`+appID+` +access_token +- +- +- +- +- +0 renewed, 1 failed\n  errcode 40164: invalid ip 1\.2\.3\.4`, stdout)
+	assert.Regexp(t, `(?m)^  add the address 1\.2\.3\.4 to .*\n  failed \d s ago, tried again in (59 s|1 min)$`, stdout)
+}
+
+func TestStatusFailsWhereNobodyAnswers(t *testing.T) {
+	t.Parallel()
+	exit, stdout, stderr := tell(t, []string{"SIDECAR_OPS_LISTEN=" + freeAddress(t)}, "status")
+	assert.Equal(t, exitFailed, exit)
+	assert.Empty(t, stdout)
+	assert.Contains(t, stderr, "is it running")
+}
+
+func TestStatusFailsWhereSomethingElseAnswers(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	other := http.Server{Handler: http.NotFoundHandler()}
+	served := make(chan error, 1)
+	go func() { served <- other.Serve(listener) }()
+	exit, _, stderr := tell(t, []string{"SIDECAR_OPS_LISTEN=" + listener.Addr().String()}, "status")
+	assert.Equal(t, exitFailed, exit)
+	assert.Contains(t, stderr, "does SIDECAR_OPS_LISTEN name a sidecar?")
+	require.NoError(t, other.Close())
+	assert.ErrorIs(t, <-served, http.ErrServerClosed)
+}
+
+func TestStatusOfNothingIsMisuse(t *testing.T) {
+	t.Parallel()
+	for _, listen := range []string{"off", "canarysecret"} {
+		exit, _, stderr := tell(t, []string{"SIDECAR_OPS_LISTEN=" + listen}, "status")
+		assert.Equal(t, exitBadUsage, exit)
+		assert.Contains(t, stderr, "SIDECAR_OPS_LISTEN")
+		assertNoCanary(t, stderr)
+	}
+}
+
+func TestStatusPutsWhatIsIllFirstAndMovesNoCursor(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC)
+	var out strings.Builder
+	require.NoError(t, printStatus(&out, web.Status{
+		Name: "pod\x1b[2J", Version: "v0.1.0", Now: now, Started: now.Add(-123 * time.Minute),
+		Memcached: web.MemcachedStatus{Servers: []string{"m:11211"}, DownSince: now.Add(-3 * time.Minute), Error: "connection\rrefused", Hint: "check it"},
+		Credentials: []web.CredentialStatus{
+			{
+				AppID: "wx1", Kind: "access_token", State: web.OK, Valid: true, Fingerprint: "9f86d081", RenewedBy: "a\tb\n\x1b[31m",
+				AgeSeconds: 120, LeftSeconds: 7080, RenewalInSeconds: -90, Today: web.DayStatus{Calls: 2, Renewals: 2},
+			},
+			{
+				AppID: "wx2", Kind: "access_token", State: web.Ill, Today: web.DayStatus{Calls: 1, Failures: 1},
+				Error: &web.ErrorStatus{Code: 40164, Message: "invalid\x07 ip", Hint: "add it", At: now.Add(-12 * time.Second), RetryInSeconds: 42},
+			},
+		},
+	}))
+	assert.Equal(t, `pod�[2J, version v0.1.0, up 2 h 3 min
+memcached has failed for 3 min (m:11211)
+  connection�refused
+  check it
+
+STATE  APPID  KIND          TOKEN     AGE    LEFT        NEXT RENEWAL      RENEWED BY  TODAY
+ill    wx2    access_token  -         -      -           -                 -           0 renewed, 1 failed
+  errcode 40164: invalid� ip
+  add it
+  failed 12 s ago, tried again in 42 s
+ok     wx1    access_token  9f86d081  2 min  1 h 58 min  overdue by 1 min  a�b��[31m   2 renewed, 0 failed
+`, out.String())
+
+	out.Reset()
+	require.NoError(t, printStatus(&out, web.Status{Now: now, Started: now, Memcached: web.MemcachedStatus{Up: true}}))
+	assert.Contains(t, out.String(), "no account: set WECHAT_APPID")
+}

@@ -1,0 +1,54 @@
+package web
+
+import (
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+// Metrics counts what this process does. The rest of /metrics is read from the
+// keeper when somebody asks. It is safe for concurrent use.
+type Metrics struct {
+	operations, failures map[string]*metrics.Counter // by operation; the maps never change
+	memory               *metrics.Counter            // answers from memory
+	renewal              *metrics.Counter            // answers that a renewal brought
+	refusal              *metrics.Counter            // answers without a credential
+	calls                *metrics.Set                // holds duration alone
+	duration             *metrics.PrometheusHistogram
+}
+
+// callBounds are the histogram's, in seconds: a call within China takes some
+// 50 ms, an attempt at most 5 s, all attempts of one renewal 10 s.
+var callBounds = []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+// NewMetrics returns Metrics that have counted nothing.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		operations: map[string]*metrics.Counter{}, failures: map[string]*metrics.Counter{},
+		memory: new(metrics.Counter), renewal: new(metrics.Counter), refusal: new(metrics.Counter),
+		calls: metrics.NewSet(),
+	}
+	for _, operation := range memcache.Operations {
+		m.operations[operation], m.failures[operation] = new(metrics.Counter), new(metrics.Counter)
+	}
+	m.duration = m.calls.NewPrometheusHistogramExt("wxsidecar_wechat_call_duration_seconds", callBounds)
+	return m
+}
+
+// ObserveMemcached counts an operation: it is for memcache.Config.Observe.
+func (m *Metrics) ObserveMemcached(operation string, failure error) {
+	counted, ok := m.operations[operation]
+	if !ok {
+		return
+	}
+	counted.Inc()
+	if failure != nil {
+		m.failures[operation].Inc()
+	}
+}
+
+// ObserveWeChat counts a call: it is for wechat.Config.Observe. How calls fail is
+// counted by the keeper, for each account.
+func (m *Metrics) ObserveWeChat(took time.Duration, _ error) { m.duration.Update(took.Seconds()) }

@@ -1,0 +1,196 @@
+package web_test
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+func TestMetricsAreAsTheContractSays(t *testing.T) {
+	golden(t, "metrics", probe(fixedOps(t, fixedStates(), noOutage), "GET", "/metrics").String())
+}
+
+func TestEveryFamilyOfTheTableIsScrapedOnceAndInItsOrder(t *testing.T) {
+	text := probe(fixedOps(t, fixedStates(), outage), "GET", "/metrics").body
+	var names []string
+	for _, line := range splitLines(text, "# TYPE ") {
+		names = append(names, strings.Fields(line)[2])
+	}
+	assert.Equal(t, web.FamilyNames(), names)
+	// Each sample stands under the family that its name belongs to.
+	family := ""
+	for line := range strings.Lines(text) {
+		if fields := strings.Fields(line); fields[0] == "#" {
+			family = fields[2]
+			continue
+		}
+		name, _, _ := strings.Cut(strings.Fields(line)[0], "{")
+		assert.Regexp(t, "^"+family+"(_bucket|_sum|_count)?$", name)
+	}
+	assert.Contains(t, text, "\nwxsidecar_memcached_up 0\n")
+}
+
+// promtool is what it finds wrong with a scrape.
+func promtool(t *testing.T, stdin string) string {
+	t.Helper()
+	path, err := exec.LookPath("promtool")
+	require.NoError(t, err, "promtool is missing: run make setup")
+	check := exec.CommandContext(t.Context(), path, "check", "metrics")
+	check.Stdin = strings.NewReader(stdin)
+	found, err := check.CombinedOutput()
+	require.NoError(t, err, string(found))
+	return string(found)
+}
+
+func TestPromtoolFindsNothingWrongWithARealScrape(t *testing.T) {
+	h := newHouse(t, failByAppID, appID, "wxwhitelist", "wxsecret")
+	api, ops := serve(t, h.api(t, ""), "127.0.0.1:0"), serve(t, h.ops(), "127.0.0.1:0")
+	for _, id := range []string{appID, "wxwhitelist", "wxsecret"} { // waits for each renewal's end
+		ask{target: "/v1/" + id + "/access_token"}.over(t, api)
+	}
+	scraped := ask{target: "/metrics"}.over(t, ops)
+	assert.Equal(t, "text/plain; version=0.0.4; charset=utf-8", scraped.header.Get("Content-Type"))
+	require.Contains(t, scraped.body, `wxsidecar_renewals_total{appid="`+appID+`",kind="access_token",result="success",errcode="0"} 1`)
+	require.Contains(t, scraped.body, `wxsidecar_renewals_total{appid="wxwhitelist",kind="access_token",result="failure",errcode="40164"} 1`)
+	assert.Empty(t, promtool(t, scraped.body))
+	assert.Empty(t, promtool(t, probe(fixedOps(t, fixedStates(), outage), "GET", "/metrics").body))
+	assert.Zero(t, strings.Count(scraped.body, "canary"), "nothing secret is scraped")
+}
+
+// sample is the value of one sample.
+func sample(t *testing.T, text, name string) string {
+	t.Helper()
+	found := regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(name)+` (\S+)$`).FindAllStringSubmatch(text, -1)
+	require.Len(t, found, 1, name)
+	return found[0][1]
+}
+
+func TestMetricsCountWhatHappens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(c wechattest.Call) wechattest.Answer {
+			return wechattest.Answer{Errcode: failing[c.AppID], Delay: 3 * time.Second}
+		}
+		h := newHouse(t, slow, appID, "wxwhitelist")
+		ops, l := h.ops(), newPipes()
+		serveOn(t, l, h.api(t, ""))
+		value := func(name string) string { return sample(t, probe(ops, "GET", "/metrics").body, name) }
+		assert.Equal(t, 200, ask{target: tokenPath}.over(t, l.dial).status) // waits for the renewal
+		assert.Equal(t, 200, ask{target: tokenPath}.over(t, l.dial).status)
+		assert.Equal(t, 200, ask{target: tokenPath}.over(t, l.dial).status)
+		assert.Equal(t, 403, ask{target: tokenPath, noMark: true}.over(t, l.dial).status)
+		assert.Equal(t, "1", value(`wxsidecar_answers_total{source="renewal"}`))
+		assert.Equal(t, "2", value(`wxsidecar_answers_total{source="memory"}`))
+		assert.Equal(t, "1", value(`wxsidecar_answers_total{source="refusal"}`))
+		synctest.Wait()
+		assert.Equal(t, "2", value("wxsidecar_wechat_call_duration_seconds_count"))
+		assert.Equal(t, "0", value(`wxsidecar_wechat_call_duration_seconds_bucket{le="2.5"}`))
+		assert.Equal(t, "2", value(`wxsidecar_wechat_call_duration_seconds_bucket{le="5"}`))
+		assert.Equal(t, "2", value("wxsidecar_accounts"))
+		assert.NotEqual(t, "0", value(`wxsidecar_memcached_operations_total{operation="add"}`))
+		assert.Equal(t, "0", value(`wxsidecar_memcached_failures_total{operation="multiget"}`), "a miss is no failure")
+		h.memcached.SetFault(memcachetest.Refuse)
+		h.keep(t, appID, "wxnew") // has it looked at
+		synctest.Wait()
+		assert.NotEqual(t, "0", value(`wxsidecar_memcached_failures_total{operation="multiget"}`))
+		assert.Equal(t, "0", value("wxsidecar_memcached_up"))
+	})
+}
+
+func TestAnAccountThatIsGoneDisappearsFromMetricsStatusAndPage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil, appID, "wxgoes")
+		ops := h.ops()
+		synctest.Wait()
+		for _, target := range []string{"/metrics", "/status.json", "/"} {
+			assert.Contains(t, probe(ops, "GET", target).body, "wxgoes", target)
+		}
+		h.keep(t, appID)
+		for _, target := range []string{"/metrics", "/status.json", "/"} {
+			got := probe(ops, "GET", target).body
+			assert.NotContains(t, got, "wxgoes", target)
+			assert.Contains(t, got, appID, target)
+			assert.Zero(t, strings.Count(got, "canary"), target)
+		}
+	})
+}
+
+func TestEveryOperationOnMemcachedIsCounted(t *testing.T) {
+	metrics := web.NewMetrics()
+	for _, operation := range memcache.Operations {
+		metrics.ObserveMemcached(operation, errors.New("x"))
+	}
+	h := newHouse(t, nil)
+	text := probe(web.NewOps(web.OpsConfig{Group: h.group, Metrics: metrics}), "GET", "/metrics").body
+	for _, operation := range memcache.Operations {
+		assert.Equal(t, "1", sample(t, text, `wxsidecar_memcached_operations_total{operation="`+operation+`"}`))
+		assert.Equal(t, "1", sample(t, text, `wxsidecar_memcached_failures_total{operation="`+operation+`"}`))
+	}
+}
+
+// sink is a ResponseWriter that costs nothing.
+type sink struct{ header http.Header }
+
+func (s sink) Header() http.Header         { return s.header }
+func (s sink) Write(p []byte) (int, error) { return len(p), nil }
+func (s sink) WriteHeader(int)             {}
+
+func TestAnAnswerFromMemoryIsCountedWithoutAnAllocation(t *testing.T) {
+	h := newHouse(t, nil, appID)
+	api, err := web.NewAPI(web.APIConfig{Group: h.group, Metrics: h.metrics})
+	require.NoError(t, err)
+	r := httptest.NewRequest("GET", tokenPath, nil)
+	r.Host = "127.0.0.1:7200"
+	r.Header.Set("X-Wxsidecar", "1")
+	w := sink{http.Header{}}
+	api.ServeHTTP(w, r) // waits for the renewal
+	answers := testing.AllocsPerRun(1000, func() { api.ServeHTTP(w, r) })
+	assert.LessOrEqual(t, answers, answerAllocations)
+	text := probe(h.ops(), "GET", "/metrics").body
+	assert.Equal(t, "1001", sample(t, text, `wxsidecar_answers_total{source="memory"}`))
+	assert.Zero(t, testing.AllocsPerRun(1000, func() {
+		h.metrics.ObserveMemcached("get", nil)
+		h.metrics.ObserveWeChat(time.Second, nil)
+	}))
+}
+
+func TestLargeAnswersAreMadeFourAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ops := fixedOps(t, fixedStates(), noOutage)
+		l := newPipes()
+		serveOn(t, l, ops)
+		var held []net.Conn
+		for range 4 { // who do not read their answers
+			conn := l.dial()
+			_, err := conn.Write(ask{target: "/metrics"}.bytes())
+			require.NoError(t, err)
+			held = append(held, conn)
+		}
+		synctest.Wait()
+		start := time.Now()
+		got := ask{target: "/"}.over(t, l.dial)
+		took(t, start, 5*time.Second)
+		assert.Equal(t, 503, got.status)
+		assert.Equal(t, "1", got.header.Get("Retry-After"))
+		assert.Equal(t, 200, ask{target: "/livez"}.over(t, l.dial).status, "probes never wait")
+		require.NoError(t, held[0].Close())
+		assert.Equal(t, 200, ask{target: "/"}.over(t, l.dial).status)
+		for _, conn := range held[1:] {
+			require.NoError(t, conn.Close())
+		}
+	})
+}

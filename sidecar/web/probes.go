@@ -1,0 +1,123 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+)
+
+const (
+	// startPatience is how long /startupz waits for credentials: an outage
+	// elsewhere must not stop a rollout.
+	startPatience = 10 * time.Second
+	// maxFailures is how many accounts an answer names.
+	maxFailures = 20
+)
+
+// probe answers 200 or 503 with a text.
+func probe(ask func() (bool, string)) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		status := http.StatusOK
+		ok, text := ask()
+		if !ok {
+			status = http.StatusServiceUnavailable
+		}
+		writeText(w, status, text)
+	}
+}
+
+// live is /livez: the process works, whatever else does, draining included.
+func (o *ops) live() (bool, string) { return true, "ok\n" }
+
+// startup is /startupz: every account has a published credential, so that an
+// app that starts now meets a hit; or the time for that is up. Once it was true
+// it stays so.
+func (o *ops) startup() (bool, string) {
+	if o.started.Load() {
+		return true, "ok\n"
+	}
+	published := func(s *keeper.State) bool { return s.Published }
+	found, lacking := missing(o.states(), published, "nothing published yet")
+	switch {
+	case time.Since(o.start) >= startPatience:
+	case !found:
+		return false, noAccount
+	case lacking != "":
+		return false, lacking
+	}
+	o.started.Store(true)
+	return true, "ok\n"
+}
+
+// ready is /readyz: every account has a valid token to give, published or not.
+func (o *ops) ready() (bool, string) {
+	found, lacking := missing(o.states(), isValid, "no valid access_token")
+	switch {
+	case !found:
+		return false, noAccount
+	case lacking != "":
+		return false, lacking
+	}
+	return true, "ok\n"
+}
+
+// isReady reports whether there is an account, and each has a valid token.
+func isReady(states []keeper.State) bool {
+	found, lacking := missing(states, isValid, "")
+	return found && lacking == ""
+}
+
+func isValid(s *keeper.State) bool { return s.Valid }
+
+// noAccount is no readiness: the folder is empty, or its mount is not there yet.
+const noAccount = "no account: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n"
+
+// missing names the access_tokens that are not as they should be, what says why,
+// one line each, bounded in number. No other kind counts for probes. found: there
+// is an access_token at all.
+func missing(states []keeper.State, good func(*keeper.State) bool, what string) (found bool, list string) {
+	var text strings.Builder
+	bad := 0
+	for i := range states {
+		s := &states[i]
+		if s.Kind != memcache.AccessToken {
+			continue
+		}
+		found = true
+		if good(s) {
+			continue
+		}
+		if bad++; bad <= maxFailures {
+			text.WriteString(strings.Map(oneLine, s.AppID+": "+what+because(s.Err)) + "\n")
+		}
+	}
+	if bad > maxFailures {
+		fmt.Fprintf(&text, "and %d more\n", bad-maxFailures)
+	}
+	return found, text.String()
+}
+
+// because tells why there is no credential. WeChat's errmsg names the egress
+// address that it does not know, and the hint repeats it.
+func because(e *keeper.Error) string {
+	if e == nil {
+		return ", and no renewal has ended yet"
+	}
+	text := fmt.Sprintf(", errcode %d: %s", e.Code, e.Message)
+	if e.Hint != "" {
+		text += "; " + e.Hint
+	}
+	return text
+}
+
+func oneLine(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
+}

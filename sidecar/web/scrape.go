@@ -1,0 +1,163 @@
+package web
+
+import (
+	"bufio"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+// forcedADay is how often a day WeChat's stable_token issues another token
+// because somebody forces it.
+const forcedADay = 20
+
+// scrape is one answer to /metrics.
+type scrape struct {
+	*bufio.Writer
+	states []keeper.State
+	labels []string // of states: appid="…",kind="…"
+}
+
+// serveMetrics is /metrics. It is written as it is made: ten thousand accounts
+// make 13 MB of it, which a small pod has not.
+func (o *ops) serveMetrics(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	s := &scrape{Writer: bufio.NewWriterSize(w, 32<<10), states: o.states()}
+	s.labels = make([]string, len(s.states))
+	for i := range s.states {
+		s.labels[i] = fmt.Sprintf(`appid="%s",kind="%s"`, s.states[i].AppID, s.states[i].Kind) // both are checked names
+	}
+	s.credentials(o.cfg.API == wechat.StableToken)
+	s.counts()
+	s.process(o)
+	_ = s.Flush() // who asked has gone: nobody to tell
+}
+
+// credentials is how each credential is doing.
+func (s *scrape) credentials(stable bool) {
+	s.gauges("wxsidecar_credential_valid", func(c *keeper.State) (float64, bool) { return oneIf(c.Valid), true })
+	s.gauges("wxsidecar_credential_published", func(c *keeper.State) (float64, bool) { return oneIf(c.Published), true })
+	s.gauges("wxsidecar_credential_age_seconds", func(c *keeper.State) (float64, bool) { return millis(c.Age), c.Valid })
+	s.gauges("wxsidecar_credential_left_seconds", func(c *keeper.State) (float64, bool) { return millis(c.Left), true })
+	s.gauges("wxsidecar_credential_renewal_in_seconds", func(c *keeper.State) (float64, bool) { return millis(c.RenewalIn), c.Valid })
+	s.gauges("wxsidecar_calls_today", func(c *keeper.State) (float64, bool) { return float64(c.Today.Calls), true })
+	s.gauges("wxsidecar_renewals_today", func(c *keeper.State) (float64, bool) { return float64(c.Today.Renewals), true })
+	if stable {
+		s.gauges("wxsidecar_forced_renewals_left", func(c *keeper.State) (float64, bool) {
+			return float64(max(0, forcedADay-c.Today.Forced)), true
+		})
+	}
+}
+
+// counts is what this sidecar did for each credential.
+func (s *scrape) counts() {
+	const name = "wxsidecar_renewals_total"
+	s.family(name)
+	for i := range s.states {
+		counts := &s.states[i].Counts
+		result := func(result, errcode string, n uint64) {
+			metrics.WriteCounterUint64(s, name+"{"+s.labels[i]+`,result="`+result+`",errcode="`+errcode+`"}`, n)
+		}
+		result("success", "0", counts.Renewed)
+		result("adopted", "0", counts.Adopted)
+		for _, code := range slices.Sorted(maps.Keys(counts.Failed)) {
+			result("failure", code, counts.Failed[code])
+		}
+	}
+	s.counters("wxsidecar_rejections_total", func(n *keeper.Counts) uint64 { return n.Rejections })
+	s.counters("wxsidecar_stray_fetches_total", func(n *keeper.Counts) uint64 { return n.Strays })
+	s.counters("wxsidecar_lease_contention_total", func(n *keeper.Counts) uint64 { return n.Contended })
+}
+
+// process is how this process is doing.
+func (s *scrape) process(o *ops) {
+	m := o.cfg.Metrics
+	s.one("wxsidecar_accounts", float64(accounts(s.states)))
+	s.one("wxsidecar_memcached_up", oneIf(o.memcached().Err == nil))
+	s.operations("wxsidecar_memcached_operations_total", m.operations)
+	s.operations("wxsidecar_memcached_failures_total", m.failures)
+	const answers = "wxsidecar_answers_total"
+	s.family(answers)
+	metrics.WriteCounterUint64(s, answers+`{source="memory"}`, m.memory.Get())
+	metrics.WriteCounterUint64(s, answers+`{source="renewal"}`, m.renewal.Get())
+	metrics.WriteCounterUint64(s, answers+`{source="refusal"}`, m.refusal.Get())
+	s.family("wxsidecar_wechat_call_duration_seconds")
+	m.calls.WritePrometheus(s)
+	s.family("wxsidecar_start_time_seconds")
+	metrics.WriteGaugeUint64(s, "wxsidecar_start_time_seconds", uint64(o.start.Unix())) //nolint:gosec // not before 1970
+	s.family("wxsidecar_build_info")
+	metrics.WriteGaugeUint64(s, `wxsidecar_build_info{version="`+labelValue.Replace(o.cfg.Version)+`"}`, 1)
+}
+
+// family writes what stands before the samples of one.
+func (s *scrape) family(name string) {
+	for _, f := range families {
+		if f.name == name {
+			_, _ = fmt.Fprintf(s, "# HELP %s %s\n# TYPE %s %s\n", f.name, f.help, f.name, f.kind) // see Flush
+			return
+		}
+	}
+	panic("no such family: " + name) // a fault of this package, which the first test meets
+}
+
+// gauges writes a family with a sample for each credential that has one.
+func (s *scrape) gauges(name string, value func(*keeper.State) (float64, bool)) {
+	s.family(name)
+	for i := range s.states {
+		if v, ok := value(&s.states[i]); ok {
+			metrics.WriteGaugeFloat64(s, name+"{"+s.labels[i]+"}", v)
+		}
+	}
+}
+
+func (s *scrape) counters(name string, value func(*keeper.Counts) uint64) {
+	s.family(name)
+	for i := range s.states {
+		metrics.WriteCounterUint64(s, name+"{"+s.labels[i]+"}", value(&s.states[i].Counts))
+	}
+}
+
+func (s *scrape) operations(name string, counts map[string]*metrics.Counter) {
+	s.family(name)
+	for _, operation := range memcache.Operations {
+		metrics.WriteCounterUint64(s, name+`{operation="`+operation+`"}`, counts[operation].Get())
+	}
+}
+
+func (s *scrape) one(name string, value float64) {
+	s.family(name)
+	metrics.WriteGaugeFloat64(s, name, value)
+}
+
+func oneIf(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// millis is a duration in seconds, to the millisecond.
+func millis(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
+
+// labelValue escapes what a label's value may not hold.
+var labelValue = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
+// accounts counts the AppIDs of states, which are sorted by them.
+func accounts(states []keeper.State) int {
+	n := 0
+	for i := range states {
+		if i == 0 || states[i].AppID != states[i-1].AppID {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,115 @@
+package web_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// statusOf reads /status.json, and nothing that is not in web.Status.
+func statusOf(t *testing.T, text string) web.Status {
+	t.Helper()
+	require.True(t, json.Valid([]byte(text)), text)
+	var status web.Status
+	require.NoError(t, json.Unmarshal([]byte(text), &status))
+	return status
+}
+
+func TestStatusIsAsTheContractSays(t *testing.T) {
+	healthy := probe(fixedOps(t, fixedStates(), noOutage), "GET", "/status.json")
+	golden(t, "status", healthy.String()+"\n=== memcached is down, no account\n"+
+		probe(fixedOps(t, nil, outage), "GET", "/status.json").String())
+	status := statusOf(t, healthy.body)
+	require.Len(t, status.Credentials, 5)
+	again, err := json.Marshal(status)
+	require.NoError(t, err)
+	assert.JSONEq(t, healthy.body, string(again), "the exported types say all of it")
+}
+
+func TestStatusNamesTheHealthOfACredential(t *testing.T) {
+	failed := &keeper.Error{Code: -1, Message: "x"}
+	for want, s := range map[web.Health]keeper.State{
+		web.OK:       {Valid: true},
+		web.Failing:  {Valid: true, Err: failed},
+		web.Ill:      {Err: failed},
+		web.Starting: {},
+	} {
+		s.AppID, s.Kind = "wx1", memcache.AccessToken
+		status := statusOf(t, probe(fixedOps(t, []keeper.State{s}, noOutage), "GET", "/status.json").body)
+		assert.Equal(t, want, status.Credentials[0].State)
+		assert.Equal(t, s.Valid, status.Ready)
+	}
+	assert.Negative(t, web.Ill.Compare(web.Failing))
+	assert.Negative(t, web.Failing.Compare(web.Starting))
+	assert.Negative(t, web.Starting.Compare(web.OK))
+	assert.Zero(t, web.Health("what a newer version calls it").Compare(web.Ill))
+}
+
+func TestStatusTellsALifeAndWhenAFailedRenewalIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, failByAppID, appID, "wxwhitelist")
+		ops := h.ops()
+		begin := time.Now().UTC()
+		synctest.Wait()
+		time.Sleep(20 * time.Second)
+		status := statusOf(t, probe(ops, "GET", "/status.json").body)
+		assert.False(t, status.Ready)
+		assert.Equal(t, begin, status.Started)
+		assert.Equal(t, begin.Add(20*time.Second), status.Now)
+		require.Len(t, status.Credentials, 2)
+		well, ill := status.Credentials[0], status.Credentials[1]
+		assert.Equal(t, []time.Time{begin, begin.Add(2 * time.Hour)}, []time.Time{well.Issued, well.Dies})
+		assert.Equal(t, []int{20, 7180}, []int{well.AgeSeconds, well.LeftSeconds})
+		assert.Equal(t, well.Due.Sub(status.Now), time.Duration(well.RenewalInSeconds)*time.Second)
+		assert.Equal(t, web.DayStatus{Calls: 1, Renewals: 1}, well.Today)
+		require.NotNil(t, ill.Error)
+		assert.Equal(t, begin, ill.Error.At)
+		assert.Equal(t, 40, ill.Error.RetryInSeconds)
+		assert.Contains(t, ill.Error.Hint, wechattest.EgressIP)
+		assert.Equal(t, web.DayStatus{Calls: 1, Failures: 1}, ill.Today)
+	})
+}
+
+func TestStatusTellsWhenTheWaitOfAnotherSidecarEnds(t *testing.T) {
+	// Looked at every second, and no use before the other one's wait is over.
+	waiting := fixedStates()[2]
+	waiting.Err.RetryAfter, waiting.Retry = time.Minute, fixedNow.Add(-11*time.Second)
+	status := statusOf(t, probe(fixedOps(t, []keeper.State{waiting}, noOutage), "GET", "/status.json").body)
+	assert.Equal(t, 48, status.Credentials[0].Error.RetryInSeconds)
+}
+
+func TestStatusOfTenThousandAccountsIsWhole(t *testing.T) {
+	states := make([]keeper.State, 10_000)
+	for i := range states {
+		states[i] = fixedStates()[0]
+		states[i].AppID = fmt.Sprintf("wx%05d", i)
+	}
+	status := statusOf(t, probe(fixedOps(t, states, noOutage), "GET", "/status.json").body)
+	require.Len(t, status.Credentials, 10_000)
+	assert.Equal(t, "wx09999", status.Credentials[9_999].AppID)
+}
+
+func TestStatusSaysWhoSpendsTheBudgetWhereAnotherSidecarFoundItSpent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil)
+		until := time.Now().Add(time.Minute).Unix()
+		h.memcached.Put(appID+":lease", fmt.Sprintf(`{"wait":"budget","errcode":429,"errmsg":"too many","until":%d}`, until), 0, 60)
+		h.keep(t, appID)
+		synctest.Wait()
+		credential := statusOf(t, probe(h.ops(), "GET", "/status.json").body).Credentials[0]
+		require.NotNil(t, credential.Error)
+		assert.Equal(t, web.Ill, credential.State)
+		assert.Contains(t, credential.Error.Hint, "another program, environment or key prefix fetches tokens")
+		assert.Equal(t, 60, credential.Error.RetryInSeconds)
+	})
+}
