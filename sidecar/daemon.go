@@ -44,7 +44,7 @@ type daemon struct {
 // before both are its own.
 func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
 	store, err := memcache.New(memcache.Config{
-		Servers: cfg.Servers, Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout,
+		Servers: cfg.Servers, Hash: memcache.Hash(cfg.Hash), Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout,
 		MaxIdleConns: 8, // a sidecar at rest looks with one; each costs 8 KB
 	})
 	if err != nil {
