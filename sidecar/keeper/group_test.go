@@ -233,3 +233,32 @@ func Example() {
 	fmt.Println(len(grant.Value), grant.ExpiresIn > 59*time.Minute, err)
 	// Output: 136 true <nil>
 }
+
+func TestASidecarThatStartsBeforeItsNetworkWaitsForMemcached(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.memcached.SetFault(memcachetest.Refuse)
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(time.Second)
+		assert.Zero(t, h.wechat.Calls("", ""))
+		h.memcached.SetFault(memcachetest.None)
+		time.Sleep(time.Second)
+		assert.Equal(t, 1, h.wechat.Calls("wx1", "token"), "the configured API, under a lease")
+		assert.Zero(t, h.wechat.Calls("wx1", "stable_token"))
+		assert.True(t, h.group.States()[0].Published)
+	})
+}
+
+func TestASidecarThatStartsWithoutMemcachedAsksTheStableToken(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.memcached.SetFault(memcachetest.Refuse)
+		start := time.Now()
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		assert.InDelta(t, 2, time.Since(start).Seconds(), 0.3)
+		assert.Equal(t, 1, h.wechat.Calls("wx1", "stable_token"))
+		assert.Zero(t, h.wechat.Calls("wx1", "token"))
+	})
+}
