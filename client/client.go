@@ -78,7 +78,7 @@ type Client struct {
 // shared is what the clients of all accounts have in common.
 type shared struct {
 	store   *memcache.Store
-	health  health
+	health  map[string]*health // by the server's name; mu guards it
 	sidecar *sidecar
 	flights *flights
 	hosts   hosts
@@ -102,6 +102,7 @@ func New(cfg Config) (*Client, error) {
 func build(cfg Config) (*Client, error) {
 	store, err := memcache.New(memcache.Config{
 		Servers: cfg.Servers,
+		Hash:    cfg.Hash,
 		Prefix:  cfg.Prefix,
 		Timeout: cfg.Timeout,
 		Dial:    cfg.Dial,
@@ -120,6 +121,7 @@ func build(cfg Config) (*Client, error) {
 		hosts:    newHosts(cfg.WeChatHosts),
 		cfg:      cfg,
 		accounts: map[string]*Client{},
+		health:   map[string]*health{},
 	}
 	return s.account(cfg.AppID), nil
 }
@@ -130,6 +132,14 @@ func build(cfg Config) (*Client, error) {
 // methods of a Client with a bad AppID fail with memcache.ErrBadAppID.
 func (c *Client) For(appID string) *Client {
 	return c.shared.account(appID)
+}
+
+// healthOf is what is remembered of a server. The caller holds mu.
+func (s *shared) healthOf(server string) *health {
+	if s.health[server] == nil {
+		s.health[server] = &health{}
+	}
+	return s.health[server]
 }
 
 func (s *shared) account(appID string) *Client {

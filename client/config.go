@@ -24,9 +24,13 @@ type Config struct {
 	// AppID is the account: 1 to 64 letters, digits, _ or -. It has no default.
 	AppID string
 
-	// Servers is memcached, as host:port or /path/to.sock; empty means
-	// memcache.DefaultServer. This version takes exactly one.
+	// Servers are memcached, each host:port or /path/to.sock; empty means
+	// memcache.DefaultServer. Several must be named as the sidecars name them, in
+	// the same order.
 	Servers []string
+	// Hash says how several servers share the keys, the same as the sidecar's; ""
+	// means memcache.Ketama.
+	Hash memcache.Hash
 	// Prefix stands before every key, the same as the sidecar's; empty means none.
 	Prefix string
 	// Timeout bounds one operation at memcached, and a dial; 0 means
@@ -57,9 +61,9 @@ type Config struct {
 }
 
 // names is what the reader of an error calls the fields.
-type names struct{ appID, servers, prefix, timeout, sidecar, authTokenFile string }
+type names struct{ appID, servers, hash, prefix, timeout, sidecar, authTokenFile string }
 
-var fieldNames = names{"AppID", "Servers", "Prefix", "Timeout", "Sidecar", "AuthTokenFile"}
+var fieldNames = names{"AppID", "Servers", "Hash", "Prefix", "Timeout", "Sidecar", "AuthTokenFile"}
 
 // check reports everything that is wrong, what is known already included.
 func (cfg Config) check(n names, known ...error) error {
@@ -72,12 +76,8 @@ func (cfg Config) check(n names, known ...error) error {
 	if !memcache.ValidAppID(cfg.AppID) {
 		complain(n.appID, fmt.Errorf("%q is not an AppID, which is 1 to 64 letters, digits, _ or -", cfg.AppID))
 	}
-	if len(cfg.Servers) > 1 {
-		complain(n.servers, fmt.Errorf("%d servers named, this version reads from one", len(cfg.Servers)))
-	}
-	for _, server := range cfg.Servers {
-		complain(n.servers, memcache.CheckServer(server))
-	}
+	complain(n.servers, memcache.CheckServers(cfg.Servers))
+	complain(n.hash, memcache.CheckHash(cfg.Hash))
 	complain(n.prefix, memcache.CheckPrefix(cfg.Prefix))
 	if cfg.Timeout < 0 {
 		complain(n.timeout, fmt.Errorf("%s is below zero", cfg.Timeout))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
 func TestTheZeroConfigNeedsOnlyAnAppID(t *testing.T) {
@@ -23,6 +24,7 @@ func TestABadConfigNamesEveryField(t *testing.T) {
 	_, err := client.New(client.Config{
 		AppID:         "wx 1",
 		Servers:       []string{"memcached", "b:11211"},
+		Hash:          "crc32",
 		Prefix:        "a b",
 		Timeout:       -1,
 		Sidecar:       "ftp://x",
@@ -31,7 +33,7 @@ func TestABadConfigNamesEveryField(t *testing.T) {
 		WeChatHosts:   []string{"https://proxy"},
 	})
 	require.Error(t, err)
-	for _, field := range []string{"AppID", "Servers", "Prefix", "Timeout", "Sidecar", "AuthTokenFile", "Local", "WeChatHosts"} {
+	for _, field := range []string{"AppID", "Servers", "Hash", "Prefix", "Timeout", "Sidecar", "AuthTokenFile", "Local", "WeChatHosts"} {
 		require.ErrorContains(t, err, field+": ")
 	}
 	_, err = client.New(client.Config{AppID: "wx1", Local: -1})
@@ -72,7 +74,7 @@ func TestABadBearerFileIsRefusedAndNotQuoted(t *testing.T) {
 func variables(t *testing.T, set map[string]string) {
 	t.Helper()
 	for _, name := range []string{
-		"WECHAT_APPID", "MEMCACHED_SERVERS", "MEMCACHED_KEY_PREFIX", "MEMCACHED_TIMEOUT", "SIDECAR_URL", "SIDECAR_AUTH_TOKEN_FILE",
+		"WECHAT_APPID", "MEMCACHED_SERVERS", "MEMCACHED_HASH", "MEMCACHED_KEY_PREFIX", "MEMCACHED_TIMEOUT", "SIDECAR_URL", "SIDECAR_AUTH_TOKEN_FILE",
 	} {
 		t.Setenv(name, set[name])
 	}
@@ -82,13 +84,13 @@ func TestConfigFromEnvReadsTheSidecarsVariables(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(file, []byte(bearer), 0o600))
 	variables(t, map[string]string{
-		"WECHAT_APPID": "wx1", "MEMCACHED_SERVERS": " memcached:11211 ,", "MEMCACHED_KEY_PREFIX": "prod:",
+		"WECHAT_APPID": "wx1", "MEMCACHED_SERVERS": " memcached:11211 , b:11211,", "MEMCACHED_HASH": "php-memcached", "MEMCACHED_KEY_PREFIX": "prod:",
 		"MEMCACHED_TIMEOUT": "50ms", "SIDECAR_URL": "unix:///run/s.sock", "SIDECAR_AUTH_TOKEN_FILE": file,
 	})
 	cfg, err := client.ConfigFromEnv()
 	require.NoError(t, err)
 	assert.Equal(t, client.Config{
-		AppID: "wx1", Servers: []string{"memcached:11211"}, Prefix: "prod:", Timeout: 50 * time.Millisecond,
+		AppID: "wx1", Servers: []string{"memcached:11211", "b:11211"}, Hash: memcache.PHPMemcached, Prefix: "prod:", Timeout: 50 * time.Millisecond,
 		Sidecar: "unix:///run/s.sock", AuthTokenFile: file,
 	}, cfg)
 	c, err := client.FromEnv()
@@ -105,7 +107,7 @@ func TestFromEnvNeedsOnlyAnAppID(t *testing.T) {
 
 func TestFromEnvNamesEveryBadVariable(t *testing.T) {
 	bad := map[string]string{
-		"MEMCACHED_SERVERS": "memcached", "MEMCACHED_KEY_PREFIX": "a b", "MEMCACHED_TIMEOUT": "200",
+		"MEMCACHED_SERVERS": "memcached", "MEMCACHED_HASH": "crc32", "MEMCACHED_KEY_PREFIX": "a b", "MEMCACHED_TIMEOUT": "200",
 		"SIDECAR_URL": "127.0.0.1:7200", "SIDECAR_AUTH_TOKEN_FILE": "/nowhere/at/all",
 	}
 	variables(t, bad)

@@ -14,13 +14,17 @@ type credential struct {
 	appID  string
 	kind   memcache.Kind
 	slot   *memcache.Slot
-	bad    error // why there is no slot
+	health *health // of the slot's server
+	bad    error   // why there is no slot
 	local  local
 }
 
+// newCredential makes one. The caller holds the mu of s.
 func newCredential(s *shared, appID string, kind memcache.Kind) *credential {
 	c := &credential{shared: s, appID: appID, kind: kind}
-	c.slot, c.bad = s.store.Slot(appID, kind)
+	if c.slot, c.bad = s.store.Slot(appID, kind); c.bad == nil {
+		c.health = s.healthOf(c.slot.Server())
+	}
 	if kind == memcache.AccessToken {
 		c.local.life = s.cfg.Local
 	}
@@ -47,19 +51,19 @@ func (c *credential) fetch(ctx context.Context) (string, error) {
 		return "", err
 	}
 	generation := c.local.generation.Load()
-	seen, ask := c.shared.health.enter()
+	seen, ask := c.health.enter()
 	var cause error // why memcached could not be asked
 	if ask {
 		token, err := c.slot.Get()
 		switch {
 		case err == nil:
-			c.shared.health.leave(seen, nil)
+			c.health.leave(seen, nil)
 			c.local.keep(generation, token, c.local.life)
 			return token, nil
 		case errors.Is(err, memcache.ErrMiss), errors.Is(err, memcache.ErrDamaged):
-			c.shared.health.leave(seen, nil)
+			c.health.leave(seen, nil)
 		default:
-			c.shared.health.leave(seen, err)
+			c.health.leave(seen, err)
 			cause = err
 		}
 	} else {
@@ -74,7 +78,7 @@ func (c *credential) fetch(ctx context.Context) (string, error) {
 	if !ask {
 		token, again := c.slot.Get()
 		if again == nil {
-			c.shared.health.leave(seen, nil)
+			c.health.leave(seen, nil)
 			return token, nil
 		}
 		cause = again

@@ -5,14 +5,16 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// The variables are read with os.Getenv: the six of them do not pay for a
-// configuration library in the binary of every app. MEMCACHED_HASH is not read,
-// since it decides nothing where keys are on one server.
+// The variables are read with os.Getenv: the seven of them do not pay for a
+// configuration library in the binary of every app.
 var variableNames = names{ // #nosec G101 -- no credentials: names of variables
 	appID:         "WECHAT_APPID",
 	servers:       "MEMCACHED_SERVERS",
+	hash:          "MEMCACHED_HASH",
 	prefix:        "MEMCACHED_KEY_PREFIX",
 	timeout:       "MEMCACHED_TIMEOUT",
 	sidecar:       "SIDECAR_URL",
@@ -23,7 +25,8 @@ var variableNames = names{ // #nosec G101 -- no credentials: names of variables
 // variables. An error names every bad one.
 //
 //	WECHAT_APPID             the account's AppID; required
-//	MEMCACHED_SERVERS        host:port or /path/to.sock; default 127.0.0.1:11211
+//	MEMCACHED_SERVERS        comma list of host:port or /path/to.sock; default 127.0.0.1:11211
+//	MEMCACHED_HASH           how several share the keys; default ketama
 //	MEMCACHED_KEY_PREFIX     before every key; default none
 //	MEMCACHED_TIMEOUT        one memcached operation, such as 200ms, the default
 //	SIDECAR_URL              default http://127.0.0.1:7200, or unix:///path
@@ -41,6 +44,7 @@ func ConfigFromEnv() (Config, error) {
 	n := variableNames
 	cfg := Config{
 		AppID:         os.Getenv(n.appID),
+		Hash:          memcache.Hash(os.Getenv(n.hash)),
 		Prefix:        os.Getenv(n.prefix),
 		Sidecar:       os.Getenv(n.sidecar),
 		AuthTokenFile: os.Getenv(n.authTokenFile),

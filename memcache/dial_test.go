@@ -82,8 +82,10 @@ func TestBadServersAreRefused(t *testing.T) {
 		_, err := memcache.New(memcache.Config{Servers: []string{bad}})
 		require.Error(t, err, bad)
 	}
-	_, err := memcache.New(memcache.Config{Servers: []string{"a:1", "b:1"}})
-	assert.ErrorContains(t, err, "name one")
+	_, err := memcache.New(memcache.Config{Servers: []string{"a:1", "b:1", "a:1", "c"}, Hash: "crc32"})
+	require.ErrorContains(t, err, `"a:1" is named twice`)
+	require.ErrorContains(t, err, `"c" is neither`)
+	assert.ErrorContains(t, err, `no hash "crc32"; there are ketama`)
 }
 
 func TestAUnixSocketIsAServer(t *testing.T) {

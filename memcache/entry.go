@@ -23,7 +23,7 @@ func ValidCredential(s string) bool {
 // where the value is no credential (flags other than 0, empty, spaces or control
 // characters, over 2,048 bytes), and any other error where memcached fails.
 func (s *Slot) Get() (string, error) {
-	item, err := s.store.get(s.entry)
+	item, err := s.server.get(s.entry)
 	if err != nil {
 		return "", err
 	}
@@ -98,7 +98,7 @@ func entryOf(item *memcache.Item) Entry {
 
 // Entry reads the entry as a sidecar does, to write over it with PutEntry.
 func (s *Slot) Entry() (Entry, error) {
-	item, err := s.store.get(s.entry)
+	item, err := s.server.get(s.entry)
 	if err != nil && !errors.Is(err, ErrMiss) {
 		return Entry{}, err
 	}
@@ -116,7 +116,7 @@ func (s *Slot) PutEntry(seen Entry, token string, life time.Duration) error {
 // compare-and-swap.
 func (s *Slot) put(key string, seen version, value string, life time.Duration) error {
 	if !seen.there {
-		return s.store.add(key, value, life)
+		return s.server.add(key, value, life)
 	}
-	return s.store.swap(key, value, seen, life)
+	return s.server.swap(key, value, seen, life)
 }

@@ -63,7 +63,7 @@ func leaseOf(item *memcache.Item) LeaseSeen {
 
 // Lease reads who may call WeChat.
 func (s *Slot) Lease() (LeaseSeen, error) {
-	item, err := s.store.get(s.leaseKey())
+	item, err := s.server.get(s.leaseKey())
 	if err != nil && !errors.Is(err, ErrMiss) {
 		return LeaseSeen{}, err
 	}
@@ -112,7 +112,7 @@ func (l *Lease) Verify() error {
 }
 
 func (l *Lease) read() (*memcache.Item, error) {
-	item, err := l.slot.store.get(l.slot.leaseKey())
+	item, err := l.slot.server.get(l.slot.leaseKey())
 	switch {
 	case errors.Is(err, ErrMiss):
 		return nil, ErrLost
@@ -136,7 +136,7 @@ func (l *Lease) Release() error {
 	if err != nil {
 		return err
 	}
-	err = l.slot.store.compareAndSwap(&memcache.Item{
+	err = l.slot.server.compareAndSwap(&memcache.Item{
 		Key: l.slot.leaseKey(), Value: item.Value, CasID: item.CasID, Expiration: -1,
 	}, versionOf(item))
 	if errors.Is(err, ErrConflict) {
@@ -157,7 +157,7 @@ func (l *Lease) Wait(w Wait, d time.Duration) error {
 		w.ErrMsg = ""
 		value = compact(w)
 	}
-	err = l.slot.store.swap(l.slot.leaseKey(), value, versionOf(item), max(d, time.Second))
+	err = l.slot.server.swap(l.slot.leaseKey(), value, versionOf(item), max(d, time.Second))
 	if errors.Is(err, ErrConflict) {
 		return ErrLost
 	}

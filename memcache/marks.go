@@ -13,7 +13,7 @@ import (
 // seconds, has passed. memcached's clock of whole seconds may let it go up to one
 // second before: ask for one more where that matters.
 func (s *Slot) Mark(name string, life time.Duration) (bool, error) {
-	err := s.store.add(s.entry+":"+name, randomID(), life)
+	err := s.server.add(s.entry+":"+name, randomID(), life)
 	if errors.Is(err, ErrConflict) {
 		return false, nil
 	}
@@ -44,11 +44,11 @@ func (s *Slot) CountTry() (int, error) {
 	key := s.entry + ":tries"
 	for range 2 {
 		var n uint64
-		err := s.store.retry(func() (err error) {
-			n, err = increment(s.store.client, key)
+		err := s.server.retry(func() (err error) {
+			n, err = increment(s.server.client, key)
 			return err
 		})
-		if err = s.store.observed(opIncrement, err); err == nil {
+		if err = s.server.observed(opIncrement, err); err == nil {
 			return int(min(n, 1<<30)), nil
 		}
 		if !errors.Is(err, ErrMiss) {
@@ -56,7 +56,7 @@ func (s *Slot) CountTry() (int, error) {
 		}
 		// The value must be a number, so an add whose answer was lost cannot be
 		// told from another's. It does not matter: a try counted twice waits longer.
-		if err := s.store.add(key, "0", triesLife); err != nil && !errors.Is(err, ErrConflict) {
+		if err := s.server.add(key, "0", triesLife); err != nil && !errors.Is(err, ErrConflict) {
 			return 0, err
 		}
 	}
@@ -77,8 +77,8 @@ func increment(client *memcache.Client, key string) (n uint64, err error) {
 
 // ForgetTries says that a call succeeded.
 func (s *Slot) ForgetTries() error {
-	err := s.store.retry(func() error { return s.store.client.Delete(s.entry + ":tries") })
-	if errors.Is(s.store.observed(opDelete, err), ErrMiss) {
+	err := s.server.retry(func() error { return s.server.client.Delete(s.entry + ":tries") })
+	if errors.Is(s.server.observed(opDelete, err), ErrMiss) {
 		return nil
 	}
 	return err

@@ -17,6 +17,8 @@
 //	                  success
 //
 // Another kind of credential has the same keys behind P<AppID>:<kind>.
+// Where there are several servers, all keys of a credential are on the one that
+// its entry's key hashes to, see Hash: the apps look there.
 //
 // Three rules hold for every operation here. A failure is never a miss: ErrMiss
 // says that memcached answered and had nothing. A write whose answer was lost is
@@ -25,16 +27,11 @@
 package memcache
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
-	"strings"
 	"time"
-
-	"github.com/bradfitz/gomemcache/memcache"
 )
 
 // Errors of this package, by cause. Anything else means that memcached could
@@ -67,15 +64,18 @@ const maxPrefix = 120
 
 // Config says where memcached is. Its zero value is the default everywhere.
 type Config struct {
-	// Servers is host:port or /path/to.sock; empty means DefaultServer. This
-	// version takes exactly one. A name is resolved again at every dial.
+	// Servers are host:port or /path/to.sock; empty means DefaultServer. A name is
+	// resolved again at every dial. Several must be named alike, and in the same
+	// order, wherever they are used: the names decide which one has a key.
 	Servers []string
+	// Hash says how several servers share the keys; "" means Ketama.
+	Hash Hash
 	// Prefix stands before every key; empty means none. At most 120 bytes,
 	// none of them a space or a control character.
 	Prefix string
 	// Timeout bounds one operation on a socket, and a dial; 0 means DefaultTimeout.
 	Timeout time.Duration
-	// MaxIdleConns is how many idle connections are kept; 0 means
+	// MaxIdleConns is how many idle connections to a server are kept; 0 means
 	// DefaultMaxIdleConns. Below the number of concurrent calls most calls
 	// dial: with 2 and bursts of 100, six gets of ten did and took 3 to 5
 	// times as long; with 128, one of two hundred.
@@ -102,60 +102,44 @@ const (
 
 // Store is memcached as wxsidecar uses it. It is safe for concurrent use.
 type Store struct {
-	client  *memcache.Client
-	singles *singles
+	servers []*server
+	pick    func(key string) int
 	prefix  string
-	observe func(operation string, failure error)
 }
 
 // New returns a Store. It does not connect: memcached may come later.
 func New(cfg Config) (*Store, error) {
-	servers := cfg.Servers
-	if len(servers) == 0 {
-		servers = []string{DefaultServer}
+	names := cfg.Servers
+	if len(names) == 0 {
+		names = []string{DefaultServer}
 	}
-	if len(servers) > 1 {
-		return nil, fmt.Errorf("memcache: %d servers named, this version keeps all keys on one: name one", len(servers))
-	}
-	if err := CheckServer(servers[0]); err != nil {
+	if err := errors.Join(CheckServers(names), CheckHash(cfg.Hash), CheckPrefix(cfg.Prefix)); err != nil {
 		return nil, err
 	}
-	if err := CheckPrefix(cfg.Prefix); err != nil {
-		return nil, err
+	s := &Store{pick: cfg.Hash.over(names), prefix: cfg.Prefix}
+	for _, name := range names {
+		s.servers = append(s.servers, newServer(name, cfg))
 	}
-	newClient := func(maxIdle int) *memcache.Client {
-		client := memcache.NewFromSelector(newSelector(servers[0]))
-		client.DialContext = cfg.Dial
-		client.Timeout = cmp.Or(cfg.Timeout, DefaultTimeout)
-		client.MaxIdleConns = maxIdle
-		return client
-	}
-	return &Store{
-		client:  newClient(cmp.Or(cfg.MaxIdleConns, DefaultMaxIdleConns)),
-		singles: &singles{dial: func() *memcache.Client { return newClient(1) }},
-		prefix:  cfg.Prefix,
-		observe: cfg.Observe,
-	}, nil
-}
-
-// observed tells of an operation and passes its error on.
-func (s *Store) observed(operation string, err error) error {
-	if s.observe == nil {
-		return err
-	}
-	failure := err
-	if errors.Is(err, ErrMiss) || errors.Is(err, ErrConflict) {
-		failure = nil
-	}
-	s.observe(operation, failure)
-	return err
+	return s, nil
 }
 
 // Close closes the idle connections. The Store stays usable.
-func (s *Store) Close() error { return errors.Join(s.client.Close(), s.singles.close()) }
+func (s *Store) Close() error {
+	var errs []error
+	for _, one := range s.servers {
+		errs = append(errs, one.client.Close(), one.singles.close())
+	}
+	return errors.Join(errs...)
+}
 
-// Ping reports whether memcached answers.
-func (s *Store) Ping() error { return s.retry(s.client.Ping) }
+// Ping reports whether every server answers.
+func (s *Store) Ping() error {
+	var errs []error
+	for _, one := range s.servers {
+		errs = append(errs, one.retry(one.client.Ping))
+	}
+	return errors.Join(errs...)
+}
 
 // Kind is a kind of credential: what WeChat calls it.
 type Kind string
@@ -165,8 +149,8 @@ const AccessToken Kind = "access_token"
 
 // Slot is the place of one credential: its entry, record, lease and marks.
 type Slot struct {
-	store *Store
-	entry string
+	server *server
+	entry  string
 }
 
 // Slot returns the place of appID's credential of this kind, or ErrBadAppID.
@@ -178,8 +162,12 @@ func (s *Store) Slot(appID string, kind Kind) (*Slot, error) {
 	if kind != AccessToken {
 		key += ":" + string(kind)
 	}
-	return &Slot{store: s, entry: key}, nil
+	return &Slot{server: s.servers[s.pick(key)], entry: key}, nil
 }
+
+// Server names the one that keeps everything of this slot: the one that its
+// entry's key hashes to.
+func (s *Slot) Server() string { return s.server.name }
 
 // ValidAppID reports whether s is 1 to 64 letters, digits, _ or -. Anything
 // else is refused before it reaches memcached: the client library lets an empty
@@ -204,18 +192,6 @@ func CheckPrefix(prefix string) error {
 	}
 	if !printable(prefix) {
 		return errors.New("memcache: prefix has a space or a control character")
-	}
-	return nil
-}
-
-// CheckServer reports what is wrong with a server's name.
-func CheckServer(server string) error {
-	if strings.HasPrefix(server, "/") {
-		return nil
-	}
-	host, port, err := net.SplitHostPort(server)
-	if number, portErr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || portErr != nil || number == 0 {
-		return fmt.Errorf("memcache: server %q is neither host:port nor /path/to.sock", server)
 	}
 	return nil
 }

@@ -211,7 +211,7 @@ func seenOf(item *memcache.Item) Seen {
 
 // Record reads the record.
 func (s *Slot) Record() (Seen, error) {
-	item, err := s.store.get(s.recordKey())
+	item, err := s.server.get(s.recordKey())
 	if err != nil && !errors.Is(err, ErrMiss) {
 		return Seen{}, err
 	}

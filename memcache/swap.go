@@ -10,7 +10,7 @@ import (
 
 // swap replaces the value that was seen, or returns ErrConflict (also where it
 // is gone).
-func (s *Store) swap(key, value string, seen version, life time.Duration) error {
+func (s *server) swap(key, value string, seen version, life time.Duration) error {
 	seconds, err := exptime(life)
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func (s *Store) swap(key, value string, seen version, life time.Duration) error 
 // So it reads again, compares the value too, and writes over the connection that
 // it read from: a restart in between has cut that one. Where the answer to the
 // write was lost it reads back.
-func (s *Store) compareAndSwap(item *memcache.Item, seen version) error {
+func (s *server) compareAndSwap(item *memcache.Item, seen version) error {
 	client := s.singles.take()
 	defer s.singles.put(client)
 	return s.observed(opSwap, swapSure(client, item, seen))

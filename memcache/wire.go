@@ -13,31 +13,10 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// server is the address of one memcached. Its String is the name as configured,
-// so that every dial resolves it again; the client library alone would resolve
-// it once, and a memcached whose pod moved would never be found again.
-type server struct{ network, name string }
-
-func (a *server) Network() string { return a.network }
-func (a *server) String() string  { return a.name }
-
-// selector sends every key to the one server.
-type selector struct{ server *server }
-
-func newSelector(name string) selector {
-	if strings.HasPrefix(name, "/") {
-		return selector{&server{"unix", name}}
-	}
-	return selector{&server{"tcp", name}}
-}
-
-func (s selector) PickServer(string) (net.Addr, error)   { return s.server, nil }
-func (s selector) Each(visit func(net.Addr) error) error { return visit(s.server) }
-
 // retry runs an operation that may run twice. A pooled connection whose server
 // restarted fails at its first use, and so would as many calls as there are idle
 // connections: drop them all, then ask once more over a new one.
-func (s *Store) retry(operation func() error) error {
+func (s *server) retry(operation func() error) error {
 	err := operation()
 	if deadConnection(err) {
 		_ = s.client.Close()
@@ -107,7 +86,7 @@ func randomID() string {
 //	A: add k=a  ──────────────▶  memcached: k=a
 //	A: ◀── connection lost ──
 //	A: get k = a                 it was mine after all
-func (s *Store) add(key, value string, life time.Duration) error {
+func (s *server) add(key, value string, life time.Duration) error {
 	seconds, err := exptime(life)
 	if err != nil {
 		return err
@@ -115,7 +94,7 @@ func (s *Store) add(key, value string, life time.Duration) error {
 	return s.observed(opAdd, s.addSure(&memcache.Item{Key: key, Value: []byte(value), Expiration: seconds}))
 }
 
-func (s *Store) addSure(item *memcache.Item) error {
+func (s *server) addSure(item *memcache.Item) error {
 	for again := true; ; again = false {
 		err := s.client.Add(item)
 		if !uncertain(tidy(err)) {
@@ -138,7 +117,7 @@ func (s *Store) addSure(item *memcache.Item) error {
 }
 
 // get reads one item with its CAS id.
-func (s *Store) get(key string) (*memcache.Item, error) {
+func (s *server) get(key string) (*memcache.Item, error) {
 	item, err := get(s.client, key)
 	return item, s.observed(opGet, err)
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,16 +96,18 @@ func (c *config) checkWeChat(found *problems) {
 }
 
 func (c *config) checkMemcached(found *problems) {
-	switch n := len(c.Servers); {
-	case n == 0:
+	if len(c.Servers) == 0 {
 		found.add("MEMCACHED_SERVERS", "names no server", "leave it unset for "+memcache.DefaultServer)
-	case n > 1:
-		found.add("MEMCACHED_SERVERS", fmt.Sprintf("names %d servers", n), "name one: this version keeps all keys on one server")
 	}
 	for i, server := range c.Servers {
 		if !validServer(server) {
 			found.add("MEMCACHED_SERVERS", fmt.Sprintf("server %d is neither host:port nor /path/to.sock", i+1), "write it like memcached:11211")
+		} else if slices.Contains(c.Servers[:i], server) {
+			found.add("MEMCACHED_SERVERS", fmt.Sprintf("server %d is there twice", i+1), "name every server once")
 		}
+	}
+	if memcache.CheckHash(memcache.Hash(c.Hash)) != nil {
+		found.add("MEMCACHED_HASH", "is none that is known", "use ketama, php-memcached, php-memcache-consistent or php-memcache-standard")
 	}
 	if memcache.CheckPrefix(c.KeyPrefix) != nil {
 		found.add("MEMCACHED_KEY_PREFIX", "has a space or a control character, or is too long", "use at most 120 bytes, such as prod:")

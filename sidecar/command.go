@@ -90,8 +90,8 @@ func help(w io.Writer) {
 		}
 		text.WriteString("\n      " + v.meaning + "\n")
 	}
-	text.WriteString("\nsidecar token reads what an app's client reads: WECHAT_APPID, MEMCACHED_SERVERS, MEMCACHED_KEY_PREFIX,\n" +
-		"MEMCACHED_TIMEOUT, SIDECAR_AUTH_TOKEN_FILE, and SIDECAR_URL [http://127.0.0.1:7200].\n" +
+	text.WriteString("\nsidecar token reads what an app's client reads: WECHAT_APPID, MEMCACHED_SERVERS, MEMCACHED_HASH,\n" +
+		"MEMCACHED_KEY_PREFIX, MEMCACHED_TIMEOUT, SIDECAR_AUTH_TOKEN_FILE, and SIDECAR_URL [http://127.0.0.1:7200].\n" +
 		"HTTPS_PROXY and NO_PROXY are honoured towards WeChat.\n" +
 		"\nExit codes: 0 fine, 1 failed, 2 bad usage or configuration.\n")
 	_, _ = io.WriteString(w, text.String())

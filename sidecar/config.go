@@ -20,7 +20,8 @@ type config struct {
 	BaseURLs      []string      `env:"WECHAT_BASE_URL" envDefault:"https://api.weixin.qq.com" meaning:"comma list, tried in order when a host cannot be dialled or its TLS fails. Plain http only towards loopback"`
 	WeChatTimeout time.Duration `env:"WECHAT_TIMEOUT" envDefault:"5s" meaning:"one attempt at WeChat, at most 10s; all attempts of one renewal end within 10 s"`
 
-	Servers          []string      `env:"MEMCACHED_SERVERS" envDefault:"127.0.0.1:11211" meaning:"host:port or /path/to.sock of memcached; a name is resolved again at every dial. This version takes one"`
+	Servers          []string      `env:"MEMCACHED_SERVERS" envDefault:"127.0.0.1:11211" meaning:"comma list of host:port or /path/to.sock; a name is resolved again at every dial. Several must be named alike, in the same order, by sidecars and apps"`
+	Hash             string        `env:"MEMCACHED_HASH" envDefault:"ketama" meaning:"how several servers share the keys: ketama, php-memcached, php-memcache-consistent or php-memcache-standard, as the apps' client does"`
 	MemcachedTimeout time.Duration `env:"MEMCACHED_TIMEOUT" envDefault:"200ms" meaning:"one memcached operation, at most 2s"`
 	KeyPrefix        string        `env:"MEMCACHED_KEY_PREFIX" meaning:"stands before every key; at most 120 bytes"`
 

@@ -45,7 +45,8 @@ type daemon struct {
 func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
 	metrics := web.NewMetrics()
 	store, err := memcache.New(memcache.Config{
-		Servers: cfg.Servers, Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout, Observe: metrics.ObserveMemcached,
+		Servers: cfg.Servers, Hash: memcache.Hash(cfg.Hash), Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout,
+		Observe:      metrics.ObserveMemcached,
 		MaxIdleConns: 8, // a sidecar at rest looks with one; each costs 8 KB
 	})
 	if err != nil {

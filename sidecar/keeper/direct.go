@@ -16,7 +16,25 @@ const (
 	// directPatience is how long memcached must have been down before a token
 	// that is live and merely due is renewed without it.
 	directPatience = 10 * time.Second
+	// startPatience is how long memcached must have been down before a token is
+	// fetched where there is none. A NetworkPolicy lets a new pod through some
+	// hundred milliseconds after its start, and a memcached that is applied beside
+	// it takes seconds; /startupz gives both ten.
+	startPatience = 5 * time.Second
+	// startEvery is how often it is asked meanwhile.
+	startEvery = 250 * time.Millisecond
 )
+
+// worthWaiting reports whether memcached has only begun to fail, and there is no
+// token to go on with.
+func (c *credential) worthWaiting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.downSince.IsZero() {
+		c.downSince = time.Now()
+	}
+	return !c.mem.live(c.Wall) && time.Since(c.downSince) < startPatience
+}
 
 // withoutMemcached goes on while memcached fails, so that nobody knows who else
 // may be calling: memory serves while its token lives. Where it does not, or is
@@ -27,9 +45,9 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 	if c.downSince.IsZero() {
 		c.downSince = time.Now()
 	}
-	live := c.mem.live(c.Wall)
+	live, down := c.mem.live(c.Wall), time.Since(c.downSince)
 	due := live && c.mem.dueIn(c.Wall, c.spread) <= 0
-	wanted := !live || (due && time.Since(c.downSince) >= directPatience) || (rejected != "" && c.mem.record.Token == rejected)
+	wanted := !live || (due && down >= directPatience) || (rejected != "" && c.mem.record.Token == rejected)
 	next := c.direct.Add(directEvery)
 	if wanted && time.Until(next) <= 0 {
 		c.direct = time.Now()
@@ -37,7 +55,7 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 	}
 	number, began := c.mem.nextNumber(c.Wall), c.Wall()
 	c.mu.Unlock()
-	down := &Error{
+	fails := &Error{
 		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached fails: %v", cause),
 		Hint: "check MEMCACHED_SERVERS and that memcached runs", RetryAfter: time.Second,
 	}
@@ -45,9 +63,9 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 	case !wanted && !due:
 		return nil
 	case !wanted:
-		return &failure{err: down, until: time.Now().Add(directPatience)}
+		return &failure{err: fails, until: time.Now().Add(directPatience)}
 	case !next.IsZero():
-		return &failure{err: down, until: next}
+		return &failure{err: fails, until: next}
 	}
 	secret, err := c.account.Secret()
 	if err != nil {
@@ -70,7 +88,7 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value),
 		"hint", "check MEMCACHED_SERVERS and that memcached runs")
 	if !c.adopt(c.record(got, wechat.StableToken, number, began, memcache.Day{Calls: 1}, nil)) {
-		return &failure{err: down, until: time.Now().Add(directEvery)}
+		return &failure{err: fails, until: time.Now().Add(directEvery)}
 	}
 	return nil
 }

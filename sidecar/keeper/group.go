@@ -17,10 +17,8 @@ type Group struct {
 	mu          sync.Mutex // guards what follows; never held over I/O
 	credentials map[place]*credential
 	stopping    bool
-	failures    int            // looks that failed in a row
-	failing     time.Time      // when the first of them did
-	failure     error          // how the last of them did
-	work        sync.WaitGroup // looks and renewals under way
+	outages     map[string]*outage // by the server's name; none for one that answers
+	work        sync.WaitGroup     // looks and renewals under way
 
 	closing chan struct{} // closed by Close
 	quiet   chan struct{} // holds one for each renewal under way that nobody waits for
@@ -40,7 +38,7 @@ type place struct {
 func New(cfg Config) *Group {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Group{
-		cfg: cfg.withDefaults(), credentials: map[place]*credential{},
+		cfg: cfg.withDefaults(), credentials: map[place]*credential{}, outages: map[string]*outage{},
 		closing: make(chan struct{}), quiet: make(chan struct{}, renewals), ctx: ctx, cancel: cancel,
 	}
 }
@@ -84,8 +82,20 @@ func (g *Group) SetAccounts(accounts []Account) error {
 
 // Run looks at everything every 10 to 15 s until ctx ends.
 func (g *Group) Run(ctx context.Context) {
-	for pause(ctx, lookEvery(jitter())) == nil {
+	start := time.Now()
+	g.meet(ctx)
+	for wait := lookEvery(jitter()) - time.Since(start); pause(ctx, wait) == nil; wait = lookEvery(jitter()) {
 		g.lookAt(g.all())
+	}
+}
+
+// meet looks again and again where memcached does not answer at the start, as
+// long as its answer is worth waiting for: an app should begin with a hit.
+func (g *Group) meet(ctx context.Context) {
+	for start := time.Now(); time.Since(start) < startPatience && pause(ctx, startEvery) == nil; {
+		if len(g.Outages()) > 0 {
+			g.lookAt(g.all())
+		}
 	}
 }
 
@@ -142,22 +152,6 @@ func (g *Group) States() []State {
 	return states
 }
 
-// Outage is how memcached fails. Its zero value is that it answers.
-type Outage struct {
-	Since time.Time
-	Err   error
-}
-
-// Memcached is how memcached fails, as of the last look.
-func (g *Group) Memcached() Outage {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.failures == 0 {
-		return Outage{}
-	}
-	return Outage{g.failing, g.failure}
-}
-
 func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -182,16 +176,28 @@ func (g *Group) all() []*credential {
 }
 
 // lookAt reads entries and records of all of them with few round trips, and
-// has each compare them with what it remembers: a batch at a time, since what was
-// read must not be old by then.
+// has each compare them with what it remembers. A server that fails costs its own
+// credentials their look and no others.
 func (g *Group) lookAt(credentials []*credential) {
+	of := map[string][]*credential{}
+	for _, c := range credentials {
+		of[c.slot.Server()] = append(of[c.slot.Server()], c)
+	}
+	for server, own := range of {
+		g.lookOn(server, own)
+	}
+}
+
+// lookOn does so for those that one server keeps: a batch at a time, since what
+// was read must not be old by then.
+func (g *Group) lookOn(server string, credentials []*credential) {
 	for batch := range slices.Chunk(credentials, memcache.LookBatch) {
 		slots := make([]*memcache.Slot, len(batch))
 		for i, c := range batch {
 			slots[i] = c.slot
 		}
 		views, err := g.cfg.Store.Look(slots)
-		g.tell(err)
+		g.tell(server, err)
 		if err != nil {
 			for _, c := range credentials {
 				c.memcachedFailed()
@@ -201,27 +207,6 @@ func (g *Group) lookAt(credentials []*credential) {
 		for i, c := range batch {
 			c.see(views[i])
 		}
-	}
-}
-
-// tell logs that memcached fails, at the second look in a row, and that it is
-// back: one line each, whatever the number of accounts.
-func (g *Group) tell(err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	switch {
-	case err == nil && g.failures > 1:
-		g.cfg.Log.Info("memcached answers again", "seconds", int(time.Since(g.failing).Seconds()))
-	case err != nil && g.failures == 0:
-		g.failing = time.Now()
-	case err != nil && g.failures == 1:
-		g.cfg.Log.Warn("memcached fails: tokens are served from memory", "error", err.Error(),
-			"hint", "check MEMCACHED_SERVERS and that memcached runs")
-	}
-	g.failures++
-	g.failure = err
-	if err == nil {
-		g.failures = 0
 	}
 }
 

@@ -26,8 +26,10 @@ type house struct {
 	t         *testing.T
 	memcached *memcachetest.Server
 	wechat    *wechattest.Server
+	config    keeper.Config
 	group     *keeper.Group
 	logs      *buffer
+	ends      []func()
 }
 
 // inHouse runs test in virtual time. The fake WeChat knows wx1, wx2 and wx3.
@@ -46,18 +48,30 @@ func inHouse(t *testing.T, test func(h *house)) {
 		defer func() { _ = store.Close() }()
 		calls, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
 		require.NoError(t, err)
-		h.group = keeper.New(keeper.Config{Store: store, WeChat: calls, Log: slog.New(slog.NewJSONHandler(h.logs, nil))})
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			h.group.Run(ctx)
-		}()
+		h.config = keeper.Config{Store: store, WeChat: calls, Log: slog.New(slog.NewJSONHandler(h.logs, nil))}
+		h.group = h.another()
 		test(h)
+		for _, end := range h.ends {
+			end()
+		}
+	})
+}
+
+// another is one more sidecar's Group, which ends with the test.
+func (h *house) another() *keeper.Group {
+	group := keeper.New(h.config)
+	ctx, cancel := context.WithCancel(h.t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		group.Run(ctx)
+	}()
+	h.ends = append(h.ends, func() {
 		cancel()
 		<-ended
-		h.group.Close(ctx)
+		group.Close(ctx)
 	})
+	return group
 }
 
 func account(appID string) keeper.Account {
@@ -232,4 +246,52 @@ func Example() {
 	grant, err := group.Token(context.Background(), "wx1", memcache.AccessToken)
 	fmt.Println(len(grant.Value), grant.ExpiresIn > 59*time.Minute, err)
 	// Output: 136 true <nil>
+}
+
+func TestASidecarThatStartsBeforeItsNetworkWaitsForMemcached(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.memcached.SetFault(memcachetest.Refuse)
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(3 * time.Second)
+		assert.Zero(t, h.wechat.Calls("", ""))
+		h.memcached.SetFault(memcachetest.None)
+		time.Sleep(time.Second)
+		assert.Equal(t, 1, h.wechat.Calls("wx1", "token"), "the configured API, under a lease")
+		assert.Zero(t, h.wechat.Calls("wx1", "stable_token"))
+		assert.True(t, h.group.States()[0].Published)
+	})
+}
+
+func TestASidecarThatStartsBeforeItsNetworkTakesWhatOthersFetched(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		synctest.Wait()
+		require.NoError(t, h.group.SetAccounts(nil))
+		late := h.another()
+		h.memcached.SetFault(memcachetest.Refuse)
+		require.NoError(t, late.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(time.Second)
+		h.memcached.SetFault(memcachetest.None)
+		time.Sleep(time.Second)
+		state := late.States()[0]
+		assert.True(t, state.Valid)
+		assert.True(t, state.Published, "/startupz waits for it")
+		assert.Equal(t, 1, h.wechat.Calls("", ""))
+	})
+}
+
+func TestASidecarThatStartsWithoutMemcachedAsksTheStableToken(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.memcached.SetFault(memcachetest.Refuse)
+		start := time.Now()
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		assert.InDelta(t, 5, time.Since(start).Seconds(), 0.3)
+		assert.Equal(t, 1, h.wechat.Calls("wx1", "stable_token"))
+		assert.Zero(t, h.wechat.Calls("wx1", "token"))
+	})
 }

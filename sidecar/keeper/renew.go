@@ -45,6 +45,12 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 	for start := time.Now(); ; {
 		// 2. Has somebody renewed already?
 		seen, err := c.readRecord()
+		if err != nil && c.worthWaiting() {
+			if pause(ctx, startEvery) != nil {
+				return errStopping
+			}
+			continue
+		}
 		if err != nil {
 			return c.withoutMemcached(ctx, rejected, err)
 		}

@@ -44,8 +44,8 @@ var brokenProtocols = []struct {
 	{
 		rule: "plain Set instead of add", caughtBy: "One call", only: "cold_starts",
 		changes: []change{{
-			"../../memcache/entry.go", "return s.store.add(key, value, life)",
-			"return s.store.client.Set(&memcache.Item{Key: key, Value: []byte(value), Expiration: int32(life / time.Second)})",
+			"../../memcache/entry.go", "return s.server.add(key, value, life)",
+			"return s.server.client.Set(&memcache.Item{Key: key, Value: []byte(value), Expiration: int32(life / time.Second)})",
 		}},
 	},
 	{
@@ -59,7 +59,7 @@ var brokenProtocols = []struct {
 	{
 		rule: "plain delete of the lease", caughtBy: "One call", only: "sleepers",
 		changes: []change{
-			{"../../memcache/lease.go", "item, err := l.read()\n\tif err != nil {\n\t\treturn err\n\t}\n\terr = l.slot.store.compareAndSwap(&memcache.Item{\n\t\tKey: l.slot.leaseKey(), Value: item.Value, CasID: item.CasID, Expiration: -1,\n\t}, versionOf(item))", "err := l.slot.store.client.Delete(l.slot.leaseKey())"},
+			{"../../memcache/lease.go", "item, err := l.read()\n\tif err != nil {\n\t\treturn err\n\t}\n\terr = l.slot.server.compareAndSwap(&memcache.Item{\n\t\tKey: l.slot.leaseKey(), Value: item.Value, CasID: item.CasID, Expiration: -1,\n\t}, versionOf(item))", "err := l.slot.server.client.Delete(l.slot.leaseKey())"},
 		},
 	},
 	{
@@ -109,6 +109,7 @@ func TestSimulationNoticesWhatIsBroken(t *testing.T) {
 				}
 				source, err := os.ReadFile(read)
 				require.NoError(t, err)
+				require.Equal(t, 1, strings.Count(string(source), c.old), "%q stands in %s", c.old, c.file)
 				changed := filepath.Join(t.TempDir(), fmt.Sprintf("%d.go", i))
 				require.NoError(t, os.WriteFile(changed, []byte(strings.Replace(string(source), c.old, c.broken, 1)), 0o600))
 				overlay["Replace"][path] = changed

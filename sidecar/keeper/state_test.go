@@ -147,15 +147,17 @@ func TestTheStateOfMemcachedTellsSinceWhenAndWhy(t *testing.T) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		time.Sleep(time.Minute)
-		assert.Zero(t, h.group.Memcached())
+		assert.Empty(t, h.group.Outages())
 		h.memcached.SetFault(memcachetest.Refuse)
 		time.Sleep(time.Minute)
-		outage := h.group.Memcached()
-		require.Error(t, outage.Err)
-		assert.InDelta(t, 52, time.Since(outage.Since).Seconds(), 8)
+		outages := h.group.Outages()
+		require.Len(t, outages, 1)
+		require.Error(t, outages[0].Err)
+		assert.Equal(t, memcache.DefaultServer, outages[0].Server)
+		assert.InDelta(t, 52, time.Since(outages[0].Since).Seconds(), 8)
 		h.memcached.SetFault(memcachetest.None)
 		time.Sleep(16 * time.Second)
-		assert.Zero(t, h.group.Memcached())
+		assert.Empty(t, h.group.Outages())
 	})
 }
 

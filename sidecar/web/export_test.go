@@ -64,3 +64,6 @@ func Paragraph(text, attribute string) string {
 	m.leaf("p", text, "title", attribute)
 	return m.out.String()
 }
+
+// OneOutage is what is told of all servers that fail.
+func OneOutage(all []keeper.Outage, named bool) keeper.Outage { return oneOutage(all, named) }

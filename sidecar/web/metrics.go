@@ -1,12 +1,17 @@
 package web
 
 import (
+	"log"
+	"os"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	_ "github.com/wxsidecar/wxsidecar/sidecar/web/quiet" // until the library above is initialized
 )
+
+func init() { log.SetOutput(os.Stderr) }
 
 // Metrics counts what this process does. The rest of /metrics is read from the
 // keeper when somebody asks. It is safe for concurrent use.

@@ -48,8 +48,9 @@ func NewOps(cfg OpsConfig) http.Handler {
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics()
 	}
+	memcached := func() keeper.Outage { return oneOutage(cfg.Group.Outages(), len(cfg.Servers) > 1) }
 	return &ops{
-		cfg: cfg, states: cfg.Group.States, memcached: cfg.Group.Memcached, now: time.Now, start: time.Now(),
+		cfg: cfg, states: cfg.Group.States, memcached: memcached, now: time.Now, start: time.Now(),
 		large: make(chan struct{}, largeAtOnce),
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -74,6 +76,24 @@ type ErrorStatus struct {
 
 // memcachedHint is what to do about memcached's failures.
 const memcachedHint = "check MEMCACHED_SERVERS and that memcached runs"
+
+// oneOutage is what is told of all servers that fail: since the first of them
+// did, and which, where there are others.
+func oneOutage(all []keeper.Outage, named bool) keeper.Outage {
+	var sum keeper.Outage
+	var errs []error
+	for _, one := range all {
+		if sum.Since.IsZero() || one.Since.Before(sum.Since) {
+			sum.Since = one.Since
+		}
+		if named {
+			one.Err = fmt.Errorf("%s: %w", one.Server, one.Err)
+		}
+		errs = append(errs, one.Err)
+	}
+	sum.Err = errors.Join(errs...)
+	return sum
+}
 
 // serveStatus is /status.json, one credential after the other as it is read.
 func (o *ops) serveStatus(w http.ResponseWriter, _ *http.Request) {

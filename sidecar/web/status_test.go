@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -112,4 +113,16 @@ func TestStatusSaysWhoSpendsTheBudgetWhereAnotherSidecarFoundItSpent(t *testing.
 		assert.Contains(t, credential.Error.Hint, "another program, environment or key prefix fetches tokens")
 		assert.Equal(t, 60, credential.Error.RetryInSeconds)
 	})
+}
+
+func TestSeveralServersThatFailAreToldByNameAndSinceTheFirst(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("connection refused")
+	one := keeper.Outage{Server: "b:11211", Since: fixedNow, Err: refused}
+	two := keeper.Outage{Server: "c:11211", Since: fixedNow.Add(-time.Minute), Err: errors.New("i/o timeout")}
+	assert.Zero(t, web.OneOutage(nil, true))
+	assert.EqualError(t, web.OneOutage([]keeper.Outage{one}, false).Err, "connection refused")
+	both := web.OneOutage([]keeper.Outage{one, two}, true)
+	assert.Equal(t, two.Since, both.Since)
+	assert.EqualError(t, both.Err, "b:11211: connection refused\nc:11211: i/o timeout")
 }

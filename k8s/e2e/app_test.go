@@ -1,0 +1,126 @@
+//go:build cluster
+
+package e2e_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const app = "app-with-sidecar"
+
+// folder is k8s/app-with-sidecar with a sidecar that asks the fake.
+func folder(name string) overlay {
+	return overlay{folder: name}.toFake(name, "initContainers")
+}
+
+// appWithSidecar applies k8s/app-with-sidecar as it is but for WeChat's address,
+// then with a reader as the app, and breaks things under it.
+func appWithSidecar(t *testing.T) {
+	s := newSpace(t, "app")
+	s.withWeChat(t, 0)
+	t.Run("its app starts after its sidecar, and its first read brings a token", func(t *testing.T) {
+		watch := s.watchStarts(t, app)
+		start := time.Now()
+		s.applyOverlay(t, folder(app))
+		applied := time.Since(start)
+		s.rolledOut(t, "memcached", app)
+		t.Logf("kubectl apply -k took %s, everything Ready after %s", short(applied), short(time.Since(start)))
+		pods := s.pods(t, app)
+		require.Len(t, pods, 2)
+		watch.inOrder(t, pods)
+		s.firstReads(t, watch, pods)
+		unrestarted(t, pods)
+		s.fewCalls(t, s.counts(t), 1, len(pods))
+	})
+
+	t.Run("a sidecar that is killed is restarted, and its app reads on", s.killedSidecar)
+	t.Run("a memcached that is deleted is filled again without a call to WeChat", s.deletedMemcached)
+	t.Run("an account that is ill takes no pod out of its Service", s.illAccount)
+}
+
+// fewCalls says that there was one call of the classic API per renewal. A sidecar
+// that does not reach memcached when it starts, because its pod's address is not
+// known to the NetworkPolicy yet or memcached is still starting, asks stable_token
+// once, which gives all of them the same token.
+func (s *space) fewCalls(t *testing.T, c counts, renewals, starts int) {
+	t.Helper()
+	assert.LessOrEqual(t, c.Calls-c.Stable, renewals, "calls of the classic API")
+	assert.LessOrEqual(t, c.Stable, starts, "calls of stable_token by sidecars that started")
+	assert.Positive(t, c.Calls)
+	t.Logf("%d calls to WeChat, %d of them of sidecars that did not reach memcached when they started", c.Calls, c.Stable)
+}
+
+// sharing lets a reader see the sidecar's process, to kill it: an image from
+// scratch has neither a shell nor a kill of its own.
+func sharing() overlay {
+	return folder(app).withReader(app).with(app, object{"template": object{"spec": object{"shareProcessNamespace": true}}})
+}
+
+func (s *space) killedSidecar(t *testing.T) {
+	s.applyOverlay(t, sharing())
+	s.rolledOut(t, app)
+	pods := s.pods(t, app)
+	require.Len(t, pods, 2)
+	before := s.readOn(t, 10)
+
+	start := time.Now()
+	for _, pod := range pods { // both: no sidecar is left that remembers anything
+		t.Logf("%s: %s", pod.Name, s.kubectl(t, "exec", pod.Name, "-c", "app", "--", "/fakewechat", "kill", "sidecar"))
+	}
+	poll(t, time.Minute, "both sidecars were restarted", func() (bool, string) {
+		for _, pod := range s.pods(t, app) {
+			if c := status(t, &pod, "wxsidecar"); c.RestartCount == 0 || c.Started == nil || !*c.Started {
+				return false, pod.Name
+			}
+		}
+		return true, ""
+	})
+	took := time.Since(start)
+	after := s.readOn(t, 10)
+	for _, pod := range s.pods(t, app) {
+		sidecar := status(t, &pod, "wxsidecar")
+		assert.EqualValues(t, 1, sidecar.RestartCount)
+		require.NotNil(t, sidecar.LastTerminationState.Terminated)
+		assert.EqualValues(t, 137, sidecar.LastTerminationState.Terminated.ExitCode, "128 + SIGKILL")
+		assert.Zero(t, status(t, &pod, "app").RestartCount, "the app of %s", pod.Name)
+	}
+	after.flawless(t)
+	assert.Equal(t, before.Calls, after.Calls, "calls to WeChat")
+	t.Logf("both sidecars had passed their startup probe again %s after the kill; calls to WeChat: %d; readers: %s",
+		short(took), after.Calls-before.Calls, after.sum())
+}
+
+func (s *space) deletedMemcached(t *testing.T) {
+	s.applyOverlay(t, sharing())
+	s.rolledOut(t, app)
+	before := s.readOn(t, 10)
+	for name, b := range before.Readers {
+		require.True(t, b.Ended || b.Entry.There, "%s sees no entry", name)
+	}
+
+	s.kubectl(t, "delete", "pod", "-l", "app.kubernetes.io/name=memcached", "--wait=false")
+	var after counts
+	took := poll(t, time.Minute, "every reader has missed the entry, and has it again", func() (bool, string) {
+		after = s.counts(t)
+		for name, b := range after.Readers {
+			if !b.Ended && (b.Entry.Gaps == before.Readers[name].Entry.Gaps || !b.Entry.There) {
+				return false, name
+			}
+		}
+		return true, ""
+	})
+	after = s.readOn(t, 10)
+	after.flawless(t)
+	assert.Equal(t, before.Calls, after.Calls, "calls to WeChat")
+	for name, b := range after.Readers {
+		if !b.Ended {
+			t.Logf("%s: no entry for %s", name, short(b.Entry.BackAt.Sub(b.Entry.LostAt)))
+			assert.Greater(t, b.FromSidecar, before.Readers[name].FromSidecar, "reads of %s that the sidecar answered", name)
+		}
+	}
+	t.Logf("entry back for all %s after the deletion; calls to WeChat: %d; readers: %s", short(took), after.Calls-before.Calls, after.sum())
+}

@@ -1,0 +1,108 @@
+//go:build cluster
+
+// Package e2e_test holds the manifests of k8s/ to what they promise on a real
+// cluster: the one that the current kubeconfig names, kind and minikube among
+// them. It is behind the build tag `cluster`, because it needs one:
+//
+//	k8s/e2e/images.sh docker                       # build the images, then load them into the cluster
+//	cd k8s && go test -tags cluster -count=1 -v -timeout 20m ./e2e
+//
+// The suite works in namespaces of its own, wxe2e-…, under Pod Security
+// `restricted`, and deletes them. It applies the project's own folders with
+// `kubectl apply -k`, through overlays that change three things: WeChat's address
+// and its authority (a fake one of the suite's, over https), the app (a reader
+// that keeps books and asks the fake whether each token is alive), and the number
+// of pods. KUBECTL names another kubectl.
+package e2e_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestCluster is everything. The rotation mostly waits for a token to fall due,
+// so the others run beside it, one after the other.
+func TestCluster(t *testing.T) {
+	t.Run("a rotated AppSecret is in use without a restart, and no reader notices", rotation)
+	t.Run("meanwhile", func(t *testing.T) {
+		t.Parallel()
+		t.Run("app-with-sidecar", appWithSidecar)
+		t.Run("app-php-with-sidecar", appPHPWithSidecar)
+		t.Run("standalone", standalone)
+		t.Run("monitoring", monitoring)
+		t.Run("ten pods restarted one after the other under constant reads", rollingRestart)
+	})
+}
+
+// run tells this run's namespaces from another's.
+var run = func() string {
+	random := make([]byte, 3)
+	_, _ = rand.Read(random) // never fails
+	return "wxe2e-" + hex.EncodeToString(random)
+}()
+
+// spaces are the namespaces that were made, for the end.
+var spaces struct {
+	mu    sync.Mutex // guards names
+	names []string
+}
+
+func TestMain(m *testing.M) {
+	ctx := context.Background()
+	version, err := kubectl(ctx, "", "version")
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "no cluster answers: %v\n  set KUBECONFIG (for example with `kind create cluster`), or KUBECTL to another kubectl\n", err)
+		os.Exit(1)
+	}
+	fmt.Println(strings.TrimSpace(version))
+	code := m.Run()
+	if err := gone(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// gone waits until every namespace of this run has ended: their deletion began
+// with the end of each test.
+func gone(ctx context.Context) error {
+	spaces.mu.Lock()
+	defer spaces.mu.Unlock()
+	for _, name := range spaces.names {
+		if _, err := kubectl(ctx, "", "wait", "--for=delete", "namespace/"+name, "--timeout=120s"); err != nil {
+			return fmt.Errorf("namespace %s is still there: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// poll asks until it is so. It is for what kubectl cannot wait for.
+func poll(t *testing.T, within time.Duration, what string, ask func() (done bool, state string)) time.Duration {
+	t.Helper()
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), within)
+	defer cancel()
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		done, state := ask()
+		if done {
+			return time.Since(start)
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("not within %s: %s; at last: %s", within, what, state)
+		case <-tick.C:
+		}
+	}
+}
+
+// short is a duration for people.
+func short(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+const (
+	defaultControl = "http://fakewechat:8080"
+	tellEvery      = time.Second
+	lookEvery      = 50 * time.Millisecond
+	judgeWithin    = 5 * time.Second
+)
+
+// reader is an app that reads the token over and over through the project's
+// client library, and asks the fake after every read whether WeChat would accept
+// what it got.
+type reader struct {
+	cfg      client.Config
+	control  string
+	every    time.Duration // between two reads
+	patience time.Duration // for one read
+
+	api    *http.Client // to the control routes
+	road   *road        // to the sidecar
+	mu     sync.Mutex   // guards books and tokens
+	books  books
+	tokens map[string]bool // fingerprints
+}
+
+// readerFromEnv reads the client library's variables, and FAKEWECHAT_CONTROL,
+// the address of the control routes.
+func readerFromEnv(args []string) (*reader, error) {
+	r := &reader{control: cmp.Or(os.Getenv("FAKEWECHAT_CONTROL"), defaultControl)}
+	flags := flag.NewFlagSet("read", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.DurationVar(&r.every, "every", 100*time.Millisecond, "between two reads")
+	flags.DurationVar(&r.patience, "patience", 13*time.Second, "for one read; the default is how long a sidecar may take, and a second")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.cfg, err = client.ConfigFromEnv(); err != nil {
+		return nil, err
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("find out this pod's name: %w", err)
+	}
+	// A reader that is restarted begins new books beside the old ones.
+	r.books.Name = name + "@" + time.Now().UTC().Format(time.RFC3339Nano)
+	return r, nil
+}
+
+// run reads until ctx ends, then tells its books a last time.
+func (r *reader) run(ctx context.Context, stdout io.Writer) error {
+	r.tokens = map[string]bool{}
+	r.api = &http.Client{Timeout: judgeWithin}
+	var err error
+	if r.road, err = newRoad(r.cfg.Sidecar); err != nil {
+		return err
+	}
+	r.cfg.Transport = r.road
+	app, err := client.New(r.cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = app.Close() }()
+	store, err := memcache.New(memcache.Config{Servers: r.cfg.Servers, Prefix: r.cfg.Prefix, Timeout: r.cfg.Timeout})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	slot, err := store.Slot(r.cfg.AppID, memcache.AccessToken)
+	if err != nil {
+		return err
+	}
+
+	var running sync.WaitGroup
+	running.Go(func() { each(ctx, r.every, func() { r.read(ctx, app) }) })
+	running.Go(func() { each(ctx, lookEvery, func() { r.look(slot) }) })
+	running.Go(func() { each(ctx, tellEvery, func() { r.tell(stdout) }) })
+	running.Wait()
+	r.mu.Lock()
+	r.books.Ended = true
+	r.mu.Unlock()
+	r.tell(stdout)
+	return nil
+}
+
+// each does it at once, and then that often until ctx ends.
+func each(ctx context.Context, every time.Duration, do func()) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		do()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// read reads the token as an app does, and judges what came. A read that the end
+// of the program cut off counts for nothing.
+func (r *reader) read(ctx context.Context, app *client.Client) {
+	limited, cancel := context.WithTimeout(ctx, r.patience)
+	defer cancel()
+	r.road.used.Store(false)
+	start := time.Now()
+	token, err := app.AccessToken(limited)
+	took := time.Since(start)
+	if ctx.Err() != nil && err != nil {
+		return
+	}
+	errcode, judged := 0, false
+	if err == nil {
+		errcode, judged = r.judge(token)
+	}
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := &r.books
+	b.LongestMS = max(b.LongestMS, int(took.Milliseconds()))
+	if err != nil {
+		b.Failed++
+		b.LastError, b.LastErrorAt = err.Error(), time.Now() // the library's errors hold no token
+		return
+	}
+	b.Reads++
+	if r.road.used.Load() {
+		b.FromSidecar++
+	} else {
+		b.FromMemcached++
+	}
+	b.Last = memcache.Fingerprint(token)
+	r.tokens[b.Last] = true
+	b.Tokens = len(r.tokens)
+	switch {
+	case !judged:
+		b.Unjudged++
+	case errcode != 0:
+		b.Dead++
+		b.LastError, b.LastErrorAt = fmt.Sprintf("token %s is dead: WeChat would answer %d", b.Last, errcode), time.Now()
+	}
+}
+
+// look looks at memcached's entry itself.
+func (r *reader) look(slot *memcache.Slot) {
+	_, err := slot.Get()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.books.Entry.saw(err == nil, time.Now())
+}
+
+// judge asks the fake what WeChat would say to the token. It asks twice where
+// there is no answer, and also when the program ends: the read counts.
+func (r *reader) judge(token string) (errcode int, judged bool) {
+	for range 2 {
+		var v verdict
+		if r.post("/accepts", map[string]string{"token": token}, &v) == nil {
+			return v.Errcode, true
+		}
+	}
+	return 0, false
+}
+
+// tell sends the books to the fake, since a pod's log is gone with the pod, and
+// prints them for people.
+func (r *reader) tell(stdout io.Writer) {
+	r.mu.Lock()
+	b := r.books
+	r.mu.Unlock()
+	line, err := json.Marshal(b)
+	if err != nil {
+		line = []byte(err.Error())
+	}
+	_, _ = fmt.Fprintf(stdout, "%s\n", line)
+	if err := r.post("/report", b, nil); err != nil {
+		_, _ = fmt.Fprintf(stdout, "the fake did not take the books: %v\n", err)
+	}
+}
+
+// post asks a control route. Its error quotes no body.
+func (r *reader) post(path string, body, into any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), judgeWithin)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.control+path, bytes.NewReader(text)) // #nosec G704 -- the suite says where
+	if err != nil {
+		return err
+	}
+	resp, err := r.api.Do(req) // #nosec G704 -- as above
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(path + ": " + resp.Status)
+	}
+	if into == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	}
+	return json.NewDecoder(resp.Body).Decode(into)
+}

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Builds the images that the end-to-end suite runs: wxsidecar:dev, wx-php-app:dev and wxsidecar-e2e:dev.
+#
+#   k8s/e2e/images.sh docker|podman        BUILD_FLAGS='--pull=never' …: further flags for `build`
+#
+# Then into the cluster, for example:
+#
+#   kind load docker-image wxsidecar:dev wx-php-app:dev wxsidecar-e2e:dev
+#   minikube image load wxsidecar:dev                                  (and so on)
+#   podman save -o all.tar -m IMAGES… && kind load image-archive all.tar
+set -eu
+engine=${1:-}
+case $engine in
+docker | podman) ;;
+*) echo "usage: $0 docker|podman" >&2; exit 2 ;;
+esac
+cd "$(dirname "$0")/../.."
+
+# image NAME CONTEXT FLAGS...: docker.io/library is what Kubernetes puts before a bare name, and podman does not.
+image() {
+	tag=docker.io/library/$1:dev context=$2
+	shift 2
+	echo "$engine build -t $tag $* $context"
+	# shellcheck disable=SC2086 # BUILD_FLAGS are several words
+	"$engine" build ${BUILD_FLAGS:-} -t "$tag" "$@" "$context"
+	"$engine" image inspect --format "image $tag: {{.Size}} bytes" "$tag"
+}
+
+image wxsidecar .
+image wxsidecar-e2e . -f k8s/e2e/Dockerfile # and the Dockerfile.dockerignore beside it
+image wx-php-app k8s/app-php-with-sidecar

@@ -1,0 +1,62 @@
+package keeper
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Outage is how one memcached fails.
+type Outage struct {
+	// Server is its name, as configured.
+	Server string
+	// Since is when the first look at it failed, Err how the last one did.
+	Since time.Time
+	Err   error
+}
+
+// outage is one as the group counts it.
+type outage struct {
+	looks int // that failed in a row
+	since time.Time
+	err   error
+}
+
+// Outages are the servers that fail, by name, as of the last look; none where all
+// answer.
+func (g *Group) Outages() []Outage {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var all []Outage
+	for server, o := range g.outages {
+		all = append(all, Outage{server, o.since, o.err})
+	}
+	slices.SortFunc(all, func(a, b Outage) int { return cmp.Compare(a.Server, b.Server) })
+	return all
+}
+
+// tell notes how a look at a server went. It logs that the server fails, at the
+// second look in a row, and that it is back: one line each, whatever the number of
+// accounts.
+func (g *Group) tell(server string, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	o := g.outages[server]
+	switch {
+	case err == nil && o == nil:
+	case err == nil:
+		delete(g.outages, server)
+		if o.looks > 1 {
+			g.cfg.Log.Info("memcached answers again", "server", server, "seconds", int(time.Since(o.since).Seconds()))
+		}
+	case o == nil:
+		g.outages[server] = &outage{1, time.Now(), err}
+	default:
+		o.looks++
+		o.err = err
+		if o.looks == 2 {
+			g.cfg.Log.Warn("memcached fails: tokens are served from memory", "server", server, "error", err.Error(),
+				"hint", "check MEMCACHED_SERVERS and that memcached runs")
+		}
+	}
+}

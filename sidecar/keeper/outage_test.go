@@ -1,0 +1,81 @@
+package keeper_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+func TestAServerThatFailsCostsItsAccountsTheirEntriesAndNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		names := []string{"a:11211", "b:11211", "c:11211"}
+		servers := map[string]*memcachetest.Server{}
+		for _, name := range names {
+			servers[name] = memcachetest.New()
+			defer func() { _ = servers[name].Close() }()
+		}
+		store, err := memcache.New(memcache.Config{Servers: names, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return servers[address].Dial(ctx, network, address)
+		}})
+		require.NoError(t, err)
+		defer func() { _ = store.Close() }()
+		fake := wechattest.New()
+		var accounts []keeper.Account
+		on := map[string]string{} // the server of each account
+		for i := range 30 {
+			appID := fmt.Sprintf("wx%d", i)
+			fake.AddAccount(appID, simSecret)
+			accounts = append(accounts, account(appID))
+			slot, err := store.Slot(appID, memcache.AccessToken)
+			require.NoError(t, err)
+			on[appID] = slot.Server()
+		}
+		transport, stop := fake.Pipe()
+		defer stop()
+		calls, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
+		require.NoError(t, err)
+		group := keeper.New(keeper.Config{Store: store, WeChat: calls})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			group.Run(ctx)
+		}()
+		require.NoError(t, group.SetAccounts(accounts))
+		time.Sleep(time.Minute)
+
+		servers["b:11211"].SetFault(memcachetest.Hang)
+		time.Sleep(2 * time.Minute)
+		outages := group.Outages()
+		require.Len(t, outages, 1)
+		assert.Equal(t, "b:11211", outages[0].Server)
+		for _, state := range group.States() {
+			assert.True(t, state.Valid, state.AppID)
+			assert.Equal(t, on[state.AppID] != "b:11211", state.Published, state.AppID)
+		}
+		assert.Equal(t, 30, fake.Calls("", ""), "nothing was fetched anew")
+
+		servers["b:11211"].Restart()
+		servers["b:11211"].SetFault(memcachetest.None)
+		time.Sleep(20 * time.Second)
+		for _, state := range group.States() {
+			assert.True(t, state.Published, state.AppID)
+		}
+		assert.Equal(t, 30, fake.Calls("", ""))
+		cancel()
+		<-ended
+		group.Close(ctx)
+	})
+}
