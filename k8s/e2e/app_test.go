@@ -34,7 +34,7 @@ func appWithSidecar(t *testing.T) {
 		watch.inOrder(t, pods)
 		s.firstReads(t, watch, pods)
 		unrestarted(t, pods)
-		s.fewCalls(t, s.counts(t), 1, len(pods))
+		s.fewCalls(t, s.counts(t), 1)
 	})
 
 	t.Run("a sidecar that is killed is restarted, and its app reads on", s.killedSidecar)
@@ -42,16 +42,14 @@ func appWithSidecar(t *testing.T) {
 	t.Run("an account that is ill takes no pod out of its Service", s.illAccount)
 }
 
-// fewCalls says that there was one call of the classic API per renewal. A sidecar
-// that does not reach memcached when it starts, because its pod's address is not
-// known to the NetworkPolicy yet or memcached is still starting, asks stable_token
-// once, which gives all of them the same token.
-func (s *space) fewCalls(t *testing.T, c counts, renewals, starts int) {
+// fewCalls says that there was one call per renewal, and none of a sidecar that
+// did not reach memcached when it started, because its pod's address was not known
+// to the NetworkPolicy yet or memcached was still starting.
+func (s *space) fewCalls(t *testing.T, c counts, renewals int) {
 	t.Helper()
-	assert.LessOrEqual(t, c.Calls-c.Stable, renewals, "calls of the classic API")
-	assert.LessOrEqual(t, c.Stable, starts, "calls of stable_token by sidecars that started")
-	assert.Positive(t, c.Calls)
-	t.Logf("%d calls to WeChat, %d of them of sidecars that did not reach memcached when they started", c.Calls, c.Stable)
+	assert.Equal(t, renewals, c.Calls, "calls to WeChat")
+	assert.Zero(t, c.Stable, "calls of stable_token, which sidecars without memcached ask")
+	t.Logf("%d calls to WeChat", c.Calls)
 }
 
 // sharing lets a reader see the sidecar's process, to kill it: an image from

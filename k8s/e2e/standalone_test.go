@@ -43,7 +43,7 @@ func standalone(t *testing.T) {
 			status, text := s.ops(t, pod.Name, "/readyz")
 			assert.Equal(t, http.StatusOK, status, text)
 		}
-		s.fewCalls(t, s.counts(t), 1, len(pods))
+		s.fewCalls(t, s.counts(t), 1)
 	})
 	if t.Failed() {
 		return
@@ -212,8 +212,7 @@ func (s *space) evicted(t *testing.T) {
 		assert.Greater(t, is.Reads, was.Reads)
 		t.Logf("%s: %d reads meanwhile, %d failed", name, is.Reads-was.Reads, is.Failed-was.Failed)
 	}
-	assert.Equal(t, before.Calls-before.Stable, after.Calls-after.Stable, "calls of the classic API")
-	assert.LessOrEqual(t, after.Stable-before.Stable, 2, "calls of stable_token by the two new sidecars")
+	assert.Equal(t, before.Calls, after.Calls, "calls to WeChat")
 	t.Logf("the second eviction: %s; allowed after %s; both replaced after %s; %d calls to WeChat",
 		refusal, short(waited), short(time.Since(start)), after.Calls-before.Calls)
 }

@@ -121,7 +121,7 @@ func TestSeveralServersThatFailAreToldByNameAndSinceTheFirst(t *testing.T) {
 	one := keeper.Outage{Server: "b:11211", Since: fixedNow, Err: refused}
 	two := keeper.Outage{Server: "c:11211", Since: fixedNow.Add(-time.Minute), Err: errors.New("i/o timeout")}
 	assert.Zero(t, web.OneOutage(nil, true))
-	assert.EqualError(t, web.OneOutage([]keeper.Outage{one}, false).Err, "connection refused")
+	require.EqualError(t, web.OneOutage([]keeper.Outage{one}, false).Err, "connection refused")
 	both := web.OneOutage([]keeper.Outage{one, two}, true)
 	assert.Equal(t, two.Since, both.Since)
 	assert.EqualError(t, both.Err, "b:11211: connection refused\nc:11211: i/o timeout")
