@@ -13,6 +13,9 @@ const (
 	// doubtReach is how long before the time of a doubt the other token may have
 	// been issued: the delay and a lease's use.
 	doubtReach = doubtDelay + memcache.LeaseUse + time.Second
+	// clocksApart is how far the wall clocks of two sidecars may be apart. A call
+	// counts as later than another one's only beyond it.
+	clocksApart = 5 * time.Second
 	// tokenlessLife is how long a record without a token carries its doubt.
 	tokenlessLife = 2 * time.Hour
 )
@@ -43,7 +46,7 @@ func (c *credential) payDoubt(fetched *memcache.Record) {
 			c.doubtMemory(fetched, owed)
 			return
 		}
-		if there := seen.Record; there != nil && there.Token != "" && there.Doubt == 0 && there.Issued > owed {
+		if there := seen.Record; there != nil && there.Token != "" && there.Doubt == 0 && there.Issued > owed+int64(clocksApart/time.Second) {
 			c.mu.Lock()
 			c.owed = 0 // somebody's call began later
 			c.mu.Unlock()

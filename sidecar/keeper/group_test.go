@@ -2,6 +2,7 @@ package keeper_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -293,5 +294,29 @@ func TestASidecarThatStartsWithoutMemcachedAsksTheStableToken(t *testing.T) {
 		assert.InDelta(t, 5, time.Since(start).Seconds(), 0.3)
 		assert.Equal(t, 1, h.wechat.Calls("wx1", "stable_token"))
 		assert.Zero(t, h.wechat.Calls("wx1", "token"))
+	})
+}
+
+func TestALostLeaseIsDoubtedThoughTheOthersClockIsAhead(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		var once sync.Once
+		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+			once.Do(func() { // another sidecar has taken the lease and called in between
+				h.memcached.Evict("wx1:lease")
+				theirs := memcache.Record{Token: "canarytoken-of-another", API: "token", By: "another", Number: time.Now().UnixMilli() + 1}
+				theirs.Issued, theirs.Dies = time.Now().Unix()+2, time.Now().Unix()+7202
+				written, err := json.Marshal(theirs)
+				assert.NoError(t, err)
+				h.memcached.Put("wx1:record", string(written), 0, 7000)
+			})
+			return wechattest.Answer{}
+		})
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(time.Minute)
+		assert.Equal(t, 2, h.wechat.Calls("", ""), "nobody knows whose token came last: one more renewal")
+		token, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		assert.Zero(t, h.wechat.Accepts(token.Value))
 	})
 }

@@ -76,10 +76,15 @@ func (j *judge) healing(since, now time.Time, bound time.Duration, own trouble) 
 		return true
 	}
 	for _, what := range []trouble{memcachedTrouble, wechatTrouble, podTrouble, strangerTrouble} {
-		// WeChat's budget of ten minutes may be used up when a trouble ends.
+		// The budget of ten minutes may be used up when a trouble ends, and where
+		// WeChat spoke of the day's quota the fleet waits for an hour.
 		wait := bound
-		if what == wechatTrouble || what == memcachedTrouble || what == strangerTrouble {
+		switch what {
+		case wechatTrouble:
+			wait = time.Hour + 11*time.Minute
+		case memcachedTrouble, strangerTrouble:
 			wait = 11 * time.Minute
+		case podTrouble:
 		}
 		if what != own && j.troubled(now.Add(-wait), now, what) && j.troubled(since, now, what) {
 			return true
