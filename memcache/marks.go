@@ -40,8 +40,20 @@ const triesLife = time.Hour
 
 // CountTry counts a call to WeChat and returns how many there were since the
 // last ForgetTries, this one included.
-func (s *Slot) CountTry() (int, error) {
-	key := s.entry + ":tries"
+func (s *Slot) CountTry() (int, error) { return s.count("tries", triesLife) }
+
+// dayLife is longer than a day, whatever the clocks say.
+const dayLife = 26 * time.Hour
+
+// CountCall counts a call to WeChat on a day, as Day.Date has it, and returns how
+// many all sidecars made on it, this one included.
+func (s *Slot) CountCall(date int) (int, error) {
+	return s.count("day:"+strconv.Itoa(date), dayLife)
+}
+
+// count adds one to a number that lives for life from the first one on.
+func (s *Slot) count(name string, life time.Duration) (int, error) {
+	key := s.entry + ":" + name
 	for range 2 {
 		var n uint64
 		err := s.server.retry(func() (err error) {
@@ -56,7 +68,7 @@ func (s *Slot) CountTry() (int, error) {
 		}
 		// The value must be a number, so an add whose answer was lost cannot be
 		// told from another's. It does not matter: a try counted twice waits longer.
-		if err := s.server.add(key, "0", triesLife); err != nil && !errors.Is(err, ErrConflict) {
+		if err := s.server.add(key, "0", life); err != nil && !errors.Is(err, ErrConflict) {
 			return 0, err
 		}
 	}

@@ -15,6 +15,8 @@
 //	                  soon
 //	P<AppID>:tries    calls since the last         an hour                        sidecar, by incr
 //	                  success
+//	P<AppID>:day:<D>  calls on the day D, as       26 hours                       sidecar, by incr
+//	                  20261123
 //
 // Another kind of credential has the same keys behind P<AppID>:<kind>.
 // Where there are several servers, all keys of a credential are on the one that

@@ -65,7 +65,7 @@ func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
 		return nil, err
 	}
 	d.ops = web.NewOps(web.OpsConfig{
-		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: p.Name, Version: versionName(), Servers: cfg.Servers,
+		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: p.Name, Version: versionName(), Servers: cfg.Servers, Log: p.Log,
 	})
 	if d.apiAt, err = web.Listen(ctx, cfg.Listen); err != nil {
 		return nil, fmt.Errorf("SIDECAR_LISTEN: %w; is another sidecar running there?", err)
@@ -112,7 +112,7 @@ func (d *daemon) serveOps(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	return web.Serve(ctx, d.opsAt, d.ops)
+	return web.ServeOps(ctx, d.opsAt, d.ops)
 }
 
 // keep looks and renews until ctx ends, then lets what is under way finish.

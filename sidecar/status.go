@@ -13,7 +13,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 )
@@ -51,13 +50,13 @@ func runStatus(ctx context.Context, i *invocation) int {
 // printStatus is the table for a terminal, what is ill first.
 func printStatus(w io.Writer, s web.Status) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s, version %s, up %s\n", onTerminal(cmp.Or(s.Name, "sidecar")), onTerminal(s.Version), web.Span(s.Now.Sub(s.Started)))
-	servers := onTerminal(strings.Join(s.Memcached.Servers, ", "))
+	fmt.Fprintf(&text, "%s, version %s, up %s\n", web.Printable(cmp.Or(s.Name, "sidecar")), web.Printable(s.Version), web.Span(s.Now.Sub(s.Started)))
+	servers := web.Printable(strings.Join(s.Memcached.Servers, ", "))
 	if m := s.Memcached; m.Up {
 		fmt.Fprintf(&text, "memcached answers (%s)\n\n", servers)
 	} else {
 		fmt.Fprintf(&text, "memcached has failed for %s (%s)\n  %s\n  %s\n\n",
-			web.Span(s.Now.Sub(m.DownSince)), servers, onTerminal(m.Error), onTerminal(m.Hint))
+			web.Span(s.Now.Sub(m.DownSince)), servers, web.Printable(m.Error), web.Printable(m.Hint))
 	}
 	if len(s.Credentials) == 0 {
 		text.WriteString("no account: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n")
@@ -78,11 +77,15 @@ func printStatus(w io.Writer, s web.Status) error {
 			continue
 		}
 		e := s.Credentials[n-1].Error
-		fmt.Fprintf(&text, "  errcode %d: %s\n", e.Code, onTerminal(e.Message))
+		fmt.Fprintf(&text, "  errcode %d: %s\n", e.Code, web.Printable(e.Message))
 		if e.Hint != "" {
-			fmt.Fprintf(&text, "  %s\n", onTerminal(e.Hint))
+			fmt.Fprintf(&text, "  %s\n", web.Printable(e.Hint))
 		}
-		fmt.Fprintf(&text, "  failed %s ago, tried again in %s\n", web.Span(s.Now.Sub(e.At)), web.Span(time.Duration(e.RetryInSeconds)*time.Second))
+		again := "now"
+		if e.RetryInSeconds > 0 {
+			again = "in " + inSeconds(e.RetryInSeconds)
+		}
+		fmt.Fprintf(&text, "  failed %s ago, tried again %s\n", web.Span(s.Now.Sub(e.At)), again)
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
@@ -102,20 +105,9 @@ func rowOf(c web.CredentialStatus) []string {
 	today := fmt.Sprintf("%d renewed, %d failed", c.Today.Renewals, c.Today.Failures)
 	row := []string{string(c.State), c.AppID, c.Kind, token, age, left, due, by, today}
 	for i := range row {
-		row[i] = onTerminal(row[i])
+		row[i] = web.Printable(row[i])
 	}
 	return row
 }
 
 func inSeconds(n int) string { return web.Span(time.Duration(n) * time.Second) }
-
-// onTerminal is text that moves no cursor and changes no colour: some of it is
-// what others wrote into memcached.
-func onTerminal(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
-}

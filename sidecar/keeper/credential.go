@@ -36,7 +36,6 @@ type credential struct {
 	timer     *time.Timer   // wakes when the token is due
 	closed    bool
 	own       *memcache.Record // the last that this sidecar fetched
-	tries     int              // calls since the last success, if this sidecar made the last one
 	counts    Counts
 }
 
@@ -107,9 +106,6 @@ func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error
 			c.mu.Unlock()
 			return grant, nil
 		}
-		if !current {
-			c.counts.Rejections++
-		}
 		f := c.flight
 		if f == nil {
 			f = c.start(rejected)
@@ -154,6 +150,7 @@ func (c *credential) report(rejected string) {
 	age := time.Duration(0)
 	if news {
 		c.mem.rejected = fp
+		c.counts.Rejections++
 		age = c.mem.age(c.Wall)
 	}
 	c.mu.Unlock()
@@ -178,7 +175,7 @@ func (c *credential) adopt(r *memcache.Record) bool {
 	if before != nil && before.Issued != r.Issued && r != c.own {
 		c.counts.Adopted++
 	}
-	c.refusal, c.tries = refusal{}, 0
+	c.refusal = refusal{}
 	c.arm()
 	return true
 }

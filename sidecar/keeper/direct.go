@@ -16,13 +16,13 @@ const (
 	// directPatience is how long memcached must have been down before a token
 	// that is live and merely due is renewed without it.
 	directPatience = 10 * time.Second
-	// startPatience is how long memcached must have been down before a token is
+	// reachPatience is how long memcached must have been down before a token is
 	// fetched where there is none. A NetworkPolicy lets a new pod through some
 	// hundred milliseconds after its start, and a memcached that is applied beside
 	// it takes seconds; /startupz gives both ten.
-	startPatience = 5 * time.Second
-	// startEvery is how often it is asked meanwhile.
-	startEvery = 250 * time.Millisecond
+	reachPatience = 5 * time.Second
+	// reachEvery is how often it is asked meanwhile.
+	reachEvery = 250 * time.Millisecond
 )
 
 // worthWaiting reports whether memcached has only begun to fail, and there is no
@@ -33,7 +33,7 @@ func (c *credential) worthWaiting() bool {
 	if c.downSince.IsZero() {
 		c.downSince = time.Now()
 	}
-	return !c.mem.live(c.Wall) && time.Since(c.downSince) < startPatience
+	return !c.mem.live(c.Wall) && time.Since(c.downSince) < reachPatience
 }
 
 // withoutMemcached goes on while memcached fails, so that nobody knows who else
@@ -57,7 +57,7 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 	c.mu.Unlock()
 	fails := &Error{
 		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached fails: %v", cause),
-		Hint: "check MEMCACHED_SERVERS and that memcached runs", RetryAfter: time.Second,
+		Hint: MemcachedHint, RetryAfter: time.Second,
 	}
 	switch {
 	case !wanted && !due:
@@ -73,6 +73,7 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLife)
 	defer cancel()
+	c.countCall(false, false)
 	got, err := c.WeChat.Fetch(ctx, wechat.Request{API: wechat.StableToken, AppID: c.account.AppID, Secret: secret})
 	if err != nil {
 		c.log().Error("renewal without memcached failed", "memcached", cause.Error(), "error", err.Error())
@@ -86,8 +87,8 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 	}
 	c.log().Warn("memcached fails: fetched the stable_token, which all sidecars share", "memcached", cause.Error(),
 		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value),
-		"hint", "check MEMCACHED_SERVERS and that memcached runs")
-	if !c.adopt(c.record(got, wechat.StableToken, number, began, memcache.Day{Calls: 1}, nil)) {
+		"hint", MemcachedHint)
+	if !c.adopt(c.record(got, wechat.StableToken, number, began, nil)) {
 		return &failure{err: fails, until: time.Now().Add(directEvery)}
 	}
 	return nil

@@ -48,7 +48,6 @@ func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret 
 	}
 	_ = lease.Wait(w, wait) // not stored: it was lost, or lapses by itself
 	c.mu.Lock()
-	c.tries = tries
 	c.counts.failed(e.Code)
 	c.mu.Unlock()
 	c.log().Error("renewal failed", "errcode", e.Code, "errmsg", e.Message, "class", e.Class.String(),

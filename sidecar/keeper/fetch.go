@@ -59,15 +59,15 @@ func (c *credential) fetchUnder(ctx context.Context, lease *memcache.Lease, seen
 	c.mem.number = number
 	c.mu.Unlock()
 	request := wechat.Request{API: c.API, AppID: c.account.AppID, Secret: secret}
-	took := memcache.Day{Calls: tries}
+	c.countCall(true, false)
 	got, err := c.WeChat.Fetch(ctx, request)
 	if err == nil && c.API == wechat.StableToken && got.Value == rejected {
-		got, err = c.force(ctx, request, got, &took)
+		got, err = c.force(ctx, request, got)
 	}
 	if err != nil {
 		return nil, c.failed(lease, err, tries, memcache.Fingerprint(secret))
 	}
-	record := c.record(got, c.API, number, began, took, seen.Record)
+	record := c.record(got, c.API, number, began, seen.Record)
 	c.log().Info("renewed", "expires_in", int(got.ExpiresIn.Seconds()), "api", record.API,
 		"token_fingerprint", memcache.Fingerprint(record.Token))
 	return record, nil
@@ -75,19 +75,18 @@ func (c *credential) fetchUnder(ctx context.Context, lease *memcache.Lease, seen
 
 // force asks for another token where WeChat vouches for the one that was
 // reported: once in 75 minutes the report is believed. Otherwise same stays, and
-// counts as good again. What it took is added to took.
-func (c *credential) force(ctx context.Context, request wechat.Request, same wechat.Credential, took *memcache.Day) (wechat.Credential, error) {
+// counts as good again.
+func (c *credential) force(ctx context.Context, request wechat.Request, same wechat.Credential) (wechat.Credential, error) {
 	got := same
 	if c.mayForce() {
 		request.Force = true
-		took.Calls++
-		took.Forced++
+		c.countCall(true, true)
 		forced, err := c.WeChat.Fetch(ctx, request)
 		var failed *wechat.Error
 		if errors.As(err, &failed) && failed.MayHaveIssued {
 			// The old one may be dead: without force, WeChat gives the new one again.
 			request.Force = false
-			took.Calls++
+			c.countCall(true, false)
 			forced, err = c.WeChat.Fetch(ctx, request)
 			if err != nil {
 				return same, err
@@ -141,16 +140,13 @@ func (c *credential) allowed(rejected string, tries int) (bool, error) {
 	return c.slot.Spend("calls", calls, callsWindow)
 }
 
-// record is what a call that began then brought, and took.
-func (c *credential) record(
-	got wechat.Credential, api wechat.API, number int64, began time.Time, took memcache.Day, before *memcache.Record,
-) *memcache.Record {
+// record is what a call that began then brought.
+func (c *credential) record(got wechat.Credential, api wechat.API, number int64, began time.Time, before *memcache.Record) *memcache.Record {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := &memcache.Record{
 		Token: got.Value, Number: number, API: string(api), By: c.Name,
 		Issued: began.Unix(), Dies: began.Unix() + int64(got.ExpiresIn.Seconds()),
-		Today: c.dayAfter(took, before, c.mem.record),
 	}
 	r.Continue(before)
 	for _, older := range []*memcache.Record{before, c.mem.record} {
@@ -162,6 +158,11 @@ func (c *credential) record(
 			r.Doubt = max(r.Doubt, older.Doubt) // the call in doubt may still be on its way
 		}
 	}
+	r.Today = c.mem.dayOf(dateOf(c.Wall()))
+	if before != nil && before.Today.Date == r.Today.Date {
+		r.Today.Renewals = max(r.Today.Renewals, before.Today.Renewals)
+	}
+	r.Today.Renewals++
 	c.own = r
 	c.counts.Renewed++
 	return r

@@ -72,6 +72,7 @@ func (g *Group) SetAccounts(accounts []Account) error {
 			fresh = append(fresh, c)
 		}
 	}
+	g.forget()
 	g.mu.Unlock()
 	for _, old := range gone {
 		old.close()
@@ -92,7 +93,7 @@ func (g *Group) Run(ctx context.Context) {
 // meet looks again and again where memcached does not answer at the start, as
 // long as its answer is worth waiting for: an app should begin with a hit.
 func (g *Group) meet(ctx context.Context) {
-	for start := time.Now(); time.Since(start) < startPatience && pause(ctx, startEvery) == nil; {
+	for start := time.Now(); time.Since(start) < reachPatience && pause(ctx, reachEvery) == nil; {
 		if len(g.Outages()) > 0 {
 			g.lookAt(g.all())
 		}

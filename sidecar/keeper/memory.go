@@ -15,7 +15,7 @@ type memory struct {
 	since time.Time
 	// number is the highest number ever seen, kept when the record dies.
 	number int64
-	// today is what the newest record says was done on its day, kept when the record dies.
+	// today is what was done on one day, as far as known; kept when the record dies.
 	today memcache.Day
 	// rejected is the fingerprint of the token that an app reported as refused.
 	rejected string
@@ -96,8 +96,19 @@ func (m *memory) adopt(r *memcache.Record, wall clock) bool {
 		}
 		return false
 	}
-	m.record, m.since, m.today = r, candidate.since, r.Today
+	m.record, m.since = r, candidate.since
+	if today := r.Today; today.Date > m.today.Date || (today.Date == m.today.Date && today.Calls >= m.today.Calls) {
+		m.today = today
+	}
 	return true
+}
+
+// dayOf is what was done on this day, as far as known.
+func (m *memory) dayOf(date int) memcache.Day {
+	if m.today.Date != date {
+		return memcache.Day{Date: date}
+	}
+	return m.today
 }
 
 // nextNumber is the number of a call that begins now.

@@ -2,9 +2,13 @@ package keeper
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
+
+// MemcachedHint is what to do about it.
+const MemcachedHint = "check MEMCACHED_SERVERS and that memcached runs"
 
 // Outage is how one memcached fails.
 type Outage struct {
@@ -35,6 +39,16 @@ func (g *Group) Outages() []Outage {
 	return all
 }
 
+// forget drops the outages of servers that keep no account any more: nobody looks
+// at them. The caller holds mu.
+func (g *Group) forget() {
+	used := map[string]bool{}
+	for _, c := range g.credentials {
+		used[c.slot.Server()] = true
+	}
+	maps.DeleteFunc(g.outages, func(server string, _ *outage) bool { return !used[server] })
+}
+
 // tell notes how a look at a server went. It logs that the server fails, at the
 // second look in a row, and that it is back: one line each, whatever the number of
 // accounts.
@@ -55,8 +69,8 @@ func (g *Group) tell(server string, err error) {
 		o.looks++
 		o.err = err
 		if o.looks == 2 {
-			g.cfg.Log.Warn("memcached fails: tokens are served from memory", "server", server, "error", err.Error(),
-				"hint", "check MEMCACHED_SERVERS and that memcached runs")
+			g.cfg.Log.Warn("memcached fails: what is in memory is served", "server", server, "error", err.Error(),
+				"hint", MemcachedHint)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 		// 2. Has somebody renewed already?
 		seen, err := c.readRecord()
 		if err != nil && c.worthWaiting() {
-			if pause(ctx, startEvery) != nil {
+			if pause(ctx, reachEvery) != nil {
 				return errStopping
 			}
 			continue

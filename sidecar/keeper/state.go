@@ -87,14 +87,12 @@ func (c *credential) state() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := State{
-		AppID: c.account.AppID, Kind: c.kind, Published: c.published,
-		Err: c.refusal.err, Failed: c.refusal.since, Retry: c.refusal.until, Today: c.mem.today, Counts: c.counts,
+		AppID: c.account.AppID, Kind: c.kind, Published: c.published, Today: c.mem.dayOf(dateOf(c.Wall())), Counts: c.counts,
 	}
 	s.Counts.Failed = maps.Clone(c.counts.Failed)
-	if s.Today.Date != dateOf(c.Wall()) {
-		s.Today = memcache.Day{Date: dateOf(c.Wall())}
+	if c.needed() {
+		s.Err, s.Failed, s.Retry = c.refusal.err, c.refusal.since, c.refusal.until
 	}
-	s.Today.Calls += c.tries
 	if c.mem.live(c.Wall) {
 		record := c.mem.record
 		s.Valid, s.Doubtful = true, record.Doubt > 0
@@ -104,24 +102,32 @@ func (c *credential) state() State {
 	return s
 }
 
+// needed reports whether a renewal is needed, or no use for now: else a report
+// that came too soon after another would be told for as long as the token lives.
+// The caller holds mu.
+func (c *credential) needed() bool {
+	return !c.mem.live(c.Wall) || c.mem.dueIn(c.Wall, c.spread) <= 0 || c.mandated(c.mem.record.Token) || time.Until(c.refusal.until) > 0
+}
+
 // dateOf is WeChat's day, as in memcache.Day.
 func dateOf(now time.Time) int {
 	y, m, d := now.In(beijing).Date()
 	return 10_000*y + 100*int(m) + d
 }
 
-// dayAfter is what was done on the day of a renewal that took this much, added
-// to what was done on it before.
-func (c *credential) dayAfter(took memcache.Day, before ...*memcache.Record) memcache.Day {
-	took.Date, took.Renewals = dateOf(c.Wall()), 1
-	var sofar memcache.Day
-	for _, older := range before {
-		if older != nil && older.Today.Date == took.Date && older.Today.Calls > sofar.Calls {
-			sofar = older.Today
-		}
+// countCall counts a call to WeChat that is about to be made: everybody's, or
+// those that this sidecar knows of while memcached cannot count.
+func (c *credential) countCall(counted, forced bool) {
+	date, n := dateOf(c.Wall()), 0
+	if counted {
+		n, _ = c.slot.CountCall(date) // a failure costs a number for people
 	}
-	took.Calls += sofar.Calls
-	took.Renewals += sofar.Renewals
-	took.Forced += sofar.Forced
-	return took
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	day := c.mem.dayOf(date)
+	day.Calls = max(day.Calls+1, n)
+	if forced {
+		day.Forced++
+	}
+	c.mem.today = day
 }

@@ -3,6 +3,7 @@ package keeper_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,5 +190,57 @@ func TestTheDayCountsForcedRenewals(t *testing.T) {
 		for _, p := range w.pods {
 			assert.Equal(t, memcache.Day{Date: firstDay, Calls: 3, Renewals: 2, Forced: 1}, p.process.group.States()[0].Today, p.name)
 		}
+	})
+}
+
+func TestAReportThatComesTooSoonIsNoFailureOfTheAccount(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		synctest.Wait()
+		token, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		token, err = h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, token.Value)
+		require.NoError(t, err)
+		time.Sleep(2 * time.Second)
+		_, err = h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, token.Value)
+		require.ErrorContains(t, err, "less than 31 s ago")
+		time.Sleep(2 * time.Second)
+		s := h.state()
+		assert.True(t, s.Valid)
+		assert.Nil(t, s.Err, "no renewal failed")
+		for i := range 50 {
+			_, _ = h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, fmt.Sprintf("garbage-%d", i))
+		}
+		assert.EqualValues(t, 1, h.state().Counts.Rejections, "of the newest token")
+	})
+}
+
+func TestTheDayCountsEveryCallOfAnOutageThatLastsHours(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.wechat.FailAll(40164)
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(5 * time.Hour)
+		synctest.Wait()
+		calls := h.wechat.Calls("", "")
+		require.Greater(t, calls, 250)
+		assert.Equal(t, memcache.Day{Date: firstDay, Calls: calls}, h.state().Today)
+		h.wechat.FailAll(0)
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		assert.Equal(t, memcache.Day{Date: firstDay, Calls: h.wechat.Calls("", ""), Renewals: 1}, h.state().Today)
+	})
+}
+
+func TestAnOutageEndsWithTheLastAccountOfItsServer(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		h.memcached.SetFault(memcachetest.Refuse)
+		time.Sleep(time.Minute)
+		require.Len(t, h.group.Outages(), 1)
+		require.NoError(t, h.group.SetAccounts(nil))
+		assert.Empty(t, h.group.Outages(), "nobody looks at it any more")
 	})
 }

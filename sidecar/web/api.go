@@ -66,7 +66,7 @@ func NewAPI(cfg APIConfig) (http.Handler, error) {
 
 // ServeHTTP implements http.Handler.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer a.recovered(w)
+	defer recovered(w, a.log)
 	if !a.log.Enabled(r.Context(), slog.LevelDebug) {
 		_ = a.serve(w, r)
 		return
@@ -87,7 +87,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // recovered answers for a handler that panicked. What it panicked with is shown
 // only where the runtime made it: it cannot hold a credential.
-func (a *api) recovered(w http.ResponseWriter) {
+func recovered(w http.ResponseWriter, log *slog.Logger) {
 	cause := recover()
 	if cause == nil {
 		return
@@ -96,9 +96,8 @@ func (a *api) recovered(w http.ResponseWriter) {
 	if fault, ok := cause.(runtime.Error); ok {
 		text = fault.Error()
 	}
-	a.log.Error("a request failed by a fault of wxsidecar", "panic", text, "stack", string(debug.Stack()),
+	log.Error("a request failed by a fault of wxsidecar", "panic", text, "stack", string(debug.Stack()),
 		"hint", "report it as a fault of wxsidecar")
-	a.metrics.refusal.Inc()
 	refuse(http.StatusInternalServerError, "a fault of wxsidecar", "see its log").write(w)
 }
 

@@ -63,6 +63,7 @@
 //	              English or Chinese. At most 200 credentials in full, the others counted.
 //	              It needs no script, loads nothing, and its policy allows neither
 //
-// Probes never wait. Of the last three at most four are answered at a time, since
-// each holds the states of all accounts; the next waits for 5 s, then 503.
+// /livez never waits, nor does /startupz once it was true. Of all others at most
+// four are answered at a time, since each holds the states of all accounts; the
+// next waits for 5 s, then 503.
 package web

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"log/slog"
 	"net/http"
+	"testing"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
@@ -67,3 +69,18 @@ func Paragraph(text, attribute string) string {
 
 // OneOutage is what is told of all servers that fail.
 func OneOutage(all []keeper.Outage, named bool) keeper.Outage { return oneOutage(all, named) }
+
+// OpsThatAsks is an ops handler that takes the states from somebody else.
+func OpsThatAsks(t *testing.T, states func() []keeper.State) http.Handler {
+	t.Helper()
+	o := OpsOf(OpsConfig{}, time.Now(), time.Now(), nil, keeper.Outage{}).(*ops)
+	o.states = states
+	return o
+}
+
+// OpsThatFails is an ops handler that panics with a secret.
+func OpsThatFails(log *slog.Logger) http.Handler {
+	o := OpsOf(OpsConfig{Log: log}, time.Now(), time.Now(), nil, keeper.Outage{}).(*ops)
+	o.states = func() []keeper.State { panic("canarysecret") }
+	return o
+}

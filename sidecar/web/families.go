@@ -29,7 +29,7 @@ var families = []family{
 	{"wxsidecar_lease_contention_total", counter, "Renewals that found the lease held by another sidecar."},
 
 	{"wxsidecar_accounts", gauge, "Accounts that are kept."},
-	{"wxsidecar_memcached_up", gauge, "1 where every memcached answered when last looked at."},
+	{"wxsidecar_memcached_up", gauge, "1 where every memcached that keeps an account answered when last looked at."},
 	{"wxsidecar_memcached_operations_total", counter, "Operations on memcached."},
 	{"wxsidecar_memcached_failures_total", counter, "Operations on memcached that failed; a miss is none."},
 	{"wxsidecar_answers_total", counter, "Answers of the API: a credential from memory, one that a renewal brought, or a refusal."},

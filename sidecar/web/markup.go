@@ -65,13 +65,17 @@ func (m *markup) tag(name string, attrs []string) {
 }
 
 // escaped is text that means nothing but itself in HTML, between tags and
-// between quotes. What cannot be seen, or turns the direction of what follows,
-// shows as a replacement character: strangers' text must not forge the page.
-func escaped(s string) string {
-	return html.EscapeString(strings.Map(func(r rune) rune {
+// between quotes.
+func escaped(s string) string { return html.EscapeString(Printable(s)) }
+
+// Printable is text in which what cannot be seen, moves a cursor or turns the
+// direction of what follows is a replacement character: some of it is what
+// strangers wrote into memcached, and must not forge what people read.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return unicode.ReplacementChar
 		}
 		return r
-	}, s))
+	}, s)
 }

@@ -1,13 +1,18 @@
 package web_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +22,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
@@ -182,15 +188,61 @@ func TestLargeAnswersAreMadeFourAtATime(t *testing.T) {
 		}
 		synctest.Wait()
 		start := time.Now()
-		got := ask{target: "/"}.over(t, l.dial)
-		took(t, start, 5*time.Second)
-		assert.Equal(t, 503, got.status)
-		assert.Equal(t, "1", got.header.Get("Retry-After"))
-		assert.Equal(t, 200, ask{target: "/livez"}.over(t, l.dial).status, "probes never wait")
-		require.NoError(t, held[0].Close())
+		assert.Equal(t, 200, ask{target: "/livez"}.over(t, l.dial).status, "it never waits")
+		assert.Zero(t, time.Since(start))
 		assert.Equal(t, 200, ask{target: "/"}.over(t, l.dial).status)
-		for _, conn := range held[1:] {
+		took(t, start, 4*time.Second) // then who does not read is cut off
+		for _, conn := range held {
 			require.NoError(t, conn.Close())
 		}
+	})
+}
+
+func TestWhoAsksWhileFourAreUnderWayIsToldToComeBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked, free := make(chan struct{}, 4), make(chan struct{})
+		ops := web.OpsThatAsks(t, func() []keeper.State {
+			asked <- struct{}{}
+			<-free
+			return fixedStates()
+		})
+		var all sync.WaitGroup
+		for _, path := range []string{"/readyz", "/startupz", "/metrics", "/"} {
+			all.Go(func() { probe(ops, "GET", path) })
+			<-asked
+		}
+		for _, path := range []string{"/readyz", "/startupz", "/status.json"} {
+			start := time.Now()
+			got := probe(ops, "GET", path)
+			took(t, start, 5*time.Second)
+			assert.Equal(t, 503, got.status, path)
+			assert.Equal(t, "1", got.header.Get("Retry-After"), path)
+		}
+		close(free)
+		all.Wait()
+		assert.Equal(t, 200, probe(ops, "GET", "/startupz").status, "its ten seconds are over")
+	})
+}
+
+func TestAFaultOfAnOpsAnswerIsLoggedAndAnswered(t *testing.T) {
+	var log bytes.Buffer
+	ops := web.OpsThatFails(slog.New(slog.NewJSONHandler(&log, nil)))
+	assert.Equal(t, 500, probe(ops, "GET", "/readyz").status)
+	assert.Contains(t, log.String(), "a fault of wxsidecar")
+	assert.NotContains(t, log.String(), "canarysecret")
+}
+
+func TestWhoConnectsToTheOpsListenerAndSaysNothingIsCutOffAfterASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipes()
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- web.ServeOps(ctx, l, fixedOps(t, fixedStates(), noOutage)) }()
+		start := time.Now()
+		_, err := l.dial().Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF)
+		took(t, start, time.Second)
+		cancel()
+		require.NoError(t, <-served)
 	})
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -10,11 +11,14 @@ import (
 )
 
 const (
-	// largeAtOnce is how many large answers are made at a time: each holds the
+	// largeAtOnce is how many of the answers are made at a time that hold the
 	// states of all accounts, 3 to 6 MB where there are ten thousand.
 	largeAtOnce = 4
 	// largePatience is how long a request for one waits for its turn.
 	largePatience = 5 * time.Second
+	// largeWrite is how long one may take to be read: a slow reader must not keep
+	// the others waiting.
+	largeWrite = 4 * time.Second
 )
 
 // OpsConfig says what the ops listener tells about.
@@ -29,6 +33,8 @@ type OpsConfig struct {
 	Name, Version string
 	// Servers are memcached's, as people know them.
 	Servers []string
+	// Log receives what was this program's fault; nil means none.
+	Log *slog.Logger
 }
 
 // ops is the handler of the ops listener.
@@ -48,6 +54,9 @@ func NewOps(cfg OpsConfig) http.Handler {
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics()
 	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
 	memcached := func() keeper.Outage { return oneOutage(cfg.Group.Outages(), len(cfg.Servers) > 1) }
 	return &ops{
 		cfg: cfg, states: cfg.Group.States, memcached: memcached, now: time.Now, start: time.Now(),
@@ -57,6 +66,7 @@ func NewOps(cfg OpsConfig) http.Handler {
 
 // ServeHTTP implements http.Handler.
 func (o *ops) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer recovered(w, o.cfg.Log)
 	h := w.Header()
 	h["Cache-Control"] = noStore
 	h["Connection"] = closing
@@ -78,9 +88,12 @@ func (o *ops) route(path string) func(http.ResponseWriter, *http.Request) {
 	case "/livez":
 		return probe(o.live)
 	case "/startupz":
-		return probe(o.startup)
+		if o.isStarted() {
+			return probe(o.live)
+		}
+		return o.inTurn(probe(o.startup))
 	case "/readyz":
-		return probe(o.ready)
+		return o.inTurn(probe(o.ready))
 	case "/metrics":
 		return o.inTurn(o.serveMetrics)
 	case "/status.json":
@@ -91,7 +104,7 @@ func (o *ops) route(path string) func(http.ResponseWriter, *http.Request) {
 	return nil
 }
 
-// inTurn bounds the large answers under way.
+// inTurn bounds the answers under way that take the states of all accounts.
 func (o *ops) inTurn(serve func(http.ResponseWriter, *http.Request)) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
 		timer := time.NewTimer(largePatience)
@@ -99,6 +112,7 @@ func (o *ops) inTurn(serve func(http.ResponseWriter, *http.Request)) func(http.R
 		select {
 		case o.large <- struct{}{}:
 			defer func() { <-o.large }()
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(largeWrite)) // a test's has none
 			serve(w, r)
 		case <-timer.C:
 			w.Header().Set("Retry-After", "1")

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
@@ -34,17 +33,16 @@ func probe(ask func() (bool, string)) func(http.ResponseWriter, *http.Request) {
 // live is /livez: the process works, whatever else does, draining included.
 func (o *ops) live() (bool, string) { return true, "ok\n" }
 
+// isStarted reports whether /startupz was true once, or the time for it is up.
+func (o *ops) isStarted() bool { return o.started.Load() || time.Since(o.start) >= startPatience }
+
 // startup is /startupz: every account has a published credential, so that an
 // app that starts now meets a hit; or the time for that is up. Once it was true
 // it stays so.
 func (o *ops) startup() (bool, string) {
-	if o.started.Load() {
-		return true, "ok\n"
-	}
 	published := func(s *keeper.State) bool { return s.Published }
 	found, lacking := missing(o.states(), published, "nothing published yet")
 	switch {
-	case time.Since(o.start) >= startPatience:
 	case !found:
 		return false, noAccount
 	case lacking != "":
@@ -93,7 +91,7 @@ func missing(states []keeper.State, good func(*keeper.State) bool, what string) 
 			continue
 		}
 		if bad++; bad <= maxFailures {
-			text.WriteString(strings.Map(oneLine, s.AppID+": "+what+because(s.Err)) + "\n")
+			text.WriteString(Printable(s.AppID+": "+what+because(s.Err)) + "\n")
 		}
 	}
 	if bad > maxFailures {
@@ -113,11 +111,4 @@ func because(e *keeper.Error) string {
 		text += "; " + e.Hint
 	}
 	return text
-}
-
-func oneLine(r rune) rune {
-	if unicode.IsControl(r) {
-		return ' '
-	}
-	return r
 }

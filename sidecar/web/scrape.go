@@ -81,7 +81,7 @@ func (s *scrape) counts() {
 // process is how this process is doing.
 func (s *scrape) process(o *ops) {
 	m := o.cfg.Metrics
-	s.one("wxsidecar_accounts", float64(accounts(s.states)))
+	s.one("wxsidecar_accounts", float64(accountsOf(s.states).all))
 	s.one("wxsidecar_memcached_up", oneIf(o.memcached().Err == nil))
 	s.operations("wxsidecar_memcached_operations_total", m.operations)
 	s.operations("wxsidecar_memcached_failures_total", m.failures)
@@ -150,14 +150,3 @@ func millis(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
 // labelValue escapes what a label's value may not hold.
 var labelValue = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
-
-// accounts counts the AppIDs of states, which are sorted by them.
-func accounts(states []keeper.State) int {
-	n := 0
-	for i := range states {
-		if i == 0 || states[i].AppID != states[i-1].AppID {
-			n++
-		}
-	}
-	return n
-}

@@ -16,6 +16,9 @@ const (
 	// requestPatience is how long a request may take to arrive, head and body
 	// together.
 	requestPatience = 5 * time.Second
+	// opsPatience is the same for the ops listener: who connects and says nothing
+	// must not keep the probes out.
+	opsPatience = time.Second
 	// answerPatience is how long a request may take from its head to its answer;
 	// up to deadlineStep less, see conns.go.
 	answerPatience = maxWait + 8*time.Second
@@ -37,13 +40,22 @@ const (
 // after 3.5 s is answered with 503. It closes l, and returns an error only where
 // l fails before ctx ends.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	return serve(ctx, l, h, requestPatience)
+}
+
+// ServeOps is Serve for the ops listener, where a request must arrive sooner.
+func ServeOps(ctx context.Context, l net.Listener, h http.Handler) error {
+	return serve(ctx, l, h, opsPatience)
+}
+
+func serve(ctx context.Context, l net.Listener, h http.Handler, patience time.Duration) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	server := &http.Server{
 		Handler:                      h,
 		BaseContext:                  func(net.Listener) context.Context { return requests },
-		ReadHeaderTimeout:            requestPatience,
-		ReadTimeout:                  requestPatience, // the same: net/http then sets one deadline, not two
+		ReadHeaderTimeout:            patience,
+		ReadTimeout:                  patience, // the same: net/http then sets one deadline, not two
 		WriteTimeout:                 answerPatience,
 		IdleTimeout:                  idlePatience,
 		MaxHeaderBytes:               maxHead,

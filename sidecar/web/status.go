@@ -5,8 +5,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
@@ -74,24 +74,24 @@ type ErrorStatus struct {
 	RetryInSeconds int       `json:"retry_in_seconds"`
 }
 
-// memcachedHint is what to do about memcached's failures.
-const memcachedHint = "check MEMCACHED_SERVERS and that memcached runs"
-
 // oneOutage is what is told of all servers that fail: since the first of them
 // did, and which, where there are others.
 func oneOutage(all []keeper.Outage, named bool) keeper.Outage {
 	var sum keeper.Outage
-	var errs []error
+	var texts []string
 	for _, one := range all {
 		if sum.Since.IsZero() || one.Since.Before(sum.Since) {
 			sum.Since = one.Since
 		}
+		text := one.Err.Error()
 		if named {
-			one.Err = fmt.Errorf("%s: %w", one.Server, one.Err)
+			text = one.Server + ": " + text
 		}
-		errs = append(errs, one.Err)
+		texts = append(texts, text)
 	}
-	sum.Err = errors.Join(errs...)
+	if len(texts) > 0 {
+		sum.Err = errors.New(strings.Join(texts, "; "))
+	}
 	return sum
 }
 
@@ -124,7 +124,7 @@ func (o *ops) status(now time.Time, states []keeper.State) Status {
 	}
 	if outage := o.memcached(); outage.Err != nil {
 		s.Memcached.Up, s.Memcached.DownSince = false, second(outage.Since)
-		s.Memcached.Error, s.Memcached.Hint = outage.Err.Error(), memcachedHint
+		s.Memcached.Error, s.Memcached.Hint = outage.Err.Error(), keeper.MemcachedHint
 	}
 	return s
 }

@@ -124,5 +124,5 @@ func TestSeveralServersThatFailAreToldByNameAndSinceTheFirst(t *testing.T) {
 	require.EqualError(t, web.OneOutage([]keeper.Outage{one}, false).Err, "connection refused")
 	both := web.OneOutage([]keeper.Outage{one, two}, true)
 	assert.Equal(t, two.Since, both.Since)
-	assert.EqualError(t, both.Err, "b:11211: connection refused\nc:11211: i/o timeout")
+	assert.EqualError(t, both.Err, "b:11211: connection refused; c:11211: i/o timeout")
 }
