@@ -49,8 +49,10 @@ setup: ## install what the suites need (as root with apt), or say what is missin
 	command -v memcached >/dev/null 2>&1 || need memcached; \
 	command -v nc >/dev/null 2>&1 || need netcat-openbsd; \
 	command -v promtool >/dev/null 2>&1 || need prometheus; \
+	command -v phpunit >/dev/null 2>&1 || need phpunit; \
+	command -v phpcs >/dev/null 2>&1 || need php-codesniffer; \
 	if command -v php >/dev/null 2>&1; then modules=$$(php -m 2>/dev/null); else modules=; need php-cli; fi; \
-	for m in memcached memcache curl; do \
+	for m in memcached memcache curl apcu; do \
 		printf '%s\n' "$$modules" | grep -qix $$m || need php-$$m; \
 	done; \
 	if [ -z "$$missing" ]; then echo 'setup: nothing to do, everything is there'; exit 0; fi; \
@@ -63,7 +65,7 @@ setup: ## install what the suites need (as root with apt), or say what is missin
 		fi; \
 		hint="sudo apt-get install$$missing"; \
 	elif command -v brew >/dev/null 2>&1; then \
-		hint='brew install memcached php prometheus zlib && pecl install memcached memcache'; \
+		hint='brew install memcached php prometheus zlib && pecl install memcached memcache apcu'; \
 	else \
 		hint="your system's packages of these names, or the nearest"; \
 	fi; \
@@ -76,6 +78,14 @@ test: setup ## every test, under two minutes; a skipped one fails it
 .PHONY: race
 race: setup ## the same under the race detector
 	@$(call gotest,-race -timeout 15m ./...,$(RACELOG))
+
+.PHONY: php
+php: setup ## the PHP client: PSR-12, and its tests with curl, with APCu and with streams
+	bash client/php/test.sh
+
+.PHONY: php-bench
+php-bench: setup ## what a token costs a PHP app, beside a bare get
+	bash client/php/test.sh bench
 
 .PHONY: k8s
 k8s: setup ## the manifests as a user would apply them: strict decoding, Pod Security, cross references; the PHP app

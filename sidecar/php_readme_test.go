@@ -28,7 +28,7 @@ func phpOf(t *testing.T, extension, memcached, sidecar string) string {
 	t.Helper()
 	host, port, err := net.SplitHostPort(memcached)
 	require.NoError(t, err)
-	code := block(t, "php")
+	code := block(t, "php", "function wx_access_token")
 	for _, replace := range [][2]string{
 		{phpMemcached, "'" + host + "', " + port}, {phpSidecar, "http://" + sidecar}, {phpHas, extensions[extension]},
 	} {
@@ -131,7 +131,7 @@ func TestTheREADMEsPHPThrowsWhatTheSidecarRefusesWith(t *testing.T) {
 
 func TestTheREADMEsPHPIsShortAndHasNothingThatPHP56Lacks(t *testing.T) {
 	t.Parallel()
-	code := block(t, "php")
+	code := block(t, "php", "function wx_access_token")
 	assert.LessOrEqual(t, strings.Count(code, "\n"), 8, "lines")
 	assert.NotRegexp(t, `\?\?|\?->|\bfn ?\(|\bmatch ?\(|\) ?: ?\??\w+ ?\{`, code)
 	assert.NotRegexp(t, `function \w+\(\??\w+ \$`, code, "types of parameters")

@@ -31,10 +31,10 @@ func fileText(t *testing.T, path string) string {
 	return string(text)
 }
 
-// block is the README's only block of code in this language.
-func block(t *testing.T, language string) string {
+// block is the README's only block of code in this language that begins so.
+func block(t *testing.T, language, begin string) string {
 	t.Helper()
-	found := regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(readme(t), -1)
+	found := regexp.MustCompile("(?ms)^```"+language+"\n("+begin+".*?)^```$").FindAllStringSubmatch(readme(t), -1)
 	require.Len(t, found, 1, "blocks of %s in the README", language)
 	return found[0][1]
 }
@@ -154,7 +154,7 @@ func TestEveryTestThatTheREADMENamesIsThereWithItsFlags(t *testing.T) {
 func TestTheREADMEsGoCompiles(t *testing.T) {
 	t.Parallel()
 	source := "package main\n\nimport (\n\t\"context\"\n\n\t\"github.com/wxsidecar/wxsidecar/client\"\n)\n\n" +
-		"func main() { _ = use(context.Background()) }\n\nfunc use(ctx context.Context) error {\n" + block(t, "go") +
+		"func main() { _ = use(context.Background()) }\n\nfunc use(ctx context.Context) error {\n" + block(t, "go", "") +
 		"\t_ = token\n\treturn err\n}\n"
 	file := writeFile(t, filepath.Join(t.TempDir(), "main.go"), source)
 	out, err := exec.Command("go", "vet", file).CombinedOutput()

@@ -1,0 +1,108 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wxsidecar\Http;
+
+use Wxsidecar\Response;
+
+/**
+ * Carries requests with PHP's streams, for a PHP without ext-curl: one connection
+ * for each request, and never a proxy. It speaks HTTP/1.0, in which an answer ends
+ * with its connection, and works over unix sockets, which PHP's own http:// does not.
+ *
+ * @internal
+ */
+final class Streams implements Transport
+{
+    private const CHUNK = 16_384;
+
+    public function send(#[\SensitiveParameter] Request $request): Response
+    {
+        $deadline = microtime(true) + $request->wait;
+        $stream = self::connect($request);
+        try {
+            self::write($stream, $request);
+            $answer = self::read($stream, $request, $deadline);
+        } finally {
+            fclose($stream);
+        }
+
+        return self::parse($answer, $request);
+    }
+
+    /** @return resource */
+    private static function connect(#[\SensitiveParameter] Request $request)
+    {
+        $to = ($request->url->scheme === 'https' ? 'ssl' : 'tcp') . "://{$request->url->host}:{$request->url->port}";
+        $to = $request->socket === null ? $to : "unix://$request->socket";
+        $stream = @stream_socket_client($to, $errno, $error, $request->wait);
+        if ($stream === false) {
+            throw new NoAnswer($error !== '' ? $error : 'no TLS connection: is the certificate trusted?');
+        }
+
+        return $stream;
+    }
+
+    /** @param resource $stream */
+    private static function write($stream, #[\SensitiveParameter] Request $request): void
+    {
+        $text = "$request->method {$request->url->target()} HTTP/1.0\r\nHost: {$request->url->authority()}\r\n";
+        foreach ($request->headers as $name => $value) {
+            $text .= "$name: $value\r\n";
+        }
+        if ($request->body !== null) {
+            $text .= 'Content-Length: ' . strlen($request->body) . "\r\n";
+        }
+        $text .= "\r\n$request->body";
+        for ($sent = 0; $sent < strlen($text); $sent += $n) {
+            $n = @fwrite($stream, substr($text, $sent, self::CHUNK));
+            if ($n === false || $n === 0) {
+                return; // hung up on: it may have answered nevertheless
+            }
+        }
+    }
+
+    /** @param resource $stream */
+    private static function read($stream, #[\SensitiveParameter] Request $request, float $deadline): string
+    {
+        $answer = '';
+        while (!feof($stream)) {
+            $left = $deadline - microtime(true);
+            if ($left <= 0) {
+                throw new NoAnswer("no answer within $request->wait s");
+            }
+            stream_set_timeout($stream, (int) $left, (int) (fmod($left, 1) * 1e6));
+            $answer .= @fread($stream, self::CHUNK);
+            if (strlen($answer) > self::MAX_HEAD + $request->limit) {
+                throw new NoAnswer('the answer is too long');
+            }
+        }
+
+        return $answer;
+    }
+
+    private static function parse(
+        #[\SensitiveParameter] string $answer,
+        #[\SensitiveParameter] Request $request,
+    ): Response {
+        [$head, $body] = explode("\r\n\r\n", $answer, 2) + [1 => null];
+        if ($body === null || preg_match('~^HTTP/1\.[01] ([0-9]{3})\b~', $head, $start) !== 1) {
+            throw new NoAnswer($answer === '' ? 'hung up without an answer' : 'the answer is not HTTP, or cut short');
+        }
+        $headers = [];
+        foreach (array_slice(explode("\r\n", $head), 1) as $line) {
+            [$name, $value] = explode(':', $line, 2) + [1 => ''];
+            $headers[strtolower($name)] = trim($value);
+        }
+        $promised = (int) ($headers['content-length'] ?? strlen($body));
+        if (isset($headers['transfer-encoding']) || (strlen($body) < $promised && $request->method !== 'HEAD')) {
+            throw new NoAnswer('the answer is cut short, or in chunks, which HTTP/1.0 has not');
+        }
+        if (strlen($head) > self::MAX_HEAD || strlen($body) > $request->limit) {
+            throw new NoAnswer('the answer is too long');
+        }
+
+        return new Response((int) $start[1], $headers, $body);
+    }
+}

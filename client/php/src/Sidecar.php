@@ -1,0 +1,120 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wxsidecar;
+
+use Wxsidecar\Http\NoAnswer;
+use Wxsidecar\Http\Request;
+use Wxsidecar\Http\Transport;
+use Wxsidecar\Http\Url;
+
+/**
+ * The sidecar's API. No proxy ever comes between, whatever the environment says.
+ *
+ * @internal
+ */
+final class Sidecar
+{
+    /** A second more than a sidecar takes at most to answer. */
+    private const WAIT = 13.0;
+    /** Bytes of an answer, which has some hundred. */
+    private const MAX_ANSWER = 65_536;
+    /** Bytes of the bearer token's file: with a longer header a request would be refused. */
+    private const MAX_BEARER = 4_096;
+
+    private readonly Url $base;
+    private readonly ?string $socket;
+
+    /**
+     * @param string      $address    http://host:port or unix:///path
+     * @param string|null $bearerFile holds the bearer token; read for every request, as Kubernetes changes it at will
+     */
+    public function __construct(
+        #[\SensitiveParameter] private readonly string $address,
+        private readonly ?string $bearerFile,
+        private readonly Transport $transport,
+    ) {
+        $this->socket = preg_match('~^unix://(/.+)$~D', $address, $match) === 1 ? $match[1] : null;
+        $base = Url::parse($this->socket === null ? $address : 'http://localhost');
+        if ($base === null || $base->query !== '') {
+            throw new InvalidArgument('the address of the sidecar is neither http://host:port nor unix:///path');
+        }
+        $this->base = $base;
+    }
+
+    /** @param string $kind access_token, jsapi_ticket or wx_card_ticket */
+    public function get(string $appId, string $kind): string
+    {
+        return $this->call("get $kind of $appId", 'GET', "/v1/$appId/$kind");
+    }
+
+    public function refresh(string $appId, string $kind, #[\SensitiveParameter] string $rejected): string
+    {
+        return $this->call("refresh $kind of $appId", 'POST', "/v1/$appId/$kind/refresh", $rejected);
+    }
+
+    private function call(
+        string $what,
+        string $method,
+        string $path,
+        #[\SensitiveParameter] ?string $rejected = null,
+    ): string {
+        $bearer = $this->bearerFile === null ? null : $this->bearer($what, $this->bearerFile);
+        $headers = ['X-Wxsidecar' => '1'];
+        $headers += $bearer === null ? [] : ['Authorization' => "Bearer $bearer"];
+        $headers += $rejected === null ? [] : ['Content-Type' => 'application/json'];
+        $report = ['rejected' => $rejected];
+        $body = $rejected === null ? null : (string) json_encode($report, JSON_INVALID_UTF8_SUBSTITUTE);
+        $url = $this->base->withPath(rtrim($this->base->path, '/') . $path);
+        try {
+            $answer = $this->transport->send(
+                new Request($method, $url, $headers, $body, $this->socket, false, self::WAIT, self::MAX_ANSWER)
+            );
+        } catch (NoAnswer $e) {
+            throw new SidecarUnavailable(
+                "$what: sidecar at $this->address: {$e->getMessage()}; is it running, and is this its address?"
+            );
+        }
+
+        return $this->read($what, $answer, array_filter([$rejected, $bearer]));
+    }
+
+    /** @param array<string> $secrets that no exception may repeat, though WeChat's own errmsg may */
+    private function read(
+        string $what,
+        #[\SensitiveParameter] Response $answer,
+        #[\SensitiveParameter] array $secrets,
+    ): string {
+        $said = $answer->json();
+        $errcode = $answer->errcode();
+        if ($errcode !== 0) {
+            $tell = static fn (string $field): string
+                => str_replace($secrets, '[redacted]', is_string($said[$field] ?? null) ? $said[$field] : '');
+            $wait = (int) ($answer->headers['retry-after'] ?? 0);
+
+            throw new Refused($what, $errcode, $tell('errmsg'), $tell('hint') ?: null, $wait > 0 ? $wait : null);
+        }
+        $credential = $said['access_token'] ?? $said['ticket'] ?? null;
+        if ($answer->status === 200 && is_string($credential) && Store::intact($credential)) {
+            return $credential;
+        }
+
+        throw new SidecarUnavailable(
+            "$what: what answers at $this->address (HTTP $answer->status) is not a sidecar: is this its address?"
+        );
+    }
+
+    private function bearer(string $what, string $file): string
+    {
+        $content = is_file($file) ? @file_get_contents($file, false, null, 0, self::MAX_BEARER + 1) : false;
+        $bearer = trim((string) $content);
+        if ($content === false || strlen($content) > self::MAX_BEARER || preg_match('/^[!-~]+$/D', $bearer) !== 1) {
+            throw new SidecarUnavailable(
+                "$what: the bearer token's file $file cannot be read, is empty, too long or not one word of ASCII"
+            );
+        }
+
+        return $bearer;
+    }
+}

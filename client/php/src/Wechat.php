@@ -1,0 +1,146 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wxsidecar;
+
+use Wxsidecar\Http\NoAnswer;
+use Wxsidecar\Http\Request;
+use Wxsidecar\Http\Transport;
+use Wxsidecar\Http\Url;
+
+/**
+ * Requests to WeChat that carry the token, and to nobody else.
+ *
+ * @internal
+ */
+final class Wechat
+{
+    /** Bytes of an answer that are taken: WeChat's pictures and videos have up to 10 MB. */
+    private const MAX_ANSWER = 33_554_432;
+
+    /** What WeChat answers for another credential: an AppSecret, a user's token or a platform's. */
+    private const ELSEWHERE = '~^(/cgi-bin/(token|stable_token|clear_quota/v2)$|/cgi-bin/component/|/sns/)~';
+
+    /** @param list<string> $moreHosts host or host:port, in lower case */
+    public function __construct(
+        private readonly Transport $transport,
+        private readonly array $moreHosts,
+        private readonly float $wait,
+    ) {
+        foreach ($moreHosts as $host) {
+            if (Url::parse("https://$host/")?->path !== '/') {
+                throw new InvalidArgument('wechatHosts: an entry is neither host nor host:port');
+            }
+        }
+    }
+
+    /**
+     * @param array<mixed>|string|null $body
+     * @param array<string, string>    $headers
+     * @see Client::request()
+     */
+    public function request(
+        Client $client,
+        string $method,
+        #[\SensitiveParameter] string $url,
+        #[\SensitiveParameter] array|string|null $body,
+        #[\SensitiveParameter] array $headers,
+    ): Response {
+        $to = $this->trusted($url);
+        [$method, $body, $headers] = self::prepared($method, $body, $headers);
+        $token = $client->accessToken();
+        $answer = $this->send($method, $to, $body, $headers, $token);
+        if (!$answer->refusesToken()) {
+            return $answer;
+        }
+        try {
+            $fresh = $client->refresh($token);
+        } catch (Exception) {
+            return $answer; // WeChat's answer says more than our failure to mend it
+        }
+
+        return $fresh === $token ? $answer : $this->send($method, $to, $body, $headers, $fresh);
+    }
+
+    /** WeChat's hosts are api.weixin.qq.com, those below it (sh., sz., hk., file.) and api2.weixin.qq.com. */
+    private function trusted(#[\SensitiveParameter] string $raw): Url
+    {
+        $url = Url::parse($raw);
+        if ($url === null) {
+            throw new InvalidArgument('request: not a plain https:// URL, without user name, fragment, space or \\');
+        }
+        $named = array_intersect([$url->host, "$url->host:$url->port"], $this->moreHosts) !== [];
+        $known = preg_match('/^(.+\.)?api\.weixin\.qq\.com$|^api2\.weixin\.qq\.com$/D', $url->host) === 1;
+        if (!($url->scheme === 'https' ? $named || $known : $named && $url->isLoopback())) {
+            throw new InvalidArgument(
+                "request: the token goes over https to WeChat's API or wechatHosts, not to $url->scheme://$url->host"
+            );
+        }
+        $query = array_map(rawurldecode(...), preg_split('/[&=]/', $url->query) ?: []);
+        if (in_array('access_token', $query, true) || preg_match(self::ELSEWHERE, $url->path) === 1) {
+            throw new InvalidArgument("request: $url->path is asked with another credential than this account's token");
+        }
+
+        return $url;
+    }
+
+    /**
+     * @param array<mixed>|string|null $body
+     * @param array<string, string>    $headers
+     * @return array{string, string|null, array<string, string>}
+     */
+    private static function prepared(
+        string $method,
+        #[\SensitiveParameter] array|string|null $body,
+        #[\SensitiveParameter] array $headers,
+    ): array {
+        if (preg_match('/^[A-Z]{1,16}$/D', $method) !== 1) {
+            throw new InvalidArgument('request: the method is not GET, POST or the like');
+        }
+        foreach ($headers as $name => $value) {
+            if (preg_match('/^[A-Za-z0-9-]+$/D', $name) + preg_match('/^[^\x00-\x1f\x7f]*$/D', $value) !== 2) {
+                throw new InvalidArgument('request: a header has a bad name, or control characters');
+            }
+        }
+        if (is_array($body)) {
+            // WeChat shows \u escapes to its users as they are.
+            $body = json_encode($body, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES);
+            if ($body === false) {
+                throw new InvalidArgument('request: the body cannot be JSON: ' . json_last_error_msg());
+            }
+        }
+        if ($body === null && !in_array($method, ['GET', 'HEAD'], true)) {
+            $body = '';
+        }
+        if ($body !== null && !array_key_exists('content-type', array_change_key_case($headers))) {
+            $headers['Content-Type'] = 'application/json';
+        }
+
+        return [$method, $body, $headers];
+    }
+
+    /** @param array<string, string> $headers */
+    private function send(
+        string $method,
+        Url $to,
+        #[\SensitiveParameter] ?string $body,
+        #[\SensitiveParameter] array $headers,
+        #[\SensitiveParameter] string $token,
+    ): Response {
+        // Through a proxy https is a tunnel, in which nobody reads along; plain http is loopback, and needs none.
+        $proxy = $to->scheme === 'https';
+        $url = $to->withToken($token);
+        try {
+            $answer = $this->transport->send(
+                new Request($method, $url, $headers, $body, null, $proxy, $this->wait, self::MAX_ANSWER)
+            );
+        } catch (NoAnswer $e) {
+            throw new WechatUnavailable("$method {$to->authority()}$to->path: {$e->getMessage()}");
+        }
+        // A redirect's Location may repeat the whole query.
+        $headers = str_replace([$token, rawurlencode($token)], '[redacted]', $answer->headers);
+
+        return new Response($answer->status, $headers, $answer->body);
+    }
+}

@@ -1,0 +1,68 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wxsidecar\Tests;
+
+use PHPUnit\Framework\TestCase;
+use Wxsidecar\Health;
+
+/** Calls that overlap, told step by step: each object is a worker. */
+final class HealthTest extends TestCase
+{
+    private Health $a;
+    private Health $b;
+
+    protected function setUp(): void
+    {
+        Clock::$now = 0;
+        $name = 'wxsidecar:' . bin2hex(random_bytes(8));
+        [$this->a, $this->b] = [new Health($name), new Health($name)];
+    }
+
+    public function testOfCallsThatFailTogetherOneCounts(): void
+    {
+        self::assertTrue($this->a->enter($seenByA));
+        self::assertTrue($this->b->enter($seenByB));
+        $this->a->leave($seenByA, true);
+        Clock::advance(0.6);
+        $this->b->leave($seenByB, true);
+        Clock::advance(0.5);
+        self::assertTrue($this->a->enter($seenByA), 'the pause is a second from the first failure');
+    }
+
+    public function testACallThatSucceedsLateDoesNotEndAnOutageThatBeganAfterIt(): void
+    {
+        $this->a->enter($seenByA);
+        $this->b->enter($seenByB);
+        $this->b->leave($seenByB, true);
+        $this->a->leave($seenByA, false);
+        self::assertFalse($this->a->enter($seenByA));
+    }
+
+    public function testAProbeThatWasOvertakenChangesNothing(): void
+    {
+        $this->a->enter($seen);
+        $this->a->leave($seen, true);
+        Clock::advance(1);
+        self::assertTrue($this->a->enter($seenByA), 'a probe');
+        self::assertFalse($this->b->enter($seenByB), 'one at a time');
+        Clock::advance(1);
+        self::assertTrue($this->b->enter($seenByB), 'another, since the first takes so long');
+        $this->b->leave($seenByB, true);
+        $this->a->leave($seenByA, false);
+        self::assertFalse($this->a->enter($seenByA), 'the later word counts');
+        Clock::advance(1.9);
+        self::assertFalse($this->a->enter($seenByA), 'and was the second failure');
+        Clock::advance(0.1);
+        self::assertTrue($this->a->enter($seenByA));
+    }
+
+    public function testAnotherMemcachedIsAnotherMatter(): void
+    {
+        $this->a->enter($seen);
+        $this->a->leave($seen, true);
+        self::assertFalse($this->b->enter($seen));
+        self::assertTrue((new Health('wxsidecar:' . bin2hex(random_bytes(8))))->enter($seen));
+    }
+}

@@ -1,0 +1,216 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wxsidecar\Tests;
+
+use Wxsidecar\Client;
+use Wxsidecar\Http\Curl;
+use Wxsidecar\Http\NoAnswer;
+use Wxsidecar\Http\Request;
+use Wxsidecar\Http\Streams;
+use Wxsidecar\Http\Url;
+use Wxsidecar\Refused;
+use Wxsidecar\Sidecar;
+use Wxsidecar\SidecarUnavailable;
+
+/** What a sidecar would never answer, and what lies between it and us. */
+final class HostileTest extends TestCase
+{
+    /** @dataProvider strangers */
+    public function testAStrangersAnswerIsNoToken(string $scheme, string $answer): void
+    {
+        $server = $this->canned($scheme);
+        $server->answer($answer);
+        $client = new Client('wx1', sidecar: $server->address);
+        foreach ([fn () => $client->accessToken(), fn () => $client->refresh(self::TOKEN)] as $call) {
+            $start = microtime(true);
+            $e = $this->assertFails(SidecarUnavailable::class, $call);
+            self::assertLessThan(5, microtime(true) - $start);
+            self::assertStringContainsString($server->address, $e->getMessage());
+            self::assertStringContainsString('is this its address?', $e->getMessage());
+        }
+    }
+
+    /** @return iterable<string, array{string, string}> */
+    public function strangers(): iterable
+    {
+        $whole = CannedServer::http(200, self::token(self::TOKEN));
+        $answers = [
+            'no end' => 'flood',
+            'headers without an end' => "HTTP/1.1 200 OK\r\n" . str_repeat("X-More: canarysecret\r\n", 20_000),
+            'headers of 100 KiB' => CannedServer::http(200, self::token(self::TOKEN), 'X: ' . str_repeat('a', 99_000)),
+            'more than 64 KiB' => CannedServer::http(200, self::token(self::TOKEN) . str_repeat(' ', 65_536)),
+            'nothing' => 'Connection: close',
+            'no HTTP' => "SSH-2.0 Connection: close\r\n\r\n",
+            'a part only' => substr($whole, 0, -10),
+            'less than its length' => strtr($whole, ['Content-Length: ' => 'Content-Length: 9']),
+            'HTML' => CannedServer::http(200, '<html>canarytoken</html>'),
+            'no JSON object' => CannedServer::http(200, '"canarytoken"'),
+            'JSON without a token' => CannedServer::http(200, '{"expires_in":3000}'),
+            'a token that is a number' => CannedServer::http(200, '{"access_token":1,"expires_in":3000}'),
+            'a token with status 201' => CannedServer::http(201, self::token(self::TOKEN)),
+            'a token with status 500' => CannedServer::http(500, self::token(self::TOKEN)),
+            'an errcode that is a text' => CannedServer::http(502, '{"errcode":"40164","errmsg":"canarysecret"}'),
+            'a token with a space' => CannedServer::http(200, self::token('canarytoken 1')),
+            'a token with a line end' => CannedServer::http(200, self::token("canarytoken\n")),
+            'a token of 2,049 bytes' => CannedServer::http(200, self::token(str_repeat('a', 2_049))),
+            'an empty token' => CannedServer::http(200, self::token('')),
+        ];
+        foreach ($answers as $what => $answer) {
+            yield "$what, over TCP" => ['tcp', $answer];
+            yield "$what, over a unix socket" => ['unix', $answer];
+        }
+    }
+
+    public function testARedirectIsNotFollowed(): void
+    {
+        $elsewhere = $this->canned();
+        $elsewhere->answer(CannedServer::http(200, self::token(self::TOKEN)));
+        $server = $this->canned();
+        foreach ([301, 302, 307, 308] as $status) {
+            $server->answer(CannedServer::http($status, '', "Location: $elsewhere->address/v1/wx1/access_token"));
+            $client = new Client('wx1', sidecar: $server->address);
+            $e = $this->assertFails(SidecarUnavailable::class, fn () => $client->accessToken());
+            self::assertStringContainsString("HTTP $status", $e->getMessage());
+        }
+        self::assertSame([], $elsewhere->requests());
+    }
+
+    public function testNoProxyIsAsked(): void
+    {
+        $proxy = $this->canned();
+        $proxy->answer(CannedServer::http(200, self::token(self::OTHER)));
+        $server = $this->canned();
+        $server->answer(CannedServer::http(200, self::token(self::TOKEN)));
+        $names = ['http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY', 'https_proxy', 'HTTPS_PROXY'];
+        array_map(static fn (string $name) => putenv("$name=$proxy->address"), $names);
+        try {
+            self::assertToken(self::TOKEN, (new Client('wx1', sidecar: $server->address))->accessToken());
+        } finally {
+            array_map(putenv(...), $names);
+        }
+        self::assertSame([], $proxy->requests());
+    }
+
+    public function testAnErrmsgThatRepeatsSecretsIsRedacted(): void
+    {
+        $file = Process::folder() . '/bearer';
+        file_put_contents($file, "canarysecret-bearer\n");
+        $server = $this->canned();
+        $errmsg = 'canarytoken-1 of canarysecret-bearer rid: 1';
+        $said = ['errcode' => 40001, 'errmsg' => $errmsg, 'hint' => 'see canarytoken-1'];
+        $server->answer(CannedServer::http(502, (string) json_encode($said), 'Retry-After: 7'));
+        $client = new Client('wx1', sidecar: $server->address, bearerFile: $file);
+        $e = $this->assertFails(Refused::class, fn () => $client->refresh(self::TOKEN));
+        self::assertSame('[redacted] of [redacted] rid: 1', $e->errmsg);
+        self::assertSame('see [redacted]', $e->hint);
+        self::assertSame(7, $e->retryAfter);
+        [$request] = $server->requests();
+        self::assertStringStartsWith('POST /v1/wx1/access_token/refresh HTTP/1.', $request['text']);
+        self::assertTrue(str_contains($request['text'], "\r\nAuthorization: Bearer canarysecret-bearer\r\n"));
+        self::assertTrue(str_ends_with($request['text'], "\r\n\r\n" . '{"rejected":"canarytoken-1"}'));
+    }
+
+    /** @dataProvider badBearers */
+    public function testABadBearerTokenIsNeverSent(string $content): void
+    {
+        $file = Process::folder() . '/bearer';
+        file_put_contents($file, $content);
+        $server = $this->canned();
+        $client = new Client('wx1', sidecar: $server->address, bearerFile: $file);
+        $this->assertFails(SidecarUnavailable::class, fn () => $client->accessToken());
+        self::assertSame([], $server->requests());
+    }
+
+    /** @return array<string, array{string}> */
+    public function badBearers(): array
+    {
+        return [
+            'an empty file' => [''],
+            'white space alone' => [" \n"],
+            'two lines' => ["canarysecret\r\nX-Other: 1"],
+            'a word beyond ASCII' => ['canarysecret-秘密'],
+            'more than 4 KiB' => [str_repeat('a', 4_097)],
+        ];
+    }
+
+    public function testTheSidecarsPathMayHaveABeginning(): void
+    {
+        $server = $this->canned();
+        $server->answer(CannedServer::http(200, self::token(self::TOKEN)));
+        (new Client('wx1', sidecar: "$server->address/side/car/"))->accessToken();
+        self::assertStringStartsWith('GET /side/car/v1/wx1/access_token HTTP', $server->requests()[0]['text']);
+    }
+
+    public function testTheSidecarHas13SecondsAndNoProxy(): void
+    {
+        $transport = new RecordingTransport();
+        (new Sidecar('https://sidecar', null, $transport))->get('wx1', 'access_token');
+        self::assertSame(13.0, $transport->requests[0]->wait);
+        self::assertFalse($transport->requests[0]->proxy);
+        self::assertSame('https://sidecar/v1/wx1/access_token', (string) $transport->requests[0]->url);
+    }
+
+    public function testAnAnswerThatDoesNotComeIsWaitedForNoLonger(): void
+    {
+        $server = $this->canned();
+        $server->answer('hang');
+        $url = Url::parse($server->address) ?? self::fail();
+        foreach (function_exists('curl_init') ? [new Curl(), new Streams()] : [new Streams()] as $transport) {
+            $start = microtime(true);
+            try {
+                $transport->send(new Request('GET', $url, [], null, null, false, 0.2, 100));
+                self::fail('there was no answer');
+            } catch (NoAnswer $e) {
+                self::assertSame('no answer within 0.2 s', $e->getMessage());
+                self::assertGreaterThan(0.19, microtime(true) - $start);
+                self::assertLessThan(4, microtime(true) - $start);
+            }
+        }
+    }
+
+    public function testAnAnswerInChunksIsNeverTakenAsItIs(): void
+    {
+        $server = $this->canned();
+        $chunks = "5\r\nhello\r\n0\r\n\r\n";
+        $server->answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n$chunks");
+        $url = Url::parse($server->address) ?? self::fail();
+        $request = new Request('GET', $url, [], null, null, false, 5, 100);
+        if (function_exists('curl_init')) {
+            self::assertSame('hello', (new Curl())->send($request)->body);
+        }
+        $this->expectException(NoAnswer::class);
+        (new Streams())->send($request);
+    }
+
+    public function testAConnectionIsKeptWithCurlAndNotWithStreams(): void
+    {
+        $server = $this->canned();
+        $server->answer(CannedServer::keepAlive(self::token(self::TOKEN)));
+        $client = new Client('wx1', sidecar: $server->address);
+        $client->accessToken();
+        $client->refresh(self::TOKEN);
+        $client->forAccount('wx2')->accessToken();
+        $connections = array_unique(array_column($server->requests(), 'connection'));
+        self::assertCount(function_exists('curl_init') ? 1 : 3, $connections);
+    }
+
+    public function testAForkedProcessDoesNotWriteIntoItsParentsConnection(): void
+    {
+        $server = $this->canned();
+        $server->answer(CannedServer::keepAlive(self::token(self::TOKEN)));
+        $client = new Client('wx1', sidecar: $server->address);
+        $client->accessToken();
+        $child = pcntl_fork();
+        if ($child === 0) {
+            $client->accessToken();
+            posix_kill((int) getmypid(), SIGKILL); // without the shutdown functions of the tests
+        }
+        pcntl_waitpid($child, $status);
+        self::assertToken(self::TOKEN, $client->accessToken());
+        [$first, $childs, $last] = array_column($server->requests(), 'connection');
+        self::assertNotSame($first, $childs);
+        self::assertNotSame($childs, $last);
+    }
+}

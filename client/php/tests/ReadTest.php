@@ -1,0 +1,161 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wxsidecar\Tests;
+
+use Wxsidecar\Client;
+use Wxsidecar\InvalidArgument;
+use Wxsidecar\SidecarUnavailable;
+
+final class ReadTest extends TestCase
+{
+    /** @dataProvider extensions */
+    public function testATokenIsReadWithOneGet(string $extension): void
+    {
+        $this->memcached->set('wx1', self::TOKEN);
+        $client = $this->alone($extension);
+        $before = $this->memcached->gets();
+        self::assertToken(self::TOKEN, $client->accessToken());
+        self::assertSame(1, $this->memcached->gets() - $before);
+    }
+
+    /** @dataProvider extensions */
+    public function testTheKeyIsPrefixAndAppIdAndTheKindOfATicket(string $extension): void
+    {
+        foreach (['p:wx1', 'p:wx1:jsapi_ticket', 'p:wx1:wx_card_ticket', 'p:wx2'] as $i => $key) {
+            $this->memcached->set($key, "canarytoken-$i");
+        }
+        $m = $this->memcached->client($extension);
+        $client = new Client('wx1', memcached: $m, sidecar: 'http://127.0.0.1:1', prefix: 'p:');
+        self::assertToken('canarytoken-0', $client->accessToken());
+        self::assertToken('canarytoken-1', $client->ticket('jsapi'));
+        self::assertToken('canarytoken-2', $client->ticket('wx_card'));
+        self::assertToken('canarytoken-3', $client->forAccount('wx2')->accessToken());
+        self::assertToken('canarytoken-0', $client->accessToken(), 'the first account, as before');
+    }
+
+    /** @dataProvider extensions */
+    public function testAMissIsAnsweredByTheSidecarAndIsNoFailure(string $extension): void
+    {
+        $sidecar = $this->canned();
+        $sidecar->answer(CannedServer::http(200, self::token(self::OTHER)));
+        $client = new Client('wx1', $this->memcached->client($extension), $sidecar->address);
+        self::assertToken(self::OTHER, $client->accessToken());
+        $this->memcached->set('wx1', self::TOKEN);
+        self::assertToken(self::TOKEN, $client->accessToken(), 'memcached is asked again at once');
+        self::assertStringStartsWith('GET /v1/wx1/access_token HTTP/1.', $sidecar->requests()[0]['text']);
+        self::assertStringContainsString("\r\nX-Wxsidecar: 1\r\n", $sidecar->requests()[0]['text']);
+    }
+
+    /** @dataProvider damages */
+    public function testADamagedValueIsAMiss(string $extension, string $value, int $flags): void
+    {
+        $sidecar = $this->canned();
+        $sidecar->answer(CannedServer::http(200, self::token(self::OTHER)));
+        $client = new Client('wx1', $this->memcached->client($extension), $sidecar->address);
+        $this->memcached->set('wx1', $value, $flags);
+        self::assertToken(self::OTHER, $client->accessToken());
+        $this->memcached->set('wx1', self::TOKEN);
+        self::assertToken(self::TOKEN, $client->accessToken(), 'memcached is asked again at once');
+    }
+
+    /** @return iterable<string, array{string, string, int}> */
+    public function damages(): iterable
+    {
+        $values = [
+            'an empty value' => ['', 0],
+            'a space' => ['canarytoken 1', 0],
+            'a line end' => ["canarytoken-1\n", 0],
+            'a control character' => ["canarytoken\x011", 0],
+            'DEL' => ["canarytoken\x7f", 0],
+            '2,049 bytes' => [str_repeat('a', 2_049), 0],
+            'what pecl-memcache stores for null' => ['N;', 1],
+            'what cannot be unserialized' => ['canarytoken-1', 4],
+            'what cannot be decompressed' => ["\x10\0\0\0canarytoken-1", 0x50], // the first four bytes are a length
+        ];
+        foreach ($this->extensions() as $name => [$extension]) {
+            foreach ($values as $what => [$value, $flags]) {
+                yield "$name: $what" => [$extension, $value, $flags];
+            }
+        }
+        yield 'php-memcache: flags of a stranger' => ['memcache', 'canarytoken-1', 1 << 20];
+        yield 'php-memcache: what it cannot unserialize' => ['memcache', 'canarytoken-1', 1];
+        yield 'php-memcache: what it cannot decompress' => ['memcache', 'canarytoken-1', 2];
+    }
+
+    /** @dataProvider extensions */
+    public function testTheLongestTokenIsRead(string $extension): void
+    {
+        $token = str_pad('canarytoken', 2_048, 'x');
+        $this->memcached->set('wx1', $token);
+        self::assertToken($token, $this->alone($extension)->accessToken());
+    }
+
+    public function testWithoutMemcachedTheSidecarIsAsked(): void
+    {
+        $sidecar = $this->canned();
+        $sidecar->answer(CannedServer::http(200, self::token(self::TOKEN)));
+        self::assertToken(self::TOKEN, (new Client('wx1', sidecar: $sidecar->address))->accessToken());
+    }
+
+    /**
+     * Frameworks turn every notice into an exception that is not silenced.
+     *
+     * @dataProvider extensions
+     */
+    public function testAnErrorHandlerThatThrowsHasNothingToThrow(string $extension): void
+    {
+        $this->memcached->set('wx1', 'not serialized', $extension === 'memcached' ? 4 : 1);
+        $client = $this->alone($extension);
+        $gone = $this->alone($extension);
+        set_error_handler(static function (int $level, string $text): bool {
+            return (error_reporting() & $level) === 0 ? true : throw new \ErrorException($text);
+        });
+        try {
+            $this->assertFails(SidecarUnavailable::class, fn () => $client->accessToken());
+            $this->memcached->kill();
+            $this->assertFails(SidecarUnavailable::class, fn () => $gone->accessToken());
+        } finally {
+            restore_error_handler();
+        }
+    }
+
+    /** @dataProvider badArguments */
+    public function testABadArgumentIsRefusedBeforeAnythingIsAsked(\Closure $call): void
+    {
+        $this->assertFails(InvalidArgument::class, $call);
+    }
+
+    /** @return iterable<string, array{\Closure}> */
+    public function badArguments(): iterable
+    {
+        foreach (['', 'wx 1', "wx1\n", 'wx1/..', str_repeat('a', 65), 'wx1:lease'] as $appId) {
+            $name = trim(substr($appId, 0, 10));
+            yield "the AppID '$name'" => [fn () => new Client($appId)];
+            yield "another account '$name'" => [fn () => (new Client('wx1'))->forAccount($appId)];
+        }
+        $addresses = [
+            'none' => '',
+            'no scheme' => '127.0.0.1:7200',
+            'another scheme' => 'ftp://h',
+            'no path' => 'unix://',
+            'a relative path' => 'unix://relative',
+            'no host' => 'http://',
+            'port 0' => 'http://h:0',
+            'port 70000' => 'http://h:70000',
+            'a password' => 'http://user:canarysecret@h',
+            'a query' => 'http://h/?canarysecret',
+            'a fragment' => 'http://h/#f',
+            'a line end' => "http://h\n",
+            'a space' => 'http://h h',
+        ];
+        foreach ($addresses as $what => $address) {
+            yield "an address with $what" => [fn () => new Client('wx1', sidecar: $address)];
+        }
+        yield 'a prefix with a space' => [fn () => new Client('wx1', prefix: 'a b')];
+        yield 'a prefix of 121 bytes' => [fn () => new Client('wx1', prefix: str_repeat('a', 121))];
+        yield 'a ticket of no kind' => [fn () => (new Client('wx1'))->ticket('access_token')];
+        yield 'a host that is a path' => [fn () => new Client('wx1', wechatHosts: ['a/b'])];
+    }
+}

@@ -1,0 +1,127 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wxsidecar\Tests;
+
+use Wxsidecar\Client;
+use Wxsidecar\Refused;
+use Wxsidecar\SidecarUnavailable;
+
+/** Against a real sidecar, whose WeChat is a fake. */
+final class RealSidecarTest extends TestCase
+{
+    /** @return array<string, array{bool}> */
+    public function ways(): array
+    {
+        return ['over TCP' => [false], 'over a unix socket' => [true]];
+    }
+
+    /** @dataProvider ways */
+    public function testTheSidecarAnswersAndKeepsItsTokenInMemcached(bool $unix): void
+    {
+        $appId = World::get()->account();
+        $sidecar = $this->sidecar($appId, $unix);
+        $token = (new Client($appId, sidecar: $sidecar->address))->accessToken();
+        Process::eventually('the entry', fn () => $this->memcached->get($appId));
+        $sidecar->end();
+        foreach ($this->extensions() as [$extension]) {
+            $client = new Client($appId, $this->memcached->client($extension), $sidecar->address);
+            self::assertToken($token, $client->accessToken(), "$extension, without the sidecar");
+        }
+        self::assertSame(1, World::get()->issues($appId));
+    }
+
+    /** @dataProvider ways */
+    public function testARefusedTokenIsReplacedOnceForAllWhoReportIt(bool $unix): void
+    {
+        $appId = World::get()->account();
+        $client = new Client($appId, sidecar: $this->sidecar($appId, $unix)->address);
+        $old = $client->accessToken();
+        $new = $client->refresh($old);
+        self::assertNotSame(hash('sha256', $old), hash('sha256', $new));
+        self::assertToken($new, $client->refresh($old), 'another caller, with the same report');
+        self::assertToken($new, $client->refresh(''), 'nothing reported');
+        self::assertToken($new, $client->accessToken());
+        self::assertSame(2, World::get()->issues($appId));
+
+        $e = $this->assertFails(Refused::class, fn () => $client->refresh($new));
+        self::assertSame(429, $e->errcode);
+        self::assertSame(429, $e->getCode());
+        self::assertNotSame('', $e->errmsg);
+        self::assertGreaterThan(0, $e->retryAfter);
+        self::assertLessThanOrEqual(31, $e->retryAfter);
+        self::assertStringContainsString("ask again in $e->retryAfter s", $e->getMessage());
+        self::assertStringStartsWith("refresh access_token of $appId: ", $e->getMessage());
+    }
+
+    public function testWechatsRefusalKeepsItsErrcodeAndItsRid(): void
+    {
+        World::get()->fail(40164);
+        $appId = World::get()->account();
+        $client = new Client($appId, sidecar: $this->sidecar($appId)->address);
+        $e = $this->assertFails(Refused::class, fn () => $client->accessToken());
+        self::assertSame(40164, $e->errcode);
+        self::assertMatchesRegularExpression('/1\.2\.3\.4.* rid: /', $e->errmsg);
+        self::assertStringContainsString('whitelist', (string) $e->hint);
+        self::assertGreaterThan(0, $e->retryAfter);
+        self::assertStringContainsString((string) $e->hint, $e->getMessage());
+    }
+
+    public function testNothingToGiveForNowSaysWhenToAskAgain(): void
+    {
+        World::get()->fail(-1);
+        $appId = World::get()->account();
+        $client = new Client($appId, sidecar: $this->sidecar($appId)->address);
+        $e = $this->assertFails(Refused::class, fn () => $client->accessToken());
+        self::assertSame(-1, $e->errcode);
+        self::assertGreaterThan(0, $e->retryAfter);
+    }
+
+    public function testAnAccountThatIsNotKeptIsWechats40013(): void
+    {
+        $client = new Client('wxother', sidecar: $this->sidecar(World::get()->account())->address);
+        $e = $this->assertFails(Refused::class, fn () => $client->accessToken());
+        self::assertSame(40013, $e->errcode);
+        self::assertNull($e->retryAfter);
+    }
+
+    public function testATicketThatIsNotKeptIs404(): void
+    {
+        $appId = World::get()->account();
+        $client = new Client($appId, sidecar: $this->sidecar($appId)->address);
+        $get = fn () => $client->ticket('jsapi');
+        $refresh = fn () => $client->refreshTicket('wx_card', self::TOKEN);
+        self::assertSame(404, $this->assertFails(Refused::class, $get)->errcode);
+        self::assertSame(404, $this->assertFails(Refused::class, $refresh)->errcode);
+    }
+
+    public function testTheBearerTokenIsReadForEveryRequest(): void
+    {
+        $appId = World::get()->account();
+        $file = Process::folder() . "/bearer-$appId";
+        file_put_contents($file, "canarysecret-bearer\n");
+        $address = $this->sidecar($appId, false, ['SIDECAR_AUTH_TOKEN_FILE' => $file])->address;
+        $mine = "$file-of-mine";
+        $client = new Client($appId, sidecar: $address, bearerFile: $mine);
+        $e = $this->assertFails(SidecarUnavailable::class, fn () => $client->accessToken());
+        self::assertStringContainsString($mine, $e->getMessage());
+        file_put_contents($mine, 'canarysecret-wrong');
+        self::assertSame(401, $this->assertFails(Refused::class, fn () => $client->accessToken())->errcode);
+        copy($file, $mine);
+        self::assertNotSame('', $client->accessToken());
+        $without = new Client($appId, sidecar: $address);
+        self::assertSame(401, $this->assertFails(Refused::class, fn () => $without->accessToken())->errcode);
+    }
+
+    /** @dataProvider ways */
+    public function testASidecarThatIsNotThereIsNamed(bool $unix): void
+    {
+        $address = $unix ? 'unix://' . Process::folder() . '/none.sock' : 'http://127.0.0.1:' . Process::freePort();
+        $client = new Client('wx1', sidecar: $address);
+        $e = $this->assertFails(SidecarUnavailable::class, fn () => $client->accessToken());
+        self::assertStringStartsWith("get access_token of wx1: sidecar at $address: ", $e->getMessage());
+        $e = $this->assertFails(SidecarUnavailable::class, fn () => $client->refresh(self::TOKEN));
+        self::assertStringStartsWith("refresh access_token of wx1: sidecar at $address: ", $e->getMessage());
+    }
+}

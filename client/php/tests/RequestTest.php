@@ -1,0 +1,298 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wxsidecar\Tests;
+
+use Wxsidecar\Client;
+use Wxsidecar\InvalidArgument;
+use Wxsidecar\Wechat;
+use Wxsidecar\WechatUnavailable;
+
+final class RequestTest extends TestCase
+{
+    private CannedServer $wechat;
+    private CannedServer $sidecar;
+    /** Of memcached's token, a sidecar that renews it, and a WeChat that answers what it is told to. */
+    private Client $client;
+
+    protected function setUp(): void
+    {
+        parent::setUp();
+        [$this->wechat, $this->sidecar] = [$this->canned(), $this->canned()];
+        $this->memcached->set('wx1', self::TOKEN);
+        $this->sidecar->answer(CannedServer::http(200, self::token(self::OTHER)));
+        $m = $this->memcached->client('memcached');
+        $host = "127.0.0.1:{$this->wechat->port}";
+        $this->client = new Client('wx1', $m, $this->sidecar->address, wechatHosts: [$host]);
+    }
+
+    private static function refusal(int $errcode): string
+    {
+        return CannedServer::http(200, (string) json_encode(['errcode' => $errcode, 'errmsg' => 'no rid: 1']));
+    }
+
+    public function testARequestToWechatCarriesTheTokenOverHttps(): void
+    {
+        $world = World::get();
+        $appId = $world->account();
+        $client = new Client($appId, sidecar: $this->sidecar($appId)->address, wechatHosts: [$world->host()]);
+        $answer = $client->request('GET', "$world->url/cgi-bin/user/get?next_openid=o1");
+        self::assertSame(200, $answer->status);
+        self::assertSame(0, $answer->errcode());
+        self::assertSame('ok', $answer->json()['errmsg'] ?? null);
+    }
+
+    public function testARefusedTokenIsReplacedByARealSidecarAndTheRequestRepeated(): void
+    {
+        $world = World::get();
+        $appId = $world->account();
+        $client = new Client($appId, sidecar: $this->sidecar($appId)->address, wechatHosts: [$world->host()]);
+        $old = $client->accessToken();
+        $world->supersede($appId);
+        self::assertSame(0, $client->request('POST', "$world->url/cgi-bin/menu/create", ['button' => []])->errcode());
+        self::assertSame(2, $world->issues($appId));
+        self::assertNotSame(hash('sha256', $old), hash('sha256', $client->accessToken()));
+    }
+
+    /** @dataProvider refusals */
+    public function testTheRepeatedRequestIsTheSameButForItsToken(int $errcode): void
+    {
+        $this->wechat->answer(self::refusal($errcode), self::refusal(0));
+        $url = "{$this->wechat->address}/cgi-bin/x?a=1&b=%20";
+        $answer = $this->client->request('POST', $url, ['name' => '菜单/1'], ['X-Mine' => 'yes']);
+        self::assertSame(0, $answer->errcode());
+        [$first, $second] = array_column($this->wechat->requests(), 'text');
+        self::assertTrue(str_starts_with($first, 'POST /cgi-bin/x?a=1&b=%20&access_token=canarytoken-1 HTTP/1.'));
+        self::assertTrue(str_ends_with($first, "\r\n\r\n" . '{"name":"菜单/1"}'), 'JSON as WeChat shows it');
+        self::assertTrue(str_contains($first, "\r\nX-Mine: yes\r\n"));
+        self::assertTrue(str_contains($first, "\r\nContent-Type: application/json\r\n"));
+        self::assertTrue($second === strtr($first, ['canarytoken-1' => 'canarytoken-2']), 'the same but for the token');
+        self::assertCount(1, $this->sidecar->requests());
+        self::assertTrue(str_ends_with($this->sidecar->requests()[0]['text'], '{"rejected":"canarytoken-1"}'));
+    }
+
+    /** @return array<string, array{int}> */
+    public function refusals(): array
+    {
+        return ['40001' => [40001], '40014' => [40014], '42001' => [42001]];
+    }
+
+    /** @dataProvider noRefusals */
+    public function testAnyOtherAnswerIsReturnedAsItIs(string $raw): void
+    {
+        $this->wechat->answer($raw);
+        $answer = $this->client->request('GET', "{$this->wechat->address}/cgi-bin/x");
+        self::assertSame(explode("\r\n\r\n", $raw, 2)[1], $answer->body);
+        self::assertCount(1, $this->wechat->requests());
+        self::assertSame([], $this->sidecar->requests());
+    }
+
+    /** @return array<string, array{string}> */
+    public function noRefusals(): array
+    {
+        $picture = CannedServer::http(200, '{"errcode":40001}');
+
+        return [
+            '48001: the token is good, the account may not' => [self::refusal(48001)],
+            '45009: the quota' => [self::refusal(45009)],
+            'an errcode of an item' => [CannedServer::http(200, '{"list":[{"errcode":40001}]}')],
+            'an errcode that is a text' => [CannedServer::http(200, '{"errcode":"40001"}')],
+            'a picture' => [strtr($picture, ['application/json' => 'image/jpeg'])],
+            'a long answer' => [CannedServer::http(200, '{"errcode":40001,"x":"' . str_repeat('a', 65_536) . '"}')],
+            'an error of a server' => [CannedServer::http(500, 'oops')],
+        ];
+    }
+
+    public function testARequestIsRepeatedOnlyOnce(): void
+    {
+        $this->wechat->answer(self::refusal(42001), self::refusal(40001), self::refusal(0));
+        self::assertSame(40001, $this->client->request('GET', "{$this->wechat->address}/cgi-bin/x")->errcode());
+        self::assertCount(2, $this->wechat->requests());
+    }
+
+    public function testWhereNoOtherTokenCanBeHadWechatsAnswerIsReturned(): void
+    {
+        $this->wechat->answer(self::refusal(40001));
+        $url = "{$this->wechat->address}/cgi-bin/x";
+        $this->sidecar->answer(CannedServer::http(200, self::token(self::TOKEN)));
+        self::assertSame(40001, $this->client->request('GET', $url)->errcode(), 'the same token again');
+        $this->sidecar->answer(CannedServer::http(429, '{"errcode":429,"errmsg":"so soon"}', 'Retry-After: 9'));
+        self::assertSame(40001, $this->client->request('GET', $url)->errcode(), 'no further renewal');
+        $this->sidecar->end();
+        self::assertSame(40001, $this->client->request('GET', $url)->errcode(), 'no sidecar');
+        self::assertCount(3, $this->wechat->requests());
+    }
+
+    public function testARedirectIsReturnedWithoutTheToken(): void
+    {
+        $elsewhere = $this->canned();
+        $elsewhere->answer(self::refusal(0));
+        $this->wechat->answer(CannedServer::http(302, '', "Location: $elsewhere->address/?access_token=canarytoken-1"));
+        $answer = $this->client->request('GET', "{$this->wechat->address}/cgi-bin/x");
+        self::assertSame(302, $answer->status);
+        self::assertTrue($answer->headers['location'] === "$elsewhere->address/?access_token=[redacted]");
+        self::assertSame([], $elsewhere->requests());
+    }
+
+    public function testMethodsAndBodiesGoOutAsTheyAre(): void
+    {
+        $this->wechat->answer(self::refusal(0));
+        $this->client->request('GET', "{$this->wechat->address}/cgi-bin/a");
+        $this->client->request('POST', "{$this->wechat->address}/cgi-bin/b");
+        $this->client->request('POST', "{$this->wechat->address}/cgi-bin/c", '<xml/>', ['Content-Type' => 'text/xml']);
+        [$get, $empty, $xml] = str_replace('canarytoken', '', array_column($this->wechat->requests(), 'text'));
+        self::assertStringNotContainsStringIgnoringCase('content-', $get);
+        self::assertStringContainsStringIgnoringCase("\r\ncontent-length: 0\r\n", $empty);
+        self::assertStringContainsString("\r\nContent-Type: text/xml\r\n", $xml);
+        self::assertStringNotContainsString('application/json', $xml);
+        self::assertStringEndsWith("\r\n\r\n<xml/>", $xml);
+    }
+
+    public function testACertificateThatDoesNotFitEndsTheRequest(): void
+    {
+        $url = strtr(World::get()->url, ['127.0.0.1' => '0.0.0.0']); // reaches the same server; not in its certificate
+        $client = new Client('wx1', $this->memcached->client('memcached'), wechatHosts: ['0.0.0.0']);
+        $e = $this->assertFails(WechatUnavailable::class, fn () => $client->request('GET', "$url/cgi-bin/x"));
+        self::assertMatchesRegularExpression('/^GET 0\.0\.0\.0:.*certificate/', $e->getMessage());
+    }
+
+    public function testAWechatThatDoesNotAnswerIsNamedWithoutTheToken(): void
+    {
+        $this->wechat->end();
+        $url = "{$this->wechat->address}/cgi-bin/x";
+        $e = $this->assertFails(
+            WechatUnavailable::class,
+            fn () => $this->client->request('POST', $url, ['a' => 'canarysecret']),
+        );
+        self::assertStringStartsWith("POST 127.0.0.1:{$this->wechat->port}/cgi-bin/x: ", $e->getMessage());
+    }
+
+    /** Through a proxy https is a tunnel; the streams use none. */
+    public function testAProxySeesNoToken(): void
+    {
+        $proxy = $this->canned();
+        $proxy->answer("HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        $this->wechat->answer(self::refusal(0));
+        $client = new Client('wx1', $this->memcached->client('memcached'), wechatHosts: [World::get()->host()]);
+        $names = ['http_proxy', 'https_proxy', 'all_proxy'];
+        array_map(static fn (string $name) => putenv("$name=$proxy->address"), $names);
+        try {
+            self::assertSame(0, $this->client->request('GET', "{$this->wechat->address}/cgi-bin/x")->errcode());
+            self::assertSame([], $proxy->requests(), 'plain http goes to no proxy');
+            $call = fn () => $client->request('GET', World::get()->url . '/cgi-bin/x');
+            function_exists('curl_init') ? $this->assertFails(WechatUnavailable::class, $call) : $call();
+        } finally {
+            array_map(putenv(...), $names);
+        }
+        $seen = implode(array_column($proxy->requests(), 'text'));
+        self::assertSame(function_exists('curl_init'), str_starts_with($seen, 'CONNECT ' . World::get()->host()));
+        self::assertFalse(str_contains($seen, 'canarytoken'));
+    }
+
+    /** @dataProvider wechatsUrls */
+    public function testTheTokenGoesToWechatsHostsOverHttps(string $url): void
+    {
+        $transport = new RecordingTransport();
+        $wechat = new Wechat($transport, ['proxy.example:8443', 'mirror.example', 'localhost'], 30);
+        $wechat->request($this->client, 'GET', $url, null, []);
+        $with = $url . (str_contains($url, '?') ? '&' : '?') . 'access_token=canarytoken-1';
+        self::assertTrue((string) $transport->requests[0]->url === $with);
+        self::assertNull($transport->requests[0]->socket);
+    }
+
+    /** @return iterable<string, array{string}> */
+    public function wechatsUrls(): iterable
+    {
+        $urls = [
+            'https://api.weixin.qq.com/cgi-bin/user/get',
+            'https://api2.weixin.qq.com/a?b=c',
+            'https://sh.api.weixin.qq.com/a',
+            'https://file.api.weixin.qq.com/cgi-bin/media/upload?type=image',
+            'https://api.weixin.qq.com/wxa/a?path=%2Fsns%2F',
+            'https://api.weixin.qq.com/cgi-bin/token/x',
+            'https://api.weixin.qq.com/a?b=access_tokens',
+            'https://proxy.example:8443/a',
+            'https://mirror.example/a',
+            'https://mirror.example:444/a',
+            'http://localhost/a',
+            'http://localhost:8080/a',
+        ];
+        foreach ($urls as $url) {
+            yield $url => [$url];
+        }
+    }
+
+    /** @dataProvider otherUrls */
+    public function testTheTokenGoesNowhereElse(string $url): void
+    {
+        $transport = new RecordingTransport();
+        $wechat = new Wechat($transport, ['proxy.example:8443', 'mirror.example', 'localhost:80'], 30);
+        $this->assertFails(InvalidArgument::class, fn () => $wechat->request($this->client, 'GET', $url, null, []));
+        self::assertSame([], $transport->requests);
+    }
+
+    /** @return iterable<string, array{string}> */
+    public function otherUrls(): iterable
+    {
+        $ours = 'https://api.weixin.qq.com';
+        $urls = [
+            'plain http' => 'http://api.weixin.qq.com/a',
+            'pages, no API' => 'https://mp.weixin.qq.com/a',
+            'the domain above' => 'https://weixin.qq.com/a',
+            'a stranger' => 'https://evil.example/a',
+            'a longer name' => 'https://api.weixin.qq.com.evil.example/a',
+            'a name that ends alike' => 'https://evilapi.weixin.qq.com/a',
+            'below api2' => 'https://a.api2.weixin.qq.com/a',
+            'the host in a path' => "https://evil.example/$ours/a",
+            'the host as a user' => 'https://api.weixin.qq.com@evil.example/a',
+            'the host as a user with a password' => 'https://api.weixin.qq.com:443@evil.example/a',
+            'the host in a fragment' => 'https://evil.example#@api.weixin.qq.com/a',
+            'a backslash' => 'https://evil.example\\@api.weixin.qq.com/a',
+            'a line end' => "https://evil.example\n.api.weixin.qq.com/a",
+            'no scheme' => 'api.weixin.qq.com/a',
+            'another scheme' => 'ftp://api.weixin.qq.com/a',
+            'half a scheme' => '//api.weixin.qq.com/a',
+            'nothing' => '',
+            'a named host over plain http' => 'http://proxy.example:8443/a',
+            'a named host on another port' => 'https://proxy.example/a',
+            'loopback that is not named' => 'http://localhost:8080/a',
+            'a token of its own' => "$ours/a?access_token=x",
+            'a token of its own, in disguise' => "$ours/a?b=c&access%5Ftoken=x",
+            'a token of its own, without a value' => "$ours/a?access_token",
+            'a user\'s token' => "$ours/sns/userinfo?openid=o",
+            'the AppSecret' => "$ours/cgi-bin/token?grant_type=x",
+            'the AppSecret, too' => "$ours/cgi-bin/stable_token",
+            'a platform\'s token' => "$ours/cgi-bin/component/api_query_auth",
+            'the AppSecret for the quota' => "$ours/cgi-bin/clear_quota/v2",
+            'a fragment' => "$ours/a#b",
+            'a space' => "$ours/a b",
+            'characters beyond ASCII' => "$ours/菜单",
+        ];
+        foreach ($urls as $what => $url) {
+            yield $what => [$url];
+        }
+    }
+
+    /** @dataProvider badRequests */
+    public function testABadRequestIsNotSent(string $method, mixed $body, string $name, string $value): void
+    {
+        $this->wechat->answer(self::refusal(0));
+        $url = "{$this->wechat->address}/cgi-bin/x";
+        $call = fn () => $this->client->request($method, $url, $body, [$name => $value]);
+        $this->assertFails(InvalidArgument::class, $call);
+        self::assertSame([], $this->wechat->requests());
+    }
+
+    /** @return array<string, array{string, mixed, string, string}> */
+    public function badRequests(): array
+    {
+        return [
+            'a method with more in it' => ["GET / HTTP/1.1\r\n", null, 'X', 'y'],
+            'a method in lower case' => ['get', null, 'X', 'y'],
+            'a header with a line end' => ['GET', null, 'X', "canarysecret\r\nX-Other: z"],
+            'a header whose name has a colon' => ['GET', null, 'X: y', 'z'],
+            'a body that is no UTF-8' => ['POST', ['name' => "canarysecret\xff"], 'X', 'y'],
+        ];
+    }
+}

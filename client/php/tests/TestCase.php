@@ -1,0 +1,108 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wxsidecar\Tests;
+
+use Wxsidecar\Client;
+use Wxsidecar\Exception;
+
+/** A memcached of its own for every test; what a test starts ends with it. */
+abstract class TestCase extends \PHPUnit\Framework\TestCase
+{
+    protected const TOKEN = 'canarytoken-1';
+    protected const OTHER = 'canarytoken-2';
+
+    protected Memcached $memcached;
+    /** @var list<RealSidecar|CannedServer> */
+    private array $started = [];
+
+    protected function setUp(): void
+    {
+        Clock::$now = 0;
+        $this->memcached = new Memcached();
+    }
+
+    protected function tearDown(): void
+    {
+        $this->memcached->thaw();
+        $this->memcached->kill();
+        foreach ($this->started as $it) {
+            $it->end();
+        }
+        World::get()->fail(0);
+    }
+
+    /** @return array<string, array{string}> */
+    public function extensions(): array
+    {
+        return ['php-memcached' => ['memcached'], 'php-memcache' => ['memcache']];
+    }
+
+    protected function canned(string $scheme = 'tcp'): CannedServer
+    {
+        return $this->started[] = new CannedServer($scheme);
+    }
+
+    /** @param array<string, string> $environment */
+    protected function sidecar(string $appId, bool $unix = false, array $environment = []): RealSidecar
+    {
+        return $this->started[] = new RealSidecar($appId, $this->memcached, $unix, $environment);
+    }
+
+    /** A Client of wx1 whose memcached is there and whose sidecar is not. */
+    protected function alone(string $extension): Client
+    {
+        return new Client('wx1', $this->memcached->client($extension), 'http://127.0.0.1:' . Process::freePort());
+    }
+
+    /**
+     * @template T of Exception
+     * @param class-string<T> $class
+     * @return T
+     */
+    protected function assertFails(string $class, \Closure $call): Exception
+    {
+        try {
+            $call();
+        } catch (Exception $e) {
+            self::assertInstanceOf($class, $e, $e->getMessage());
+            $this->assertClean($e);
+
+            return $e;
+        }
+        self::fail("no $class");
+    }
+
+    /**
+     * Neither token nor secret shows in what people print of an exception: its messages, and the library's part of its
+     * trace with all arguments. Says so without printing one.
+     */
+    protected function assertClean(\Throwable $e): void
+    {
+        self::assertSame('0', ini_get('zend.exception_ignore_args'), 'traces hold arguments in this run');
+        $forms = '';
+        for (; $e !== null; $e = $e->getPrevious()) {
+            $forms .= $e->getMessage() . print_r(get_object_vars($e), true);
+            foreach ($e->getTrace() as $frame) {
+                if (str_starts_with($frame['class'] ?? '', __NAMESPACE__ . '\\')) {
+                    break; // from here on it is the test's own
+                }
+                $forms .= print_r($frame, true);
+            }
+        }
+        self::assertFalse(str_contains($forms, 'canarytoken'), 'an exception shows a token');
+        self::assertFalse(str_contains($forms, 'canarysecret'), 'an exception shows a secret');
+    }
+
+    /** Compares tokens without printing them. */
+    protected static function assertToken(string $want, string $got, string $claim = 'the token'): void
+    {
+        self::assertSame(hash('sha256', $want), hash('sha256', $got), $claim);
+    }
+
+    protected static function token(string $token): string
+    {
+        return (string) json_encode(['access_token' => $token, 'expires_in' => 3000]);
+    }
+}

@@ -1,0 +1,61 @@
+<?php
+
+// Serves what CannedServer says: php canned.php ADDRESS FOLDER. FOLDER/answers is a list of raw answers, read again at
+// every request; FOLDER/log gets the requests. An answer "hang" is none, "flood" has no end; one that says Connection:
+// close, and any to an HTTP/1.0 request, ends the connection.
+
+declare(strict_types=1);
+
+[, $address, $folder] = $argv;
+$listener = stream_socket_server($address) ?: exit(1);
+echo "listening\n";
+$connections = $received = $answered = [];
+$count = 0;
+while (true) {
+    $ready = [-1 => $listener] + $connections;
+    $none = null;
+    stream_select($ready, $none, $none, null);
+    foreach ($ready as $id => $stream) {
+        if ($stream === $listener) {
+            $new = stream_socket_accept($listener);
+            if ($new !== false) {
+                $connections[++$count] = $new;
+                $received[$count] = '';
+            }
+            continue;
+        }
+        $part = fread($stream, 65_536);
+        if ($part === '' || $part === false) {
+            fclose($stream);
+            unset($connections[$id]);
+            continue;
+        }
+        $received[$id] .= $part;
+        [$head, $body] = explode("\r\n\r\n", $received[$id], 2) + [1 => null];
+        preg_match('/content-length: (\d+)/i', $head, $length);
+        if ($body === null || strlen($body) < (int) ($length[1] ?? 0)) {
+            continue;
+        }
+        file_put_contents("$folder/log", "$id " . base64_encode($received[$id]) . "\n", FILE_APPEND);
+        $received[$id] = '';
+        $text = (string) file_get_contents("$folder/answers");
+        $answers = array_map('base64_decode', json_decode($text, true));
+        $answered[$text] = ($answered[$text] ?? 0) + 1;
+        $answer = $answers[min($answered[$text], count($answers)) - 1];
+        if ($answer === 'hang') {
+            continue;
+        }
+        if ($answer === 'flood') {
+            $more = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
+            while (@fwrite($stream, $more)) {
+                $more = str_repeat('a', 65_536);
+            }
+        } else {
+            fwrite($stream, $answer);
+        }
+        if ($answer === 'flood' || !str_contains($head, ' HTTP/1.1') || str_contains($answer, 'Connection: close')) {
+            fclose($stream);
+            unset($connections[$id]);
+        }
+    }
+}
