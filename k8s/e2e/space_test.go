@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,14 @@ func status(t *testing.T, pod *corev1.Pod, container string) corev1.ContainerSta
 	}
 	require.Failf(t, "no status", "pod %s has no container %s", pod.Name, container)
 	return corev1.ContainerStatus{}
+}
+
+// isReady reports whether the pod is; one that was created just now has no
+// status of its containers yet.
+func isReady(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
 }
 
 // unrestarted says that no container of these pods was restarted.

@@ -191,7 +191,7 @@ func (s *space) evicted(t *testing.T) {
 	live := s.pods(t, standaloneName)
 	ready := 0
 	for _, pod := range live {
-		if c := status(t, &pod, "wxsidecar"); c.Ready && pod.Name != pods[1].Name {
+		if isReady(&pod) && pod.Name != pods[1].Name {
 			ready++
 		}
 	}
