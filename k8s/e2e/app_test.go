@@ -22,20 +22,7 @@ func folder(name string) overlay {
 func appWithSidecar(t *testing.T) {
 	s := newSpace(t, "app")
 	s.withWeChat(t, 0)
-	t.Run("its app starts after its sidecar, and its first read brings a token", func(t *testing.T) {
-		watch := s.watchStarts(t, app)
-		start := time.Now()
-		s.applyOverlay(t, folder(app))
-		applied := time.Since(start)
-		s.rolledOut(t, "memcached", app)
-		t.Logf("kubectl apply -k took %s, everything Ready after %s", short(applied), short(time.Since(start)))
-		pods := s.pods(t, app)
-		require.Len(t, pods, 2)
-		watch.inOrder(t, pods)
-		s.firstReads(t, watch, pods)
-		unrestarted(t, pods)
-		s.fewCalls(t, s.counts(t), 1)
-	})
+	t.Run("its app starts after its sidecar, and its first read brings a token", func(t *testing.T) { s.startsWithAHit(t, app) })
 
 	t.Run("a sidecar that is killed is restarted, and its app reads on", s.killedSidecar)
 	t.Run("a memcached that is deleted is filled again without a call to WeChat", s.deletedMemcached)

@@ -56,7 +56,7 @@ func (o overlay) with(deployment string, spec object) overlay {
 	return o
 }
 
-// apply is `kubectl apply -k`, through a folder beside which kustomize finds the
+// applyOverlay is `kubectl apply -k`, through a folder beside which kustomize finds the
 // project's own.
 func (s *space) applyOverlay(t *testing.T, o overlay) {
 	t.Helper()

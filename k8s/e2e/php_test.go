@@ -21,20 +21,7 @@ const phpApp = "app-php-with-sidecar"
 func appPHPWithSidecar(t *testing.T) {
 	s := newSpace(t, "php")
 	s.withWeChat(t, 0)
-	t.Run("its app starts after its sidecar, and its first read brings a token", func(t *testing.T) {
-		watch := s.watchStarts(t, phpApp)
-		start := time.Now()
-		s.applyOverlay(t, folder(phpApp))
-		applied := time.Since(start)
-		s.rolledOut(t, "memcached", phpApp)
-		t.Logf("kubectl apply -k took %s, everything Ready after %s", short(applied), short(time.Since(start)))
-		pods := s.pods(t, phpApp)
-		require.Len(t, pods, 2)
-		watch.inOrder(t, pods)
-		s.firstReads(t, watch, pods)
-		unrestarted(t, pods)
-		s.fewCalls(t, s.counts(t), 1)
-	})
+	t.Run("its app starts after its sidecar, and its first read brings a token", func(t *testing.T) { s.startsWithAHit(t, phpApp) })
 
 	t.Run("without the entry PHP asks the sidecar over its unix socket", func(t *testing.T) {
 		before := s.counts(t)

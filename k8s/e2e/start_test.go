@@ -125,6 +125,24 @@ func (w *starts) inOrder(t *testing.T, pods []corev1.Pod) {
 	}
 }
 
+// startsWithAHit applies the folder of an example app and says that each of its
+// two pods starts in order, and that its app finds its token in memcached.
+func (s *space) startsWithAHit(t *testing.T, name string) {
+	t.Helper()
+	watch := s.watchStarts(t, name)
+	start := time.Now()
+	s.applyOverlay(t, folder(name))
+	applied := time.Since(start)
+	s.rolledOut(t, "memcached", name)
+	t.Logf("kubectl apply -k took %s, everything Ready after %s", short(applied), short(time.Since(start)))
+	pods := s.pods(t, name)
+	require.Len(t, pods, 2)
+	watch.inOrder(t, pods)
+	s.firstReads(t, watch, pods)
+	unrestarted(t, pods)
+	s.fewCalls(t, s.counts(t), 1)
+}
+
 // firstReads says that the app's first read brought a token from memcached, which
 // is what the startup probe waits for.
 func (s *space) firstReads(t *testing.T, w *starts, pods []corev1.Pod) {
