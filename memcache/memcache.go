@@ -146,8 +146,12 @@ func (s *Store) Ping() error {
 // Kind is a kind of credential: what WeChat calls it.
 type Kind string
 
-// AccessToken is the credential that every WeChat API asks for.
-const AccessToken Kind = "access_token"
+// Kinds of credentials.
+const (
+	AccessToken  Kind = "access_token"   // what every WeChat API asks for
+	JSAPITicket  Kind = "jsapi_ticket"   // signs pages for the JS-SDK
+	WXCardTicket Kind = "wx_card_ticket" // signs cards and coupons
+)
 
 // Slot is the place of one credential: its entry, record, lease and marks.
 type Slot struct {

@@ -36,6 +36,7 @@ type credential struct {
 	timer     *time.Timer   // wakes when the token is due
 	closed    bool
 	own       *memcache.Record // the last that this sidecar fetched
+	told      string           // the last that Changed was told of
 	counts    Counts
 }
 
@@ -176,8 +177,23 @@ func (c *credential) adopt(r *memcache.Record) bool {
 		c.counts.Adopted++
 	}
 	c.refusal = refusal{}
+	c.tell()
 	c.arm()
 	return true
+}
+
+// tell says what is held now, where it is another credential than before. The
+// caller holds mu.
+func (c *credential) tell() {
+	r := c.mem.record
+	if c.Changed == nil || c.told == r.Token {
+		return
+	}
+	c.told = r.Token
+	c.Changed(Change{
+		AppID: c.account.AppID, Kind: c.kind, Value: r.Token, Number: r.Number,
+		Dies: c.Wall().Add(c.mem.left(c.Wall)), Own: c.own != nil && c.own.Token == r.Token,
+	})
 }
 
 // nudge looks at memcached because a reader missed: at most once a second, or

@@ -75,6 +75,10 @@ type Config struct {
 	Name string
 	// Log receives one line per event that matters; nil means none.
 	Log *slog.Logger
+	// Changed is told of every credential that this sidecar holds from now on, once
+	// each, whoever fetched it. It is called with a lock held: it must not wait, and
+	// not call the Group. Nil: nobody is told.
+	Changed func(Change)
 	// Wall is the wall clock; nil means time.Now. Lives and leases are measured
 	// on the monotonic clock as well, and the more pessimistic of both counts.
 	Wall func() time.Time
@@ -99,6 +103,20 @@ type Account struct {
 	// Secret reads the AppSecret. It is called before every call to WeChat, so
 	// that a rotated secret needs no restart. Its error must not quote it.
 	Secret func() (string, error)
+}
+
+// Change is a credential that a sidecar holds from now on.
+type Change struct {
+	AppID string
+	Kind  memcache.Kind
+	// Value is the credential.
+	Value string
+	// Number orders the changes of one credential, as a record's does.
+	Number int64
+	// Dies is when WeChat ends it, on this sidecar's wall clock.
+	Dies time.Time
+	// Own: this sidecar fetched it; else it saw that another one had.
+	Own bool
 }
 
 // Grant is a credential as it is given to a reader.

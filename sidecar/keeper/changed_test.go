@@ -1,0 +1,50 @@
+package keeper_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+)
+
+func TestEveryCredentialThatIsHeldFromNowOnIsTold(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		heard := make(chan keeper.Change, 100)
+		h.config.Changed = func(c keeper.Change) { heard <- c }
+		first := h.another()
+		require.NoError(t, first.SetAccounts([]keeper.Account{account("wx1")}))
+		synctest.Wait()
+		second := h.another()
+		require.NoError(t, second.SetAccounts([]keeper.Account{account("wx1")}))
+		synctest.Wait()
+		began := time.Now()
+
+		require.Len(t, heard, 2, "each tells it once")
+		own, others := <-heard, <-heard
+		assert.True(t, own.Own && !others.Own, "one of them fetched it")
+		grant, err := first.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		for _, c := range []keeper.Change{own, others} {
+			same := c.Value == grant.Value
+			assert.True(t, same, "what is given")
+			assert.Equal(t, "wx1", c.AppID)
+			assert.Equal(t, memcache.AccessToken, c.Kind)
+			assert.Equal(t, own.Number, c.Number)
+			assert.WithinDuration(t, began.Add(2*time.Hour), c.Dies, time.Second)
+		}
+
+		time.Sleep(50 * time.Minute)
+		assert.Empty(t, heard, "nothing while nothing changes")
+		time.Sleep(10 * time.Minute)
+		require.Len(t, heard, 2, "a renewal, by one and seen by the other")
+		third, fourth := <-heard, <-heard
+		assert.NotEqual(t, third.Own, fourth.Own)
+		assert.Greater(t, third.Number, own.Number)
+	})
+}
