@@ -16,13 +16,13 @@ import (
 
 const (
 	maxAnswer = 64 << 10            // bytes of a body that are read
-	maxToken  = 2048                // bytes; longer ones are damaged for every reader
+	maxValue  = 2048                // bytes; longer ones are damaged for every reader
 	minLife   = 10 * time.Second    // a shorter life is a failed answer
 	maxLife   = 30 * 24 * time.Hour // a longer life is cut
 )
 
-// readAnswer reads WeChat's answer. secret is what its errmsg must not repeat.
-func readAnswer(resp *http.Response, secret string) (Credential, *Error) {
+// readAnswer reads WeChat's answer.
+func (r Request) readAnswer(resp *http.Response) (Credential, *Error) {
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return Credential{}, lost(fmt.Sprintf("HTTP %d instead of an answer: redirects are not followed", resp.StatusCode))
 	}
@@ -33,12 +33,12 @@ func readAnswer(resp *http.Response, secret string) (Credential, *Error) {
 	if len(body) > maxAnswer {
 		return Credential{}, lost(fmt.Sprintf("answer of more than %d bytes", maxAnswer))
 	}
-	return parseAnswer(resp.StatusCode, body, secret)
+	return r.parseAnswer(resp.StatusCode, body)
 }
 
 // parseAnswer is strict about success, where a mistake would be served to every
 // app, and tolerant of fields it does not know.
-func parseAnswer(status int, body []byte, secret string) (Credential, *Error) {
+func (r Request) parseAnswer(status int, body []byte) (Credential, *Error) {
 	if status >= 500 {
 		return Credential{}, lost(fmt.Sprintf("HTTP %d instead of an answer", status))
 	}
@@ -47,23 +47,27 @@ func parseAnswer(status int, body []byte, secret string) (Credential, *Error) {
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
 		return Credential{}, lost(fmt.Sprintf("HTTP %d with a body that is no JSON object", status))
 	}
-	token := text(fields["access_token"])
+	name := "access_token"
+	if r.API.forTicket() {
+		name = "ticket"
+	}
+	value := text(fields[name])
 	code, err := errcode(fields["errcode"])
 	switch {
 	case err != nil:
 		return Credential{}, lost("answer with an unreadable errcode")
 	case code != 0:
-		return Credential{}, refusal(code, text(fields["errmsg"]), hideOf(secret, token))
+		return Credential{}, refusal(r.API, code, text(fields["errmsg"]), hideOf(r.Secret, r.Token, value))
 	case status != http.StatusOK:
 		return Credential{}, lost(fmt.Sprintf("HTTP %d without an errcode", status))
-	case !usable(token):
-		return Credential{}, lost("success without a usable access_token")
+	case !usable(value):
+		return Credential{}, lost("success without a usable " + name)
 	}
 	life, ok := lifetime(fields["expires_in"])
 	if !ok {
 		return Credential{}, lost("success with an expires_in that is no number of at least 10")
 	}
-	return Credential{Value: token, ExpiresIn: life}, nil
+	return Credential{Value: value, ExpiresIn: life}, nil
 }
 
 // errcode is 0 where there is none.
@@ -84,8 +88,8 @@ func text(raw json.RawMessage) string {
 }
 
 // usable refuses what readers of the cache would take for damaged.
-func usable(token string) bool {
-	return token != "" && len(token) <= maxToken && !strings.ContainsFunc(token, func(c rune) bool {
+func usable(value string) bool {
+	return value != "" && len(value) <= maxValue && !strings.ContainsFunc(value, func(c rune) bool {
 		return c == utf8.RuneError || unicode.IsControl(c) || unicode.IsSpace(c)
 	})
 }

@@ -56,7 +56,7 @@ func (c *Client) try(ctx context.Context, base *url.URL, r Request) (cred Creden
 	}
 	switch {
 	case err == nil:
-		cred, failed = readAnswer(resp, r.Secret)
+		cred, failed = r.readAnswer(resp)
 		if failed != nil && failed.MayHaveIssued {
 			failed.Message = bounded(base.Host+": "+failed.Message, maxMessage)
 		}
@@ -66,7 +66,7 @@ func (c *Client) try(ctx context.Context, base *url.URL, r Request) (cred Creden
 		// HTTP they quote it, and it may hold a token.
 		return Credential{}, lost(base.Host + ": " + describe(err)), false
 	default:
-		return Credential{}, unsent(base.Host + ": " + hideOf(r.Secret).message(reason(err))), true
+		return Credential{}, unsent(base.Host + ": " + hideOf(r.Secret, r.Token).message(reason(err))), true
 	}
 }
 

@@ -21,8 +21,8 @@ const (
 	Person
 	// Timed failures name their wait: [Error.Wait].
 	Timed
-	// Refused means that WeChat refused the access_token a call was made with.
-	// Fetching a token uses none; the class is for calls that do.
+	// Refused means that WeChat refused the access_token that a ticket was asked
+	// for with: get another token and repeat the call once.
 	Refused
 	// Defect means that the request was wrong: a fault of this program.
 	Defect
@@ -52,7 +52,8 @@ const (
 	hintAdmin   = "an administrator of the account must confirm this server's address: WeChat sent a message to his phone"
 )
 
-// verdicts is the meaning of each errcode when a token is fetched.
+// verdicts is the meaning of each errcode when a credential is fetched; of 40001,
+// when a token is.
 var verdicts = map[int]verdict{
 	-1: {Transient, 0, "WeChat is busy: nothing to do, it is tried again"},
 
@@ -90,7 +91,10 @@ var verdicts = map[int]verdict{
 // judge says what an errcode other than 0 means. Of the codes it does not know,
 // the negative ones are WeChat's own troubles, and the others want a person:
 // repeating a call that is refused for an unknown reason helps nobody.
-func judge(code int) verdict {
+func judge(api API, code int) verdict {
+	if code == 40001 && api.forTicket() {
+		return verdict{Refused, 0, hintToken}
+	}
 	if v, ok := verdicts[code]; ok {
 		return v
 	}

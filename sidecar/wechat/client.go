@@ -71,7 +71,7 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Fetch asks WeChat for a token. Every error is an [*Error].
+// Fetch asks WeChat for a credential. Every error is an [*Error].
 //
 // It takes at most one Timeout for each base URL, and ctx ends everything. With
 // [Token], WeChat issues at most one token for one call.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Credential is a token as WeChat gave it. However it is printed, it does not
-// show the token.
+// Credential is a token or ticket as WeChat gave it. However it is printed, it
+// does not show it.
 type Credential struct {
 	// Value is 1 to 2,048 bytes without control characters and spaces.
 	Value string `json:"-"`

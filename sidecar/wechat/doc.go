@@ -1,5 +1,5 @@
-// Package wechat asks WeChat for an access_token and says exactly what an
-// unsuccessful attempt may have done.
+// Package wechat asks WeChat for an access_token or a ticket and says exactly what
+// an unsuccessful attempt may have done.
 //
 // # Promises
 //
@@ -9,7 +9,7 @@
 //   - Every failure is an [*Error]. Its Class says how to go on, its Hint what a
 //     person can do, and MayHaveIssued whether WeChat may have issued a token
 //     that nobody holds.
-//   - One call of [Client.Fetch] makes WeChat issue at most one token: a request
+//   - One call of [Client.Fetch] makes WeChat issue at most one credential: a request
 //     of which one byte may have left is never sent again, neither by this
 //     package nor by net/http, and a redirect is never followed.
 //   - No AppSecret and no token stands in an error, however it is printed.
@@ -28,6 +28,11 @@
 //	POST /cgi-bin/stable_token
 //	{"grant_type":"client_credential","appid":"…","secret":"…","force_refresh":false}
 //	→ {"access_token":"…","expires_in":5021}
+//
+// A ticket is fetched with the current token, and lives beside the one before it:
+//
+//	GET /cgi-bin/ticket/getticket?access_token=…&type=jsapi
+//	→ {"errcode":0,"errmsg":"ok","ticket":"…","expires_in":7200}
 //
 // WeChat reports its errors with HTTP 200:
 //

@@ -20,7 +20,7 @@ type Error struct {
 	// Wait is how long WeChat told to wait; zero for classes other than Timed.
 	Wait time.Duration
 	// MayHaveIssued is set where WeChat may have processed the request, so that a
-	// token which nobody holds may have been issued.
+	// credential which nobody holds may have been issued.
 	MayHaveIssued bool
 	// Hint says what a person can do about it. Never empty.
 	Hint string
@@ -48,8 +48,8 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.cause }
 
 // refusal is WeChat's answer with an errcode. It issued nothing.
-func refusal(code int, errmsg string, hide redactor) *Error {
-	v := judge(code)
+func refusal(api API, code int, errmsg string, hide redactor) *Error {
+	v := judge(api, code)
 	e := &Error{Code: code, Message: hide.message(errmsg), Class: v.class, Wait: v.wait, Hint: v.hint}
 	if e.Message == "" {
 		e.Message = "no errmsg"

@@ -72,7 +72,7 @@ func (s *Server) newClassic(acc *account, now time.Time) *token {
 	if acc.classic != nil {
 		acc.classic.endAt(now.Add(s.grace))
 	}
-	acc.classic, acc.classicBefore = s.newToken(now), acc.classic
+	acc.classic, acc.classicBefore = s.newToken(acc, now), acc.classic
 	return acc.classic
 }
 
@@ -82,7 +82,7 @@ func (s *Server) normalStable(acc *account, now time.Time) (tok *token, isNew bo
 	if acc.stable != nil && acc.stable.dies.Sub(now) >= s.grace && acc.stable.errcode(now) == 0 {
 		return acc.stable, false
 	}
-	acc.stable = s.newToken(now)
+	acc.stable = s.newToken(acc, now)
 	return acc.stable, true
 }
 
@@ -101,6 +101,6 @@ func (s *Server) forceStable(acc *account, now time.Time) (tok *token, isNew boo
 	if acc.stable != nil {
 		acc.stable.endAt(now)
 	}
-	acc.stable, acc.forcedAt = s.newToken(now), now
+	acc.stable, acc.forcedAt = s.newToken(acc, now), now
 	return acc.stable, true, 0
 }

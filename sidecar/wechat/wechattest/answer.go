@@ -11,8 +11,9 @@ import (
 
 // result is what a processed call brought.
 type result struct {
-	token   string
+	value   string
 	seconds int // what is left of it
+	ticket  bool
 	errcode int
 }
 
@@ -48,12 +49,15 @@ func (s *Server) process(call credentialCall) result {
 		return result{errcode: code}
 	}
 	acc, now := s.accounts[call.AppID], s.now()
+	if ticketAPI(call.api) {
+		return s.newTicket(call, now)
+	}
 	tok, isNew, code := s.fetch(acc, call.api, call.Force, now)
 	if code != 0 {
 		return result{errcode: code}
 	}
 	s.log(Issue{AppID: call.AppID, API: call.api, Forced: call.Force, New: isNew}, tok, now)
-	return result{token: tok.value, seconds: int(tok.dies.Sub(now) / time.Second)}
+	return result{value: tok.value, seconds: int(tok.dies.Sub(now) / time.Second)}
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, answer Answer, got result) {
@@ -76,21 +80,24 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, answer Answer, g
 		w.WriteHeader(max(answer.Status, http.StatusOK))
 		_, _ = io.WriteString(w, answer.Body)
 	case EmptyToken:
-		writeJSON(w, map[string]any{"access_token": "", "expires_in": 7200})
+		writeJSON(w, map[string]any{"access_token": "", "ticket": "", "expires_in": 7200})
 	case Normal, TruncatedJSON, NoExpires, ZeroExpires, ShortExpires:
-		s.answerToken(w, kind, got)
+		s.answerCredential(w, kind, got)
 	}
 }
 
-func (s *Server) answerToken(w http.ResponseWriter, kind Kind, got result) {
+func (s *Server) answerCredential(w http.ResponseWriter, kind Kind, got result) {
 	if got.errcode != 0 {
 		s.writeErrcode(w, got.errcode, "")
 		return
 	}
-	fields := map[string]any{"access_token": got.token, "expires_in": got.seconds}
+	fields := map[string]any{"access_token": got.value, "expires_in": got.seconds}
+	if got.ticket {
+		fields = map[string]any{"errcode": 0, "errmsg": "ok", "ticket": got.value, "expires_in": got.seconds}
+	}
 	switch kind { //nolint:exhaustive // only the kinds that change the fields
 	case TruncatedJSON:
-		_, _ = io.WriteString(w, `{"access_token":"`+got.token[:len(got.token)/2])
+		_, _ = io.WriteString(w, `{"access_token":"`+got.value[:len(got.value)/2])
 		return
 	case NoExpires:
 		delete(fields, "expires_in")

@@ -5,7 +5,7 @@ import "time"
 // Call is a credential call that reached the server, not processed yet.
 type Call struct {
 	AppID string
-	API   string // "token" or "stable_token"
+	API   string // "token", "stable_token", "jsapi" or "wx_card"
 	N     int    // the how manieth of this server, from 1
 	Force bool   // force_refresh was asked for
 }
@@ -26,7 +26,7 @@ const (
 	HTML                   // HTTP 200 with a web page; not issued
 	Redirect               // HTTP 302 to /cgi-bin/redirected; not issued
 	Huge                   // an endless body, until the client leaves; not issued
-	EmptyToken             // success with an empty access_token; not issued
+	EmptyToken             // success with an empty token or ticket; not issued
 	TruncatedJSON          // issued, answer cut in the middle
 	NoExpires              // issued, answer without expires_in
 	ZeroExpires            // issued, expires_in 0

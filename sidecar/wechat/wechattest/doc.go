@@ -13,6 +13,9 @@
 //   - Quotas per account: 2,000 classic and 500,000 stable calls a day (errcode
 //     45009; days begin at midnight in Beijing), 10,000 stable calls a minute
 //     (45011).
+//   - GET /cgi-bin/ticket/getticket issues a new ticket for the account of a token
+//     that works. A ticket works to its own end, whatever comes after it: WeChat
+//     does not say that another one ends it. It has no quota here.
 //   - Any other path under /cgi-bin/ is an API that takes ?access_token=… and
 //     refuses it with 41001 (missing), 40014 (malformed), 42001 (expired) or
 //     40001 (superseded or unknown).
@@ -22,6 +25,6 @@
 // within testing/synctest, through [Server.Pipe]. It imports nothing of package
 // testing, so that a program may link it.
 //
-// Every token contains the text "canarytoken": a test run's whole output can be
+// Every token and ticket contains the text "canarytoken": a test run's whole output can be
 // searched for tokens that leaked.
 package wechattest

@@ -19,6 +19,7 @@ var errmsgs = map[int]string{
 	40125: "invalid appsecret, view more at http://t.cn/RAEkdVq",
 	40164: "invalid ip " + EgressIP + " ipv6 ::ffff:" + EgressIP + ", not in whitelist",
 	40243: "AppSecret has been frozen, please unfreeze it and try again",
+	40097: "invalid args",
 	41001: "access_token missing",
 	41002: "appid missing",
 	41004: "appsecret missing",

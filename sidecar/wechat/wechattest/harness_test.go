@@ -32,6 +32,7 @@ type caller struct {
 // reply is every field that the fake's answers can have.
 type reply struct {
 	Token     string `json:"access_token"`
+	Ticket    string `json:"ticket"`
 	ExpiresIn int    `json:"expires_in"`
 	Errcode   int    `json:"errcode"`
 	Errmsg    string `json:"errmsg"`

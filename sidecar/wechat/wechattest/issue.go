@@ -9,9 +9,9 @@ import (
 type Issue struct {
 	Seq      int       // from 1, in the order of processing
 	AppID    string    // whose token it is
-	API      string    // "token" or "stable_token"
+	API      string    // "token" or "stable_token"; for a ticket "jsapi" or "wx_card"
 	Forced   bool      // force_refresh was asked for
-	Token    string    // contains "canarytoken"
+	Token    string    // the token, or ticket; contains "canarytoken"
 	At, Dies time.Time // Dies is its own end; a later token may end it sooner
 	New      bool      // false: stable_token gave the same token again
 	Stranger bool      // fetched by [Server.Steal]
@@ -24,7 +24,7 @@ func (s *Server) log(i Issue, tok *token, now time.Time) {
 }
 
 // Issued is the log of all tokens given out, whether their answers arrived or
-// not.
+// not. Tickets have a log of their own, see [Server.Tickets].
 func (s *Server) Issued() []Issue {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,6 +14,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveClassic(w, r)
 	case r.URL.Path == "/cgi-bin/stable_token":
 		s.serveStable(w, r)
+	case r.URL.Path == "/cgi-bin/ticket/getticket":
+		s.serveTicket(w, r)
 	case strings.HasPrefix(r.URL.Path, "/cgi-bin/"):
 		s.serveAPI(w, r)
 	default:
@@ -21,7 +23,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// credentialCall is what both credential APIs are asked.
+// credentialCall is what the credential APIs are asked.
 type credentialCall struct {
 	GrantType string `json:"grant_type"`
 	AppID     string `json:"appid"`
@@ -29,7 +31,8 @@ type credentialCall struct {
 	Force     bool   `json:"force_refresh"`
 
 	api       string
-	malformed int // an errcode where the request cannot even be read
+	token     string // for a ticket
+	malformed int    // an errcode where the request cannot even be read
 }
 
 func (s *Server) serveClassic(w http.ResponseWriter, r *http.Request) {
@@ -61,6 +64,9 @@ func (s *Server) check(call credentialCall) int {
 	if call.malformed != 0 {
 		return call.malformed
 	}
+	if ticketAPI(call.api) {
+		return s.checkToken(call.token)
+	}
 	acc, known := s.accounts[call.AppID]
 	switch {
 	case call.GrantType != "client_credential":
@@ -84,16 +90,9 @@ func (s *Server) check(call credentialCall) int {
 
 // serveAPI is every API that needs a token.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
-	token := r.URL.Query().Get("access_token")
-	code := 0
-	switch {
-	case token == "":
-		code = 41001
-	case !wellFormed(token):
-		code = 40014
-	default:
-		code = s.Accepts(token)
-	}
+	s.mu.Lock()
+	code := s.checkToken(r.URL.Query().Get("access_token"))
+	s.mu.Unlock()
 	s.writeErrcode(w, code, "")
 }
 

@@ -12,7 +12,9 @@ type Server struct {
 	now         func() time.Time
 	accounts    map[string]*account
 	tokens      map[string]*token
+	tickets     map[string]*token
 	issued      []Issue
+	ticketsOut  []Issue
 	calls       map[callKind]int
 	arrived     int
 	hook        func(Call) Answer
@@ -30,6 +32,8 @@ type callKind struct{ appID, api string }
 const (
 	classicAPI = "token"
 	stableAPI  = "stable_token"
+	jsapiAPI   = "jsapi"
+	wxCardAPI  = "wx_card"
 
 	minTokenLength = 48 // the mark and enough randomness
 )
@@ -40,6 +44,7 @@ func New() *Server {
 		now:         time.Now,
 		accounts:    map[string]*account{},
 		tokens:      map[string]*token{},
+		tickets:     map[string]*token{},
 		calls:       map[callKind]int{},
 		expiresIn:   7200 * time.Second,
 		grace:       300 * time.Second,
@@ -71,8 +76,8 @@ func (s *Server) AddAccount(appID, secret string) {
 // SetSecret changes an account's AppSecret. Its tokens go on working.
 func (s *Server) SetSecret(appID, secret string) { s.AddAccount(appID, secret) }
 
-// SetExpiresIn sets the life of tokens issued from now on, for both APIs.
-// Default: 7200 s.
+// SetExpiresIn sets the life of tokens and tickets issued from now on. Default:
+// 7200 s.
 func (s *Server) SetExpiresIn(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,24 +7,29 @@ import (
 	"time"
 )
 
-// token is one that was issued. The server's lock guards it.
+// token is one that was issued, or a ticket. The server's lock guards it.
 type token struct {
 	value string
+	appID string
 	dies  time.Time // by itself: 42001
 	ends  time.Time // because another superseded it: 40001; zero: not superseded
 }
 
 // newToken makes a unique token. Its mark lets leaks be searched for.
-func (s *Server) newToken(now time.Time) *token {
-	const mark = "90_canarytoken"
-	random := make([]byte, s.tokenLength)
-	_, _ = rand.Read(random) // never fails
-	t := &token{
-		value: (mark + base64.RawURLEncoding.EncodeToString(random))[:s.tokenLength],
-		dies:  now.Add(s.expiresIn),
-	}
+func (s *Server) newToken(acc *account, now time.Time) *token {
+	t := s.make(acc.appID, "90_", now)
 	s.tokens[t.value] = t
 	return t
+}
+
+func (s *Server) make(appID, prefix string, now time.Time) *token {
+	const mark = "canarytoken"
+	random := make([]byte, s.tokenLength)
+	_, _ = rand.Read(random) // never fails
+	return &token{
+		value: (prefix + mark + base64.RawURLEncoding.EncodeToString(random))[:s.tokenLength],
+		appID: appID, dies: now.Add(s.expiresIn),
+	}
 }
 
 // endAt supersedes a token, at the earliest of what it was told.
