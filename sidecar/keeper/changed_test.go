@@ -15,6 +15,7 @@ import (
 func TestEveryCredentialThatIsHeldFromNowOnIsTold(t *testing.T) {
 	t.Parallel()
 	inHouse(t, func(h *house) {
+		t := h.t
 		heard := make(chan keeper.Change, 100)
 		h.config.Changed = func(c keeper.Change) { heard <- c }
 		first := h.another()

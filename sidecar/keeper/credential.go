@@ -2,11 +2,13 @@ package keeper
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
 // credential is one credential kept alive.
@@ -14,6 +16,7 @@ type credential struct {
 	Config
 	account Account
 	kind    memcache.Kind
+	api     wechat.API // how it is fetched
 	slot    *memcache.Slot
 	spread  float64 // where in the jitter this sidecar stands, 0 to 1
 	house   *Group
@@ -36,7 +39,7 @@ type credential struct {
 	timer     *time.Timer   // wakes when the token is due
 	closed    bool
 	own       *memcache.Record // the last that this sidecar fetched
-	told      string           // the last that Changed was told of
+	told      told             // the last that Changed was told of
 	counts    Counts
 }
 
@@ -135,9 +138,26 @@ func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error
 	}
 }
 
+// newCredential is one that is not looked at yet.
+func (g *Group) newCredential(account Account, kind memcache.Kind) (*credential, error) {
+	slot, err := g.cfg.Store.Slot(account.AppID, kind)
+	if err != nil {
+		return nil, err
+	}
+	c := &credential{Config: g.cfg, account: account, kind: kind, api: g.cfg.API, slot: slot, spread: jitter(), house: g}
+	if kind != memcache.AccessToken {
+		api, ok := ticketAPIs[kind]
+		if !ok {
+			return nil, fmt.Errorf("there is no ticket of kind %q", kind)
+		}
+		c.api, c.mem.ticket = api, true
+	}
+	return c, nil
+}
+
 // errSame is the answer to a report of a token that WeChat goes on giving.
 var errSame = &Error{
-	Reason: Budget, Code: budgetCode, Message: "WeChat still gives the rejected token",
+	Reason: Budget, Code: budgetCode, Message: "WeChat still gives what was rejected",
 	Hint: "was it really refused with 40001, 40014 or 42001?", RetryAfter: forcedLife,
 }
 
@@ -155,7 +175,10 @@ func (c *credential) report(rejected string) {
 		age = c.mem.age(c.Wall)
 	}
 	c.mu.Unlock()
-	if news {
+	switch {
+	case news && c.mem.ticket:
+		c.log().Warn("a ticket was rejected before its time", "ticket_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", ticketHint)
+	case news:
 		c.log().Warn("a token was rejected before its time and none of our sidecars renewed it",
 			"token_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", strangerHint)
 	}
@@ -182,14 +205,21 @@ func (c *credential) adopt(r *memcache.Record) bool {
 	return true
 }
 
+// told is what the last Change was about.
+type told struct {
+	value string
+	dies  int64
+}
+
 // tell says what is held now, where it is another credential than before. The
 // caller holds mu.
 func (c *credential) tell() {
 	r := c.mem.record
-	if c.Changed == nil || c.told == r.Token {
+	now := told{r.Token, r.Dies}
+	if c.Changed == nil || c.told == now {
 		return
 	}
-	c.told = r.Token
+	c.told = now
 	c.Changed(Change{
 		AppID: c.account.AppID, Kind: c.kind, Value: r.Token, Number: r.Number,
 		Dies: c.Wall().Add(c.mem.left(c.Wall)), Own: c.own != nil && c.own.Token == r.Token,

@@ -39,7 +39,8 @@ func (c *credential) worthWaiting() bool {
 // withoutMemcached goes on while memcached fails, so that nobody knows who else
 // may be calling: memory serves while its token lives. Where it does not, or is
 // due or rejected, stable_token is asked: it gives every sidecar the same token,
-// so that nobody kills anybody's.
+// so that nobody kills anybody's. A ticket that is live and not rejected waits:
+// each sidecar would fetch one for itself, and few calls are allowed.
 func (c *credential) withoutMemcached(ctx context.Context, rejected string, cause error) error {
 	c.mu.Lock()
 	if c.downSince.IsZero() {
@@ -47,7 +48,7 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 	}
 	live, down := c.mem.live(c.Wall), time.Since(c.downSince)
 	due := live && c.mem.dueIn(c.Wall, c.spread) <= 0
-	wanted := !live || (due && down >= directPatience) || (rejected != "" && c.mem.record.Token == rejected)
+	wanted := !live || (due && !c.mem.ticket && down >= directPatience) || (rejected != "" && c.mem.record.Token == rejected)
 	next := c.direct.Add(directEvery)
 	if wanted && time.Until(next) <= 0 {
 		c.direct = time.Now()
@@ -67,28 +68,37 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 	case !next.IsZero():
 		return &failure{err: fails, until: next}
 	}
-	secret, err := c.account.Secret()
+	if err := c.tokenFirst(ctx); err != nil {
+		return err
+	}
+	request, err := c.request()
 	if err != nil {
-		return c.noSecret(err)
+		return err
+	}
+	if !c.mem.ticket {
+		request.API = wechat.StableToken
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLife)
 	defer cancel()
 	c.countCall(false, false)
-	got, err := c.WeChat.Fetch(ctx, wechat.Request{API: wechat.StableToken, AppID: c.account.AppID, Secret: secret})
+	got, err := c.WeChat.Fetch(ctx, request)
+	if c.refusesToken(err) {
+		_ = c.reportToken(ctx, request.Token) // for the next time
+	}
 	if err != nil {
 		c.log().Error("renewal without memcached failed", "memcached", cause.Error(), "error", err.Error())
 		f := &failure{err: err, until: time.Now().Add(directEvery)}
 		var e *wechat.Error
 		if errors.As(err, &e) && e.Class == wechat.Person {
-			f.secret = memcache.Fingerprint(secret)
+			f.secret = memcache.Fingerprint(request.Secret)
 		}
 		c.count(func(n *Counts) { n.failed(asError(err).Code) })
 		return f
 	}
-	c.log().Warn("memcached fails: fetched the stable_token, which all sidecars share", "memcached", cause.Error(),
+	c.log().Warn("memcached fails: fetched without it", "memcached", cause.Error(), "api", string(request.API),
 		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value),
 		"hint", MemcachedHint)
-	if !c.adopt(c.record(got, wechat.StableToken, number, began, nil)) {
+	if !c.adopt(c.record(got, request.API, number, began, nil)) {
 		return &failure{err: fails, until: time.Now().Add(directEvery)}
 	}
 	return nil

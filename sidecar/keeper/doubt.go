@@ -83,7 +83,7 @@ func (c *credential) inDoubt(there, fetched *memcache.Record, owed int64) *memca
 	defer c.mu.Unlock()
 	c.mem.adopt(there, c.Wall)
 	c.mem.adopt(fetched, c.Wall)
-	marked := &memcache.Record{API: string(c.API), By: c.Name}
+	marked := &memcache.Record{API: string(c.api), By: c.Name}
 	if c.mem.live(c.Wall) {
 		copied := *c.mem.record
 		marked = &copied

@@ -87,14 +87,17 @@ func byPerson(class string) bool {
 }
 
 // waiting is the error of a fleet that waits.
-func waiting(w *memcache.Wait, now time.Time) *Error {
+func (c *credential) waiting(w *memcache.Wait) *Error {
 	e := &Error{Reason: Unavailable, Code: w.ErrCode, Message: w.ErrMsg, Hint: wechat.Hint(w.ErrCode, w.ErrMsg)}
 	switch {
 	case w.Class == budgetClass:
-		e.Reason, e.Hint = Budget, strangerHint // no errcode of WeChat's
+		e.Reason, e.Hint = Budget, c.budgetHint() // no errcode of WeChat's
 	case byPerson(w.Class):
 		e.Reason = Refused
+		if c.mem.ticket && wechat.RefusesToken(w.ErrCode) {
+			e.Hint = ticketHint
+		}
 	}
-	e.RetryAfter = max(time.Second, time.Unix(w.Until, 0).Sub(now))
+	e.RetryAfter = max(time.Second, time.Unix(w.Until, 0).Sub(c.Wall()))
 	return e
 }

@@ -22,6 +22,11 @@ type failure struct {
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
+// shortestWait is a little longer than memcached keeps what was written for one
+// second: whoever tries again before meets his own wait, and then leaves it to
+// the next look, 15 s later.
+const shortestWait = 1100 * time.Millisecond
+
 // failed makes the fleet wait after a call that failed. Where a token may have
 // been issued, it also marks the doubt, and nobody calls for as long as the
 // lease would have lived: the request may still be on its way.
@@ -31,7 +36,7 @@ func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret 
 		e = &wechat.Error{Code: busyCode, Message: "unknown failure", Class: wechat.Transient}
 	}
 	wait := waitFor(e, tries, c.Wall(), jitter())
-	if e.MayHaveIssued && c.API == wechat.Token {
+	if e.MayHaveIssued && c.api == wechat.Token {
 		wait = max(wait, memcache.LeaseUse+time.Second)
 		c.doubt(c.Wall().Add(doubtDelay), nil)
 	}
@@ -41,7 +46,7 @@ func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret 
 		} // else it lapses by itself, and others wait for as long as the call may last
 		return &failure{err: errStopping, until: time.Now().Add(wait)}
 	}
-	f := &failure{err: err, until: time.Now().Add(wait)}
+	f := &failure{err: err, until: time.Now().Add(max(wait, shortestWait))}
 	w := memcache.Wait{Class: e.Class.String(), ErrCode: e.Code, ErrMsg: e.Message, Until: c.Wall().Add(wait).Unix()}
 	if e.Class == wechat.Person {
 		f.secret, w.Secret = secret, secret
@@ -60,12 +65,20 @@ func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret 
 func (c *credential) waitBudget(lease *memcache.Lease) error {
 	e := &Error{
 		Reason: Budget, Code: budgetCode, Message: "10 calls to WeChat in the last 10 minutes: no further one now",
-		Hint: strangerHint, RetryAfter: personWait,
+		Hint: c.budgetHint(), RetryAfter: personWait,
 	}
 	_ = lease.Wait(memcache.Wait{Class: budgetClass, ErrCode: e.Code, ErrMsg: e.Message, Until: c.Wall().Add(personWait).Unix()}, personWait)
 	c.count(func(n *Counts) { n.failed(e.Code) })
-	c.log().Error("renewal refused by the budget", "hint", strangerHint)
+	c.log().Error("renewal refused by the budget", "hint", e.Hint)
 	return &failure{err: e, until: time.Now().Add(personWait)}
+}
+
+// budgetHint is what to do where ten calls did not help, or were too many.
+func (c *credential) budgetHint() string {
+	if c.mem.ticket {
+		return ticketHint
+	}
+	return strangerHint
 }
 
 // noSecret is a renewal that failed before any call.

@@ -27,10 +27,10 @@ const (
 // no record and no error where memcached failed before the call and there is a
 // token all the same.
 func (c *credential) fetchUnder(ctx context.Context, lease *memcache.Lease, seen memcache.Seen, rejected string) (*memcache.Record, error) {
-	secret, err := c.account.Secret()
+	request, err := c.request()
 	if err != nil {
 		_ = lease.Release()
-		return nil, c.noSecret(err)
+		return nil, err
 	}
 	tries, err := c.slot.CountTry()
 	if err != nil {
@@ -58,27 +58,33 @@ func (c *credential) fetchUnder(ctx context.Context, lease *memcache.Lease, seen
 	number := c.mem.nextNumber(c.Wall)
 	c.mem.number = number
 	c.mu.Unlock()
-	request := wechat.Request{API: c.API, AppID: c.account.AppID, Secret: secret}
 	c.countCall(true, false)
 	got, err := c.WeChat.Fetch(ctx, request)
-	if err == nil && c.API == wechat.StableToken && got.Value == rejected {
+	if err == nil && got.Value == rejected {
 		got, err = c.force(ctx, request, got)
 	}
-	if err != nil {
-		return nil, c.failed(lease, err, tries, memcache.Fingerprint(secret))
+	if c.refusesToken(err) {
+		if c.mayReport() {
+			_ = lease.Release()
+			return nil, &tokenRefused{err, request.Token}
+		}
+		err = refusedAgain(err)
 	}
-	record := c.record(got, c.API, number, began, seen.Record)
+	if err != nil {
+		return nil, c.failed(lease, err, tries, memcache.Fingerprint(request.Secret))
+	}
+	record := c.record(got, c.api, number, began, seen.Record)
 	c.log().Info("renewed", "expires_in", int(got.ExpiresIn.Seconds()), "api", record.API,
 		"token_fingerprint", memcache.Fingerprint(record.Token))
 	return record, nil
 }
 
 // force asks for another token where WeChat vouches for the one that was
-// reported: once in 75 minutes the report is believed. Otherwise same stays, and
-// counts as good again.
+// reported: once in 75 minutes the report is believed, where it is stable_token
+// that vouches. Otherwise same stays, and counts as good again.
 func (c *credential) force(ctx context.Context, request wechat.Request, same wechat.Credential) (wechat.Credential, error) {
 	got := same
-	if c.mayForce() {
+	if c.api == wechat.StableToken && c.mayForce() {
 		request.Force = true
 		c.countCall(true, true)
 		forced, err := c.WeChat.Fetch(ctx, request)

@@ -3,6 +3,7 @@ package keeper
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -46,16 +47,16 @@ func New(cfg Config) *Group {
 // SetAccounts says which accounts are kept from now on: new ones are looked at
 // at once, and of those that are gone nothing is given any more. What memcached
 // holds of them stays until it lapses. It returns an error, and changes nothing,
-// where an AppID is not one or stands twice.
+// where an AppID is not one, or there is no such ticket.
 func (g *Group) SetAccounts(accounts []Account) error {
 	wanted := make(map[place]*credential, len(accounts))
 	for _, account := range accounts {
-		slot, err := g.cfg.Store.Slot(account.AppID, memcache.AccessToken)
-		if err != nil {
-			return err
-		}
-		wanted[place{account.AppID, memcache.AccessToken}] = &credential{
-			Config: g.cfg, account: account, kind: memcache.AccessToken, slot: slot, spread: jitter(), house: g,
+		for _, kind := range append([]memcache.Kind{memcache.AccessToken}, account.Tickets...) {
+			c, err := g.newCredential(account, kind)
+			if err != nil {
+				return err
+			}
+			wanted[place{account.AppID, kind}] = c
 		}
 	}
 	g.mu.Lock()
@@ -157,6 +158,12 @@ func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c, ok := g.credentials[place{appID, kind}]
+	if !ok && g.credentials[place{appID, memcache.AccessToken}] != nil {
+		return nil, &Error{
+			Reason: NotKept, Code: 404, Message: "this kind of credential is not kept: " + string(kind),
+			Hint: fmt.Sprintf("add %[1]s to WECHAT_TICKETS, or %[2]s:%[1]s for this account alone", ticketAPIs[kind], appID),
+		}
+	}
 	if !ok {
 		return nil, &Error{
 			Reason: NotKept, Code: 40013, Message: "invalid appid: not kept by this sidecar",

@@ -36,6 +36,13 @@
 // for 300 s, and the renewal comes within the minute (doubt.go). WeChat's
 // stable_token gives everybody the same token and needs none of this.
 //
+// # Tickets
+//
+// A ticket is a credential like a token, with its own entry, record and lease. It
+// is fetched with the current token instead of the AppSecret (ticket.go). Whatever
+// becomes of it, its account's token does not suffer: its calls have a budget of
+// their own.
+//
 // # What it promises
 //
 //  1. One call: while memcached holds and answers arrive, any number of
@@ -49,7 +56,7 @@
 //     readers get no error because memcached or WeChat is down.
 //  5. Never leaked: no AppSecret and no token appears in a log or an error.
 //  6. Bounded: no sequence of failures, reports, strangers or restarts makes the
-//     fleet call WeChat for one account more than 10 times unplanned in ten
+//     fleet call WeChat for one credential more than 10 times unplanned in ten
 //     minutes while memcached holds.
 package keeper
 
@@ -100,9 +107,12 @@ func (c Config) withDefaults() Config {
 // Account is one Official Account or mini program.
 type Account struct {
 	AppID string
-	// Secret reads the AppSecret. It is called before every call to WeChat, so
+	// Secret reads the AppSecret. It is called before every call for a token, so
 	// that a rotated secret needs no restart. Its error must not quote it.
 	Secret func() (string, error)
+	// Tickets are the kinds of tickets to keep beside the token: JSAPITicket,
+	// WXCardTicket. Nil: none.
+	Tickets []memcache.Kind
 }
 
 // Change is a credential that a sidecar holds from now on.
@@ -125,7 +135,8 @@ type Grant struct {
 	Value string
 	// ExpiresIn is a promise: barring a stranger's fetch or a rejection, WeChat
 	// accepts the credential for at least that long, renewal ahead of time
-	// included.
+	// included. For a ticket it is the time until it is due, at least 1 s: WeChat
+	// does not say whether the next one ends it.
 	ExpiresIn time.Duration
 	// Waited: a renewal brought it; else it was remembered.
 	Waited bool

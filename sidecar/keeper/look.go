@@ -103,7 +103,10 @@ func (c *credential) meet(token, remedy string) {
 		c.counts.Strays++
 	}
 	c.mu.Unlock()
-	if !known {
+	switch {
+	case !known && c.mem.ticket:
+		c.log().Warn("a stranger fetched a ticket and wrote it into our entry", "remedy", remedy, "ticket_fingerprint", fp, "hint", ticketHint)
+	case !known:
 		c.log().Warn("a stranger fetched a token and wrote it into our entry", "remedy", remedy,
 			"token_fingerprint", fp, "hint", strangerHint)
 	}

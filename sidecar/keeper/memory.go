@@ -9,6 +9,8 @@ import (
 // memory is what one sidecar remembers of one credential: enough to serve its
 // readers and to fill an empty memcached again without a call to WeChat.
 type memory struct {
+	// ticket: it is not a token, and promises less.
+	ticket bool
 	// record is the newest one seen; nil when there was none or it died.
 	record *memcache.Record
 	// since is when the credential was first seen, on the monotonic clock.
@@ -70,6 +72,9 @@ func (m *memory) grant(wall clock) (Grant, bool) {
 	life, age := m.record.Life(), m.age(wall)
 	if life-age <= clockSlack(life) {
 		return Grant{}, false
+	}
+	if m.ticket {
+		return Grant{Value: m.record.Token, ExpiresIn: promiseOfTicket(life, age)}, true
 	}
 	doubtFor := time.Duration(-1)
 	if m.record.Doubt > 0 {

@@ -24,7 +24,7 @@ var errElsewhere = errors.New("another sidecar is renewing")
 
 // errForced is the answer to a report that comes too soon after another.
 var errForced = &Error{
-	Reason: Budget, Code: budgetCode, Message: "a token was reported less than 31 s ago",
+	Reason: Budget, Code: budgetCode, Message: "the last report was less than 31 s ago",
 	Hint: "report a token once; if each new one is refused too, " + strangerHint, RetryAfter: forcedLife,
 }
 
@@ -69,7 +69,7 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 		switch {
 		case held.Wait == nil, endless, c.otherSecret(held.Wait):
 		case held.Wait.Class != settlingClass:
-			return waiting(held.Wait, c.Wall())
+			return c.waiting(held.Wait)
 		case c.serves(rejected):
 			return errElsewhere
 		}
@@ -100,6 +100,9 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 			}
 			continue
 		}
+		if err := c.tokenFirst(ctx); err != nil {
+			return err
+		}
 		var lease *memcache.Lease
 		if held.Wait != nil || held.Held {
 			lease, err = c.slot.TakeOver(held)
@@ -112,7 +115,14 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 		if err != nil {
 			return c.withoutMemcached(ctx, rejected, err)
 		}
-		return c.renewUnder(ctx, lease, rejected)
+		err = c.renewUnder(ctx, lease, rejected)
+		var refused *tokenRefused
+		if !errors.As(err, &refused) {
+			return err
+		}
+		if err := c.reportToken(ctx, refused.token); err != nil {
+			return err
+		}
 	}
 }
 
@@ -195,9 +205,9 @@ func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, reje
 		return err
 	}
 	// 5. Written only by the one whose lease it still is.
-	ours := c.API != wechat.Token || lease.Verify() == nil // stable_token gives everybody the same
+	ours := c.api != wechat.Token || lease.Verify() == nil // stable_token gives everybody the same
 	written := ours && c.write(seen, fetched)
-	if !written && c.API == wechat.Token {
+	if !written && c.api == wechat.Token {
 		// Lost, or unknown: nobody can say whose token WeChat issued last.
 		c.log().Warn("the lease was lost during a renewal: renewing once more",
 			"hint", "was this pod stopped, or memcached restarted?")

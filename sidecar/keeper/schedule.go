@@ -53,6 +53,11 @@ func promise(life, age, doubtFor time.Duration) time.Duration {
 	return max(p, time.Second).Truncate(time.Second)
 }
 
+// promiseOfTicket is the same for a ticket: the time until it is due.
+func promiseOfTicket(life, age time.Duration) time.Duration {
+	return max(dueAfter(life, 0)-age, time.Second).Truncate(time.Second)
+}
+
 // lookEvery is the time between two looks, spread (0 to 1) over 10 to 15 s.
 func lookEvery(spread float64) time.Duration {
 	return 10*time.Second + time.Duration(spread*float64(5*time.Second))

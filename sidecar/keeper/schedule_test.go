@@ -92,8 +92,8 @@ func TestTheFleetWaitsByTheClassOfTheFailure(t *testing.T) {
 		{wechat.Day, 1, 0, at, 12 * s},
 		{wechat.Day, 1, 0, at.Add(-time.Hour), time.Hour},
 		{wechat.Day, 1, 0, at.Add(time.Minute), time.Hour},
-		{wechat.Person, 5, 0, at, 60 * s},
-		{wechat.Defect, 5, 0, at, 60 * s},
+		{wechat.Person, 5, 0, at, 61 * s},
+		{wechat.Defect, 5, 0, at, 61 * s},
 		{wechat.Timed, 1, 0, at, 24 * time.Hour},
 	} {
 		got := waitFor(&wechat.Error{Class: c.class, Wait: 24 * time.Hour}, c.tries, c.now, c.spread)

@@ -39,7 +39,7 @@ var brokenProtocols = []struct {
 	},
 	{
 		rule: "no lease check after the call", caughtBy: "Never dead", only: "overtaken",
-		changes: []change{{"renew.go", "c.API != wechat.Token || lease.Verify() == nil", "true"}},
+		changes: []change{{"renew.go", "c.api != wechat.Token || lease.Verify() == nil", "true"}},
 	},
 	{
 		rule: "plain Set instead of add", caughtBy: "One call", only: "cold_starts",

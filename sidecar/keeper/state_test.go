@@ -87,12 +87,12 @@ func TestTheStateTellsWhyARenewalFailsAndWhenTheNextIsTried(t *testing.T) {
 		require.NotNil(t, s.Err)
 		assert.Equal(t, 40164, s.Err.Code)
 		assert.Equal(t, failed, s.Failed)
-		assert.Equal(t, failed.Add(time.Minute), s.Retry)
+		assert.Equal(t, failed.Add(61*time.Second), s.Retry)
 		assert.Equal(t, memcache.Day{Date: firstDay, Calls: 1}, s.Today)
 		assert.Equal(t, map[string]uint64{"40164": 1}, s.Counts.Failed)
 
 		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 98765} })
-		time.Sleep(2 * time.Minute)
+		time.Sleep(2*time.Minute + 5*time.Second)
 		h.wechat.OnCall(nil)
 		time.Sleep(time.Minute)
 		s = h.state()
@@ -204,7 +204,7 @@ func TestAReportThatComesTooSoonIsNoFailureOfTheAccount(t *testing.T) {
 		require.NoError(t, err)
 		time.Sleep(2 * time.Second)
 		_, err = h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, token.Value)
-		require.ErrorContains(t, err, "less than 31 s ago")
+		require.ErrorContains(t, err, "the last report was less than 31 s ago")
 		time.Sleep(2 * time.Second)
 		s := h.state()
 		assert.True(t, s.Valid)
@@ -242,5 +242,20 @@ func TestAnOutageEndsWithTheLastAccountOfItsServer(t *testing.T) {
 		require.Len(t, h.group.Outages(), 1)
 		require.NoError(t, h.group.SetAccounts(nil))
 		assert.Empty(t, h.group.Outages(), "nobody looks at it any more")
+	})
+}
+
+func TestWhatAPersonMustSeeToIsToldAllTheTime(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.wechat.FailAll(40125)
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		for range 2 * 360 {
+			time.Sleep(10 * time.Second)
+			state := h.group.States()[0]
+			require.NotNil(t, state.Err)
+			require.Equal(t, 40125, state.Err.Code, "not the budget, which ten calls in ten minutes use up")
+		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
@@ -22,11 +23,15 @@ var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
 // writeGrant answers with a credential. It is the hot path: no reflection, and
 // no allocation of its own.
-func writeGrant(w http.ResponseWriter, grant keeper.Grant) {
+func writeGrant(w http.ResponseWriter, kind memcache.Kind, grant keeper.Grant) {
 	buffer := bodies.Get().(*[]byte)
 	defer bodies.Put(buffer)
 	body := (*buffer)[:0]
-	body = append(body, `{"access_token":`...)
+	if kind == memcache.AccessToken {
+		body = append(body, `{"access_token":`...)
+	} else {
+		body = append(body, `{"ticket":`...)
+	}
 	body = appendString(body, grant.Value)
 	body = append(body, `,"expires_in":`...)
 	body = strconv.AppendInt(body, int64(grant.ExpiresIn/time.Second), 10)

@@ -103,7 +103,7 @@ func recovered(w http.ResponseWriter, log *slog.Logger) {
 
 // serve answers r. It returns the refusal, if it is one.
 func (a *api) serve(w http.ResponseWriter, r *http.Request) *refusal {
-	grant, refused := a.grant(w, r)
+	grant, kind, refused := a.grant(w, r)
 	if refused != nil {
 		a.metrics.refusal.Inc()
 		refused.write(w)
@@ -114,41 +114,40 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	} else {
 		a.metrics.memory.Inc()
 	}
-	writeGrant(w, grant)
+	writeGrant(w, kind, grant)
 	return nil
 }
 
-// grant brings the credential that r asks for.
-func (a *api) grant(w http.ResponseWriter, r *http.Request) (keeper.Grant, *refusal) {
-	if refused := a.guard(r); refused != nil {
-		return keeper.Grant{}, refused
+// grant brings the credential that r asks for, and says of which kind it is.
+func (a *api) grant(w http.ResponseWriter, r *http.Request) (grant keeper.Grant, kind memcache.Kind, refused *refusal) {
+	if refused = a.guard(r); refused != nil {
+		return grant, kind, refused
 	}
 	to, refused := parseRoute(r)
 	if refused != nil {
-		return keeper.Grant{}, refused
+		return grant, kind, refused
 	}
 	if r.Method != to.method {
-		return keeper.Grant{}, methodNotAllowed(to.method)
+		return grant, kind, methodNotAllowed(to.method)
 	}
 	defer a.underWay.Add(-1)
 	if a.underWay.Add(1) > a.max {
-		return keeper.Grant{}, tooMany()
+		return grant, kind, tooMany()
 	}
 	ctx := &patience{Context: r.Context()}
 	defer ctx.end()
-	var grant keeper.Grant
 	var err error
 	if to.refresh {
 		var rejected string
 		if rejected, refused = readRejection(w, r); refused != nil {
-			return keeper.Grant{}, refused
+			return grant, kind, refused
 		}
-		grant, err = a.group.Refresh(ctx, to.appID, memcache.AccessToken, rejected)
+		grant, err = a.group.Refresh(ctx, to.appID, to.kind, rejected)
 	} else {
-		grant, err = a.group.Token(ctx, to.appID, memcache.AccessToken)
+		grant, err = a.group.Token(ctx, to.appID, to.kind)
 	}
 	if err != nil {
-		return keeper.Grant{}, refusalOf(err)
+		return keeper.Grant{}, kind, refusalOf(err)
 	}
-	return grant, nil
+	return grant, to.kind, nil
 }

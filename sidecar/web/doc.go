@@ -17,6 +17,8 @@
 //
 //	GET  /v1/{appid}/access_token                              → {"access_token":"…","expires_in":3123}
 //	POST /v1/{appid}/access_token/refresh  {"rejected":"…"}    → the same, with another token than the rejected one
+//	GET  /v1/{appid}/jsapi_ticket, wx_card_ticket              → {"ticket":"…","expires_in":3123}
+//	POST /v1/{appid}/jsapi_ticket/refresh  {"rejected":"…"}    → the same
 //
 // A path is taken as it is: none is cleaned, redirected or decoded. A query is
 // ignored. expires_in is in seconds and a promise, see keeper.Grant.

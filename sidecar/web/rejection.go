@@ -29,7 +29,7 @@ func readRejection(w http.ResponseWriter, r *http.Request) (string, *refusal) {
 }
 
 func parseRejection(text []byte) (string, *refusal) {
-	const want = `send {"rejected":"<the access_token that WeChat refused>"}`
+	const want = `send {"rejected":"<the access_token or ticket that WeChat refused>"}`
 	var body struct {
 		Rejected *string `json:"rejected"`
 	}
@@ -40,7 +40,7 @@ func parseRejection(text []byte) (string, *refusal) {
 		return "", refuse(http.StatusBadRequest, "the body has no field rejected", want)
 	}
 	if !memcache.ValidCredential(*body.Rejected) {
-		return "", refuse(http.StatusBadRequest, "rejected cannot be an access_token", want)
+		return "", refuse(http.StatusBadRequest, "rejected cannot be a credential of WeChat", want)
 	}
 	return *body.Rejected, nil
 }

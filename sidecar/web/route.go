@@ -10,11 +10,12 @@ import (
 // route is what a request asks for.
 type route struct {
 	appID   string
+	kind    memcache.Kind
 	refresh bool
 	method  string // the only one allowed
 }
 
-// parseRoute reads the path: /v1/{appid}/access_token, or that and /refresh.
+// parseRoute reads the path: /v1/{appid}/{kind}, or that and /refresh.
 // http.ServeMux would redirect to a cleaned path, and decode what is encoded.
 func parseRoute(r *http.Request) (route, *refusal) {
 	if r.URL.Host != "" || r.URL.Opaque != "" || r.URL.RawPath != "" {
@@ -30,7 +31,7 @@ func parseRoute(r *http.Request) (route, *refusal) {
 		return route{}, noRoute()
 	}
 	kind, action, deeper := strings.Cut(rest, "/")
-	to := route{appID: appID, refresh: deeper, method: http.MethodGet}
+	to := route{appID: appID, kind: memcache.Kind(kind), refresh: deeper, method: http.MethodGet}
 	if deeper {
 		if action != "refresh" {
 			return route{}, noRoute()
@@ -40,17 +41,15 @@ func parseRoute(r *http.Request) (route, *refusal) {
 	if !memcache.ValidAppID(appID) {
 		return route{}, refuse(http.StatusBadRequest, "malformed AppID", "an AppID is 1 to 64 letters, digits, _ or -")
 	}
-	switch kind {
-	case string(memcache.AccessToken):
+	switch to.kind {
+	case memcache.AccessToken, memcache.JSAPITicket, memcache.WXCardTicket:
 		return to, nil
-	case "jsapi_ticket", "wx_card_ticket":
-		return route{}, refuse(http.StatusNotFound, "this kind of credential is not kept: "+kind, "this version keeps access_token only")
 	}
 	return route{}, noRoute()
 }
 
 func noRoute() *refusal {
-	return refuse(http.StatusNotFound, "no such route", "ask for /v1/{appid}/access_token")
+	return refuse(http.StatusNotFound, "no such route", "ask for /v1/{appid}/access_token, or jsapi_ticket or wx_card_ticket")
 }
 
 func methodNotAllowed(allowed string) *refusal {

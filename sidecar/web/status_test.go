@@ -75,7 +75,7 @@ func TestStatusTellsALifeAndWhenAFailedRenewalIsTriedAgain(t *testing.T) {
 		assert.Equal(t, web.DayStatus{Calls: 1, Renewals: 1}, well.Today)
 		require.NotNil(t, ill.Error)
 		assert.Equal(t, begin, ill.Error.At)
-		assert.Equal(t, 40, ill.Error.RetryInSeconds)
+		assert.Equal(t, 41, ill.Error.RetryInSeconds)
 		assert.Contains(t, ill.Error.Hint, wechattest.EgressIP)
 		assert.Equal(t, web.DayStatus{Calls: 1, Failures: 1}, ill.Today)
 	})

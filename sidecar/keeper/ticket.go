@@ -1,0 +1,123 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+// ticketAPIs is how each kind of ticket is fetched.
+var ticketAPIs = map[memcache.Kind]wechat.API{
+	memcache.JSAPITicket:  wechat.JSAPI,
+	memcache.WXCardTicket: wechat.WXCard,
+}
+
+// ticketHint is what to do about a ticket that WeChat gives nobody, or others too.
+const ticketHint = "look whether another program fetches tokens or tickets for this AppID: point it at wxsidecar"
+
+// request is what WeChat is asked, with the AppSecret or, for a ticket, with the
+// token that this sidecar holds.
+func (c *credential) request() (wechat.Request, error) {
+	r := wechat.Request{API: c.api, AppID: c.account.AppID}
+	if !c.mem.ticket {
+		secret, err := c.account.Secret()
+		if err != nil {
+			return r, c.noSecret(err)
+		}
+		r.Secret = secret
+		return r, nil
+	}
+	token, err := c.house.find(c.account.AppID, memcache.AccessToken)
+	if err != nil {
+		return r, err
+	}
+	token.mu.Lock()
+	defer token.mu.Unlock()
+	grant, ok := token.mem.grant(c.Wall)
+	if !ok {
+		return r, errNoToken
+	}
+	r.Token = grant.Value
+	return r, nil
+}
+
+// errNoToken: it died between tokenFirst and the call.
+var errNoToken = &Error{
+	Reason: Unavailable, Code: busyCode, Message: "no access_token to fetch the ticket with", RetryAfter: time.Second,
+}
+
+// tokenFirst waits for the token that a ticket is fetched with, before the lease
+// is taken: it may take as long as a lease lives. For a token it does nothing.
+func (c *credential) tokenFirst(ctx context.Context) error {
+	if !c.mem.ticket {
+		return nil
+	}
+	return c.withToken(ctx, func(ctx context.Context, token *credential) error {
+		_, err := token.token(ctx)
+		return err
+	})
+}
+
+// tokenRefused is that WeChat refused the token that a ticket was asked for with.
+type tokenRefused struct {
+	error
+	token string
+}
+
+// refusesToken reports whether this is why a call failed.
+func (c *credential) refusesToken(err error) bool {
+	var failed *wechat.Error
+	return c.mem.ticket && errors.As(err, &failed) && failed.Class == wechat.Refused
+}
+
+// reportEvery is how often the calls for one ticket may cost a token: less than a
+// renewal apart.
+const reportEvery = 50 * time.Minute
+
+// mayReport takes the one report of a token that the calls for this ticket may
+// make in 50 minutes, all sidecars together. A ticket that WeChat refuses with
+// every token would else end one after the other.
+func (c *credential) mayReport() bool {
+	first, err := c.slot.Mark("reported", reportEvery)
+	return first && err == nil
+}
+
+// reportToken has the refused token replaced, as an app's report would.
+func (c *credential) reportToken(ctx context.Context, refused string) error {
+	return c.withToken(ctx, func(ctx context.Context, token *credential) error {
+		_, err := token.refresh(ctx, refused)
+		return err
+	})
+}
+
+// withToken asks the account's token something, for as long as a call may take.
+// Where it fails, so does the ticket, for the same reason and as long.
+func (c *credential) withToken(ctx context.Context, ask func(context.Context, *credential) error) error {
+	token, err := c.house.find(c.account.AppID, memcache.AccessToken)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLife)
+	defer cancel()
+	if err = ask(ctx, token); err != nil {
+		e := *asError(err)
+		e.Message = "no access_token to fetch the ticket with: " + e.Message
+		return &failure{err: &e, until: time.Now().Add(max(e.RetryAfter, time.Second))}
+	}
+	return nil
+}
+
+// refusedAgain is the failure of a ticket for which WeChat refused another token
+// too: a person must see to it.
+func refusedAgain(err error) error {
+	var failed *wechat.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	e := *failed
+	e.Class, e.Hint = wechat.Person, ticketHint
+	return &e
+}

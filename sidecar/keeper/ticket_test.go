@@ -1,0 +1,311 @@
+package keeper_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// withTicket is an account that keeps a jsapi_ticket.
+func withTicket(appID string) keeper.Account {
+	a := account(appID)
+	a.Tickets = []memcache.Kind{memcache.JSAPITicket}
+	return a
+}
+
+// ticket asks for the jsapi_ticket of wx1, and says whether WeChat accepts it.
+func (h *house) ticket() (grant keeper.Grant, accepted bool) {
+	h.t.Helper()
+	grant, err := h.group.Token(h.t.Context(), "wx1", memcache.JSAPITicket)
+	require.NoError(h.t, err)
+	return grant, h.wechat.AcceptsTicket(grant.Value) == 0
+}
+
+// refusal is why there is no jsapi_ticket of wx1.
+func (h *house) refusal() *keeper.Error {
+	h.t.Helper()
+	_, err := h.group.Token(h.t.Context(), "wx1", memcache.JSAPITicket)
+	var refused *keeper.Error
+	require.ErrorAs(h.t, err, &refused)
+	return refused
+}
+
+// answerTickets has every call for a ticket answered so.
+func (h *house) answerTickets(answer wechattest.Answer) {
+	h.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+		if c.API == "jsapi" {
+			return answer
+		}
+		return wechattest.Answer{}
+	})
+}
+
+func TestATicketIsKeptBesideTheToken(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1"), account("wx2")}))
+		grant, accepted := h.ticket()
+		assert.True(t, accepted)
+		assert.Equal(t, 55*time.Minute, grant.ExpiresIn, "no longer than until it is due")
+		item, ok := h.memcached.Peek("wx1:jsapi_ticket")
+		require.True(t, ok)
+		same := item.Value == grant.Value
+		assert.True(t, same, "the entry is the ticket")
+		assert.Zero(t, item.Flags)
+		_, recorded := h.memcached.Peek("wx1:jsapi_ticket:record")
+		assert.True(t, recorded)
+		_, others := h.memcached.Peek("wx2:jsapi_ticket")
+		assert.False(t, others, "only the account that has one")
+
+		for range 24 * 60 {
+			time.Sleep(time.Minute)
+			_, accepted := h.ticket()
+			require.True(t, accepted)
+		}
+		assert.Contains(t, []int{26, 27}, h.wechat.Calls("wx1", "jsapi"), "one in 55 minutes")
+		assert.Contains(t, []int{26, 27}, h.wechat.Calls("wx1", "token"), "as for the token")
+		assert.Zero(t, h.wechat.Calls("wx1", "wx_card"))
+	})
+}
+
+func TestSeveralSidecarsFetchATicketOnce(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		all := []*keeper.Group{h.group, h.another(), h.another(), h.another()}
+		for _, group := range all {
+			require.NoError(t, group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		}
+		time.Sleep(12 * time.Hour)
+		calls := h.wechat.Calls("", "jsapi")
+		assert.Contains(t, []int{13, 14}, calls)
+		for _, group := range all {
+			grant, err := group.Token(t.Context(), "wx1", memcache.JSAPITicket)
+			require.NoError(t, err)
+			assert.Zero(t, h.wechat.AcceptsTicket(grant.Value))
+		}
+	})
+}
+
+func TestATicketThatIsReportedIsRenewedOnce(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		first, _ := h.ticket()
+		h.wechat.VoidTickets("wx1")
+		answers := make(chan keeper.Grant, 16)
+		for range cap(answers) {
+			go func() {
+				grant, err := h.group.Refresh(t.Context(), "wx1", memcache.JSAPITicket, first.Value)
+				assert.NoError(t, err)
+				answers <- grant
+			}()
+		}
+		for range cap(answers) {
+			assert.Zero(t, h.wechat.AcceptsTicket((<-answers).Value))
+		}
+		assert.Equal(t, 2, h.wechat.Calls("", "jsapi"))
+		assert.Equal(t, 1, h.wechat.Calls("", "token"), "the token had nothing to do with it")
+		assert.Contains(t, h.logs.String(), "a ticket was rejected before its time")
+
+		second, _ := h.ticket()
+		_, err := h.group.Refresh(t.Context(), "wx1", memcache.JSAPITicket, second.Value)
+		var refused *keeper.Error
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, keeper.Budget, refused.Reason, "once in 31 s")
+	})
+}
+
+func TestATokenRefusedForATicketIsRenewedAndTheCallRepeated(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		h.wechat.Steal("wx1")
+		time.Sleep(301 * time.Second)
+
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		_, accepted := h.ticket()
+		assert.True(t, accepted)
+		assert.Equal(t, 2, h.wechat.Calls("", "jsapi"), "refused, and repeated")
+		assert.Equal(t, 2, h.wechat.Calls("", "token"), "renewed in between")
+		_, held := h.memcached.Peek("wx1:jsapi_ticket:lease")
+		assert.False(t, held, "the lease is given back")
+	})
+}
+
+func TestATicketThatIsRefusedWithEveryTokenCostsOneTokenInFiftyMinutes(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.answerTickets(wechattest.Answer{Errcode: 40001})
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		synctest.Wait()
+		refused := h.refusal()
+		assert.Equal(t, keeper.Refused, refused.Reason)
+		assert.Equal(t, 40001, refused.Code)
+		assert.Contains(t, refused.Hint, "another program fetches tokens or tickets")
+		assert.Equal(t, 2, h.wechat.Calls("", "token"), "one report")
+		time.Sleep(49 * time.Minute)
+		assert.Equal(t, 2, h.wechat.Calls("", "token"), "and no further one")
+		for _, state := range h.group.States() {
+			assert.Equal(t, state.Kind == memcache.AccessToken, state.Valid)
+		}
+
+		h.wechat.OnCall(nil)
+		time.Sleep(3 * time.Minute)
+		_, accepted := h.ticket()
+		assert.True(t, accepted, "it heals by itself")
+	})
+}
+
+func TestATicketWithoutATokenFailsWithTheTokensReason(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.wechat.FailAll(40164)
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		synctest.Wait()
+		refused := h.refusal()
+		assert.Equal(t, keeper.Refused, refused.Reason)
+		assert.Equal(t, 40164, refused.Code)
+		assert.Contains(t, refused.Message, "no access_token to fetch the ticket with: invalid ip "+wechattest.EgressIP)
+		assert.Contains(t, refused.Hint, wechattest.EgressIP)
+		assert.Zero(t, h.wechat.Calls("", "jsapi"))
+		h.wechat.Heal()
+		time.Sleep(90 * time.Second)
+		_, accepted := h.ticket()
+		assert.True(t, accepted)
+	})
+}
+
+func TestATicketThatWeChatDoesNotGiveLeavesTheTokenAlone(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.answerTickets(wechattest.Answer{Errcode: 48001})
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		for range 6 * 60 {
+			time.Sleep(time.Minute)
+			grant, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+			require.NoError(t, err)
+			require.Zero(t, h.wechat.Accepts(grant.Value))
+		}
+		assert.Contains(t, []int{7}, h.wechat.Calls("", "token"), "one in 55 minutes")
+		assert.Equal(t, 48001, h.refusal().Code)
+		assert.LessOrEqual(t, h.wechat.Calls("", "jsapi"), 6*60)
+	})
+}
+
+func TestATicketThatWeChatGivesAgainIsNotAskedForOverAndOver(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		const body = `{"errcode":0,"errmsg":"ok","ticket":"sM4AOVdWfPE4DxkX_the_same","expires_in":7200}`
+		h.answerTickets(wechattest.Answer{Kind: wechattest.Raw, Body: body})
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		first, _ := h.ticket()
+		_, err := h.group.Refresh(t.Context(), "wx1", memcache.JSAPITicket, first.Value)
+		require.ErrorContains(t, err, "still gives what was rejected")
+		time.Sleep(50 * time.Minute)
+		assert.Equal(t, 2, h.wechat.Calls("", "jsapi"))
+	})
+}
+
+func TestWithoutMemcachedATicketIsFetchedOnlyWhenDeadOrRejected(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		first, _ := h.ticket()
+		h.memcached.SetFault(memcachetest.Refuse)
+		time.Sleep(110 * time.Minute)
+		grant, accepted := h.ticket()
+		assert.True(t, accepted)
+		same := grant.Value == first.Value
+		assert.True(t, same, "overdue and alive")
+		assert.Equal(t, 1, h.wechat.Calls("", "jsapi"))
+
+		time.Sleep(11 * time.Minute)
+		second, accepted := h.ticket()
+		assert.True(t, accepted, "the first one is dead")
+		assert.Equal(t, 2, h.wechat.Calls("", "jsapi"))
+		time.Sleep(time.Minute)
+		third, err := h.group.Refresh(t.Context(), "wx1", memcache.JSAPITicket, second.Value)
+		require.NoError(t, err)
+		same = third.Value == second.Value
+		assert.False(t, same)
+		assert.Equal(t, 3, h.wechat.Calls("", "jsapi"))
+	})
+}
+
+func TestATicketThatIsNotKeptNamesTheVariable(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		_, err := h.group.Token(t.Context(), "wx1", memcache.WXCardTicket)
+		var refused *keeper.Error
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, keeper.NotKept, refused.Reason)
+		assert.Equal(t, 404, refused.Code)
+		assert.Contains(t, refused.Hint, "add wx_card to WECHAT_TICKETS, or wx1:wx_card")
+		_, err = h.group.Token(t.Context(), "wx9", memcache.JSAPITicket)
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, 40013, refused.Code, "an account that is not kept at all")
+		odd := account("wx1")
+		odd.Tickets = []memcache.Kind{"component_ticket"}
+		require.ErrorContains(t, h.group.SetAccounts([]keeper.Account{odd}), `no ticket of kind "component_ticket"`)
+	})
+}
+
+func TestManyTicketsAtTheStartWaitForTheirTokensWithoutEnd(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		var accounts []keeper.Account
+		for i := range 100 {
+			appID := fmt.Sprintf("wx%d", i+1)
+			h.wechat.AddAccount(appID, simSecret)
+			accounts = append(accounts, withTicket(appID))
+		}
+		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} })
+		require.NoError(t, h.group.SetAccounts(accounts))
+		time.Sleep(30 * time.Second)
+		for _, state := range h.group.States() {
+			assert.True(t, state.Valid && state.Published, "%s of %s", state.Kind, state.AppID)
+		}
+		assert.Equal(t, 100, h.wechat.Calls("", "jsapi"))
+		assert.Equal(t, 100, h.wechat.Calls("", "token"))
+	})
+}
+
+func TestATicketWrittenByAStrangerIsWrittenOver(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		ours, _ := h.ticket()
+		h.memcached.Put("wx1:jsapi_ticket", strings.Repeat("x", 80), 0, 3600)
+		time.Sleep(16 * time.Second)
+		item, _ := h.memcached.Peek("wx1:jsapi_ticket")
+		same := item.Value == ours.Value
+		assert.True(t, same)
+		assert.Equal(t, 1, h.wechat.Calls("", "jsapi"), "his fetch leaves ours valid")
+		assert.Contains(t, h.logs.String(), "a stranger fetched a ticket")
+	})
+}
