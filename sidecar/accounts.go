@@ -20,10 +20,11 @@ const scanEvery = 10 * time.Second
 // accounts is who is kept: the account of WECHAT_APPID, and those of the folder.
 // One goroutine at a time may use it.
 type accounts struct {
-	fixed  []keeper.Account // of WECHAT_APPID; none or one
-	folder string           // WECHAT_ACCOUNTS_DIR; empty means none
-	trim   *trim
-	log    *slog.Logger
+	fixed   []keeper.Account // of WECHAT_APPID; none or one
+	folder  string           // WECHAT_ACCOUNTS_DIR; empty means none
+	tickets tickets          // WECHAT_TICKETS
+	trim    *trim
+	log     *slog.Logger
 
 	warned map[string]string // what was warned of a file, by its name
 	lost   bool              // the folder could not be read the last time
@@ -31,7 +32,7 @@ type accounts struct {
 }
 
 func newAccounts(cfg config, trim *trim, log *slog.Logger) *accounts {
-	a := &accounts{folder: cfg.AccountsDir, trim: trim, log: log, warned: map[string]string{}}
+	a := &accounts{folder: cfg.AccountsDir, tickets: cfg.tickets(), trim: trim, log: log, warned: map[string]string{}}
 	if cfg.AppID != "" {
 		a.fixed = []keeper.Account{{AppID: cfg.AppID, Secret: trim.watch(cfg.readAppSecret)}}
 	}
@@ -97,8 +98,9 @@ func (a *accounts) scan(group *keeper.Group) error {
 		}
 	}
 	ids := make([]string, len(found))
-	for i, account := range found {
-		ids[i] = account.AppID
+	for i := range found {
+		ids[i] = found[i].AppID
+		found[i].Tickets = a.tickets.of(ids[i])
 	}
 	slices.Sort(ids)
 	if a.kept != nil && slices.Equal(ids, a.kept) {
@@ -160,6 +162,12 @@ func (a *accounts) tell(ids []string) {
 		a.log.Warn("there is no account to keep", "hint", "put a file named after the AppID into WECHAT_ACCOUNTS_DIR")
 	}
 	if a.kept == nil {
+		for _, id := range a.tickets.named() {
+			if !slices.Contains(ids, id) {
+				a.log.Warn("WECHAT_TICKETS names an account that is not kept", "appid", id,
+					"hint", "its tickets are kept once WECHAT_ACCOUNTS_DIR has a file of this name")
+			}
+		}
 		return
 	}
 	for _, id := range ids {

@@ -27,6 +27,7 @@ const (
 func (c *config) check(found *problems) {
 	c.checkAccounts(found)
 	c.checkWeChat(found)
+	c.checkTickets(found)
 	c.checkMemcached(found)
 	c.checkListeners(found)
 	if _, ok := logLevels[c.LogLevel]; !ok {
@@ -93,6 +94,18 @@ func (c *config) checkWeChat(found *problems) {
 		}
 	}
 	c.checkTimeout(found, "WECHAT_TIMEOUT", c.WeChatTimeout, maxWeChatTimeout)
+}
+
+func (c *config) checkTickets(found *problems) {
+	for i, text := range c.Tickets {
+		wanted, err := parseTicket(text)
+		switch {
+		case err != nil:
+			found.add("WECHAT_TICKETS", fmt.Sprintf("ticket %d %s", i+1, err), "use jsapi or wx_card, or one of them for one account: wx0123456789abcdef:jsapi")
+		case wanted.appID != "" && c.AccountsDir == "" && wanted.appID != c.AppID:
+			found.add("WECHAT_TICKETS", fmt.Sprintf("ticket %d is for an account that is not kept", i+1), "name the AppID of WECHAT_APPID, or leave it away")
+		}
+	}
 }
 
 func (c *config) checkMemcached(found *problems) {

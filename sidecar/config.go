@@ -17,6 +17,7 @@ type config struct {
 	AppSecretFile string        `env:"WECHAT_APPSECRET_FILE" meaning:"a file with its AppSecret, read again before every call to WeChat, white space at its ends cut"`
 	AccountsDir   string        `env:"WECHAT_ACCOUNTS_DIR" meaning:"many accounts: a folder with one file per account, named after the AppID, holding the AppSecret. Scanned every 10 s: accounts come and go without a restart"`
 	TokenAPI      string        `env:"WECHAT_TOKEN_API" envDefault:"token" meaning:"token: GET /cgi-bin/token. stable_token: POST /cgi-bin/stable_token"`
+	Tickets       []string      `env:"WECHAT_TICKETS" meaning:"comma list of jsapi, wx_card (for all accounts) or wxAPPID:jsapi (for one; mini programs have none): tickets kept beside the token"`
 	BaseURLs      []string      `env:"WECHAT_BASE_URL" envDefault:"https://api.weixin.qq.com" meaning:"comma list, tried in order when a host cannot be dialled or its TLS fails. Plain http only towards loopback"`
 	WeChatTimeout time.Duration `env:"WECHAT_TIMEOUT" envDefault:"5s" meaning:"one attempt at WeChat, at most 10s; all attempts of one renewal end within 10 s"`
 
@@ -83,7 +84,7 @@ func parse(environ []string) (config, problems) {
 	} else if err != nil {
 		found.add("environment", "cannot be read", "report it as a fault of wxsidecar")
 	}
-	cfg.BaseURLs, cfg.Servers = trimmed(cfg.BaseURLs), trimmed(cfg.Servers)
+	cfg.BaseURLs, cfg.Servers, cfg.Tickets = trimmed(cfg.BaseURLs), trimmed(cfg.Servers), trimmed(cfg.Tickets)
 	cfg.check(&found)
 	return cfg, found
 }

@@ -53,7 +53,7 @@ func TestEveryVariableHasAMeaningAndStandsOnce(t *testing.T) {
 		assert.False(t, seen[v.name], v.name)
 		seen[v.name] = true
 	}
-	assert.Len(t, seen, 16)
+	assert.Len(t, seen, 17)
 }
 
 func TestListsMayHaveSpacesAndEmptyPlaces(t *testing.T) {
@@ -92,6 +92,10 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"WECHAT_ACCOUNTS_DIR=" + fine, "WECHAT_ACCOUNTS_DIR", "cannot be read: not a directory"},
 		{"WECHAT_ACCOUNTS_DIR=" + same, "WECHAT_ACCOUNTS_DIR", "of WECHAT_APPID too"},
 		{"WECHAT_TOKEN_API=canarysecret", "WECHAT_TOKEN_API", "is no API"},
+		{"WECHAT_TICKETS=jsapi,canarysecret", "WECHAT_TICKETS", "ticket 2 is of no kind"},
+		{"WECHAT_TICKETS=wx.1:jsapi", "WECHAT_TICKETS", "ticket 1 is for something that is not an AppID"},
+		{"WECHAT_TICKETS=:jsapi", "WECHAT_TICKETS", "is not an AppID"},
+		{"WECHAT_TICKETS=wxother:wx_card", "WECHAT_TICKETS", "an account that is not kept"},
 		{"WECHAT_BASE_URL=,", "WECHAT_BASE_URL", "names no address"},
 		{"WECHAT_BASE_URL=canarysecret", "WECHAT_BASE_URL", "address 1: not an https URL"},
 		{"WECHAT_BASE_URL=https://a,https://u:canarysecret@b", "WECHAT_BASE_URL", "address 2: user or password"},
