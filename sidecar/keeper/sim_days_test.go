@@ -27,7 +27,7 @@ var episodes = map[string]episode{
 	"amnesia": amnesia, "duels": duels, "ambushes": ambushes, "sleepers": sleepers, "overtaken": overtaken, "emptied": emptied,
 	"memcached_faults": memcachedFaults, "memcached_losses": memcachedLosses,
 	"wechat_errors": wechatErrors, "wechat_broken": wechatBroken, "lost_answers": lostAnswers, "outages": outages,
-	"rotations": rotations, "strangers": strangers,
+	"rotations": rotations, "strangers": strangers, "voided_tickets": voidedTickets,
 }
 
 // days is the life of the simulated cluster: calm, then trouble, then calm.

@@ -48,6 +48,7 @@ type judge struct {
 	reads      int
 	dead       int
 	nothing    int
+	tickets    ticketBook
 }
 
 func newJudge(w *world) *judge {
@@ -160,12 +161,16 @@ func (j *judge) leaseIsTaken() {
 }
 
 // called notes a call to WeChat.
-func (j *judge) called() {
+func (j *judge) called(c wechattest.Call) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	now := time.Now()
 	if j.troubled(now.Add(-time.Minute), now, memcachedTrouble) {
 		return // a stable_token call without memcached, or a lease that was lost
+	}
+	if isTicket(c.API) {
+		j.tickets.calls = append(j.tickets.calls, now)
+		return
 	}
 	j.calls = append(j.calls, now)
 }

@@ -73,7 +73,7 @@ func (p *pod) start() {
 		Store: store, WeChat: calls, API: w.api, Name: p.name, Log: log,
 		Wall: func() time.Time { return time.Now().Add(p.skew) },
 	})
-	w.must(pr.group.SetAccounts([]keeper.Account{{AppID: simAppID, Secret: w.secret}}))
+	w.must(pr.group.SetAccounts([]keeper.Account{{AppID: simAppID, Secret: w.secret, Tickets: w.tickets}}))
 	handler, err := web.NewAPI(web.APIConfig{Group: pr.group, Log: log})
 	w.must(err)
 	pr.server = &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}

@@ -41,8 +41,8 @@ func TestWeChatDownForAnHourAtRenewalTimeIsNoticedByNoReader(t *testing.T) {
 		sleep(ctx, time.Minute)
 		w.untilDue(ctx)
 		end := w.judge.begin(wechatTrouble)
-		w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
-			w.judge.called()
+		w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+			w.judge.called(c)
 			return wechattest.Answer{Kind: wechattest.ServerError}
 		})
 		sleep(ctx, time.Hour)
@@ -128,8 +128,8 @@ func TestAFleetOfThreeHundredCallsTenTimesInTenMinutesAtMost(t *testing.T) {
 				w.untilDue(ctx)
 				end := w.judge.begin(wechatTrouble)
 				defer end()
-				w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
-					w.judge.called()
+				w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+					w.judge.called(c)
 					calls = append(calls, time.Now())
 					return kind
 				})
@@ -159,8 +159,8 @@ func TestALostAnswerIsHealedBeforeItsGraceEnds(t *testing.T) {
 		w.untilDue(ctx)
 		lost := time.Time{}
 		end := w.judge.begin(wechatTrouble)
-		w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
-			w.judge.called()
+		w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+			w.judge.called(c)
 			if lost.IsZero() {
 				lost = time.Now()
 				return wechattest.Answer{Kind: wechattest.IssuedHang}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -17,7 +18,8 @@ var (
 )
 
 // TestSimulation holds five sidecars and fifty readers to the six invariants,
-// through faults of every kind. Every third seed uses stable_token.
+// through faults of every kind, with a ticket beside the token. Every third seed
+// uses stable_token.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	for seed := *simSeed; seed < *simSeed+*simSeeds; seed++ {
@@ -27,9 +29,11 @@ func TestSimulation(t *testing.T) {
 			if seed%3 == 0 {
 				api = wechat.StableToken
 			}
-			w := simulate(t, seed, api, 5, 50, days(*simHours))
+			w := simulate(t, seed, api, 5, 50, days(*simHours), memcache.JSAPITicket)
 			t.Logf("%s: %d reads, %d of dead tokens (all within the bounds), %d without a token, %d calls, %d tokens issued",
-				api, w.judge.reads, w.judge.dead, w.judge.nothing, w.wechat.Calls("", ""), w.wechat.Issues(""))
+				api, w.judge.reads, w.judge.dead, w.judge.nothing, w.wechat.Calls("", string(api)), w.wechat.Issues(""))
+			t.Logf("tickets: %d reads, %d of dead ones (all within the bounds), %d without one, %d calls",
+				w.judge.tickets.reads, w.judge.tickets.dead, w.judge.tickets.nothing, w.wechat.Calls("", "jsapi"))
 		})
 	}
 }

@@ -47,6 +47,7 @@ func (j *judge) verdict(t *testing.T) {
 			j.broken("One call", "calls %s apart at %s, and nothing was amiss", at.Sub(before), at.Sub(j.world.start))
 		}
 	}
+	j.tickets.verdict(j)
 	logs := j.world.logs.String()
 	for _, secret := range []string{"canarytoken", "canarysecret"} {
 		if strings.Contains(logs, secret) {

@@ -26,8 +26,8 @@ func wechatErrors(ctx context.Context, w *world, until time.Time) {
 func wechatBroken(ctx context.Context, w *world, until time.Time) {
 	end := w.judge.begin(wechatTrouble)
 	often := w.between(10, 90)
-	w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
-		w.judge.called()
+	w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+		w.judge.called(c)
 		if w.between(0, 99) >= often {
 			return wechattest.Answer{}
 		}
@@ -53,9 +53,9 @@ func lostAnswers(ctx context.Context, w *world, until time.Time) {
 		kinds := []wechattest.Kind{wechattest.IssuedHang, wechattest.IssuedNoAnswer, wechattest.IssuedServerError, wechattest.TruncatedJSON, wechattest.ZeroExpires}
 		answer := wechattest.Answer{Kind: kinds[w.between(0, len(kinds)-1)], Delay: w.seconds(0, 50), Late: true}
 		var lost atomic.Bool
-		w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
-			w.judge.called()
-			if lost.CompareAndSwap(false, true) {
+		w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+			w.judge.called(c)
+			if !isTicket(c.API) && lost.CompareAndSwap(false, true) {
 				return answer
 			}
 			return wechattest.Answer{}
@@ -121,14 +121,14 @@ func (w *world) report(ctx context.Context) {
 
 // slowCalls has WeChat take its time, within what calls allow.
 func (w *world) slowCalls(d time.Duration) (restore func()) {
-	w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
-		w.judge.called()
+	w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+		w.judge.called(c)
 		return wechattest.Answer{Delay: d - 300*time.Millisecond, DelayAfter: 200 * time.Millisecond}
 	})
 	return func() { w.wechat.OnCall(w.normalCall) }
 }
 
-func (w *world) normalCall(wechattest.Call) wechattest.Answer {
-	w.judge.called()
+func (w *world) normalCall(c wechattest.Call) wechattest.Answer {
+	w.judge.called(c)
 	return wechattest.Answer{Errcode: int(w.failing.Load()), Delay: 40 * time.Millisecond, DelayAfter: 40 * time.Millisecond}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
@@ -29,6 +30,7 @@ type world struct {
 	t               *testing.T
 	start           time.Time
 	api             wechat.API
+	tickets         []memcache.Kind // kept beside the token
 	memcached       *memcachetest.Server
 	wechat          *wechattest.Server
 	wechatTransport http.RoundTripper
@@ -45,11 +47,11 @@ type world struct {
 }
 
 // simulate runs a world in virtual time: script is what happens to it.
-func simulate(t *testing.T, seed uint64, api wechat.API, pods, readers int, script func(ctx context.Context, w *world)) *world {
+func simulate(t *testing.T, seed uint64, api wechat.API, pods, readers int, script func(ctx context.Context, w *world), tickets ...memcache.Kind) *world {
 	t.Helper()
 	var w *world
 	synctest.Test(t, func(t *testing.T) {
-		w = newWorld(t, seed, api, pods)
+		w = newWorld(t, seed, api, pods, tickets)
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		for i := range readers {
@@ -72,10 +74,10 @@ func simulate(t *testing.T, seed uint64, api wechat.API, pods, readers int, scri
 	return w
 }
 
-func newWorld(t *testing.T, seed uint64, api wechat.API, pods int) *world {
+func newWorld(t *testing.T, seed uint64, api wechat.API, pods int, tickets []memcache.Kind) *world {
 	t.Helper()
 	w := &world{
-		t: t, start: time.Now(), api: api, rng: rand.New(rand.NewPCG(seed, 1)), logs: &buffer{},
+		t: t, start: time.Now(), api: api, tickets: tickets, rng: rand.New(rand.NewPCG(seed, 1)), logs: &buffer{},
 		memcached: memcachetest.New(), wechat: wechattest.New(), haveSecret: simSecret,
 	}
 	w.judge = newJudge(w)
@@ -103,6 +105,10 @@ func (w *world) end() {
 // reader is an app: it reads every 20 to 100 s, and reports what WeChat refuses.
 func (w *world) reader(ctx context.Context, p *pod) {
 	for sleep(ctx, time.Duration(w.between(20_000, 100_000))*time.Millisecond) {
+		if len(w.tickets) > 0 && w.flip() {
+			w.readTicket(ctx, p)
+			continue
+		}
 		holds := p.holdsToken()
 		token, err := p.client.AccessToken(ctx)
 		if ctx.Err() != nil {

@@ -1,0 +1,147 @@
+package keeper_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/client"
+)
+
+// simTicket is the key of the ticket's entry.
+const simTicket = simAppID + ":jsapi_ticket"
+
+func isTicket(api string) bool { return api == "jsapi" || api == "wx_card" }
+
+// ticketBook is what the judge notes of tickets. The judge's mu guards it.
+type ticketBook struct {
+	calls                []time.Time // made while memcached held
+	voided               time.Time   // when WeChat last ended them all before their time
+	reads, dead, nothing int
+}
+
+// readTicket is an app that signs a page.
+func (w *world) readTicket(ctx context.Context, p *pod) {
+	holds := p.holdsTicket()
+	ticket, err := p.client.Ticket(ctx, client.JSAPI)
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		w.judge.noTicket(p, holds, err)
+		w.clean(err)
+	case w.judge.readTicket(p, ticket):
+		if ticket, err = p.client.RefreshTicket(ctx, client.JSAPI, ticket); err == nil {
+			w.judge.readTicket(p, ticket)
+		} else {
+			w.clean(err)
+		}
+	}
+}
+
+// readTicket judges a ticket that a reader was given: it is never past its end,
+// and no longer voided than a report takes to be heard.
+func (j *judge) readTicket(p *pod, ticket string) (dead bool) {
+	code := j.world.wechat.AcceptsTicket(ticket)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.tickets.reads++
+	if code == 0 {
+		return false
+	}
+	j.tickets.dead++
+	now := time.Now()
+	defer func() { j.reports = append(j.reports, now) }()
+	if code == 42001 || !j.healing(j.tickets.voided, now, reportBound, strangerTrouble) {
+		j.broken("Never dead", "%s gave a ticket that is refused with %d, %s after all were voided", p.name, code, now.Sub(j.tickets.voided))
+	}
+	return true
+}
+
+// noTicket judges a reader's error.
+func (j *judge) noTicket(p *pod, holds bool, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.tickets.nothing++
+	if holds && p.holdsTicket() && p.settled(20*time.Second) {
+		j.broken("Never nothing", "%s holds a live ticket and its reader got an error: %v", p.name, err)
+	}
+}
+
+// verdict asserts at the end what calls for tickets must keep. The caller holds mu.
+func (b *ticketBook) verdict(j *judge) {
+	for i, at := range b.calls {
+		within := 0
+		for _, later := range b.calls[i:] {
+			if later.Sub(at) <= 10*time.Minute {
+				within++
+			}
+		}
+		if within > 11 && !j.troubled(at.Add(-11*time.Minute), at.Add(10*time.Minute), memcachedTrouble) {
+			j.broken("Bounded", "%d calls for a ticket in the ten minutes after %s", within, at.Sub(j.world.start))
+			return
+		}
+		if i > 0 && at.Sub(b.calls[i-1]) < 3290*time.Second && !j.troubled(b.calls[i-1].Add(-11*time.Minute), at) {
+			j.broken("One call", "calls for a ticket %s apart at %s, and nothing was amiss", at.Sub(b.calls[i-1]), at.Sub(j.world.start))
+		}
+	}
+}
+
+// ticket carries a call for a ticket. By what memcached holds, its sidecar must
+// have the lease. A token that WeChat refuses for it counts as reported.
+func (t *gatedTransport) ticket(r *http.Request) (*http.Response, error) {
+	w := t.pod.world
+	lease, leased := w.memcached.Peek(simTicket + ":lease")
+	w.judge.mu.Lock()
+	now := time.Now()
+	if (!leased || strings.HasPrefix(lease.Value, "{")) && !w.judge.troubled(now.Add(-16*time.Second), now, memcachedTrouble, podTrouble) {
+		w.judge.broken("One call", "%s asks for a ticket without the lease", t.pod.name)
+	}
+	w.judge.mu.Unlock()
+	if _, err := t.gate.pass(); err != nil {
+		return nil, err
+	}
+	resp, err := w.wechatTransport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	body, bodyErr := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	_ = resp.Body.Close()
+	if _, err := t.gate.pass(); err != nil {
+		return nil, err
+	}
+	var answer struct{ Errcode int }
+	if json.Unmarshal(body, &answer) == nil && (answer.Errcode == 40001 || answer.Errcode == 42001) {
+		w.judge.falselyReported(r.URL.Query().Get("access_token"))
+	}
+	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), errReader{bodyErr}))
+	return resp, nil
+}
+
+// holdsTicket reports whether the sidecar remembers a live ticket.
+func (p *pod) holdsTicket() bool {
+	p.mu.Lock()
+	pr := p.process
+	p.mu.Unlock()
+	if pr == nil {
+		return false
+	}
+	states := pr.group.States()
+	return len(states) > 1 && states[1].Valid
+}
+
+// voidedTickets are tickets that WeChat ends before their time.
+func voidedTickets(ctx context.Context, w *world, until time.Time) {
+	for time.Now().Before(until) && sleep(ctx, w.seconds(60, 900)) {
+		end := w.judge.begin(strangerTrouble)
+		w.judge.mu.Lock()
+		w.judge.tickets.voided = time.Now()
+		w.judge.mu.Unlock()
+		w.wechat.VoidTickets(simAppID)
+		sleep(ctx, 5*time.Minute)
+		end()
+	}
+}
