@@ -86,6 +86,31 @@ final class RealSidecarTest extends TestCase
         self::assertNull($e->retryAfter);
     }
 
+    /** @return array<string, array{string, bool}> */
+    public function tickets(): array
+    {
+        return ['jsapi over TCP' => ['jsapi', false], 'wx_card over a unix socket' => ['wx_card', true]];
+    }
+
+    /** @dataProvider tickets */
+    public function testATicketComesFromTheSidecarAndIsReplacedWhereItIsRefused(string $kind, bool $unix): void
+    {
+        $appId = World::get()->account();
+        $sidecar = $this->sidecar($appId, $unix, ['WECHAT_TICKETS' => $kind]);
+        $client = new Client($appId, sidecar: $sidecar->address);
+        $ticket = $client->ticket($kind);
+        self::assertSame(0, World::get()->ticketErrcode($ticket));
+        World::get()->voidTickets($appId);
+        $ticket = $client->refreshTicket($kind, $ticket);
+        self::assertSame(0, World::get()->ticketErrcode($ticket));
+        $nobody = 'http://127.0.0.1:' . Process::freePort();
+        foreach ($this->extensions() as [$extension]) {
+            $reader = new Client($appId, $this->memcached->client($extension), $nobody);
+            self::assertToken($ticket, $reader->ticket($kind), "$extension, without the sidecar");
+        }
+        self::assertSame(1, World::get()->issues($appId), 'one token for it');
+    }
+
     public function testATicketThatIsNotKeptIs404(): void
     {
         $appId = World::get()->account();

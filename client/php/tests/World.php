@@ -55,6 +55,18 @@ final class World
         $this->ask('POST', "/steal?appid=$appId");
     }
 
+    /** WeChat ends all tickets of an account before their time. */
+    public function voidTickets(string $appId): void
+    {
+        $this->ask('POST', "/void?appid=$appId");
+    }
+
+    /** The errcode that WeChat has for a ticket; 0: it accepts it. */
+    public function ticketErrcode(#[\SensitiveParameter] string $ticket): int
+    {
+        return (int) $this->ask('GET', "/ticket?ticket=$ticket");
+    }
+
     public function fail(int $errcode): void
     {
         $this->ask('POST', "/fail?errcode=$errcode");

@@ -78,6 +78,12 @@ func routes(wechat *wechattest.Server) http.Handler {
 	mux.HandleFunc("POST /steal", func(_ http.ResponseWriter, r *http.Request) {
 		wechat.Steal(r.FormValue("appid"))
 	})
+	mux.HandleFunc("POST /void", func(_ http.ResponseWriter, r *http.Request) {
+		wechat.VoidTickets(r.FormValue("appid"))
+	})
+	mux.HandleFunc("GET /ticket", func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(wechat.AcceptsTicket(r.FormValue("ticket")))
+	})
 	mux.HandleFunc("GET /issues", func(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(wechat.Issues(r.FormValue("appid")))
 	})
