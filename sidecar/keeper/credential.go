@@ -177,7 +177,7 @@ func (c *credential) report(rejected string) {
 	c.mu.Unlock()
 	switch {
 	case news && c.mem.ticket:
-		c.log().Warn("a ticket was rejected before its time", "ticket_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", ticketHint)
+		c.log().Warn("a ticket was rejected before its time", "ticket_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", TicketHint)
 	case news:
 		c.log().Warn("a token was rejected before its time and none of our sidecars renewed it",
 			"token_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", strangerHint)

@@ -95,7 +95,7 @@ func (c *credential) waiting(w *memcache.Wait) *Error {
 	case byPerson(w.Class):
 		e.Reason = Refused
 		if c.mem.ticket && wechat.RefusesToken(w.ErrCode) {
-			e.Hint = ticketHint
+			e.Hint = TicketHint
 		}
 	}
 	e.RetryAfter = max(time.Second, time.Unix(w.Until, 0).Sub(c.Wall()))

@@ -76,7 +76,7 @@ func (c *credential) waitBudget(lease *memcache.Lease) error {
 // budgetHint is what to do where ten calls did not help, or were too many.
 func (c *credential) budgetHint() string {
 	if c.mem.ticket {
-		return ticketHint
+		return TicketHint
 	}
 	return strangerHint
 }

@@ -105,7 +105,7 @@ func (c *credential) meet(token, remedy string) {
 	c.mu.Unlock()
 	switch {
 	case !known && c.mem.ticket:
-		c.log().Warn("a stranger fetched a ticket and wrote it into our entry", "remedy", remedy, "ticket_fingerprint", fp, "hint", ticketHint)
+		c.log().Warn("a stranger fetched a ticket and wrote it into our entry", "remedy", remedy, "ticket_fingerprint", fp, "hint", TicketHint)
 	case !known:
 		c.log().Warn("a stranger fetched a token and wrote it into our entry", "remedy", remedy,
 			"token_fingerprint", fp, "hint", strangerHint)

@@ -15,8 +15,8 @@ var ticketAPIs = map[memcache.Kind]wechat.API{
 	memcache.WXCardTicket: wechat.WXCard,
 }
 
-// ticketHint is what to do about a ticket that WeChat gives nobody, or others too.
-const ticketHint = "look whether another program fetches tokens or tickets for this AppID: point it at wxsidecar"
+// TicketHint is what to do about a ticket that WeChat gives nobody, or others too.
+const TicketHint = "look whether another program fetches tokens or tickets for this AppID: point it at wxsidecar"
 
 // request is what WeChat is asked, with the AppSecret or, for a ticket, with the
 // token that this sidecar holds.
@@ -118,6 +118,6 @@ func refusedAgain(err error) error {
 		return err
 	}
 	e := *failed
-	e.Class, e.Hint = wechat.Person, ticketHint
+	e.Class, e.Hint = wechat.Person, TicketHint
 	return &e
 }

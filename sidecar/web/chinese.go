@@ -60,7 +60,7 @@ var chinese = &words{
 		return ago + "前失败，" + retry + "后重试。"
 	},
 	life: func(age, whole, due string) string {
-		return "token 的生命期：共 " + whole + "，已过 " + age + "，签发 " + due + "后续期"
+		return "有效期：共 " + whole + "，已过 " + age + "，签发 " + due + "后续期"
 	},
 	more: func(t tally) string {
 		return fmt.Sprintf("另有 %d 个未显示，其中 %d 个异常，%d 个续期失败，%d 个启动中。全部内容见",
@@ -122,6 +122,7 @@ var chineseOwn = []struct{ english, chinese string }{
 	{"report a token once", "同一 token 只需上报一次；如果每个新 token 都被拒绝：" + chineseStranger},
 	{"look at the logs of the other sidecars", "请查看其他 sidecar 的日志；租约是 memcached 中以 :lease 结尾的键。"},
 	{"was it really refused", "请确认该 token 确实被微信以 40001、40014 或 42001 拒绝。"},
+	{"look whether another program fetches tokens or tickets", "请查看是否有其他程序在用此 AppID 获取 token 或 ticket，让它改用 wxsidecar。"},
 	{"a fault of the calling program", "这是 wxsidecar 的缺陷，请反馈。"},
 	{"an error within WeChat", "微信内部错误：无需处理，将自动重试。"},
 }

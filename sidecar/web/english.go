@@ -60,7 +60,7 @@ var english = &words{
 		return "Failed " + ago + " ago; tried again in " + retry + "."
 	},
 	life: func(age, whole, due string) string {
-		return "Life of the token: " + age + " of " + whole + ", renewal at " + due
+		return "Life so far: " + age + " of " + whole + ", renewal at " + due
 	},
 	more: func(t tally) string {
 		return fmt.Sprintf("%d more are not shown, %d of them ill, %d that cannot be renewed, %d starting. All are in",

@@ -123,6 +123,7 @@ func TestHintsWithoutAnErrcodeOfWeChatsAreInChineseToo(t *testing.T) {
 		inChinese(t, &keeper.Error{Code: e.Code, Message: e.Message, Hint: e.Hint}, part)
 	}
 	inChinese(t, &keeper.Error{Code: -7, Hint: wechat.Hint(-7, "")}, "微信内部错误")
+	inChinese(t, &keeper.Error{Code: 40001, Hint: keeper.TicketHint}, "获取 token 或 ticket")
 
 	synctest.Test(t, func(t *testing.T) {
 		reset := func(c wechattest.Call) wechattest.Answer {
