@@ -20,6 +20,9 @@ type Group struct {
 	stopping    bool
 	outages     map[string]*outage // by the server's name; none for one that answers
 	work        sync.WaitGroup     // looks and renewals under way
+	tokens      []*credential      // the access_tokens, see accessTokens; nil: to be made anew
+	surveying   chan struct{}      // closed when the survey under way is done; nil when none is
+	nextSurvey  time.Time          // no survey before then
 
 	closing chan struct{} // closed by Close
 	quiet   chan struct{} // holds one for each renewal under way that nobody waits for
@@ -73,6 +76,7 @@ func (g *Group) SetAccounts(accounts []Account) error {
 			fresh = append(fresh, c)
 		}
 	}
+	g.tokens = nil
 	g.forget()
 	g.mu.Unlock()
 	for _, old := range gone {

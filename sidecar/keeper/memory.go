@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
@@ -21,6 +22,9 @@ type memory struct {
 	today memcache.Day
 	// rejected is the fingerprint of the token that an app reported as refused.
 	rejected string
+	// held and before are SHA-256 of the newest token and of the one held before
+	// it: by them a token is recognized in full.
+	held, before [sha256.Size]byte
 }
 
 // clock is both clocks.
@@ -102,6 +106,9 @@ func (m *memory) adopt(r *memcache.Record, wall clock) bool {
 		return false
 	}
 	m.record, m.since = r, candidate.since
+	if digest := sha256.Sum256([]byte(r.Token)); digest != m.held {
+		m.held, m.before = digest, m.held
+	}
 	if today := r.Today; today.Date > m.today.Date || (today.Date == m.today.Date && today.Calls >= m.today.Calls) {
 		m.today = today
 	}
