@@ -28,6 +28,8 @@ type APIConfig struct {
 	// its ends is cut. It is read again when it changes. "" means that none is
 	// asked for.
 	BearerFile string
+	// Compat also serves WeChat's own routes of credentials.
+	Compat bool
 	// Metrics counts the answers; nil means that nobody does.
 	Metrics *Metrics
 	// Log receives a line per request at debug, and what is wrong with
@@ -39,6 +41,7 @@ type APIConfig struct {
 type api struct {
 	group    *keeper.Group
 	bearer   *bearer // nil: none is asked for
+	compat   bool
 	metrics  *Metrics
 	log      *slog.Logger
 	underWay atomic.Int64
@@ -48,7 +51,7 @@ type api struct {
 // NewAPI returns the API's handler. It fails where BearerFile cannot be read or
 // holds no usable token.
 func NewAPI(cfg APIConfig) (http.Handler, error) {
-	a := &api{group: cfg.Group, metrics: cfg.Metrics, log: cfg.Log, max: maxUnderWay}
+	a := &api{group: cfg.Group, compat: cfg.Compat, metrics: cfg.Metrics, log: cfg.Log, max: maxUnderWay}
 	if a.metrics == nil {
 		a.metrics = NewMetrics()
 	}
@@ -103,19 +106,27 @@ func recovered(w http.ResponseWriter, log *slog.Logger) {
 
 // serve answers r. It returns the refusal, if it is one.
 func (a *api) serve(w http.ResponseWriter, r *http.Request) *refusal {
+	if a.isCompat(r) {
+		return a.serveCompat(w, r)
+	}
 	grant, kind, refused := a.grant(w, r)
 	if refused != nil {
 		a.metrics.refusal.Inc()
 		refused.write(w)
 		return refused
 	}
+	a.count(grant)
+	writeGrant(w, kind, grant)
+	return nil
+}
+
+// count counts where a credential came from.
+func (a *api) count(grant keeper.Grant) {
 	if grant.Waited {
 		a.metrics.renewal.Inc()
 	} else {
 		a.metrics.memory.Inc()
 	}
-	writeGrant(w, kind, grant)
-	return nil
 }
 
 // grant brings the credential that r asks for, and says of which kind it is.

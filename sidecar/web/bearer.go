@@ -44,7 +44,7 @@ func newBearer(path string, log *slog.Logger) (*bearer, error) {
 }
 
 // matches reports whether the values of an Authorization header are one, and
-// carry the token. The comparison takes the same time wherever they differ.
+// carry the token.
 func (b *bearer) matches(authorization []string) bool {
 	if len(authorization) != 1 {
 		return false
@@ -53,7 +53,13 @@ func (b *bearer) matches(authorization []string) bool {
 	if !strings.EqualFold(scheme, "Bearer") {
 		return false
 	}
-	given, wanted := sha256.Sum256([]byte(strings.TrimSpace(token))), b.current().digest
+	return b.is(strings.TrimSpace(token))
+}
+
+// is reports whether a token is the one in the file. The comparison takes the
+// same time wherever they differ.
+func (b *bearer) is(token string) bool {
+	given, wanted := sha256.Sum256([]byte(token)), b.current().digest
 	return subtle.ConstantTimeCompare(given[:], wanted[:]) == 1
 }
 

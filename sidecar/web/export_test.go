@@ -84,3 +84,10 @@ func OpsThatFails(log *slog.Logger) http.Handler {
 	o.states = func() []keeper.State { panic("canarysecret") }
 	return o
 }
+
+// AsWeChat is what WeChat's own routes answer where the keeper failed so: the
+// status and the body.
+func AsWeChat(err error) (status int, body string) {
+	refused := compatRefusal(err)
+	return refused.status, string(refused.body())
+}

@@ -19,6 +19,12 @@ func (a *api) guard(r *http.Request) *refusal {
 		}
 		return nil
 	}
+	return refuseStrangers(r)
+}
+
+// refuseStrangers refuses what only a proxy or a web page sends: the guards where
+// no bearer token is configured.
+func refuseStrangers(r *http.Request) *refusal {
 	for _, header := range [...]string{"X-Forwarded-For", "Origin"} {
 		if _, ok := r.Header[header]; ok {
 			return refuse(http.StatusForbidden, "requests with the header "+header+" are not answered",

@@ -9,23 +9,31 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// maxBody bounds the body of a rejection: a credential has at most 2,048 bytes.
+// maxBody bounds a body: a credential has at most 2,048 bytes.
 const maxBody = 8 << 10
 
 // readRejection reads {"rejected":"…"}. No refusal quotes it.
 func readRejection(w http.ResponseWriter, r *http.Request) (string, *refusal) {
+	text, refused := readBody(w, r)
+	if refused != nil {
+		return "", refused
+	}
+	return parseRejection(text)
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *refusal) {
 	if r.ContentLength > maxBody {
-		return "", bodyTooLarge()
+		return nil, bodyTooLarge()
 	}
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return "", bodyTooLarge()
+		return nil, bodyTooLarge()
 	case err != nil:
-		return "", refuse(http.StatusBadRequest, "the body did not arrive", "")
+		return nil, refuse(http.StatusBadRequest, "the body did not arrive", "")
 	}
-	return parseRejection(text)
+	return text, nil
 }
 
 func parseRejection(text []byte) (string, *refusal) {

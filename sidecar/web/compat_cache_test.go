@@ -1,0 +1,174 @@
+package web_test
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// cachers are programs that keep a token for as long as expires_in says, as SDKs
+// do, beside two sidecars of one memcached.
+type cachers struct {
+	wechat    *wechattest.Server
+	memcached *memcachetest.Server
+	apis      []http.Handler
+
+	running           sync.WaitGroup
+	uses, dead, unfed atomic.Int64
+	shortest, longest atomic.Int64 // seconds promised
+}
+
+// withCachers runs test in virtual time.
+func withCachers(t *testing.T, api wechat.API, test func(t *testing.T, c *cachers)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := &cachers{wechat: wechattest.New(), memcached: memcachetest.New()}
+		c.shortest.Store(1 << 30)
+		defer func() { _ = c.memcached.Close() }()
+		c.wechat.AddAccount(appID, secret)
+		transport, stop := c.wechat.Pipe()
+		defer stop()
+		for range 2 {
+			defer c.sidecar(t, api, transport)()
+		}
+		test(t, c)
+		c.running.Wait()
+		t.Logf("%d uses of tokens kept for %d to %d s, %d of them of dead ones; %d calls to WeChat",
+			c.uses.Load(), c.shortest.Load(), c.longest.Load(), c.dead.Load(), c.wechat.Calls("", ""))
+		assert.Zero(t, c.dead.Load(), "dead tokens used")
+		assert.Zero(t, c.unfed.Load(), "programs that got none")
+	})
+}
+
+// sidecar starts one and returns what stops it.
+func (c *cachers) sidecar(t *testing.T, api wechat.API, transport http.RoundTripper) (stop func()) {
+	t.Helper()
+	calls, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
+	require.NoError(t, err)
+	store, err := memcache.New(memcache.Config{Dial: c.memcached.Dial})
+	require.NoError(t, err)
+	group := keeper.New(keeper.Config{Store: store, WeChat: calls, API: api, Log: slog.New(slog.DiscardHandler)})
+	require.NoError(t, group.SetAccounts([]keeper.Account{{AppID: appID, Secret: func() (string, error) { return secret, nil }}}))
+	handler, err := web.NewAPI(web.APIConfig{Group: group, Compat: true})
+	require.NoError(t, err)
+	c.apis = append(c.apis, handler)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		group.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+		group.Close(ctx)
+		_ = store.Close()
+	}
+}
+
+// program fetches a token once and uses it to the last moment that it was promised.
+func (c *cachers) program(t *testing.T, handler http.Handler, stable bool) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, classicPath+appID+"&secret=none", nil)
+	if stable {
+		r = httptest.NewRequest(http.MethodPost, stablePath, strings.NewReader(`{"grant_type":"client_credential","appid":"`+appID+`"}`))
+	}
+	r.Host = "127.0.0.1"
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	var got struct {
+		Token     string `json:"access_token"`
+		ExpiresIn int64  `json:"expires_in"`
+	}
+	if json.Unmarshal(w.Body.Bytes(), &got) != nil || got.Token == "" || got.ExpiresIn <= 0 {
+		c.unfed.Add(1)
+		return
+	}
+	keep(&c.shortest, got.ExpiresIn, -1)
+	keep(&c.longest, got.ExpiresIn, 1)
+	c.use(got.Token)
+	time.Sleep(time.Duration(got.ExpiresIn)*time.Second - time.Nanosecond)
+	c.use(got.Token)
+}
+
+// keep stores a value that is less than what is there, or more where sign is 1.
+func keep(at *atomic.Int64, value, sign int64) {
+	for old := at.Load(); value*sign > old*sign && !at.CompareAndSwap(old, value); old = at.Load() {
+	}
+}
+
+func (c *cachers) use(token string) {
+	c.uses.Add(1)
+	if c.wechat.Accepts(token) != 0 {
+		c.dead.Add(1)
+	}
+}
+
+// start starts a program every 7 s for so long, with each sidecar and each route
+// in turn.
+func (c *cachers) start(t *testing.T, d time.Duration) {
+	t.Helper()
+	for i := range int(d / (7 * time.Second)) {
+		c.running.Go(func() { c.program(t, c.apis[i%2], i%4 < 2) })
+		time.Sleep(7 * time.Second)
+	}
+}
+
+func TestAProgramThatKeepsATokenForItsExpiresInNeverUsesADeadOne(t *testing.T) {
+	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
+		t.Run(string(api), func(t *testing.T) {
+			withCachers(t, api, func(t *testing.T, c *cachers) {
+				c.start(t, 8*time.Hour)
+				assert.Greater(t, c.wechat.Issues(""), 4, "several renewals")
+				assert.Greater(t, c.longest.Load(), int64(3500))
+			})
+		})
+	}
+}
+
+func TestAProgramThatKeepsATokenForItsExpiresInNeverUsesADeadOneThoughAllAroundFails(t *testing.T) {
+	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
+		t.Run(string(api), func(t *testing.T) {
+			withCachers(t, api, func(t *testing.T, c *cachers) {
+				c.start(t, 50*time.Minute)
+				c.wechat.FailAll(-1) // at the time of a renewal, and for as long as the token lives
+				c.start(t, time.Hour)
+				c.wechat.Heal()
+				c.start(t, 30*time.Minute)
+				c.memcached.Restart()
+				c.start(t, 30*time.Minute)
+				c.memcached.SetFault(memcachetest.Refuse)
+				c.start(t, time.Hour)
+				c.memcached.SetFault(memcachetest.None)
+				c.start(t, 2*time.Hour)
+			})
+		})
+	}
+}
+
+func TestAProgramThatKeepsATokenOfAShortLifeNeverUsesADeadOne(t *testing.T) {
+	withCachers(t, wechat.Token, func(t *testing.T, c *cachers) {
+		c.wechat.SetExpiresIn(2 * time.Minute)
+		time.Sleep(2 * time.Hour) // the first one's life is over
+		c.start(t, time.Hour)
+		assert.Less(t, c.longest.Load(), int64(120))
+	})
+}

@@ -1,0 +1,331 @@
+package web_test
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// compat is the API over the house with WeChat's own routes, at debug.
+func (h *house) compat(tb testing.TB, bearerFile string) http.Handler {
+	tb.Helper()
+	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	api, err := web.NewAPI(web.APIConfig{Group: h.group, BearerFile: bearerFile, Compat: true, Metrics: h.metrics, Log: log})
+	require.NoError(tb, err)
+	return api
+}
+
+const (
+	classicPath = "/cgi-bin/token?grant_type=client_credential&appid="
+	stablePath  = "/cgi-bin/stable_token"
+	ticketPath  = "/cgi-bin/ticket/getticket?type=jsapi&access_token="
+)
+
+// classic asks as programs ask WeChat: without the header of /v1.
+func classic(account string) ask { return ask{noMark: true, target: classicPath + account + "&secret=x"} }
+
+func stable(body string) ask { return ask{noMark: true, method: "POST", target: stablePath, body: body} }
+
+// plain is a request of a program, for a path and query.
+func plain(target string) ask { return ask{noMark: true, target: target} }
+
+// withBearer is a file with the bearer token.
+func withBearer(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "bearer")
+	require.NoError(t, os.WriteFile(file, []byte(bearer), 0o600))
+	return file
+}
+
+// errcode is that of an answer as WeChat's are; 0 where it has none.
+func errcode(t *testing.T, a answer) int {
+	t.Helper()
+	require.Equal(t, http.StatusOK, a.status)
+	var body struct {
+		Code int `json:"errcode"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(a.body), &body))
+	return body.Code
+}
+
+func TestWeChatsOwnRoutesAnswerAsWeChatDoes(t *testing.T) {
+	ids := []string{appID}
+	for id := range failing {
+		ids = append(ids, id)
+	}
+	h := newHouse(t, failByAppID, ids...)
+	dial := serve(t, h.compat(t, ""), "127.0.0.1:0")
+	current := token(t, classic(appID).over(t, dial))
+	const asWanted = `{"grant_type":"client_credential","appid":"` + appID + `","secret":"x"`
+	cases := []struct {
+		name string
+		code int // 0: a token
+		ask  ask
+	}{
+		{"a token", 0, classic(appID)},
+		{"a token without a secret", 0, plain(classicPath + appID)},
+		{"a token, other parameters first", 0, plain("/cgi-bin/token?x=1&secret=&appid=" + appID + "&grant_type=client_credential")},
+		{"a token, the secret not encoded as it should be", 0, plain(classicPath + appID + "&secret=%zz;+")},
+		{"a token, with the header of /v1", 0, ask{target: classicPath + appID}},
+		{"a stable token", 0, stable(asWanted + `}`)},
+		{"a stable token, not forced", 0, stable(asWanted + `,"force_refresh":false}`)},
+		{"a stable token, forced", 0, stable(asWanted + `,"force_refresh":true}`)},
+		{"a stable token, oddly forced", 0, stable(asWanted + `,"force_refresh":"yes"}`)},
+		{"a stable token without a secret", 0, stable(`{"appid":"` + appID + `","grant_type":"client_credential"}`)},
+
+		{"no grant_type", 40002, plain("/cgi-bin/token?appid=" + appID)},
+		{"another grant_type", 40002, plain("/cgi-bin/token?grant_type=authorization_code&appid=" + appID)},
+		{"a stable token, no grant_type", 40002, stable(`{"appid":"` + appID + `"}`)},
+		{"no query", 40002, plain("/cgi-bin/token")},
+		{"no appid", 41002, plain("/cgi-bin/token?grant_type=client_credential&secret=x")},
+		{"a stable token, no appid", 41002, stable(`{"grant_type":"client_credential","secret":"x"}`)},
+		{"unknown AppID", 40013, classic("wxunknown")},
+		{"what is no AppID", 40013, classic("wx%0d%0aget%20x")},
+		{"a stable token, unknown AppID", 40013, stable(`{"grant_type":"client_credential","appid":"wxunknown"}`)},
+		{"POST of a token", 43001, ask{noMark: true, method: "POST", target: classicPath + appID, body: "{}"}},
+		{"POST of a ticket", 43001, ask{noMark: true, method: "POST", target: ticketPath + "x", body: "{}"}},
+		{"GET of a stable token", 43002, plain(stablePath + "?grant_type=client_credential&appid=" + appID)},
+		{"a body that is no JSON", 47001, stable("grant_type=client_credential&appid=" + appID)},
+		{"a body that is no object", 47001, stable(`["` + appID + `"]`)},
+		{"an appid that is a number", 47001, stable(`{"grant_type":"client_credential","appid":1}`)},
+		{"no body", 47001, stable("")},
+		{"a body over 8 KiB", 47001, stable(`{"x":"` + strings.Repeat("x", 8<<10) + `"}`)},
+
+		{"a ticket that is not kept", 48001, plain(ticketPath + current)},
+		{"a ticket for cards that is not kept", 48001, plain("/cgi-bin/ticket/getticket?type=wx_card&access_token=" + current)},
+		{"a ticket of another type", 40097, plain("/cgi-bin/ticket/getticket?type=sdk&access_token=" + current)},
+		{"a ticket of no type", 40097, plain("/cgi-bin/ticket/getticket?access_token=" + current)},
+		{"a ticket without a token", 41001, plain("/cgi-bin/ticket/getticket?type=jsapi")},
+		{"a ticket for a token of nobody", 40001, plain(ticketPath + "90_nobodys")},
+
+		{"WeChat does not know the egress address", 40164, classic("wxwhitelist")},
+		{"WeChat refuses the AppSecret", 40125, classic("wxsecret")},
+		{"WeChat's quota of the day", 45009, classic("wxquota")},
+		{"an administrator refused", 89507, classic("wxrefused1h")},
+		{"WeChat's quota of the minute", 45011, classic("wxminute")},
+		{"WeChat is busy", -1, classic("wxbusy")},
+	}
+	calls := h.wechat.Calls(appID, "")
+	var text strings.Builder
+	for _, c := range cases {
+		got := c.ask.over(t, dial)
+		assert.Equal(t, c.code, errcode(t, got), c.name)
+		if c.code == 0 {
+			same := token(t, got) == current
+			assert.True(t, same, "%s: the token of all", c.name)
+		}
+		text.WriteString("=== " + c.name + "\n" + got.String() + "\n")
+	}
+	assert.Equal(t, calls, h.wechat.Calls(appID, ""), "nothing forces a renewal")
+
+	other := plain("/cgi-bin/user/get?access_token=" + current).over(t, dial)
+	assert.Equal(t, http.StatusNotFound, other.status)
+	text.WriteString("=== a route of WeChat's that is none of credentials\n" + other.String())
+	golden(t, "compat", text.String())
+
+	assert.NotContains(t, h.log.String(), "grant_type", "no query is logged")
+	assert.Contains(t, h.log.String(), "errcode=40164", "but what became of it, at debug")
+}
+
+func TestWeChatsOwnRoutesAreOffUnlessAskedFor(t *testing.T) {
+	h := newHouse(t, nil, appID)
+	dial := serve(t, h.api(t, ""), "127.0.0.1:0")
+	for _, target := range []string{classicPath + appID, stablePath, ticketPath + "x"} {
+		assert.Equal(t, http.StatusForbidden, plain(target).over(t, dial).status, target)
+		assert.Equal(t, http.StatusNotFound, ask{target: target}.over(t, dial).status, target)
+	}
+}
+
+func TestWithWeChatsOwnRoutesTheOthersAreAsBefore(t *testing.T) {
+	h := newHouse(t, nil, appID)
+	dial := serve(t, h.compat(t, ""), "127.0.0.1:0")
+	token(t, ask{target: tokenPath}.over(t, dial))
+	assert.Equal(t, http.StatusForbidden, ask{target: tokenPath, noMark: true}.over(t, dial).status)
+	assert.Equal(t, http.StatusForbidden, plain("/").over(t, dial).status)
+	for _, other := range []string{"/cgi-bin", "//cgi-bin/token", "/cgi-bin/../cgi-bin/token", "/cgi-bin/%74oken", "/CGI-BIN/token", "/cgi-bin/token/"} {
+		got := plain(other + "?grant_type=client_credential&appid=" + appID).over(t, dial)
+		assert.Contains(t, []int{http.StatusForbidden, http.StatusNotFound}, got.status, other)
+		assert.Empty(t, got.header["Location"], "nothing is redirected")
+	}
+}
+
+func TestTheOtherGuardsStayOnWeChatsOwnRoutes(t *testing.T) {
+	h := newHouse(t, nil, appID)
+	api := h.compat(t, "")
+	dial, dialUnix := serve(t, api, "127.0.0.1:0"), serve(t, api, "unix://"+filepath.Join(t.TempDir(), "s"))
+	for _, one := range []ask{classic(appID), stable(`{"grant_type":"client_credential","appid":"` + appID + `"}`), plain(ticketPath + "x")} {
+		for _, header := range []string{"X-Forwarded-For: 127.0.0.1", "Origin: null", "Origin: http://127.0.0.1:7200"} {
+			guarded := one
+			guarded.header = []string{header}
+			assert.Equal(t, http.StatusForbidden, guarded.over(t, dial).status, header)
+			assert.Equal(t, http.StatusForbidden, guarded.over(t, dialUnix).status, header)
+		}
+		rebound := one
+		rebound.host = "evil.com"
+		assert.Equal(t, http.StatusForbidden, rebound.over(t, dial).status)
+		assert.Equal(t, http.StatusOK, rebound.over(t, dialUnix).status, "over a unix socket any Host")
+	}
+	assert.Equal(t, http.StatusForbidden, plain("http://evil.com"+classicPath+appID).over(t, dial).status)
+}
+
+func TestWithABearerTokenTheSecretMustBeIt(t *testing.T) {
+	h := newHouse(t, nil, appID)
+	dial := serve(t, h.compat(t, withBearer(t)), "127.0.0.1:0")
+	asks := func(account, secret string) [2]ask {
+		query := classicPath + account + "&secret=" + url.QueryEscape(secret)
+		body, err := json.Marshal(map[string]any{"grant_type": "client_credential", "appid": account, "secret": secret})
+		require.NoError(t, err)
+		return [2]ask{{noMark: true, target: query, host: "wxsidecar:7200"}, stable(string(body))}
+	}
+	for _, one := range asks(appID, bearer) {
+		token(t, one.over(t, dial))
+		one.header = []string{"X-Forwarded-For: 10.0.0.1", "Origin: http://evil.com"}
+		token(t, one.over(t, dial))
+	}
+	for _, account := range []string{appID, "wxunknown"} {
+		for secret, code := range map[string]int{
+			"": 41004, "x": 40125, bearer + "x": 40125, bearer[1:]: 40125, " " + bearer: 40125, secret: 40125,
+		} {
+			for _, one := range asks(account, secret) {
+				one.header = []string{"Authorization: Bearer " + bearer}
+				assert.Equal(t, code, errcode(t, one.over(t, dial)), "nobody learns which accounts there are")
+			}
+		}
+	}
+	for _, one := range asks("wxunknown", bearer) {
+		assert.Equal(t, 40013, errcode(t, one.over(t, dial)))
+	}
+	twice := plain(classicPath + appID + "&secret=x&secret=" + bearer).over(t, dial)
+	assert.Equal(t, 40125, errcode(t, twice), "the first one counts")
+}
+
+func TestATokenLetsItsOwnerInToTheTickets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, nil, appID, "wxother")
+		open, closed := newPipes(), newPipes()
+		serveOn(t, open, h.compat(t, ""))
+		serveOn(t, closed, h.compat(t, withBearer(t)))
+		// Not kept here: that is for owners to know.
+		const in, out = 48001, 40001
+		is := func(code int, token, claim string) {
+			t.Helper()
+			assert.Equal(t, code, errcode(t, plain(ticketPath+token).over(t, open.dial)), claim)
+			assert.Equal(t, code, errcode(t, plain(ticketPath+token).over(t, closed.dial)), "%s, with a bearer", claim)
+		}
+		first := token(t, classic(appID).over(t, open.dial))
+		is(in, first, "the current one")
+		is(in, token(t, classic("wxother").over(t, open.dial)), "another account's")
+		is(out, first[1:], "nobody's")
+		renewed, err := h.group.Refresh(t.Context(), appID, memcache.AccessToken, first)
+		require.NoError(t, err)
+		is(in, renewed.Value, "the current one")
+		is(in, first, "the one before")
+		time.Sleep(301 * time.Second)
+		is(out, first, "the one before, dead")
+	})
+}
+
+func TestWhereABearerIsAskedForATokenKnownByItsFingerprintAloneIsNobodys(t *testing.T) {
+	h := newHouse(t, nil)
+	now := time.Now().Unix()
+	const before = "90_before"
+	record, err := json.Marshal(memcache.Record{
+		Token: "90_now", Number: now * 1000, Issued: now, Dies: now + 7200, API: "token", Past: []string{memcache.Fingerprint(before)},
+	})
+	require.NoError(t, err)
+	h.memcached.Put(appID+":record", string(record), 0, 7000)
+	h.keep(t, appID)
+	open, closed := serve(t, h.compat(t, ""), "127.0.0.1:0"), serve(t, h.compat(t, withBearer(t)), "127.0.0.1:0")
+	assert.Equal(t, 48001, errcode(t, plain(ticketPath+"90_now").over(t, closed)))
+	assert.Equal(t, 40001, errcode(t, plain(ticketPath+before).over(t, closed)), "32 bits can be guessed")
+	assert.Equal(t, 48001, errcode(t, plain(ticketPath+before).over(t, open)), "who asks here may ask for any token")
+}
+
+func TestWhoWaitsInVainIsToldToTryAgainAsWeChatTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Minute} }, appID)
+		api := h.compat(t, "")
+		l := newPipes()
+		serveOn(t, l, api)
+		start := time.Now()
+		web.SetMaxUnderWay(api, 1)
+		waiting := make(chan answer)
+		go func() { waiting <- classic(appID).over(t, l.dial) }()
+		synctest.Wait()
+		crowded := classic(appID).over(t, l.dial)
+		assert.Equal(t, -1, errcode(t, crowded))
+		assert.Contains(t, crowded.body, "too many requests are under way")
+		took(t, start, 0)
+		assert.Equal(t, -1, errcode(t, <-waiting))
+		assert.LessOrEqual(t, time.Since(start), 12*time.Second+50*time.Millisecond)
+		assert.Zero(t, web.UnderWay(api))
+	})
+}
+
+func TestWhatTheKeeperFailsWithIsToldAsWeChatWould(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		err  error
+		body string
+	}{
+		{
+			"WeChat's refusal, its rid kept",
+			&keeper.Error{Reason: keeper.Refused, Code: 40243, Message: "AppSecret has been frozen rid: 1", Hint: "unfreeze it"},
+			`{"errcode":40243,"errmsg":"AppSecret has been frozen rid: 1"}`,
+		},
+		{
+			"one that passes by itself",
+			&keeper.Error{Reason: keeper.Unavailable, Code: 45011, Message: "slower rid: 1", Hint: "wait", RetryAfter: time.Minute},
+			`{"errcode":45011,"errmsg":"slower rid: 1"}`,
+		},
+		{
+			"nothing to give",
+			&keeper.Error{Reason: keeper.Unavailable, Code: -1, Message: "memcached fails", Hint: "look after it"},
+			`{"errcode":-1,"errmsg":"memcached fails (look after it)"}`,
+		},
+		{
+			"no errcode is never success",
+			&keeper.Error{Reason: keeper.Refused, Message: "no AppSecret"},
+			`{"errcode":-1,"errmsg":"no AppSecret"}`,
+		},
+		{
+			"the budget is used up",
+			&keeper.Error{Reason: keeper.Budget, Code: 429, Message: "10 calls", Hint: "find the stranger"},
+			`{"errcode":-1,"errmsg":"10 calls (find the stranger)"}`,
+		},
+		{
+			"no such account",
+			&keeper.Error{Reason: keeper.NotKept, Code: 40013, Message: "invalid appid"},
+			`{"errcode":40013,"errmsg":"invalid appid"}`,
+		},
+		{
+			"no such ticket",
+			&keeper.Error{Reason: keeper.NotKept, Code: 404, Message: "not kept: wx_card_ticket", Hint: "add it to WECHAT_TICKETS"},
+			`{"errcode":48001,"errmsg":"api unauthorized: not kept: wx_card_ticket (add it to WECHAT_TICKETS)"}`,
+		},
+		{
+			"a fault", errors.New("canarysecret"),
+			`{"errcode":-1,"errmsg":"a fault of wxsidecar, report it"}`,
+		},
+	} {
+		status, body := web.AsWeChat(c.err)
+		assert.Equal(t, http.StatusOK, status, c.name)
+		assert.Equal(t, c.body+"\n", body, c.name)
+	}
+}
