@@ -28,6 +28,7 @@ type config struct {
 
 	Listen        string `env:"SIDECAR_LISTEN" envDefault:"127.0.0.1:7200" meaning:"the API: host:port or unix:///path"`
 	AuthTokenFile string `env:"SIDECAR_AUTH_TOKEN_FILE" meaning:"a file with the bearer token that callers must send; required as soon as the API listens beyond loopback or a unix socket; read again when it changes"`
+	Compat        bool   `env:"SIDECAR_COMPAT" envDefault:"false" meaning:"true: the API also has WeChat's own routes /cgi-bin/token, /cgi-bin/stable_token and /cgi-bin/ticket/getticket, for programs whose token address can be set"`
 	OpsListen     string `env:"SIDECAR_OPS_LISTEN" envDefault:":7201" meaning:"health, metrics, status page; carries neither tokens nor secrets. off turns it off"`
 
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" meaning:"debug, info, warn or error; logs go to stderr"`
@@ -77,7 +78,11 @@ func parse(environ []string) (config, problems) {
 			// The error quotes the value, which may be anything: a secret in the
 			// wrong variable, for one. Only the name is taken from it.
 			var bad env.ParseError
-			if errors.As(one, &bad) {
+			switch {
+			case !errors.As(one, &bad):
+			case bad.Type.Kind() == reflect.Bool:
+				found.add(variableOf(bad.Name), "is neither true nor false", "use true, or leave it unset")
+			default:
 				found.add(variableOf(bad.Name), "is not a duration", "write it like 5s or 200ms")
 			}
 		}

@@ -27,6 +27,7 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 	assert.Equal(t, 200*time.Millisecond, cfg.MemcachedTimeout)
 	assert.Empty(t, cfg.KeyPrefix)
 	assert.Equal(t, "127.0.0.1:7200", cfg.Listen)
+	assert.False(t, cfg.Compat)
 	assert.Equal(t, ":7201", cfg.OpsListen)
 	assert.Equal(t, "info", cfg.LogLevel)
 	assert.Equal(t, "json", cfg.LogFormat)
@@ -121,6 +122,8 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"SIDECAR_LISTEN=0.0.0.0:7200", "SIDECAR_AUTH_TOKEN_FILE", "is missing although"},
 		{"SIDECAR_AUTH_TOKEN_FILE=" + testSecret, "SIDECAR_AUTH_TOKEN_FILE", "cannot be read"},
 		{"SIDECAR_AUTH_TOKEN_FILE=" + empty, "SIDECAR_AUTH_TOKEN_FILE", "is empty"},
+		{"SIDECAR_COMPAT=canarysecret", "SIDECAR_COMPAT", "neither true nor false"},
+		{"SIDECAR_COMPAT=yes", "SIDECAR_COMPAT", "neither true nor false"},
 		{"SIDECAR_OPS_LISTEN=canarysecret", "SIDECAR_OPS_LISTEN", "is no address"},
 		{"SIDECAR_OPS_LISTEN=127.0.0.1:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},
 		{"SIDECAR_OPS_LISTEN=:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},

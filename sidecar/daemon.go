@@ -61,7 +61,9 @@ func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
 	d := &daemon{store: store, trim: newTrim()}
 	d.group = keeper.New(keeper.Config{Store: store, WeChat: caller, API: wechat.API(cfg.TokenAPI), Name: p.Name, Log: p.Log})
 	d.accounts = newAccounts(cfg, d.trim, p.Log)
-	if d.api, err = web.NewAPI(web.APIConfig{Group: d.group, BearerFile: cfg.AuthTokenFile, Metrics: metrics, Log: p.Log}); err != nil {
+	if d.api, err = web.NewAPI(web.APIConfig{
+		Group: d.group, BearerFile: cfg.AuthTokenFile, Compat: cfg.Compat, Metrics: metrics, Log: p.Log,
+	}); err != nil {
 		return nil, err
 	}
 	d.ops = web.NewOps(web.OpsConfig{
