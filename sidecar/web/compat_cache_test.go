@@ -30,6 +30,7 @@ type cachers struct {
 	wechat    *wechattest.Server
 	memcached *memcachetest.Server
 	apis      []http.Handler
+	tickets   bool // they keep a ticket as well, which another sidecar gives for the token
 
 	running           sync.WaitGroup
 	uses, dead, unfed atomic.Int64
@@ -66,7 +67,9 @@ func (c *cachers) sidecar(t *testing.T, api wechat.API, transport http.RoundTrip
 	store, err := memcache.New(memcache.Config{Dial: c.memcached.Dial})
 	require.NoError(t, err)
 	group := keeper.New(keeper.Config{Store: store, WeChat: calls, API: api, Log: slog.New(slog.DiscardHandler)})
-	require.NoError(t, group.SetAccounts([]keeper.Account{{AppID: appID, Secret: func() (string, error) { return secret, nil }}}))
+	require.NoError(t, group.SetAccounts([]keeper.Account{{
+		AppID: appID, Secret: func() (string, error) { return secret, nil }, Tickets: []memcache.Kind{memcache.JSAPITicket},
+	}}))
 	handler, err := web.NewAPI(web.APIConfig{Group: group, Compat: true})
 	require.NoError(t, err)
 	c.apis = append(c.apis, handler)
@@ -85,28 +88,53 @@ func (c *cachers) sidecar(t *testing.T, api wechat.API, transport http.RoundTrip
 }
 
 // program fetches a token once and uses it to the last moment that it was promised.
-func (c *cachers) program(t *testing.T, handler http.Handler, stable bool) {
-	t.Helper()
+func (c *cachers) program(i int) {
 	r := httptest.NewRequest(http.MethodGet, classicPath+appID+"&secret=none", nil)
-	if stable {
+	if i%4 < 2 {
 		r = httptest.NewRequest(http.MethodPost, stablePath, strings.NewReader(`{"grant_type":"client_credential","appid":"`+appID+`"}`))
 	}
+	got := c.fetch(c.apis[i%2], r)
+	if c.tickets && got.Token != "" {
+		r = httptest.NewRequest(http.MethodGet, ticketPath+got.Token, nil)
+		ticket := c.fetch(c.apis[(i+1)%2], r)
+		c.running.Go(func() { c.useUp(ticket.Ticket, ticket.ExpiresIn, c.wechat.AcceptsTicket) })
+	}
+	c.useUp(got.Token, got.ExpiresIn, c.wechat.Accepts)
+}
+
+// fetched is an answer, or zero.
+type fetched struct {
+	Token     string `json:"access_token"`
+	Ticket    string `json:"ticket"`
+	ExpiresIn int64  `json:"expires_in"`
+}
+
+func (c *cachers) fetch(handler http.Handler, r *http.Request) fetched {
 	r.Host = "127.0.0.1"
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
-	var got struct {
-		Token     string `json:"access_token"`
-		ExpiresIn int64  `json:"expires_in"`
-	}
-	if json.Unmarshal(w.Body.Bytes(), &got) != nil || got.Token == "" || got.ExpiresIn <= 0 {
+	var got fetched
+	if json.Unmarshal(w.Body.Bytes(), &got) != nil || got.Token+got.Ticket == "" || got.ExpiresIn <= 0 {
 		c.unfed.Add(1)
+		return fetched{}
+	}
+	return got
+}
+
+// useUp uses a credential when it is there, and in the last moment of its promise.
+func (c *cachers) useUp(credential string, expiresIn int64, accepts func(string) int) {
+	if credential == "" {
 		return
 	}
-	keep(&c.shortest, got.ExpiresIn, -1)
-	keep(&c.longest, got.ExpiresIn, 1)
-	c.use(got.Token)
-	time.Sleep(time.Duration(got.ExpiresIn)*time.Second - time.Nanosecond)
-	c.use(got.Token)
+	keep(&c.shortest, expiresIn, -1)
+	keep(&c.longest, expiresIn, 1)
+	for _, wait := range []time.Duration{0, time.Duration(expiresIn)*time.Second - time.Nanosecond} {
+		time.Sleep(wait)
+		c.uses.Add(1)
+		if accepts(credential) != 0 {
+			c.dead.Add(1)
+		}
+	}
 }
 
 // keep stores a value that is less than what is there, or more where sign is 1.
@@ -115,19 +143,12 @@ func keep(at *atomic.Int64, value, sign int64) {
 	}
 }
 
-func (c *cachers) use(token string) {
-	c.uses.Add(1)
-	if c.wechat.Accepts(token) != 0 {
-		c.dead.Add(1)
-	}
-}
-
 // start starts a program every 7 s for so long, with each sidecar and each route
 // in turn.
 func (c *cachers) start(t *testing.T, d time.Duration) {
 	t.Helper()
 	for i := range int(d / (7 * time.Second)) {
-		c.running.Go(func() { c.program(t, c.apis[i%2], i%4 < 2) })
+		c.running.Go(func() { c.program(i) })
 		time.Sleep(7 * time.Second)
 	}
 }
@@ -136,8 +157,10 @@ func TestAProgramThatKeepsATokenForItsExpiresInNeverUsesADeadOne(t *testing.T) {
 	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
 		t.Run(string(api), func(t *testing.T) {
 			withCachers(t, api, func(t *testing.T, c *cachers) {
+				c.tickets = true
 				c.start(t, 8*time.Hour)
 				assert.Greater(t, c.wechat.Issues(""), 4, "several renewals")
+				assert.Greater(t, len(c.wechat.Tickets()), 4, "of the ticket too")
 				assert.Greater(t, c.longest.Load(), int64(3500))
 			})
 		})

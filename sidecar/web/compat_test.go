@@ -5,9 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
-	"os"
-	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -38,20 +36,14 @@ const (
 )
 
 // classic asks as programs ask WeChat: without the header of /v1.
-func classic(account string) ask { return ask{noMark: true, target: classicPath + account + "&secret=x"} }
+func classic(account string) ask { return ask{noMark: true, target: classicPath + account} }
 
-func stable(body string) ask { return ask{noMark: true, method: "POST", target: stablePath, body: body} }
+func stable(body string) ask {
+	return ask{noMark: true, method: "POST", target: stablePath, body: body}
+}
 
 // plain is a request of a program, for a path and query.
 func plain(target string) ask { return ask{noMark: true, target: target} }
-
-// withBearer is a file with the bearer token.
-func withBearer(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "bearer")
-	require.NoError(t, os.WriteFile(file, []byte(bearer), 0o600))
-	return file
-}
 
 // errcode is that of an answer as WeChat's are; 0 where it has none.
 func errcode(t *testing.T, a answer) int {
@@ -78,10 +70,10 @@ func TestWeChatsOwnRoutesAnswerAsWeChatDoes(t *testing.T) {
 		code int // 0: a token
 		ask  ask
 	}{
-		{"a token", 0, classic(appID)},
-		{"a token without a secret", 0, plain(classicPath + appID)},
+		{"a token", 0, classic(appID + "&secret=x")},
+		{"a token without a secret", 0, classic(appID)},
 		{"a token, other parameters first", 0, plain("/cgi-bin/token?x=1&secret=&appid=" + appID + "&grant_type=client_credential")},
-		{"a token, the secret not encoded as it should be", 0, plain(classicPath + appID + "&secret=%zz;+")},
+		{"a token, the secret not encoded as it should be", 0, classic(appID + "&secret=%zz;+")},
 		{"a token, with the header of /v1", 0, ask{target: classicPath + appID}},
 		{"a stable token", 0, stable(asWanted + `}`)},
 		{"a stable token, not forced", 0, stable(asWanted + `,"force_refresh":false}`)},
@@ -134,7 +126,7 @@ func TestWeChatsOwnRoutesAnswerAsWeChatDoes(t *testing.T) {
 	}
 	assert.Equal(t, calls, h.wechat.Calls(appID, ""), "nothing forces a renewal")
 
-	other := plain("/cgi-bin/user/get?access_token=" + current).over(t, dial)
+	other := plain("/cgi-bin/user/get?access_token="+current).over(t, dial)
 	assert.Equal(t, http.StatusNotFound, other.status)
 	text.WriteString("=== a route of WeChat's that is none of credentials\n" + other.String())
 	golden(t, "compat", text.String())
@@ -159,102 +151,33 @@ func TestWithWeChatsOwnRoutesTheOthersAreAsBefore(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, ask{target: tokenPath, noMark: true}.over(t, dial).status)
 	assert.Equal(t, http.StatusForbidden, plain("/").over(t, dial).status)
 	for _, other := range []string{"/cgi-bin", "//cgi-bin/token", "/cgi-bin/../cgi-bin/token", "/cgi-bin/%74oken", "/CGI-BIN/token", "/cgi-bin/token/"} {
-		got := plain(other + "?grant_type=client_credential&appid=" + appID).over(t, dial)
+		got := plain(other+"?grant_type=client_credential&appid="+appID).over(t, dial)
 		assert.Contains(t, []int{http.StatusForbidden, http.StatusNotFound}, got.status, other)
 		assert.Empty(t, got.header["Location"], "nothing is redirected")
 	}
 }
 
-func TestTheOtherGuardsStayOnWeChatsOwnRoutes(t *testing.T) {
-	h := newHouse(t, nil, appID)
-	api := h.compat(t, "")
-	dial, dialUnix := serve(t, api, "127.0.0.1:0"), serve(t, api, "unix://"+filepath.Join(t.TempDir(), "s"))
-	for _, one := range []ask{classic(appID), stable(`{"grant_type":"client_credential","appid":"` + appID + `"}`), plain(ticketPath + "x")} {
-		for _, header := range []string{"X-Forwarded-For: 127.0.0.1", "Origin: null", "Origin: http://127.0.0.1:7200"} {
-			guarded := one
-			guarded.header = []string{header}
-			assert.Equal(t, http.StatusForbidden, guarded.over(t, dial).status, header)
-			assert.Equal(t, http.StatusForbidden, guarded.over(t, dialUnix).status, header)
-		}
-		rebound := one
-		rebound.host = "evil.com"
-		assert.Equal(t, http.StatusForbidden, rebound.over(t, dial).status)
-		assert.Equal(t, http.StatusOK, rebound.over(t, dialUnix).status, "over a unix socket any Host")
-	}
-	assert.Equal(t, http.StatusForbidden, plain("http://evil.com"+classicPath+appID).over(t, dial).status)
-}
-
-func TestWithABearerTokenTheSecretMustBeIt(t *testing.T) {
-	h := newHouse(t, nil, appID)
-	dial := serve(t, h.compat(t, withBearer(t)), "127.0.0.1:0")
-	asks := func(account, secret string) [2]ask {
-		query := classicPath + account + "&secret=" + url.QueryEscape(secret)
-		body, err := json.Marshal(map[string]any{"grant_type": "client_credential", "appid": account, "secret": secret})
-		require.NoError(t, err)
-		return [2]ask{{noMark: true, target: query, host: "wxsidecar:7200"}, stable(string(body))}
-	}
-	for _, one := range asks(appID, bearer) {
-		token(t, one.over(t, dial))
-		one.header = []string{"X-Forwarded-For: 10.0.0.1", "Origin: http://evil.com"}
-		token(t, one.over(t, dial))
-	}
-	for _, account := range []string{appID, "wxunknown"} {
-		for secret, code := range map[string]int{
-			"": 41004, "x": 40125, bearer + "x": 40125, bearer[1:]: 40125, " " + bearer: 40125, secret: 40125,
-		} {
-			for _, one := range asks(account, secret) {
-				one.header = []string{"Authorization: Bearer " + bearer}
-				assert.Equal(t, code, errcode(t, one.over(t, dial)), "nobody learns which accounts there are")
-			}
-		}
-	}
-	for _, one := range asks("wxunknown", bearer) {
-		assert.Equal(t, 40013, errcode(t, one.over(t, dial)))
-	}
-	twice := plain(classicPath + appID + "&secret=x&secret=" + bearer).over(t, dial)
-	assert.Equal(t, 40125, errcode(t, twice), "the first one counts")
-}
-
-func TestATokenLetsItsOwnerInToTheTickets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil, appID, "wxother")
-		open, closed := newPipes(), newPipes()
-		serveOn(t, open, h.compat(t, ""))
-		serveOn(t, closed, h.compat(t, withBearer(t)))
-		// Not kept here: that is for owners to know.
-		const in, out = 48001, 40001
-		is := func(code int, token, claim string) {
-			t.Helper()
-			assert.Equal(t, code, errcode(t, plain(ticketPath+token).over(t, open.dial)), claim)
-			assert.Equal(t, code, errcode(t, plain(ticketPath+token).over(t, closed.dial)), "%s, with a bearer", claim)
-		}
-		first := token(t, classic(appID).over(t, open.dial))
-		is(in, first, "the current one")
-		is(in, token(t, classic("wxother").over(t, open.dial)), "another account's")
-		is(out, first[1:], "nobody's")
-		renewed, err := h.group.Refresh(t.Context(), appID, memcache.AccessToken, first)
-		require.NoError(t, err)
-		is(in, renewed.Value, "the current one")
-		is(in, first, "the one before")
-		time.Sleep(301 * time.Second)
-		is(out, first, "the one before, dead")
-	})
-}
-
-func TestWhereABearerIsAskedForATokenKnownByItsFingerprintAloneIsNobodys(t *testing.T) {
+func TestATicketIsGivenAsWeChatGivesIt(t *testing.T) {
 	h := newHouse(t, nil)
-	now := time.Now().Unix()
-	const before = "90_before"
-	record, err := json.Marshal(memcache.Record{
-		Token: "90_now", Number: now * 1000, Issued: now, Dies: now + 7200, API: "token", Past: []string{memcache.Fingerprint(before)},
-	})
-	require.NoError(t, err)
-	h.memcached.Put(appID+":record", string(record), 0, 7000)
-	h.keep(t, appID)
-	open, closed := serve(t, h.compat(t, ""), "127.0.0.1:0"), serve(t, h.compat(t, withBearer(t)), "127.0.0.1:0")
-	assert.Equal(t, 48001, errcode(t, plain(ticketPath+"90_now").over(t, closed)))
-	assert.Equal(t, 40001, errcode(t, plain(ticketPath+before).over(t, closed)), "32 bits can be guessed")
-	assert.Equal(t, 48001, errcode(t, plain(ticketPath+before).over(t, open)), "who asks here may ask for any token")
+	h.wechat.AddAccount(appID, secret)
+	require.NoError(t, h.group.SetAccounts([]keeper.Account{{
+		AppID: appID, Secret: func() (string, error) { return secret, nil }, Tickets: []memcache.Kind{memcache.JSAPITicket, memcache.WXCardTicket},
+	}}))
+	dial := serve(t, h.compat(t, withBearer(t)), "127.0.0.1:0")
+	current := token(t, classic(appID+"&secret="+bearer).over(t, dial))
+	given := map[string]bool{}
+	for range 2 {
+		for _, kind := range []string{"jsapi", "wx_card"} {
+			got := plain("/cgi-bin/ticket/getticket?access_token="+current+"&type="+kind).over(t, dial)
+			parts := regexp.MustCompile(`^\{"errcode":0,"errmsg":"ok","ticket":"([^"]+)","expires_in":(\d+)\}\n$`).FindStringSubmatch(got.body)
+			require.Len(t, parts, 3, kind)
+			assert.Equal(t, "application/json", got.header.Get("Content-Type"))
+			assert.Zero(t, h.wechat.AcceptsTicket(parts[1]))
+			given[parts[1]] = true
+		}
+	}
+	assert.Len(t, given, 2, "one of each kind, however often it is asked for")
+	assert.Len(t, h.wechat.Tickets(), 2)
 }
 
 func TestWhoWaitsInVainIsToldToTryAgainAsWeChatTells(t *testing.T) {
