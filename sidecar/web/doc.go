@@ -50,6 +50,30 @@
 //     browsers send; and on TCP a Host that is loopback, since the name of a page
 //     whose DNS was rebound to 127.0.0.1 is not.
 //
+// # WeChat's own routes
+//
+// Where APIConfig.Compat says so, programs whose token address can be set are
+// answered as by WeChat: HTTP 200, and what is wrong as errcode in the body.
+//
+//	GET  /cgi-bin/token?grant_type=client_credential&appid=…&secret=…                 → {"access_token":"…","expires_in":3123}
+//	POST /cgi-bin/stable_token  {"grant_type":"client_credential","appid":"…",…}      → the same; force_refresh forces nothing
+//	GET  /cgi-bin/ticket/getticket?type=jsapi&access_token=…                          → {"errcode":0,"errmsg":"ok","ticket":"…","expires_in":3123}
+//
+//	errcode                  why
+//	-1                       nothing valid to give for now, or too many callers
+//	40001                    nobody kept here owns the access_token, or did a moment ago
+//	40002, 41001, 41002      wrong grant_type; no access_token; no appid
+//	40097, 43001 to 47001    wrong type; wrong method; a body that is not as it should be
+//	40013                    AppID not kept here
+//	41004, 40125             where a bearer token is configured: no secret, or another
+//	48001                    this ticket is not kept
+//	any other                WeChat's refusal, with its errmsg and rid
+//
+// Of the guards the first is not asked for: so an app that is tricked into fetching
+// a URL can fetch a token here. Where a bearer token is configured, secret must be
+// it, and for a ticket the access_token of the account lets the caller in; where
+// none is, the third guard stays (HTTP 403). Any other path under /cgi-bin/ is 404.
+//
 // # The ops listener
 //
 // GET and HEAD, answered to whoever can reach it. A probe is 200 or 503, and then
