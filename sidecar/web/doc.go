@@ -8,7 +8,8 @@
 //     and from memory.
 //  2. However many wait for one credential, they cause one renewal. At most
 //     20,000 requests are under way at a time; the next is told to come back.
-//  3. Nobody is given a credential through a tricked browser or app: see Guards.
+//  3. Nobody is given a credential through a tricked browser or app: see Guards. Of
+//     WeChat's own routes, which are off by default, the app is excepted.
 //  4. No credential, AppSecret, bearer token, query or body is ever logged, and
 //     the ops listener carries none: there a credential is the first 8 digits of
 //     its SHA-256.
