@@ -111,16 +111,18 @@ func TestWhoComesWhenTooManyWaitIsToldToComeBack(t *testing.T) {
 func TestACallerWhoLeavesIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} }, appID)
-		api := h.api(t, "")
+		api := h.compat(t, "")
 		l := newPipes()
 		serveOn(t, l, api)
-		conn := l.dial()
-		_, err := conn.Write(ask{target: tokenPath}.bytes())
-		require.NoError(t, err)
-		synctest.Wait()
-		assert.EqualValues(t, 1, web.UnderWay(api))
-		require.NoError(t, conn.Close())
-		synctest.Wait()
-		assert.Zero(t, web.UnderWay(api))
+		for _, one := range []ask{{target: tokenPath}, classic(appID)} {
+			conn := l.dial()
+			_, err := conn.Write(one.bytes())
+			require.NoError(t, err)
+			synctest.Wait()
+			assert.EqualValues(t, 1, web.UnderWay(api))
+			require.NoError(t, conn.Close())
+			synctest.Wait()
+			assert.Zero(t, web.UnderWay(api))
+		}
 	})
 }
