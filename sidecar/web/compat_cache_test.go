@@ -27,6 +27,7 @@ import (
 // cachers are programs that keep a token for as long as expires_in says, as SDKs
 // do, beside two sidecars of one memcached.
 type cachers struct {
+	t         *testing.T
 	wechat    *wechattest.Server
 	memcached *memcachetest.Server
 	apis      []http.Handler
@@ -38,10 +39,10 @@ type cachers struct {
 }
 
 // withCachers runs test in virtual time.
-func withCachers(t *testing.T, api wechat.API, test func(t *testing.T, c *cachers)) {
+func withCachers(t *testing.T, api wechat.API, test func(c *cachers)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		c := &cachers{wechat: wechattest.New(), memcached: memcachetest.New()}
+		c := &cachers{t: t, wechat: wechattest.New(), memcached: memcachetest.New()}
 		c.shortest.Store(1 << 30)
 		defer func() { _ = c.memcached.Close() }()
 		c.wechat.AddAccount(appID, secret)
@@ -50,7 +51,7 @@ func withCachers(t *testing.T, api wechat.API, test func(t *testing.T, c *cacher
 		for range 2 {
 			defer c.sidecar(t, api, transport)()
 		}
-		test(t, c)
+		test(c)
 		c.running.Wait()
 		t.Logf("%d uses of tokens kept for %d to %d s, %d of them of dead ones; %d calls to WeChat",
 			c.uses.Load(), c.shortest.Load(), c.longest.Load(), c.dead.Load(), c.wechat.Calls("", ""))
@@ -145,8 +146,7 @@ func keep(at *atomic.Int64, value, sign int64) {
 
 // start starts a program every 13 s for so long, with each sidecar and each route
 // in turn.
-func (c *cachers) start(t *testing.T, d time.Duration) {
-	t.Helper()
+func (c *cachers) start(d time.Duration) {
 	for i := range int(d / (13 * time.Second)) {
 		c.running.Go(func() { c.program(i) })
 		time.Sleep(13 * time.Second)
@@ -156,12 +156,12 @@ func (c *cachers) start(t *testing.T, d time.Duration) {
 func TestAProgramThatKeepsATokenForItsExpiresInNeverUsesADeadOne(t *testing.T) {
 	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
 		t.Run(string(api), func(t *testing.T) {
-			withCachers(t, api, func(t *testing.T, c *cachers) {
+			withCachers(t, api, func(c *cachers) {
 				c.tickets = true
-				c.start(t, 6*time.Hour)
-				assert.Greater(t, c.wechat.Issues(""), 2, "several renewals")
-				assert.Greater(t, len(c.wechat.Tickets()), 4, "of the ticket too")
-				assert.Greater(t, c.longest.Load(), int64(3500))
+				c.start(6 * time.Hour)
+				assert.Greater(c.t, c.wechat.Issues(""), 2, "several renewals")
+				assert.Greater(c.t, len(c.wechat.Tickets()), 4, "of the ticket too")
+				assert.Greater(c.t, c.longest.Load(), int64(3500))
 			})
 		})
 	}
@@ -170,28 +170,28 @@ func TestAProgramThatKeepsATokenForItsExpiresInNeverUsesADeadOne(t *testing.T) {
 func TestAProgramThatKeepsATokenForItsExpiresInNeverUsesADeadOneThoughAllAroundFails(t *testing.T) {
 	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
 		t.Run(string(api), func(t *testing.T) {
-			withCachers(t, api, func(t *testing.T, c *cachers) {
-				c.start(t, 50*time.Minute)
+			withCachers(t, api, func(c *cachers) {
+				c.start(50 * time.Minute)
 				c.wechat.FailAll(-1) // at the time of a renewal, and for as long as the token lives
-				c.start(t, time.Hour)
+				c.start(time.Hour)
 				c.wechat.Heal()
-				c.start(t, 30*time.Minute)
+				c.start(30 * time.Minute)
 				c.memcached.Restart()
-				c.start(t, 30*time.Minute)
+				c.start(30 * time.Minute)
 				c.memcached.SetFault(memcachetest.Refuse)
-				c.start(t, time.Hour)
+				c.start(time.Hour)
 				c.memcached.SetFault(memcachetest.None)
-				c.start(t, 2*time.Hour)
+				c.start(2 * time.Hour)
 			})
 		})
 	}
 }
 
 func TestAProgramThatKeepsATokenOfAShortLifeNeverUsesADeadOne(t *testing.T) {
-	withCachers(t, wechat.Token, func(t *testing.T, c *cachers) {
+	withCachers(t, wechat.Token, func(c *cachers) {
 		c.wechat.SetExpiresIn(2 * time.Minute)
 		time.Sleep(2 * time.Hour) // the first one's life is over
-		c.start(t, time.Hour)
-		assert.Less(t, c.longest.Load(), int64(120))
+		c.start(time.Hour)
+		assert.Less(c.t, c.longest.Load(), int64(120))
 	})
 }
