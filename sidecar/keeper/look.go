@@ -37,6 +37,21 @@ func (c *credential) see(view memcache.View) {
 	c.startIfDue()
 }
 
+// confirm sees to the entry where what was just adopted may not be in it yet: the
+// next look is up to 15 s away, and all but one of the sidecars that start together
+// would pass their startup probe no sooner.
+func (c *credential) confirm() {
+	c.mu.Lock()
+	published := c.published
+	c.mu.Unlock()
+	if published {
+		return
+	}
+	if view, err := c.slot.Look(); err == nil {
+		c.mend(view, false)
+	}
+}
+
 // settle writes what a renewal brought over whatever is there.
 func (c *credential) settle() {
 	if view, err := c.slot.Look(); err == nil {

@@ -72,6 +72,23 @@ func TestTheStateTellsALife(t *testing.T) {
 	})
 }
 
+func TestSidecarsThatStartTogetherFindTheEntryAsSoonAsThereIsOne(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 80 * time.Millisecond} })
+		fleet := []*keeper.Group{h.group, h.another(), h.another(), h.another()}
+		for _, group := range fleet {
+			require.NoError(t, group.SetAccounts([]keeper.Account{account("wx1")}))
+		}
+		time.Sleep(time.Second)
+		for _, group := range fleet {
+			state := group.States()[0]
+			assert.True(t, state.Valid && state.Published, "what the startup probe asks")
+		}
+		assert.Equal(t, 1, h.wechat.Calls("", ""))
+	})
+}
+
 func TestTheStateTellsWhyARenewalFailsAndWhenTheNextIsTried(t *testing.T) {
 	inHouse(t, func(h *house) {
 		t := h.t
