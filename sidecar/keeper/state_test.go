@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,7 +77,16 @@ func TestSidecarsThatStartTogetherFindTheEntryAsSoonAsThereIsOne(t *testing.T) {
 	inHouse(t, func(h *house) {
 		t := h.t
 		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 80 * time.Millisecond} })
-		fleet := []*keeper.Group{h.group, h.another(), h.another(), h.another()}
+		h.memcached.OnCommand(func(cmd memcachetest.Command) memcachetest.Fault {
+			if cmd.Verb == "add" && slices.Contains(cmd.Keys, "wx1") {
+				time.Sleep(150 * time.Millisecond) // so that several have looked and found none
+			}
+			return memcachetest.None
+		})
+		fleet := []*keeper.Group{h.group}
+		for range 7 {
+			fleet = append(fleet, h.another())
+		}
 		for _, group := range fleet {
 			require.NoError(t, group.SetAccounts([]keeper.Account{account("wx1")}))
 		}
