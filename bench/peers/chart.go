@@ -141,7 +141,7 @@ func (b block) drawLegend(c draw.Canvas, y vg.Length) {
 // newPanel is an empty one.
 func newPanel(situation int) *plot.Plot {
 	p := plot.New()
-	p.BackgroundColor = color.Transparent
+	p.BackgroundColor = nil
 	p.Title.Text = situationNames[situation]
 	p.Title.TextStyle = textStyle(11)
 	p.Title.TextStyle.XAlign, p.Title.TextStyle.YAlign = draw.XCenter, draw.YTop
@@ -151,7 +151,7 @@ func newPanel(situation int) *plot.Plot {
 	p.Y.Tick.Marker = plot.ConstantTicks{}
 	p.Y.Padding = 0
 	p.Y.Color = ink
-	p.Y.LineStyle.Width = 0.75
+	p.Y.Width = 0.75
 	return p
 }
 

@@ -86,7 +86,7 @@ func (f *fleet) startWorkers(ctx context.Context, p pod, first int) ([]*process,
 	}
 	of := len(f.pods) * f.workers
 	if f.runs != "" {
-		one, err := start(ctx, environ, f.programs.worker, "-contestant", f.runs,
+		one, err := start(ctx, environ, f.worker, "-contestant", f.runs,
 			"-workers", strconv.Itoa(f.workers), "-first", strconv.Itoa(first), "-of", strconv.Itoa(of))
 		return []*process{one}, err
 	}
@@ -133,7 +133,7 @@ func (f *fleet) startSidecar(ctx context.Context, p *pod) error {
 		"WECHAT_APPID=" + appID, "WECHAT_APPSECRET=" + appSecret, "WECHAT_TOKEN_API=" + f.api,
 		"WECHAT_BASE_URL=" + f.wechat.url, "SSL_CERT_FILE=" + f.wechat.roots,
 		"MEMCACHED_SERVERS=" + f.memcached.address, "SIDECAR_LISTEN=unix://" + p.socket, "SIDECAR_OPS_LISTEN=" + p.ops,
-	}, f.programs.sidecar)
+	}, f.sidecar)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (m *memcached) kill() {
 func (m *memcached) passTo(key string, left time.Duration) error {
 	bare := memcache.New(m.address)
 	defer func() { _ = bare.Close() }()
-	return bare.Touch(key, int32(left/time.Second))
+	return bare.Touch(key, int32(left/time.Second)) //nolint:gosec // a few seconds
 }
 
 // freePort is a TCP address that was free a moment ago, and that no outgoing

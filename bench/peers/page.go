@@ -34,8 +34,8 @@ are of one run. Three each: 1 · 4 · 16 pods, of %d workers each.
 * **calls to WeChat**: for a credential, counted by WeChat. Its API allows 2,000 a day.
 * **dead tokens**: a worker asks for a token, calls an API of WeChat's with it at once, and WeChat refuses the token.
 * **errors**: a worker asked for a token and was given none.
-* **worst wait**: the longest that any worker waited for its token. The machine (%d cores) was shared with other work:
-  take it for an order of magnitude. The other columns do not depend on it but for the number of asks.
+* **worst wait**: the longest that any worker waited for its token. All pods, WeChat and memcached share one machine of %d cores: take it for
+  an order of magnitude. How often workers ask follows the machine too, and with it the calls of who fetches at every ask.
 
 `
 
@@ -84,6 +84,6 @@ whole life, or a dead one. The same fleet may be lucky in one situation and unlu
 expires_in less 300 s, and asks again when 300 s are left: a fraction of a second earlier WeChat still gives the same token, which is then cached for 0 s,
 in memcached without an end.
 
-What wxsidecar costs beyond: a process in every pod. With stable_token it asks WeChat three times in two hours, since it renews an hour ahead and is
-given the same token until the end is near.
+What wxsidecar costs beyond: a process in every pod. With stable_token a fleet asks WeChat three times for each token, since it renews ahead of the
+entry's end and is given the same token twice; bare stable_token asks once in each process, which is less with one or two of them.
 `
