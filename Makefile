@@ -123,6 +123,7 @@ lint: $(GOFUMPT) $(GOLANGCILINT) ## gofumpt and golangci-lint
 	$(GOLANGCILINT) run ./...
 	cd k8s && $(GOLANGCILINT) run --build-tags cluster ./...
 	cd bench && $(GOLANGCILINT) run ./...
+	cd bench/peers && $(GOLANGCILINT) run ./...
 
 $(GOFUMPT):
 	GOBIN=$(@D) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
@@ -163,6 +164,10 @@ procs: setup ## real sidecar processes, real memcached, killed and restarted
 .PHONY: bench
 bench: ## side by side with peers and with the floor
 	cd bench && $(GO) run .
+
+.PHONY: bench-peers
+bench-peers: setup ## side by side with what teams use today, at three sizes: docs/peers.md and docs/peers.svg (ten minutes)
+	cd bench/peers && $(GO) run . -keep ../../bin/peers.json -docs ../../docs
 
 .PHONY: screenshots
 screenshots: build ## docs/*.png, the status page of the demo (needs chromium, pngquant, optipng, fonts-inter, fonts-noto-cjk)
