@@ -75,10 +75,10 @@ func (f *fleet) assemble(ctx context.Context) (err error) {
 // startWorkers starts the workers of one pod. The AppSecret is with whoever
 // fetches: not in the workers of wxsidecar.
 func (f *fleet) startWorkers(ctx context.Context, p pod, first int) ([]*process, error) {
-	environ := []string{
+	environ := append([]string{
 		"PEERS_WECHAT=" + f.wechat.address, "SSL_CERT_FILE=" + f.wechat.roots,
 		"WECHAT_APPID=" + appID, "MEMCACHED_SERVERS=" + f.memcached.address,
-	}
+	}, f.environ...)
 	if f.ours {
 		environ = append(environ, "SIDECAR_URL=unix://"+p.socket)
 	} else {
@@ -129,11 +129,11 @@ func (f *fleet) startSidecar(ctx context.Context, p *pod) error {
 	}
 	begin := time.Now()
 	var err error
-	p.sidecar, err = start(ctx, []string{
+	p.sidecar, err = start(ctx, append([]string{
 		"WECHAT_APPID=" + appID, "WECHAT_APPSECRET=" + appSecret, "WECHAT_TOKEN_API=" + f.api,
 		"WECHAT_BASE_URL=" + f.wechat.url, "SSL_CERT_FILE=" + f.wechat.roots,
 		"MEMCACHED_SERVERS=" + f.memcached.address, "SIDECAR_LISTEN=unix://" + p.socket, "SIDECAR_OPS_LISTEN=" + p.ops,
-	}, f.sidecar)
+	}, f.environ...), f.sidecar)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// patient sidecars and clients do not take a busy machine for a memcached that is
+// out of order.
+var patient = []string{"MEMCACHED_TIMEOUT=2s"}
+
 // built is what all fleets of the tests are made of.
 var built programs
 
@@ -37,7 +41,7 @@ func TestMain(m *testing.M) {
 func TestTheBooksAddUp(t *testing.T) {
 	t.Parallel()
 	const pods = 2
-	b := bench{programs: built, workers: 2, window: 800 * time.Millisecond, later: 300 * time.Millisecond}
+	b := bench{programs: built, workers: 2, environ: patient, window: 600 * time.Millisecond, later: 200 * time.Millisecond}
 	everyAsk := func(f figures) int { return f.Given + f.Errors }
 	for _, tt := range []struct {
 		name  string
@@ -119,7 +123,7 @@ func named(t *testing.T, name string) contestant {
 // keeps it himself.
 func TestARenewalIsTheContestantsOwn(t *testing.T) {
 	t.Parallel()
-	b := bench{programs: built, workers: 1, window: 800 * time.Millisecond, later: 300 * time.Millisecond}
+	b := bench{programs: built, workers: 1, environ: patient, window: 600 * time.Millisecond, later: 200 * time.Millisecond}
 	for _, name := range []string{"PHP class", "wxsidecar, token"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -151,7 +155,7 @@ func TestTheDocumentsAreThoseOfOneRun(t *testing.T) {
 		for _, c := range contestants {
 			if strings.HasPrefix(line, "| "+c.name+" |") {
 				rows++
-				assert.Contains(t, string(readme), line)
+				assert.Contains(t, string(readme), line, "the table that make bench-peers prints belongs into README.md")
 			}
 		}
 	}

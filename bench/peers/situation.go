@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -34,7 +35,8 @@ const (
 // bench is what all fleets of a run have in common.
 type bench struct {
 	programs
-	workers int // of a pod
+	workers int      // of a pod
+	environ []string // more variables of sidecars and workers; none in a real run, which keeps to the defaults
 	// window is how long the workers work in a situation, later how long they work
 	// once more, five minutes later by WeChat's clock.
 	window, later time.Duration
@@ -148,6 +150,9 @@ func (f *fleet) renew(ctx context.Context, on *stage) (figures, error) {
 	}
 	f.wechat.SetExpiresIn(life)
 	f.wechat.SetGrace(grace)
+	if f.due > 0 && time.Since(begin) > f.due-before {
+		return figures{}, errors.New("the machine is too slow: a fleet was not up before its renewal was due")
+	}
 	if f.entry != "" {
 		return f.live(ctx, before+after, func() error {
 			f.wechat.pass(f.entryLife - before)
