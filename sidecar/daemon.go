@@ -71,7 +71,7 @@ func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
 		return nil, err
 	}
 	d.ops = web.NewOps(web.OpsConfig{
-		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: p.Name, Version: versionName(), Servers: cfg.Servers, Log: p.Log,
+		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: p.Name, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Log: p.Log,
 	})
 	if d.apiAt, err = web.Listen(ctx, cfg.Listen); err != nil {
 		return nil, fmt.Errorf("SIDECAR_LISTEN: %w; is another sidecar running there?", err)

@@ -96,7 +96,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 
 // badDSN is a DSN that was fine when the program started.
 func badDSN(err error) error {
-	return &failure{"the DSN " + err.Error(), "check the file of MIRROR_MYSQL_DSN_FILE", true}
+	return &failure{"the DSN " + err.Error(), hintDSN, true}
 }
 
 // Driver implements driver.Connector.

@@ -27,21 +27,21 @@ func hintOf(err error) string {
 	if errors.As(err, &f) {
 		return f.hint
 	}
-	return "report it as a fault of wxsidecar"
+	return hintFault
 }
 
 // fileFailure says what to do about an error of the file system.
 func fileFailure(path string, err error) *failure {
-	f := &failure{what: fmt.Sprintf("write %s: %s", path, withoutPath(err)), hint: "check the folder of MIRROR_FILE"}
+	f := &failure{what: fmt.Sprintf("write %s: %s", path, withoutPath(err)), hint: hintFolder}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		f.hint = "make room on the volume of MIRROR_FILE: the file there stays as it was"
+		f.hint = hintVolume
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		f.hint = "let the sidecar's user write into the folder of MIRROR_FILE (on Kubernetes: fsGroup of the pod, no readOnly at the mount)"
+		f.hint = hintWritable
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		f.hint = "bring the folder of MIRROR_FILE back: is its volume still mounted?"
+		f.hint = hintMounted
 	case errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, fs.ErrExist):
-		f.hint = "remove the folder that stands where MIRROR_FILE should"
+		f.hint = hintInTheWay
 	}
 	return f
 }

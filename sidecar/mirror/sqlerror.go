@@ -16,18 +16,6 @@ const (
 	deadlock    = 1213
 )
 
-const (
-	hintServer  = "check that the database runs, the address in MIRROR_MYSQL_DSN, and the NetworkPolicy"
-	hintLogin   = "check user and password in MIRROR_MYSQL_DSN; MIRROR_MYSQL_DSN_FILE is read again at the next try"
-	hintGrants  = "GRANT SELECT, INSERT, UPDATE on the table of MIRROR_MYSQL_TABLE to this user, and CREATE where it is not there yet"
-	hintColumns = "the table of MIRROR_MYSQL_TABLE needs the columns id, type, expire and value; others need a default"
-	hintRoom    = "make room on the database's disk"
-	hintLoad    = "the database has too many connections or too little memory: raise max_connections, or find who holds them"
-	hintLocked  = "find the transaction that holds the table: SHOW FULL PROCESSLIST"
-	hintReplica = "name the primary in MIRROR_MYSQL_DSN: this server takes no writes"
-	hintTLS     = "the DSN says how the database is trusted: tls=true with its CA in the folder of SSL_CERT_DIR, or tls=skip-verify, or no tls"
-)
-
 // numbers are the errors of a server that say what to do. whole: it is about the
 // server, not about one table. silent: the message quotes what was written.
 var numbers = map[uint16]struct {
@@ -39,24 +27,24 @@ var numbers = map[uint16]struct {
 	1041:        {hint: hintLoad, whole: true},
 	1044:        {hint: hintGrants, whole: true},
 	1045:        {hint: hintLogin, whole: true},
-	1049:        {hint: "create the database that MIRROR_MYSQL_DSN names", whole: true},
+	1049:        {hint: hintDatabase, whole: true},
 	1053:        {hint: hintServer, whole: true},
 	1054:        {hint: hintColumns},
-	duplicate:   {hint: "another row of the table of MIRROR_MYSQL_TABLE has this row's key: access_token has the id 1, jsapi_ticket 2", silent: true},
+	duplicate:   {hint: hintKey, silent: true},
 	1114:        {hint: hintRoom},
-	1129:        {hint: "unblock this host: FLUSH HOSTS", whole: true},
-	1130:        {hint: "allow the user of MIRROR_MYSQL_DSN to come from this host", whole: true},
+	1129:        {hint: hintBlocked, whole: true},
+	1130:        {hint: hintHost, whole: true},
 	1142:        {hint: hintGrants},
 	1143:        {hint: hintGrants},
 	noSuchTable: {hint: hintGrants},
-	1193:        {hint: "a parameter of MIRROR_MYSQL_DSN is no variable of this server", whole: true, silent: true},
+	1193:        {hint: hintParameter, whole: true, silent: true},
 	1203:        {hint: hintLoad, whole: true},
 	1205:        {hint: hintLocked},
 	deadlock:    {hint: hintLocked},
 	1226:        {hint: hintLoad, whole: true},
 	1290:        {hint: hintReplica, whole: true},
 	1364:        {hint: hintColumns},
-	1406:        {hint: "make room for what is longer: ALTER TABLE … MODIFY `value` varchar(2048) NOT NULL"},
+	1406:        {hint: hintWider},
 	1698:        {hint: hintLogin, whole: true},
 	1836:        {hint: hintReplica, whole: true},
 	1927:        {hint: hintServer, whole: true},
@@ -84,7 +72,7 @@ func (t *table) failure(err error, j job) *failure {
 			// What is not known may quote what was written.
 			f := &failure{what: fmt.Sprintf("error %d of the database", said.Number), hint: known.hint, whole: known.whole}
 			if !ok {
-				f.hint = "look the number up in the database's manual"
+				f.hint = hintManual
 			}
 			return f
 		}

@@ -64,7 +64,7 @@ func (t *table) delay(c keeper.Change, spread float64) (time.Duration, bool) {
 func (t *table) write(ctx context.Context, j job) error {
 	name := fill(t.pattern, j.AppID)
 	if len(name) > maxTable {
-		return &failure{what: "the table's name is longer than 64 characters with this AppID", hint: "shorten MIRROR_MYSQL_TABLE"}
+		return &failure{what: "the table's name is longer than 64 characters with this AppID", hint: hintName}
 	}
 	ctx, cancel := context.WithTimeout(ctx, writePatience)
 	defer cancel()
