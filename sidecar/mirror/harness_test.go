@@ -108,7 +108,7 @@ type running struct {
 func run(t *testing.T, cfg mirror.Config) *running {
 	t.Helper()
 	r := &running{log: &output{}}
-	cfg.Log = slog.New(slog.NewJSONHandler(r.log, nil))
+	cfg.Log = slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.Mirror = mirror.New(cfg)
 	r.Keep([]string{appID})
 	ctx, cancel := context.WithCancel(context.Background())

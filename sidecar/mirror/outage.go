@@ -60,6 +60,7 @@ func (o *outage) failed(where, at place, err error, log *slog.Logger) int {
 	t.at, t.err = at, err
 	o.failing[where] = t
 	reason := hintOf(err)
+	log.Debug("writing to a mirror failed", "appid", at.appID, "kind", string(at.kind), "error", err.Error())
 	if t.failures >= 2 && !o.told[reason] {
 		if o.told == nil {
 			o.told = map[string]bool{}

@@ -120,6 +120,18 @@ func (q *queue) run(ctx context.Context) {
 	}
 }
 
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
 // due are the places of what is to be written now; where there are none, wait is
 // how long until there may be.
 func (q *queue) due(now time.Time) (due []place, wait time.Duration) {

@@ -22,7 +22,9 @@ const (
 	// away, but many accounts may be renewed together.
 	idleFor = 5 * time.Second
 	// tries bounds how often sidecars that write at once start again.
-	tries = 5
+	tries = 6
+	// apart is over how long those spread that start again, more at each try.
+	apart = 100 * time.Millisecond
 	// farAhead is how far beyond ours no credential's time can be, in seconds.
 	farAhead = 30 * 24 * 3600
 )
@@ -127,7 +129,11 @@ func (r *row) put(ctx context.Context) error {
 			if err := r.create(ctx); err != nil {
 				return err
 			}
-		case !isNumber(err, deadlock, duplicate):
+		case isNumber(err, deadlock, duplicate):
+			if pause(ctx, time.Duration(float64(try)*jitter()*float64(apart))) != nil {
+				return err
+			}
+		default:
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package mirror_test
 
 import (
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
-	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 )
 
@@ -161,54 +159,6 @@ func TestASidecarThatDidNotFetchOnlyLooksWhereTheRowIsFine(t *testing.T) {
 	eventually(t, func() bool { return !waits(m) }, "looked")
 	assert.True(t, state(t, m).Up(), "SELECT was enough")
 	assert.Empty(t, m.log.String())
-}
-
-// Sidecars start together on an empty table without a key, and renew together. The
-// server is at READ COMMITTED, where an INSERT … SELECT locks nothing of its own.
-func TestManySidecarsMakeOneRowAndNeverWriteBackwards(t *testing.T) {
-	t.Parallel()
-	for says, table := range map[string]string{
-		"InnoDB": keyless + " ENGINE=InnoDB", "MyISAM": keyless + " ENGINE=MyISAM", "none yet": "",
-	} {
-		t.Run(says, func(t *testing.T) {
-			t.Parallel()
-			var tables []string
-			if table != "" {
-				tables = append(tables, table)
-			}
-			name, db := newDatabase(t, tables...)
-			const sidecars, renewals = 8, 5
-			all := make([]*running, sidecars)
-			for i := range all {
-				all[i] = run(t, mirror.Config{DSN: dsnOf(mariadb.DSN(name) + "?tx_isolation=%27READ-COMMITTED%27")})
-			}
-			// Each has seen all renewals, and is told of them in an order of its own making:
-			// what is written at any time is as good as random.
-			began := inTwoHours()
-			told := make([]keeper.Change, renewals)
-			for n := range told {
-				told[n] = change(n+1, began.Add(time.Duration(n)*time.Hour))
-			}
-			var racing sync.WaitGroup
-			for i, m := range all {
-				racing.Go(func() {
-					for n := range told {
-						m.Changed(told[(n+i)%renewals])
-						if n%2 == i%2 {
-							eventually(t, func() bool { return !waits(m) }, "written")
-						}
-					}
-				})
-			}
-			racing.Wait()
-			for _, m := range all {
-				eventually(t, func() bool { return !waits(m) }, "all is written")
-				m.stop()
-				assert.Empty(t, m.log.String())
-			}
-			assert.Equal(t, []line{rowOf(told[renewals-1])}, rows(t, db, "wx_token"), "one row, the newest")
-		})
-	}
 }
 
 func TestEachAccountHasATableWhereTheNameSaysSo(t *testing.T) {
