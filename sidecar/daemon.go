@@ -104,7 +104,7 @@ func (d *daemon) run(ctx context.Context) error {
 		defer cancel()
 		opsEnded <- d.serveOps(opsCtx)
 	}()
-	err := together(ctx, d.serveAPI, d.keep, d.follow, d.mirror.Run, d.trim.run)
+	err := together(ctx, d.serveAPI, d.keep, d.follow, d.mirrors, d.trim.run)
 	endOps()
 	err = errors.Join(scanned, err, <-opsEnded)
 	_ = d.store.Close() // closes idle connections: nothing is lost when one fails to
@@ -131,6 +131,12 @@ func (d *daemon) keep(ctx context.Context) error {
 }
 
 func (d *daemon) follow(ctx context.Context) error { return d.accounts.follow(ctx, d.group) }
+
+// mirrors writes what is kept elsewhere too.
+func (d *daemon) mirrors(ctx context.Context) error {
+	d.mirror.Run(ctx)
+	return nil
+}
 
 // together runs tasks until all have ended, and returns their errors. The first
 // that fails ends the context of the others.

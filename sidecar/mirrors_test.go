@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func newMirroring(t *testing.T) *mirroring {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.db.Close()) })
 	dsn := strings.Replace(m.mariadb.DSN("app"), "root@", "app:canarysecret app@", 1)
-	m.environ = append(m.world.environ, "MIRROR_FILE="+m.file, "WECHAT_TICKETS=jsapi",
+	m.environ = append(slices.Clone(m.world.environ), "MIRROR_FILE="+m.file, "WECHAT_TICKETS=jsapi",
 		"MIRROR_MYSQL_DSN_FILE="+writeFile(t, filepath.Join(t.TempDir(), "dsn"), dsn+"\n"))
 	return m
 }

@@ -23,13 +23,13 @@ func TestTablesNames(t *testing.T) {
 	} {
 		err := mirror.CheckTable(name, false)
 		if says == "" {
-			assert.NoError(t, err, name)
+			require.NoError(t, err, name)
 		} else {
-			assert.ErrorContains(t, err, says, name)
+			require.ErrorContains(t, err, says, name)
 		}
 	}
-	assert.ErrorContains(t, mirror.CheckTable("wx_token", true), "lacks {appid}")
-	assert.NoError(t, mirror.CheckTable("wx_{appid}", true))
+	require.ErrorContains(t, mirror.CheckTable("wx_token", true), "lacks {appid}")
+	require.NoError(t, mirror.CheckTable("wx_{appid}", true))
 }
 
 func TestPathsOfTheFile(t *testing.T) {
@@ -50,15 +50,15 @@ func TestPathsOfTheFile(t *testing.T) {
 		}
 		err := mirror.CheckFile(path, false)
 		if says == "" {
-			assert.NoError(t, err, path)
+			require.NoError(t, err, path)
 		} else {
 			require.ErrorContains(t, err, says, path)
 			assert.NotContains(t, err.Error(), folder, "the path may be a secret in the wrong variable")
 		}
 	}
-	assert.ErrorContains(t, mirror.CheckFile(folder, false), "is a folder")
-	assert.ErrorContains(t, mirror.CheckFile(file, true), "lacks {appid}")
-	assert.NoError(t, mirror.CheckFile(folder+"/{appid}", true))
+	require.ErrorContains(t, mirror.CheckFile(folder, false), "is a folder")
+	require.ErrorContains(t, mirror.CheckFile(file, true), "lacks {appid}")
+	require.NoError(t, mirror.CheckFile(folder+"/{appid}", true))
 	assert.Equal(t, []string{"file"}, names(t, folder), "nothing is left of looking")
 }
 

@@ -103,15 +103,14 @@ func (m *Mirror) Changed(c keeper.Change) {
 	}
 }
 
-// Run writes until ctx ends, and returns nil once nothing is under way.
-func (m *Mirror) Run(ctx context.Context) error {
+// Run writes until ctx ends, and returns once nothing is under way.
+func (m *Mirror) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	for _, q := range m.queues {
 		running.Go(func() { q.run(ctx) })
 	}
 	running.Wait()
 	m.close()
-	return nil
 }
 
 // States is how each mirror that is configured is doing.

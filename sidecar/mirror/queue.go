@@ -19,9 +19,8 @@ type place struct {
 // job is a credential to be written.
 type job struct {
 	keeper.Change
-	before   string // the one that this took the place of; "" where none is known
-	due      time.Time
-	failures int // in a row
+	before string // the one that this took the place of; "" where none is known
+	due    time.Time
 }
 
 // target is where a queue writes.

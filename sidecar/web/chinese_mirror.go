@@ -1,7 +1,7 @@
 package web
 
 // chineseMirrorHints say what to do about a mirror, by what is said in English.
-var chineseMirrorHints = map[string]string{
+var chineseMirrorHints = map[string]string{ //nolint:gosec // names of variables, no credentials
 	"check the folder of MIRROR_FILE":                                                   "请检查 MIRROR_FILE 所在的目录。",
 	"make room on the volume of MIRROR_FILE: the file there stays as it was":            "请清理 MIRROR_FILE 所在卷的空间；原有文件保持不变。",
 	"bring the folder of MIRROR_FILE back: is its volume still mounted?":                "请恢复 MIRROR_FILE 所在的目录：该卷是否仍已挂载？",

@@ -77,7 +77,8 @@ func (s *Server) prepare() error {
 func (s *Server) common() []string {
 	args := []string{
 		"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--innodb-flush-log-at-trx-commit=0",
-		"--innodb-log-file-size=5M", "--innodb-buffer-pool-size=8M", "--innodb-flush-method=nosync", "--skip-name-resolve",
+		"--innodb-log-file-size=5M", "--innodb-buffer-pool-size=8M", "--innodb-flush-method=nosync", "--innodb-use-native-aio=0",
+		"--skip-name-resolve",
 	}
 	if os.Getuid() == 0 {
 		args = append(args, "--user=root")
@@ -179,5 +180,5 @@ func (s *Server) file(name string) string { return filepath.Join(s.dir, name) }
 // tail is the end of what a program said.
 func tail(out []byte) []byte {
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
-	return bytes.Join(lines[max(0, len(lines)-10):], []byte("\n"))
+	return bytes.Join(lines[max(0, len(lines)-60):], []byte("\n"))
 }
