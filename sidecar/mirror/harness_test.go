@@ -93,6 +93,7 @@ func (o *output) String() string {
 
 const (
 	fails = "a mirror fails: programs that read it go on with what it holds"
+	once  = "writing to a mirror failed"
 	works = "a mirror works again"
 )
 
