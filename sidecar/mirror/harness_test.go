@@ -25,7 +25,7 @@ import (
 
 const (
 	appID    = "wx0123456789abcdef"
-	patience = 30 * time.Second
+	patience = time.Minute
 	often    = 10 * time.Millisecond
 )
 
