@@ -47,6 +47,7 @@ setup: ## install what the suites need (as root with apt), or say what is missin
 	@missing=; hint=; \
 	need() { missing="$$missing $$1"; }; \
 	command -v memcached >/dev/null 2>&1 || need memcached; \
+	command -v mariadbd >/dev/null 2>&1 || need mariadb-server; \
 	command -v nc >/dev/null 2>&1 || need netcat-openbsd; \
 	command -v promtool >/dev/null 2>&1 || need prometheus; \
 	command -v phpunit >/dev/null 2>&1 || need phpunit; \
@@ -55,6 +56,7 @@ setup: ## install what the suites need (as root with apt), or say what is missin
 	for m in memcached memcache curl apcu; do \
 		printf '%s\n' "$$modules" | grep -qix $$m || need php-$$m; \
 	done; \
+	printf '%s\n' "$$modules" | grep -qix mysqli || need php-mysql; \
 	if [ -z "$$missing" ]; then echo 'setup: nothing to do, everything is there'; exit 0; fi; \
 	if command -v apt-get >/dev/null 2>&1; then \
 		if [ "$$(id -u)" = 0 ]; then \
@@ -65,7 +67,7 @@ setup: ## install what the suites need (as root with apt), or say what is missin
 		fi; \
 		hint="sudo apt-get install$$missing"; \
 	elif command -v brew >/dev/null 2>&1; then \
-		hint='brew install memcached php prometheus zlib && pecl install memcached memcache apcu'; \
+		hint='brew install mariadb memcached php prometheus zlib && pecl install memcached memcache apcu'; \
 	else \
 		hint="your system's packages of these names, or the nearest"; \
 	fi; \
