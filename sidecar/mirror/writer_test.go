@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -31,6 +32,10 @@ const (
 // asWriter is such a process, where the environment says so.
 func asWriter() {
 	if path := os.Getenv(writerEnv); path != "" {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(1) // the test has gone
+		}()
 		m := writing(path)
 		for n := 0; ; n++ {
 			m.Changed(change(n, inTwoHours()))
@@ -78,7 +83,9 @@ func writeOnFullDisk(path string) {
 	until(func() bool { return !m.States()[0].Up() })
 	told, _ := json.Marshal(m.States()[0])
 	fmt.Println(string(told))
-	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+		os.Exit(1) // the test has gone
+	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		panic(err)
 	}
@@ -86,20 +93,24 @@ func writeOnFullDisk(path string) {
 	fmt.Println("up")
 }
 
-func writer(env, path string) *exec.Cmd {
+// writer is such a process, and its standard input: it ends where that does, and
+// so with this one.
+func writer(t *testing.T, env, path string) (*exec.Cmd, io.Writer) {
+	t.Helper()
 	w := exec.Command(os.Args[0], "-test.run=^$")
 	w.Env = append(os.Environ(), env+"="+path)
 	w.Stderr = os.Stderr
-	return w
+	in, err := w.StdinPipe()
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = in.Close() })
+	return w, in
 }
 
 func TestAFullDiskLeavesTheOldFileWholeAndIsToldOf(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "access_token.json")
-	w := writer(fullEnv, path)
-	in, err := w.StdinPipe()
-	require.NoError(t, err)
+	w, in := writer(t, fullEnv, path)
 	out, err := w.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, w.Start())
@@ -124,7 +135,7 @@ func TestAKilledWriterNeverLeavesHalfAFile(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "access_token.json")
 	for range 10 {
-		w := writer(writerEnv, path)
+		w, _ := writer(t, writerEnv, path)
 		require.NoError(t, w.Start())
 		seen := map[string]bool{}
 		for began := time.Now(); len(seen) < 20 && time.Since(began) < patience; { // it is in the midst of it
