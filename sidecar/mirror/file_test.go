@@ -126,6 +126,7 @@ func TestAFolderThatIsGoneIsToldOfAndWrittenToOnceItIsBack(t *testing.T) {
 				assert.True(t, state(t, m).Up())
 				back := m.log.lines(t, works)
 				require.Len(t, back, 1)
+				assert.Equal(t, "INFO", back[0]["level"])
 				assert.InDelta(t, 1800, back[0]["seconds"], 70)
 				m.stop()
 			})

@@ -162,7 +162,7 @@ func TestTLSIsAsTheDSNSays(t *testing.T) {
 func TestTheDSNIsReadAgainForEveryConnection(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t)
-	execute(t, db, "CREATE USER "+name+"@localhost IDENTIFIED BY 'canarysecretold'")
+	execute(t, db, "CREATE USER "+name+"@localhost IDENTIFIED BY 'canarysecretnew'")
 	execute(t, db, "GRANT ALL ON "+name+".* TO "+name+"@localhost")
 	var dsn atomic.Pointer[string]
 	set := func(password string) {
@@ -179,8 +179,8 @@ func TestTheDSNIsReadAgainForEveryConnection(t *testing.T) {
 	m.Changed(mine)
 	eventually(t, func() bool { return !state(t, m).Up() }, "told")
 	assert.Contains(t, state(t, m).Error, "the DSN cannot be read: no such file")
-	set("canarysecretnew")
+	set("canarysecretold")
 	eventually(t, func() bool { return strings.Contains(state(t, m).Error, "error 1045") }, "told")
-	execute(t, db, "SET PASSWORD FOR "+name+"@localhost = PASSWORD('canarysecretnew')")
+	set("canarysecretnew")
 	eventually(t, func() bool { return holds(db, "wx_token", mine) }, "written")
 }
