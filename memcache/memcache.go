@@ -76,6 +76,7 @@ type Config struct {
 	// none of them a space or a control character.
 	Prefix string
 	// Timeout bounds one operation on a socket, and a dial; 0 means DefaultTimeout.
+	// An answer that comes in pieces takes eleven at most.
 	Timeout time.Duration
 	// MaxIdleConns is how many idle connections to a server are kept; 0 means
 	// DefaultMaxIdleConns. Below the number of concurrent calls most calls
