@@ -33,6 +33,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -158,6 +159,7 @@ const (
 type Slot struct {
 	server *server
 	entry  string
+	last   atomic.Pointer[decoded] // its record
 }
 
 // Slot returns the place of appID's credential of this kind, or ErrBadAppID.
