@@ -10,7 +10,7 @@ import (
 const (
 	// settled is when a sidecar has given back what its first call over TLS took:
 	// it does so 11 s after that call.
-	settled = 13 * time.Second
+	settled = 24 * time.Second
 	// restRequests are asked of the API before its memory is looked at again.
 	restRequests = 10_000
 )
