@@ -124,7 +124,7 @@ lint: $(GOFUMPT) $(GOLANGCILINT) ## gofumpt and golangci-lint
 	if [ -n "$$files" ]; then echo "gofumpt would change (bin/gofumpt-$(GOFUMPT_VERSION)/gofumpt -w .):"; echo "$$files"; exit 1; fi
 	$(GOLANGCILINT) run ./...
 	cd k8s && $(GOLANGCILINT) run --build-tags cluster ./...
-	cd bench && $(GOLANGCILINT) run ./...
+	cd bench && $(GOLANGCILINT) run --build-tags bill ./...
 	cd bench/peers && $(GOLANGCILINT) run ./...
 
 $(GOFUMPT):
@@ -170,6 +170,10 @@ bench: ## side by side with peers and with the floor
 .PHONY: bench-peers
 bench-peers: setup ## side by side with what teams use today, at three sizes: docs/peers.md and docs/peers.svg (ten minutes)
 	cd bench/peers && $(GO) run . -keep ../../bin/peers.json -docs ../../docs
+
+.PHONY: bill
+bill: setup ## what a sidecar costs its pod, beside bare net/http; fails where a limit is exceeded by a third
+	cd bench && $(GO) test -tags bill -count=1 -v -run '^TestBill$$' .
 
 .PHONY: screenshots
 screenshots: build ## docs/*.png, the status page of the demo (needs chromium, pngquant, optipng, fonts-inter, fonts-noto-cjk)
