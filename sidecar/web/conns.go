@@ -1,8 +1,10 @@
 package web
 
 import (
+	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,32 +27,105 @@ func affordable(memoryLimit int64) int {
 	return int(max(minConns, min(maxConns, memoryLimit/2/connCost)))
 }
 
-// boundedListener accepts at most so many connections at a time. Others wait in the
-// kernel's queue.
+// boundedListener keeps at most so many connections open. Where all places are
+// taken, one that rests makes room for the next: it is between two requests, or its
+// request has not come whole. So whoever opens many and says little, or says it
+// slowly, takes nobody else's place. Where all wait for a credential, others wait:
+// one here, the rest in the kernel's queue.
 type boundedListener struct {
 	net.Listener
-	places chan struct{} // holds one for each open connection
+	places int
 	closed chan struct{}
 	once   sync.Once
+	turn   atomic.Uint64 // counts what connections do, see countedConn.rested
+
+	waiting atomic.Bool   // Accept waits for a place
+	room    chan struct{} // tells it that there may be one
+
+	mu   sync.Mutex
+	open map[*countedConn]struct{} // mu guards it
 }
 
 func bounded(l net.Listener, places int) net.Listener {
-	return &boundedListener{Listener: l, places: make(chan struct{}, places), closed: make(chan struct{})}
+	return &boundedListener{
+		Listener: l, places: places, closed: make(chan struct{}), room: make(chan struct{}, 1), open: map[*countedConn]struct{}{},
+	}
 }
 
 // Accept implements net.Listener.
 func (l *boundedListener) Accept() (net.Conn, error) {
-	select {
-	case l.places <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	conn, err := l.Listener.Accept()
+	inner, err := l.Listener.Accept()
 	if err != nil {
-		<-l.places
 		return nil, err
 	}
-	return &countedConn{Conn: conn, places: l.places}, nil
+	conn := &countedConn{Conn: inner, listener: l}
+	conn.rested.Store(l.turn.Add(1))
+	l.waiting.Store(true) // before the look: what changes after it is told
+	defer l.waiting.Store(false)
+	for {
+		out, ok := l.seat(conn)
+		if out != nil {
+			_ = out.Close() // it has nothing to lose
+		}
+		if ok {
+			return conn, nil
+		}
+		select {
+		case <-l.room:
+		case <-l.closed:
+			_ = inner.Close()
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+// seat gives conn a place, if there is one, or one that rests to put out.
+func (l *boundedListener) seat(conn *countedConn) (out *countedConn, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.open) >= l.places {
+		if out = l.rester(); out == nil {
+			return nil, false
+		}
+		delete(l.open, out)
+	}
+	l.open[conn] = struct{}{}
+	return out, true
+}
+
+// resters is how many of those that rest are compared. Of a few that chance picks
+// the one that rests longest will do: to look at all takes too long where they are
+// many.
+const resters = 32
+
+// rester is one that rests, and has for long; nil where none rests. The caller
+// holds mu.
+func (l *boundedListener) rester() *countedConn {
+	var longest *countedConn
+	seen := 0
+	for conn := range l.open { // begins anywhere
+		if conn.busy.Load() {
+			continue
+		}
+		if longest == nil || conn.rested.Load() < longest.rested.Load() {
+			longest = conn
+		}
+		if seen++; seen == resters {
+			break
+		}
+	}
+	return longest
+}
+
+// tell tells Accept, where it waits, that there may be a place.
+func (l *boundedListener) tell() {
+	if !l.waiting.Load() {
+		return
+	}
+	select {
+	case l.room <- struct{}{}:
+	default:
+	}
 }
 
 // Close implements net.Listener.
@@ -65,9 +140,32 @@ const deadlineStep = 5 * time.Second
 // countedConn gives its place back when it is closed.
 type countedConn struct {
 	net.Conn
-	places  chan struct{}
-	once    sync.Once
-	written time.Time // the deadline for writing, as it was last set
+	listener *boundedListener
+	busy     atomic.Bool   // its request waits for a credential: it keeps its place
+	rested   atomic.Uint64 // the listener's turn when it last began to read a request
+	written  time.Time     // the deadline for writing, as it was last set
+}
+
+// SetReadDeadline implements net.Conn. net/http sets one when it begins to read a
+// request, and when it has written an answer; none for further bytes.
+func (c *countedConn) SetReadDeadline(t time.Time) error {
+	c.rested.Store(c.listener.turn.Add(1))
+	if c.busy.Load() {
+		c.busy.Store(false)
+		c.listener.tell()
+	}
+	return c.Conn.SetReadDeadline(t)
+}
+
+// connKey leads from a request's context to its connection.
+type connKey struct{}
+
+// keepPlace lets the connection of a request keep its place until it is answered;
+// ctx is the request's.
+func keepPlace(ctx context.Context) {
+	if c, ok := ctx.Value(connKey{}).(*countedConn); ok { // a test's has none
+		c.busy.Store(true)
+	}
 }
 
 // SetWriteDeadline implements net.Conn. net/http sets a deadline for every
@@ -97,6 +195,10 @@ func (c *countedConn) CloseWrite() error {
 // Close implements net.Conn.
 func (c *countedConn) Close() error {
 	err := c.Conn.Close()
-	c.once.Do(func() { <-c.places })
+	l := c.listener
+	l.mu.Lock()
+	delete(l.open, c)
+	l.mu.Unlock()
+	l.tell()
 	return err
 }

@@ -18,7 +18,10 @@ type patience struct {
 }
 
 func (p *patience) start() {
-	p.once.Do(func() { p.timed, p.cancel = context.WithTimeout(p.Context, maxWait) })
+	p.once.Do(func() {
+		p.timed, p.cancel = context.WithTimeout(p.Context, maxWait)
+		keepPlace(p.Context)
+	})
 }
 
 // Done implements context.Context.

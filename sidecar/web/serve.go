@@ -40,13 +40,16 @@ const (
 // after 3.5 s is answered with 503. It closes l, and returns an error only where
 // l fails before ctx ends.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	return serve(ctx, l, h, requestPatience)
+	return serve(ctx, bounded(l, affordablePlaces()), h, requestPatience)
 }
 
 // ServeOps is Serve for the ops listener, where a request must arrive sooner.
 func ServeOps(ctx context.Context, l net.Listener, h http.Handler) error {
-	return serve(ctx, l, h, opsPatience)
+	return serve(ctx, bounded(l, affordablePlaces()), h, opsPatience)
 }
+
+// affordablePlaces is affordable by GOMEMLIMIT.
+func affordablePlaces() int { return affordable(debug.SetMemoryLimit(-1)) }
 
 func serve(ctx context.Context, l net.Listener, h http.Handler, patience time.Duration) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -54,6 +57,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, patience time.Du
 	server := &http.Server{
 		Handler:                      h,
 		BaseContext:                  func(net.Listener) context.Context { return requests },
+		ConnContext:                  func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ReadHeaderTimeout:            patience,
 		ReadTimeout:                  patience, // the same: net/http then sets one deadline, not two
 		WriteTimeout:                 answerPatience,
@@ -64,7 +68,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, patience time.Du
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(bounded(l, affordable(debug.SetMemoryLimit(-1)))) }()
+	go func() { failed <- server.Serve(l) }()
 	select {
 	case err := <-failed:
 		_ = server.Close() // the error to tell is the first
