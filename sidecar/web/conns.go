@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -14,24 +13,36 @@ const (
 	maxConns = maxUnderWay + 1_000
 	// minConns are allowed however little memory there is.
 	minConns = 64
-	// connCost is what a caller who waits for a renewal costs in bytes (10,000 of
-	// them took 236 MB), nearly all of it net/http's: two goroutines' stacks and
-	// three buffers. There is no option to make them smaller.
-	connCost = 24 << 10
+	// connCost is what a connection costs in bytes: a caller who waits for a renewal
+	// (10,000 of them took 236 MB), or one who says the longest head, slowly. Nearly
+	// all of it is net/http's: two goroutines' stacks, three buffers, the head. There
+	// is no option to make them smaller.
+	connCost = 32 << 10
+	// grace is how long a connection has at least to say its request: one that is
+	// about to be answered must not be the one that makes room.
+	grace = 50 * time.Millisecond
 )
 
-// affordable is how many connections fit into half of the memory that GOMEMLIMIT
-// allows: a pod's limit must not be reached because many wait at once. The
-// others wait in the kernel's queue, where they cost nothing.
-func affordable(memoryLimit int64) int {
-	return int(max(minConns, min(maxConns, memoryLimit/2/connCost)))
+// share is how much of the memory that GOMEMLIMIT allows the connections of one
+// listener may take, in eighths: a pod's limit must not be reached because many
+// connect at once. The others wait in the kernel's queue, where they cost nothing.
+type share int64
+
+const (
+	apiShare share = 3
+	opsShare share = 1 // health and metrics: a few ask
+)
+
+// places is how many connections fit.
+func (s share) places(memoryLimit int64) int {
+	return int(max(minConns, min(maxConns, memoryLimit/8/connCost*int64(s))))
 }
 
 // boundedListener keeps at most so many connections open. Where all places are
-// taken, one that rests makes room for the next: it is between two requests, or its
-// request has not come whole. So whoever opens many and says little, or says it
-// slowly, takes nobody else's place. Where all wait for a credential, others wait:
-// one here, the rest in the kernel's queue.
+// taken, one that rests makes room for the next: it is between two requests, its
+// request has not come whole, or its answer is not taken. So whoever opens many and
+// says little, or says it slowly, takes nobody else's place. Where all wait for a
+// credential, others wait: one here, the rest in the kernel's queue.
 type boundedListener struct {
 	net.Listener
 	places int
@@ -70,12 +81,16 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		if ok {
 			return conn, nil
 		}
+		timer := time.NewTimer(grace)
 		select {
 		case <-l.room:
+		case <-timer.C:
 		case <-l.closed:
+			timer.Stop()
 			_ = inner.Close()
 			return nil, net.ErrClosed
 		}
+		timer.Stop()
 	}
 }
 
@@ -89,6 +104,7 @@ func (l *boundedListener) seat(conn *countedConn) (out *countedConn, ok bool) {
 		}
 		delete(l.open, out)
 	}
+	conn.accepted = time.Now()
 	l.open[conn] = struct{}{}
 	return out, true
 }
@@ -98,13 +114,13 @@ func (l *boundedListener) seat(conn *countedConn) (out *countedConn, ok bool) {
 // many.
 const resters = 32
 
-// rester is one that rests, and has for long; nil where none rests. The caller
-// holds mu.
+// rester is one that rests, and has for long; nil where none does, or all have come
+// just now. The caller holds mu.
 func (l *boundedListener) rester() *countedConn {
 	var longest *countedConn
-	seen := 0
+	seen, now := 0, time.Now()
 	for conn := range l.open { // begins anywhere
-		if conn.busy.Load() {
+		if !conn.stuck.Load() || now.Sub(conn.accepted) < grace {
 			continue
 		}
 		if longest == nil || conn.rested.Load() < longest.rested.Load() {
@@ -141,31 +157,39 @@ const deadlineStep = 5 * time.Second
 type countedConn struct {
 	net.Conn
 	listener *boundedListener
-	busy     atomic.Bool   // its request waits for a credential: it keeps its place
-	rested   atomic.Uint64 // the listener's turn when it last began to read a request
+	accepted time.Time
+	stuck    atomic.Bool   // it waits for whoever is at the other end
+	rested   atomic.Uint64 // the listener's turn when net/http last began to read a request, or had answered one
 	written  time.Time     // the deadline for writing, as it was last set
+}
+
+// Read implements net.Conn. net/http reads a single byte while an answer is made, to
+// see whether who asked has left: that is no rest.
+func (c *countedConn) Read(p []byte) (int, error) {
+	if len(p) == 1 {
+		return c.Conn.Read(p)
+	}
+	c.stuck.Store(true)
+	c.listener.tell()
+	n, err := c.Conn.Read(p)
+	c.stuck.Store(false)
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *countedConn) Write(p []byte) (int, error) {
+	c.stuck.Store(true)
+	c.listener.tell()
+	n, err := c.Conn.Write(p)
+	c.stuck.Store(false)
+	return n, err
 }
 
 // SetReadDeadline implements net.Conn. net/http sets one when it begins to read a
 // request, and when it has written an answer; none for further bytes.
 func (c *countedConn) SetReadDeadline(t time.Time) error {
 	c.rested.Store(c.listener.turn.Add(1))
-	if c.busy.Load() {
-		c.busy.Store(false)
-		c.listener.tell()
-	}
 	return c.Conn.SetReadDeadline(t)
-}
-
-// connKey leads from a request's context to its connection.
-type connKey struct{}
-
-// keepPlace lets the connection of a request keep its place until it is answered;
-// ctx is the request's.
-func keepPlace(ctx context.Context) {
-	if c, ok := ctx.Value(connKey{}).(*countedConn); ok { // a test's has none
-		c.busy.Store(true)
-	}
 }
 
 // SetWriteDeadline implements net.Conn. net/http sets a deadline for every

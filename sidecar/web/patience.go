@@ -18,10 +18,7 @@ type patience struct {
 }
 
 func (p *patience) start() {
-	p.once.Do(func() {
-		p.timed, p.cancel = context.WithTimeout(p.Context, maxWait)
-		keepPlace(p.Context)
-	})
+	p.once.Do(func() { p.timed, p.cancel = context.WithTimeout(p.Context, maxWait) })
 }
 
 // Done implements context.Context.

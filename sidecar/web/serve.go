@@ -25,8 +25,9 @@ const (
 	// idlePatience is how long a connection may rest between two requests: each
 	// holds one of the places, of which a small pod has few.
 	idlePatience = 15 * time.Second
-	// maxHead bounds the head of a request in bytes; net/http adds 4,096.
-	maxHead = 12 << 10
+	// maxHead bounds the head of a request in bytes; net/http adds 4,096. The longest
+	// bearer token has 2,048.
+	maxHead = 4 << 10
 
 	// drainPatience is how long what is in flight may take once ctx has ended.
 	drainPatience = 4 * time.Second
@@ -40,16 +41,13 @@ const (
 // after 3.5 s is answered with 503. It closes l, and returns an error only where
 // l fails before ctx ends.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	return serve(ctx, bounded(l, affordablePlaces()), h, requestPatience)
+	return serve(ctx, bounded(l, apiShare.places(debug.SetMemoryLimit(-1))), h, requestPatience)
 }
 
 // ServeOps is Serve for the ops listener, where a request must arrive sooner.
 func ServeOps(ctx context.Context, l net.Listener, h http.Handler) error {
-	return serve(ctx, bounded(l, affordablePlaces()), h, opsPatience)
+	return serve(ctx, bounded(l, opsShare.places(debug.SetMemoryLimit(-1))), h, opsPatience)
 }
-
-// affordablePlaces is affordable by GOMEMLIMIT.
-func affordablePlaces() int { return affordable(debug.SetMemoryLimit(-1)) }
 
 func serve(ctx context.Context, l net.Listener, h http.Handler, patience time.Duration) error {
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
@@ -57,7 +55,6 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, patience time.Du
 	server := &http.Server{
 		Handler:                      h,
 		BaseContext:                  func(net.Listener) context.Context { return requests },
-		ConnContext:                  func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ReadHeaderTimeout:            patience,
 		ReadTimeout:                  patience, // the same: net/http then sets one deadline, not two
 		WriteTimeout:                 answerPatience,

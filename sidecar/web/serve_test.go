@@ -207,13 +207,13 @@ func TestAConnectionServesManyRequestsAndMayRestFifteenSeconds(t *testing.T) {
 	})
 }
 
-func TestAHeadOverSixteenKiBIsRefused(t *testing.T) {
+func TestAHeadOverEightKiBIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID)
 		l := newPipes()
 		serveOn(t, l, h.api(t, ""))
 		conn := l.dial()
-		long := ask{target: tokenPath, header: []string{"X-Long: " + string(make([]byte, 17<<10))}}
+		long := ask{target: tokenPath, header: []string{"X-Long: " + string(make([]byte, 9<<10))}}
 		go func() { _, _ = conn.Write(long.bytes()) }()
 		assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, readAnswer(t, conn, "GET").status)
 		require.NoError(t, conn.Close())
