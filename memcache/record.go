@@ -71,6 +71,10 @@ const MaxPast = 8
 // room for fields of newer versions.
 const maxRecord = 16 << 10
 
+// maxRest bounds the fields of newer versions in bytes of JSON. Kept in memory they
+// take many times that, for each account.
+const maxRest = 1 << 10
+
 // maxName bounds a record's names in bytes: a host's has at most 255.
 const maxName = 255
 
@@ -166,7 +170,11 @@ func decodeRecord(data []byte) (*Record, error) {
 		return nil, errors.New("memcache: record is not JSON of its form")
 	}
 	maps.DeleteFunc(all, isKnown)
-	if len(all) > 0 {
+	size := 0
+	for name, value := range all {
+		size += len(name) + len(value)
+	}
+	if size > 0 && size <= maxRest {
 		r.rest = all
 	}
 	r.Past = slices.DeleteFunc(r.Past, func(f string) bool { return !isFingerprint(f) })
