@@ -5,6 +5,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -30,13 +32,14 @@ import (
 const (
 	// podLimit is the memory limit of the manifests, which they also give as GOMEMLIMIT.
 	podLimit = 32 << 20
-	// siegeLife is how long each attack lasts.
-	siegeLife = 6 * time.Second
 	// probePatience and probeFailures are timeoutSeconds and failureThreshold of the
 	// manifests' probes. Theirs are 10 s apart, these are not.
 	probePatience = 2 * time.Second
 	probeFailures = 3
 )
+
+// siegeLife is how long each attack lasts.
+var siegeLife = flag.Duration("siege", 6*time.Second, "how long each attack of TestHostile lasts")
 
 // siege is a real sidecar under attack, while an app asks it for tokens over a new
 // connection each time, and Kubernetes probes it.
@@ -52,30 +55,24 @@ type siege struct {
 
 // watched is what befell those who only want an answer.
 type watched struct {
-	mu      sync.Mutex // guards what follows
-	done    int
-	failed  int
-	first   error // the first failure
-	row     int   // failures in a row, now
-	longest int   // and at most
-	worst   time.Duration
+	Done, Failed int
+	First        string        // the first failure
+	Row, Longest int           // failures in a row, now and at most
+	Worst        time.Duration // of an answer
 }
 
 func (w *watched) note(took time.Duration, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.done++
-	w.worst = max(w.worst, took)
-	w.row++
+	w.Done++
+	w.Worst = max(w.Worst, took)
+	w.Row++
 	if err == nil {
-		w.row = 0
-	} else {
-		w.failed++
-		if w.first == nil {
-			w.first = err
-		}
+		w.Row = 0
+		return
 	}
-	w.longest = max(w.longest, w.row)
+	if w.Failed++; w.Failed == 1 {
+		w.First = err.Error()
+	}
+	w.Longest = max(w.Longest, w.Row)
 }
 
 // rows are the table that a whole run prints.
@@ -93,28 +90,26 @@ func lay(t *testing.T, name, attackers string, environ []string, s *siege, attac
 	}, environ...))
 	eventually(t, func() bool { return s.read(t.Context()) == nil }, "a token")
 
-	// The attackers are on other machines, or have a share of this one of their own.
-	require.NoError(t, syscall.Setpriority(syscall.PRIO_PROCESS, s.sidecar.command.Process.Pid, -5), "as root")
 	ctx, end := context.WithCancel(t.Context())
-	var watching sync.WaitGroup
-	watching.Go(func() { every(ctx, 5*time.Millisecond, s.weigh) })
-	watching.Go(func() { every(ctx, 20*time.Millisecond, func() { s.reads.time(ctx, s.read) }) })
-	watching.Go(func() { every(ctx, 100*time.Millisecond, func() { s.probes.time(ctx, s.probe) }) })
-	attacking, stop := context.WithTimeout(ctx, siegeLife)
+	var weighing sync.WaitGroup
+	weighing.Go(func() { every(ctx, 5*time.Millisecond, s.weigh) })
+	watcher := s.watch(t)
+	attacking, stop := context.WithTimeout(ctx, *siegeLife)
 	attack(attacking, s)
 	<-attacking.Done()
 	stop()
 	end()
-	watching.Wait()
+	weighing.Wait()
+	watcher()
 
 	require.NoError(t, s.read(t.Context()), "the sidecar still answers")
 	rows = append(rows, fmt.Sprintf("| %s | %s | %.1f MB | %d, %d | %d ms | %d, %d | %d ms |", s.name, s.attackers, float64(s.peak.Load())/1e6,
-		s.reads.done, s.reads.failed, s.reads.worst.Milliseconds(), s.probes.done, s.probes.failed, s.probes.worst.Milliseconds()))
+		s.reads.Done, s.reads.Failed, s.reads.Worst.Milliseconds(), s.probes.Done, s.probes.Failed, s.probes.Worst.Milliseconds()))
 	t.Log(rows[len(rows)-1])
 	assert.Less(t, s.peak.Load(), int64(podLimit), "private memory stays within the pod's limit")
-	assert.Zero(t, s.reads.failed, "readers get their token: %v", s.reads.first)
-	assert.Less(t, s.probes.longest, probeFailures, "Kubernetes would restart it: %v", s.probes.first)
-	assert.Positive(t, s.reads.done)
+	assert.Zero(t, s.reads.Failed, "readers get their token: %v", s.reads.First)
+	assert.Less(t, s.probes.Longest, probeFailures, "Kubernetes would restart it: %v", s.probes.First)
+	assert.Positive(t, s.reads.Done)
 	assert.Equal(t, exitFine, s.sidecar.terminates(t))
 	assertNoCanary(t, s.sidecar.stderr.String())
 }
@@ -181,6 +176,50 @@ func (s *siege) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probePatience)
 	defer cancel()
 	return ask(ctx, "http://"+s.ops+"/livez")
+}
+
+// watching is the variable that makes this program the watcher of a siege.
+const watching = "WXSIDECAR_WATCH"
+
+// watch starts a process that reads and probes: in this one they would queue behind
+// the attackers. stop ends it and takes over what it saw.
+func (s *siege) watch(t *testing.T) (stop func()) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	watcher := exec.Command(self)
+	watcher.Env = []string{watching + "=" + s.api + " " + s.ops}
+	watcher.Stderr = os.Stderr
+	var saw bytes.Buffer
+	watcher.Stdout = &saw
+	begin, err := watcher.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, watcher.Start())
+	for _, p := range []*os.Process{watcher.Process, s.sidecar.command.Process} { // they are on other machines than the attackers
+		require.NoError(t, syscall.Setpriority(syscall.PRIO_PROCESS, p.Pid, -5), "needs root")
+	}
+	return func() {
+		require.NoError(t, begin.Close())
+		require.NoError(t, watcher.Wait())
+		require.NoError(t, json.Unmarshal(saw.Bytes(), &[]any{&s.reads, &s.probes}))
+	}
+}
+
+func init() {
+	if os.Getenv(watching) == "" {
+		return
+	}
+	s := &siege{}
+	_, _ = fmt.Sscan(os.Getenv(watching), &s.api, &s.ops)
+	ctx, end := context.WithCancel(context.Background())
+	var both sync.WaitGroup
+	both.Go(func() { every(ctx, 20*time.Millisecond, func() { s.reads.time(ctx, s.read) }) })
+	both.Go(func() { every(ctx, 100*time.Millisecond, func() { s.probes.time(ctx, s.probe) }) })
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	end()
+	both.Wait()
+	_ = json.NewEncoder(os.Stdout).Encode([]any{s.reads, s.probes})
+	os.Exit(0)
 }
 
 // ask asks over a connection of its own.

@@ -62,21 +62,21 @@ func besiegeFromMemcached(t *testing.T) {
 		})
 	}
 
-	for name, more := range map[string]string{
-		"memcached: a server that announces 4 GB":          "VALUE " + appID + " 0 4294967295 1\r\n" + strings.Repeat("a", 32<<10),
-		"memcached: a server whose answers do not end":     "VALUE %d 0 1 1\r\nx\r\n",
-		"memcached: a server whose lines do not end":       strings.Repeat("a", 32<<10),
-		"memcached: a server that drips a byte in 100 ms ": "",
+	for _, a := range []struct{ name, more string }{
+		{"memcached: a server that announces 4 GB", "VALUE " + appID + " 0 4294967295 1\r\n" + strings.Repeat("a", 32<<10)},
+		{"memcached: a server whose answers do not end", "VALUE %d 0 1 1\r\nx\r\n"},
+		{"memcached: a server whose lines do not end", strings.Repeat("a", 32<<10)},
+		{"memcached: a server that says a byte in 100 ms", ""},
 	} {
 		s := &siege{wechat: wechattest.New(), memcached: memcachetest.New()}
 		s.wechat.AddAccount(appID, testSecret)
 		url, certificate, stop, err := s.wechat.ListenTLS()
 		require.NoError(t, err)
 		t.Cleanup(stop)
-		turned := &turncoat{more: more}
+		turned := &turncoat{more: a.more}
 		server := turned.listen(t, s.memcached)
 		environ := []string{"MEMCACHED_SERVERS=" + server, "WECHAT_BASE_URL=" + url, trusting(t, certificate)}
-		lay(t, strings.TrimSpace(name), "1", environ, s, func(ctx context.Context, s *siege) {
+		lay(t, a.name, "1", environ, s, func(ctx context.Context, s *siege) {
 			turned.hostile.Store(true)
 			turned.cutAll()
 			every(ctx, 100*time.Millisecond, func() { _ = s.read(ctx) })
