@@ -39,13 +39,13 @@ func TestASizeIsNotBelieved(t *testing.T) {
 		"VALUE wx1:record 0 4294967295 7\r\nVALUE wx1 0 4294967295 7\r\nEND\r\n",
 	} {
 		slot := slotOf(t, open(t, memcache.Config{Servers: []string{nonsense(t, answer)}, Timeout: 10 * time.Second}))
-		bytes := allocated(func() {
+		taken := allocated(func() {
 			_, err := slot.Get()
 			assertFailure(t, err)
 			_, err = slot.Look()
 			assertFailure(t, err)
 		})
-		assert.Less(t, bytes, uint64(2<<20), answer)
+		assert.Less(t, taken, uint64(2<<20), answer)
 	}
 }
 
@@ -72,12 +72,12 @@ func TestAGiantValueIsDamagedAndReplaced(t *testing.T) {
 	require.NoError(t, conn.Close())
 
 	var views []memcache.View
-	bytes := allocated(func() {
+	taken := allocated(func() {
 		views, err = store.Look(slots)
 		require.NoError(t, err)
 	})
-	t.Logf("a look at %d accounts allocated %d bytes", accounts, bytes)
-	assert.Less(t, bytes, uint64(4<<20))
+	t.Logf("a look at %d accounts allocated %d bytes", accounts, taken)
+	assert.Less(t, taken, uint64(4<<20))
 	last := accounts/4 - 1 // what was written last is there
 	assert.True(t, views[last].Entry.Damaged)
 	assert.True(t, views[last].Record.Unreadable)
@@ -149,14 +149,14 @@ func TestAnAnswerThatDoesNotEndIsCut(t *testing.T) {
 			}
 		})
 		slot := slotOf(t, open(t, memcache.Config{Servers: []string{address}, Timeout: 10 * time.Second}))
-		bytes := allocated(func() {
+		taken := allocated(func() {
 			_, err := slot.Get()
 			assertFailure(t, err)
 			_, err = slot.Look()
 			assertFailure(t, err)
 		})
-		t.Logf("%s: %d bytes allocated, the server's too", story, bytes)
-		assert.Less(t, bytes, uint64(32<<20), story)
+		t.Logf("%s: %d bytes allocated, the server's too", story, taken)
+		assert.Less(t, taken, uint64(32<<20), story)
 	}
 }
 

@@ -112,7 +112,7 @@ func asking(request string) func(context.Context, net.Conn) {
 func babble(_ context.Context, conn net.Conn) {
 	text := make([]byte, 8<<10)
 	for i := range text {
-		text[i] = byte(rand.Uint32()) //nolint:gosec // noise
+		text[i] = byte(rand.Uint32())
 	}
 	_, _ = conn.Write(append(text, "\r\n\r\n"...))
 	_, _ = io.Copy(io.Discard, conn)

@@ -44,7 +44,7 @@ func (t *trim) run(ctx context.Context) error {
 		case <-t.asked:
 		}
 		for waits := 0; ; waits++ {
-			if pause(ctx, trimAfter) != nil {
+			if !pause(ctx, trimAfter) {
 				return nil
 			}
 			if !t.wasAsked() || waits == trimWaits {
@@ -64,14 +64,14 @@ func (t *trim) wasAsked() bool {
 	}
 }
 
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
+// pause waits for d; false where ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
+		return true
 	case <-ctx.Done():
-		return ctx.Err()
+		return false
 	}
 }

@@ -78,15 +78,21 @@ func TestWhoWaitsForACredentialKeepsHisPlace(t *testing.T) {
 		_, err := first.Write(ask{target: tokenPath}.bytes())
 		require.NoError(t, err)
 		synctest.Wait()
-		start, late := time.Now(), make(chan answer, 1)
-		go func() { late <- ask{target: tokenPath}.over(t, l.dial) }()
+		start, second := time.Now(), l.dial()
+		asked := make(chan error, 1)
+		go func() {
+			_, err := second.Write(ask{target: tokenPath}.bytes())
+			asked <- err
+		}()
 		synctest.Wait()
-		require.Empty(t, late)
+		require.Empty(t, asked, "nobody reads what it says")
 		assert.Equal(t, 200, readAnswer(t, first, "GET").status)
 		took(t, start, 5*time.Second)
-		assert.Equal(t, 200, (<-late).status, "the first rests now, and makes room")
+		require.NoError(t, <-asked)
+		assert.Equal(t, 200, readAnswer(t, second, "GET").status, "the first rests now, and makes room")
 		took(t, start, 5*time.Second)
 		require.NoError(t, first.Close())
+		require.NoError(t, second.Close())
 	})
 }
 
