@@ -7,6 +7,7 @@ SEEDS    ?= 100
 HOURS    ?= 24
 START    ?= 1
 FUZZTIME ?= 10s
+SIEGE    ?= 6s
 IMAGE    ?= wxsidecar:dev
 IMAGE_FLAGS ?=
 TESTLOG  ?= bin/test.log
@@ -122,9 +123,9 @@ vet: ## go vet
 lint: $(GOFUMPT) $(GOLANGCILINT) ## gofumpt and golangci-lint
 	@files=$$($(GOFUMPT) -l .) || exit 1; \
 	if [ -n "$$files" ]; then echo "gofumpt would change (bin/gofumpt-$(GOFUMPT_VERSION)/gofumpt -w .):"; echo "$$files"; exit 1; fi
-	$(GOLANGCILINT) run ./...
+	$(GOLANGCILINT) run --build-tags hostile ./...
 	cd k8s && $(GOLANGCILINT) run --build-tags cluster ./...
-	cd bench && $(GOLANGCILINT) run ./...
+	cd bench && $(GOLANGCILINT) run --build-tags bill ./...
 	cd bench/peers && $(GOLANGCILINT) run ./...
 
 $(GOFUMPT):
@@ -170,6 +171,14 @@ bench: ## side by side with peers and with the floor
 .PHONY: bench-peers
 bench-peers: setup ## side by side with what teams use today, at three sizes: docs/peers.md and docs/peers.svg (ten minutes)
 	cd bench/peers && $(GO) run . -keep ../../bin/peers.json -docs ../../docs
+
+.PHONY: bill
+bill: setup ## what a sidecar costs its pod, beside bare net/http; fails where a limit is exceeded by a third
+	cd bench && $(GO) test -tags bill -count=1 -v -run '^TestBill$$' .
+
+.PHONY: hostile
+hostile: setup ## real sidecars under attack by callers, memcached and WeChat, SIEGE (6s) each: memory, and who is served meanwhile (as root)
+	$(GO) test -tags hostile -count=1 -timeout 15m -v -run '^TestHostile$$' ./sidecar -siege $(SIEGE)
 
 .PHONY: screenshots
 screenshots: build ## docs/*.png, the status page of the demo (needs chromium, pngquant, optipng, fonts-inter, fonts-noto-cjk)

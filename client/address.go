@@ -51,6 +51,8 @@ func (a address) transport() *http.Transport {
 		MaxIdleConnsPerHost: 4, // callers share requests: few are open at a time
 		IdleConnTimeout:     30 * time.Second,
 		DisableCompression:  true,
+
+		MaxResponseHeaderBytes: maxAnswer,
 	}
 	if a.socket != "" {
 		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {

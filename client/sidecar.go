@@ -22,6 +22,9 @@ const (
 	sidecarWait = 13 * time.Second
 	// maxAnswer bounds the sidecar's answer, which has some hundred bytes.
 	maxAnswer = 64 << 10
+	// maxRetryAfter is the longest wait in seconds that is passed on: WeChat's quotas
+	// end at midnight.
+	maxRetryAfter = 24 * 60 * 60
 )
 
 // sidecar is the sidecar's API.
@@ -137,7 +140,7 @@ func (s *sidecar) read(resp *http.Response, reply []byte) (answer, error) {
 		if body.Hint != "" {
 			body.ErrMsg += " (" + body.Hint + ")"
 		}
-		return answer{}, &Error{Code: body.ErrCode, Message: body.ErrMsg, RetryAfter: time.Duration(max(seconds, 0)) * time.Second}
+		return answer{}, &Error{Code: body.ErrCode, Message: body.ErrMsg, RetryAfter: time.Duration(min(max(seconds, 0), maxRetryAfter)) * time.Second}
 	}
 	return answer{}, fmt.Errorf("what answers at %s (HTTP %d) is not a sidecar: is SIDECAR_URL right?", s.address.name, resp.StatusCode)
 }

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -186,4 +187,20 @@ func TestNothingPrintedShowsAToken(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		assert.NotContains(t, fmt.Sprintf(verb, f.Client), "canarytoken")
 	}
+}
+
+func TestASidecarsHeadersAreBounded(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for i := range 100 {
+			w.Header().Set(fmt.Sprintf("X-Long-%d", i), strings.Repeat("a", 1000))
+		}
+		_, _ = io.WriteString(w, `{"access_token":"canarytoken-9","expires_in":3000}`)
+	}))
+	t.Cleanup(server.Close)
+	c, err := client.New(client.Config{AppID: "wx1", Sidecar: server.URL, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errDown }})
+	require.NoError(t, err)
+	_, err = c.AccessToken(t.Context())
+	require.ErrorContains(t, err, "header")
+	clean(t, err)
 }

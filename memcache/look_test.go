@@ -120,3 +120,27 @@ func TestLookReturnsNothingWhereOneBatchFails(t *testing.T) {
 		})
 	}
 }
+
+func TestARecordThatDidNotChangeIsReadOnce(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		look := func() *memcache.Record {
+			view, err := slot.Look()
+			require.NoError(t, err)
+			return view.Record.Record
+		}
+		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
+		first := look()
+		assert.Same(t, first, look())
+		seen, err := slot.Record()
+		require.NoError(t, err)
+		assert.Same(t, first, seen.Record)
+
+		require.NoError(t, slot.PutRecord(seen, newRecord(token2), time.Hour))
+		assert.Equal(t, memcache.Fingerprint(token2), memcache.Fingerprint(look().Token))
+		s.restart(t)
+		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token3), time.Hour))
+		assert.Equal(t, memcache.Fingerprint(token3), memcache.Fingerprint(look().Token))
+	})
+}

@@ -33,6 +33,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -76,6 +77,7 @@ type Config struct {
 	// none of them a space or a control character.
 	Prefix string
 	// Timeout bounds one operation on a socket, and a dial; 0 means DefaultTimeout.
+	// An answer that comes in pieces takes eleven at most.
 	Timeout time.Duration
 	// MaxIdleConns is how many idle connections to a server are kept; 0 means
 	// DefaultMaxIdleConns. Below the number of concurrent calls most calls
@@ -157,6 +159,7 @@ const (
 type Slot struct {
 	server *server
 	entry  string
+	last   atomic.Pointer[decoded] // its record
 }
 
 // Slot returns the place of appID's credential of this kind, or ErrBadAppID.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
@@ -69,6 +70,10 @@ const MaxPast = 8
 // maxRecord bounds a record's JSON in bytes: a token, eight fingerprints and
 // room for fields of newer versions.
 const maxRecord = 16 << 10
+
+// maxRest bounds the fields of newer versions in bytes of JSON. Kept in memory they
+// take many times that, for each account.
+const maxRest = 1 << 10
 
 // maxName bounds a record's names in bytes: a host's has at most 255.
 const maxName = 255
@@ -165,7 +170,11 @@ func decodeRecord(data []byte) (*Record, error) {
 		return nil, errors.New("memcache: record is not JSON of its form")
 	}
 	maps.DeleteFunc(all, isKnown)
-	if len(all) > 0 {
+	size := 0
+	for name, value := range all {
+		size += len(name) + len(value)
+	}
+	if size > 0 && size <= maxRest {
 		r.rest = all
 	}
 	r.Past = slices.DeleteFunc(r.Past, func(f string) bool { return !isFingerprint(f) })
@@ -201,12 +210,34 @@ type Seen struct {
 	seen version
 }
 
-func seenOf(item *memcache.Item) Seen {
+// decoded is a record with a sum of its JSON. A look at thousands of accounts finds
+// nearly all of them unchanged, and reading their JSON again would make most of its
+// garbage. Who gets a Record never changes it.
+type decoded struct {
+	sum    uint64
+	record *Record
+}
+
+var sumSeed = maphash.MakeSeed()
+
+// seenOf is what an item says.
+func (s *Slot) seenOf(item *memcache.Item) Seen {
 	if item == nil {
 		return Seen{}
 	}
+	seen, sum := Seen{seen: versionOf(item)}, maphash.Bytes(sumSeed, item.Value)
+	if last := s.last.Load(); last != nil && last.sum == sum {
+		seen.Record = last.record
+		return seen
+	}
 	record, err := decodeRecord(item.Value)
-	return Seen{Record: record, Unreadable: err != nil, seen: versionOf(item)}
+	if err != nil {
+		seen.Unreadable = true
+		return seen
+	}
+	s.last.Store(&decoded{sum, record})
+	seen.Record = record
+	return seen
 }
 
 // Record reads the record.
@@ -215,13 +246,18 @@ func (s *Slot) Record() (Seen, error) {
 	if err != nil && !errors.Is(err, ErrMiss) {
 		return Seen{}, err
 	}
-	return seenOf(item), nil
+	return s.seenOf(item), nil
 }
 
 // PutRecord writes r where the record is still as it was seen, to live for life
 // in whole seconds (less than one is an error); else ErrConflict.
 func (s *Slot) PutRecord(seen Seen, r *Record, life time.Duration) error {
-	return s.put(s.recordKey(), seen.seen, r.encode(), life)
+	text := r.encode()
+	err := s.put(s.recordKey(), seen.seen, text, life)
+	if err == nil {
+		s.last.Store(&decoded{maphash.String(sumSeed, text), r}) // what is remembered by now, and not a second one
+	}
+	return err
 }
 
 func (s *Slot) recordKey() string { return s.entry + ":record" }

@@ -20,10 +20,11 @@ type server struct {
 }
 
 func newServer(name string, cfg Config) *server {
+	timeout := cmp.Or(cfg.Timeout, DefaultTimeout)
 	newClient := func(maxIdle int) *memcache.Client {
 		client := memcache.NewFromSelector(newSelector(name))
-		client.DialContext = cfg.Dial
-		client.Timeout = cmp.Or(cfg.Timeout, DefaultTimeout)
+		client.DialContext = cfg.dialer(timeout)
+		client.Timeout = timeout
 		client.MaxIdleConns = maxIdle
 		return client
 	}

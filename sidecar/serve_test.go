@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -196,23 +195,4 @@ func TestTheFirstFailureEndsTheOthersAndAllAreWaitedFor(t *testing.T) {
 	)
 	require.ErrorIs(t, err, boom)
 	assert.Equal(t, 1, ended)
-}
-
-func TestTheMemoryOfTheFirstCallIsGivenBackOnce(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		tr := newTrim()
-		read := tr.watch(func() (string, error) { return "x", nil })
-		ended := make(chan error, 1)
-		go func() { ended <- tr.run(t.Context()) }()
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		assert.Empty(t, ended, "nobody called yet")
-		for range 2 {
-			_, _ = read()
-		}
-		time.Sleep(trimAfter)
-		synctest.Wait()
-		assert.Len(t, ended, 1)
-	})
 }

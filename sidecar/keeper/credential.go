@@ -13,7 +13,7 @@ import (
 
 // credential is one credential kept alive.
 type credential struct {
-	Config
+	*Config // the group's
 	account Account
 	kind    memcache.Kind
 	api     wechat.API // how it is fetched
@@ -144,7 +144,7 @@ func (g *Group) newCredential(account Account, kind memcache.Kind) (*credential,
 	if err != nil {
 		return nil, err
 	}
-	c := &credential{Config: g.cfg, account: account, kind: kind, api: g.cfg.API, slot: slot, spread: jitter(), house: g}
+	c := &credential{Config: &g.cfg, account: account, kind: kind, api: g.cfg.API, slot: slot, spread: jitter(), house: g}
 	if kind != memcache.AccessToken {
 		api, ok := ticketAPIs[kind]
 		if !ok {

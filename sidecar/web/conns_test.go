@@ -9,16 +9,18 @@ import (
 
 func TestConnectionsFitIntoHalfOfTheMemoryLimit(t *testing.T) {
 	for _, c := range []struct {
-		limit int64
-		want  int
+		limit    int64
+		api, ops int
 	}{
-		{math.MaxInt64, maxConns}, // GOMEMLIMIT is not set
-		{1 << 30, maxConns},
-		{128 << 20, 2730},
-		{32 << 20, 682},
-		{1 << 20, minConns},
-		{0, minConns},
+		{math.MaxInt64, maxConns, maxConns}, // GOMEMLIMIT is not set
+		{1 << 30, 12_288, 4_096},
+		{128 << 20, 1_536, 512},
+		{32 << 20, 384, 128},
+		{16 << 20, 192, minConns},
+		{1 << 20, minConns, minConns},
+		{0, minConns, minConns},
 	} {
-		assert.Equal(t, c.want, affordable(c.limit), "limit %d", c.limit)
+		assert.Equal(t, c.api, apiShare.places(c.limit), "limit %d", c.limit)
+		assert.Equal(t, c.ops, opsShare.places(c.limit), "limit %d", c.limit)
 	}
 }

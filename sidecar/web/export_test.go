@@ -1,7 +1,9 @@
 package web
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -15,8 +17,10 @@ func SetMaxUnderWay(h http.Handler, n int64) { h.(*api).max = n }
 // UnderWay counts the requests under way in an API.
 func UnderWay(h http.Handler) int64 { return h.(*api).underWay.Load() }
 
-// Bounded is a listener with at most so many connections.
-var Bounded = bounded
+// ServeBounded is Serve with so many places.
+func ServeBounded(ctx context.Context, l net.Listener, h http.Handler, places int) error {
+	return serve(ctx, bounded(l, places), h, requestPatience)
+}
 
 // IsLoopback reports whether the name in a Host header is loopback.
 func IsLoopback(host string) bool { return isLoopback(hostOnly(host)) }

@@ -25,8 +25,9 @@ const (
 	// idlePatience is how long a connection may rest between two requests: each
 	// holds one of the places, of which a small pod has few.
 	idlePatience = 15 * time.Second
-	// maxHead bounds the head of a request in bytes; net/http adds 4,096.
-	maxHead = 12 << 10
+	// maxHead bounds the head of a request in bytes; net/http adds 4,096. The longest
+	// bearer token has 2,048.
+	maxHead = 4 << 10
 
 	// drainPatience is how long what is in flight may take once ctx has ended.
 	drainPatience = 4 * time.Second
@@ -40,12 +41,12 @@ const (
 // after 3.5 s is answered with 503. It closes l, and returns an error only where
 // l fails before ctx ends.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	return serve(ctx, l, h, requestPatience)
+	return serve(ctx, bounded(l, apiShare.places(debug.SetMemoryLimit(-1))), h, requestPatience)
 }
 
 // ServeOps is Serve for the ops listener, where a request must arrive sooner.
 func ServeOps(ctx context.Context, l net.Listener, h http.Handler) error {
-	return serve(ctx, l, h, opsPatience)
+	return serve(ctx, bounded(l, opsShare.places(debug.SetMemoryLimit(-1))), h, opsPatience)
 }
 
 func serve(ctx context.Context, l net.Listener, h http.Handler, patience time.Duration) error {
@@ -64,7 +65,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, patience time.Du
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(bounded(l, affordable(debug.SetMemoryLimit(-1)))) }()
+	go func() { failed <- server.Serve(l) }()
 	select {
 	case err := <-failed:
 		_ = server.Close() // the error to tell is the first

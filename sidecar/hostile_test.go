@@ -1,0 +1,288 @@
+//go:build hostile
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+const (
+	// podLimit is the memory limit of the manifests, which they also give as GOMEMLIMIT.
+	podLimit = 32 << 20
+	// probePatience and probeFailures are timeoutSeconds and failureThreshold of the
+	// manifests' probes. Theirs are 10 s apart, these are not.
+	probePatience = 2 * time.Second
+	probeFailures = 3
+)
+
+// siegeLife is how long each attack lasts.
+var siegeLife = flag.Duration("siege", 6*time.Second, "how long each attack of TestHostile lasts")
+
+// siege is a real sidecar under attack, while an app asks it for tokens over a new
+// connection each time, and Kubernetes probes it.
+type siege struct {
+	name, attackers string
+	wechat          *wechattest.Server
+	memcached       *memcachetest.Server
+	sidecar         *process
+	api, ops        string
+	peak            atomic.Int64 // of private memory, in bytes
+	reads, probes   watched
+}
+
+// watched is what befell those who only want an answer.
+type watched struct {
+	Done, Failed int
+	First        string        // the first failure
+	Row, Longest int           // failures in a row, now and at most
+	Worst        time.Duration // of an answer
+}
+
+func (w *watched) note(took time.Duration, err error) {
+	w.Done++
+	w.Worst = max(w.Worst, took)
+	w.Row++
+	if err == nil {
+		w.Row = 0
+		return
+	}
+	if w.Failed++; w.Failed == 1 {
+		w.First = err.Error()
+	}
+	w.Longest = max(w.Longest, w.Row)
+}
+
+// rows are the table that a whole run prints.
+var rows []string
+
+// lay lays a siege: it starts the sidecar, waits for its token, lets the attack run,
+// and says what it did.
+func lay(t *testing.T, name, attackers string, environ []string, s *siege, attack func(ctx context.Context, s *siege)) {
+	t.Helper()
+	s.name, s.attackers = name, attackers
+	s.api, s.ops = freeAddress(t), freeAddress(t)
+	s.sidecar = spawnProgram(t, hostileBinary(t), append([]string{
+		"WECHAT_APPID=" + appID, "WECHAT_APPSECRET=" + testSecret, "SIDECAR_LISTEN=" + s.api, "SIDECAR_OPS_LISTEN=" + s.ops,
+		"GOMEMLIMIT=" + strconv.Itoa(podLimit), "LOG_LEVEL=error",
+	}, environ...))
+	eventually(t, func() bool { return s.read(t.Context()) == nil }, "a token")
+
+	ctx, end := context.WithCancel(t.Context())
+	var weighing sync.WaitGroup
+	weighing.Go(func() { every(ctx, 5*time.Millisecond, s.weigh) })
+	watcher := s.watch(t)
+	attacking, stop := context.WithTimeout(ctx, *siegeLife)
+	attack(attacking, s)
+	<-attacking.Done()
+	stop()
+	end()
+	weighing.Wait()
+	watcher()
+
+	require.NoError(t, s.read(t.Context()), "the sidecar still answers")
+	rows = append(rows, fmt.Sprintf("| %s | %s | %.1f MB | %d, %d | %d ms | %d, %d | %d ms |", s.name, s.attackers, float64(s.peak.Load())/1e6,
+		s.reads.Done, s.reads.Failed, s.reads.Worst.Milliseconds(), s.probes.Done, s.probes.Failed, s.probes.Worst.Milliseconds()))
+	t.Log(rows[len(rows)-1])
+	assert.Less(t, s.peak.Load(), int64(podLimit), "private memory stays within the pod's limit")
+	assert.Zero(t, s.reads.Failed, "readers get their token: %v", s.reads.First)
+	assert.Less(t, s.probes.Longest, probeFailures, "Kubernetes would restart it: %v", s.probes.First)
+	assert.Positive(t, s.reads.Done)
+	assert.Equal(t, exitFine, s.sidecar.terminates(t))
+	assertNoCanary(t, s.sidecar.stderr.String())
+}
+
+// newSiege is a sound WeChat over https and a sound memcached, and the variables
+// that lead to them.
+func newSiege(t *testing.T) (*siege, []string) {
+	t.Helper()
+	s := &siege{wechat: wechattest.New(), memcached: memcachetest.New()}
+	s.wechat.AddAccount(appID, testSecret)
+	url, certificate, stop, err := s.wechat.ListenTLS()
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	return s, append(s.serveMemcached(t), "WECHAT_BASE_URL="+url, trusting(t, certificate))
+}
+
+func (s *siege) serveMemcached(t *testing.T) []string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() { _ = s.memcached.Serve(l) }()
+	t.Cleanup(func() { assert.NoError(t, s.memcached.Close()) })
+	return []string{"MEMCACHED_SERVERS=" + l.Addr().String()}
+}
+
+// trusting is the variable for a certificate beside the system's.
+func trusting(t *testing.T, certificate []byte) string {
+	t.Helper()
+	system, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
+	require.NoError(t, err, "install ca-certificates")
+	return "SSL_CERT_FILE=" + writeFile(t, filepath.Join(t.TempDir(), "roots.pem"), string(system)+string(certificate))
+}
+
+// every does work again and again.
+func every(ctx context.Context, d time.Duration, work func()) {
+	tick := time.NewTicker(d)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		work()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (w *watched) time(ctx context.Context, ask func(context.Context) error) {
+	begin := time.Now()
+	err := ask(ctx)
+	if err != nil && ctx.Err() != nil {
+		return // cut by the end of the siege
+	}
+	w.note(time.Since(begin), err)
+}
+
+// read is what an app does that does not keep connections.
+func (s *siege) read(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 13*time.Second)
+	defer cancel()
+	return ask(ctx, "http://"+s.api+"/v1/"+appID+"/access_token")
+}
+
+func (s *siege) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probePatience)
+	defer cancel()
+	return ask(ctx, "http://"+s.ops+"/livez")
+}
+
+// watching is the variable that makes this program the watcher of a siege.
+const watching = "WXSIDECAR_WATCH"
+
+// watch starts a process that reads and probes: in this one they would queue behind
+// the attackers. stop ends it and takes over what it saw.
+func (s *siege) watch(t *testing.T) (stop func()) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	watcher := exec.Command(self)
+	watcher.Env = []string{watching + "=" + s.api + " " + s.ops}
+	watcher.Stderr = os.Stderr
+	var saw bytes.Buffer
+	watcher.Stdout = &saw
+	begin, err := watcher.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, watcher.Start())
+	for _, p := range []*os.Process{watcher.Process, s.sidecar.command.Process} { // they are on other machines than the attackers
+		require.NoError(t, syscall.Setpriority(syscall.PRIO_PROCESS, p.Pid, -5), "needs root")
+	}
+	return func() {
+		require.NoError(t, begin.Close())
+		require.NoError(t, watcher.Wait())
+		require.NoError(t, json.Unmarshal(saw.Bytes(), &[]any{&s.reads, &s.probes}))
+	}
+}
+
+func init() {
+	if os.Getenv(watching) == "" {
+		return
+	}
+	s := &siege{}
+	_, _ = fmt.Sscan(os.Getenv(watching), &s.api, &s.ops)
+	ctx, end := context.WithCancel(context.Background())
+	var both sync.WaitGroup
+	both.Go(func() { every(ctx, 20*time.Millisecond, func() { s.reads.time(ctx, s.read) }) })
+	both.Go(func() { every(ctx, 100*time.Millisecond, func() { s.probes.time(ctx, s.probe) }) })
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	end()
+	both.Wait()
+	_ = json.NewEncoder(os.Stdout).Encode([]any{s.reads, s.probes})
+	os.Exit(0)
+}
+
+// ask asks over a connection of its own.
+func ask(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("X-Wxsidecar", "1")
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("HTTP %d", resp.StatusCode)
+	}
+	return nil
+}
+
+// weigh notes the private memory.
+func (s *siege) weigh() {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.sidecar.command.Process.Pid))
+	if err != nil {
+		return
+	}
+	for line := range strings.SplitSeq(string(text), "\n") {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "RssAnon:" {
+			kilobytes, _ := strconv.ParseInt(fields[1], 10, 64)
+			s.peak.Store(max(s.peak.Load(), kilobytes<<10))
+		}
+	}
+}
+
+// hostileBinary is the program as the image has it.
+func hostileBinary(t *testing.T) string {
+	t.Helper()
+	path, err := builtAsImage()
+	require.NoError(t, err)
+	return path
+}
+
+var builtAsImage = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(buildDir, "sidecar-image")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	var log bytes.Buffer
+	build.Stdout, build.Stderr = &log, &log
+	err := build.Run()
+	_, _ = io.Copy(os.Stderr, &log)
+	return path, err
+})
+
+// TestHostile attacks real sidecars from all sides, one after the other, and prints
+// a table of what they took and how those fared who only wanted an answer.
+func TestHostile(t *testing.T) {
+	t.Run("API", besiegeAPI)
+	t.Run("ops", besiegeOps)
+	t.Run("memcached", besiegeFromMemcached)
+	t.Run("WeChat", besiegeFromWeChat)
+	_, _ = fmt.Fprintln(os.Stdout, "| attack | attackers | private memory at most | tokens read, failed | the slowest | probes, failed | the slowest |\n"+
+		"|---|---|---|---|---|---|---|\n"+strings.Join(rows, "\n"))
+}
