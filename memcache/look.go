@@ -61,7 +61,7 @@ func (s *server) look(slots []*Slot, places []int, views []View) error {
 		return err
 	}
 	for _, i := range places {
-		views[i] = View{entryOf(items[slots[i].entry]), seenOf(items[slots[i].recordKey()])}
+		views[i] = View{entryOf(items[slots[i].entry]), slots[i].seenOf(items[slots[i].recordKey()])}
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -157,6 +158,7 @@ const (
 type Slot struct {
 	server *server
 	entry  string
+	last   atomic.Pointer[decoded] // the record that was read last
 }
 
 // Slot returns the place of appID's credential of this kind, or ErrBadAppID.

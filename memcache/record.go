@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
@@ -193,7 +194,8 @@ func decodeRecord(data []byte) (*Record, error) {
 // Seen is a record as it was read, to be replaced by PutRecord. Its zero value
 // is a missing one.
 type Seen struct {
-	// Record is nil where there is none, or none that can be read.
+	// Record is nil where there is none, or none that can be read. Copy it before
+	// you change it: others have read the same one.
 	Record *Record
 	// Unreadable is true where there is a value and it is no record.
 	Unreadable bool
@@ -201,11 +203,31 @@ type Seen struct {
 	seen version
 }
 
-func seenOf(item *memcache.Item) Seen {
+// decoded is a record and the hash of its JSON. Look after look finds the same one,
+// and to read JSON took four fifths of a look.
+type decoded struct {
+	sum    uint64
+	record *Record
+}
+
+// hashSeed makes the hashes nobody's to foresee: a record that is forged to have
+// the same one would go unnoticed.
+var hashSeed = maphash.MakeSeed()
+
+// seenOf is the record of an item. The Record is the same as last time where the
+// item says the same: it is never changed, only copied.
+func (s *Slot) seenOf(item *memcache.Item) Seen {
 	if item == nil {
 		return Seen{}
 	}
+	sum := maphash.Bytes(hashSeed, item.Value)
+	if last := s.last.Load(); last != nil && last.sum == sum {
+		return Seen{Record: last.record, seen: versionOf(item)}
+	}
 	record, err := decodeRecord(item.Value)
+	if err == nil {
+		s.last.Store(&decoded{sum, record})
+	}
 	return Seen{Record: record, Unreadable: err != nil, seen: versionOf(item)}
 }
 
@@ -215,7 +237,7 @@ func (s *Slot) Record() (Seen, error) {
 	if err != nil && !errors.Is(err, ErrMiss) {
 		return Seen{}, err
 	}
-	return seenOf(item), nil
+	return s.seenOf(item), nil
 }
 
 // PutRecord writes r where the record is still as it was seen, to live for life
