@@ -2,11 +2,13 @@ package memcache
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/bradfitz/gomemcache/memcache"
 )
@@ -17,12 +19,21 @@ type server struct {
 	client  *memcache.Client
 	singles *singles
 	observe func(operation string, failure error)
+	dialled *atomic.Int64 // connections since the last Trim that closed any
 }
 
 func newServer(name string, cfg Config) *server {
+	dialled := new(atomic.Int64)
+	dial := cfg.Dial
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
 	newClient := func(maxIdle int) *memcache.Client {
 		client := memcache.NewFromSelector(newSelector(name))
-		client.DialContext = cfg.Dial
+		client.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			dialled.Add(1)
+			return dial(ctx, network, address)
+		}
 		client.Timeout = cmp.Or(cfg.Timeout, DefaultTimeout)
 		client.MaxIdleConns = maxIdle
 		return client
@@ -32,8 +43,28 @@ func newServer(name string, cfg Config) *server {
 		client:  newClient(cmp.Or(cfg.MaxIdleConns, DefaultMaxIdleConns)),
 		singles: &singles{dial: func() *memcache.Client { return newClient(1) }},
 		observe: cfg.Observe,
+		dialled: dialled,
 	}
 }
+
+// atRest is how many connections a process needs that does one thing at a time:
+// one for what it reads, and one for what it swaps.
+const atRest = 2
+
+// Trim closes the idle connections where a burst has opened more than are needed
+// at rest: memcached serves 1,024 clients at a time if not told otherwise, and
+// every process is one. Call it when nothing is under way.
+func (s *Store) Trim() {
+	for _, one := range s.servers {
+		if one.dialled.Load() > atRest {
+			one.dialled.Store(0)
+			_ = one.close() // nothing is lost where one fails to
+		}
+	}
+}
+
+// close closes the idle connections.
+func (s *server) close() error { return errors.Join(s.client.Close(), s.singles.close()) }
 
 // observed tells of an operation and passes its error on.
 func (s *server) observed(operation string, err error) error {
