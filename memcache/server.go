@@ -19,8 +19,10 @@ type server struct {
 	client  *memcache.Client
 	singles *singles
 	observe func(operation string, failure error)
-	dialled *atomic.Int64 // connections since the last Trim that closed any
+	dialled *atomic.Int64 // connections of client since the last Trim that closed any
 }
+
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 func newServer(name string, cfg Config) *server {
 	dialled := new(atomic.Int64)
@@ -28,37 +30,39 @@ func newServer(name string, cfg Config) *server {
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
-	newClient := func(maxIdle int) *memcache.Client {
+	counting := func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialled.Add(1)
+		return dial(ctx, network, address)
+	}
+	newClient := func(maxIdle int, dial dialFunc) *memcache.Client {
 		client := memcache.NewFromSelector(newSelector(name))
-		client.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			dialled.Add(1)
-			return dial(ctx, network, address)
-		}
+		client.DialContext = dial
 		client.Timeout = cmp.Or(cfg.Timeout, DefaultTimeout)
 		client.MaxIdleConns = maxIdle
 		return client
 	}
 	return &server{
 		name:    name,
-		client:  newClient(cmp.Or(cfg.MaxIdleConns, DefaultMaxIdleConns)),
-		singles: &singles{dial: func() *memcache.Client { return newClient(1) }},
+		client:  newClient(cmp.Or(cfg.MaxIdleConns, DefaultMaxIdleConns), counting),
+		singles: &singles{dial: func() *memcache.Client { return newClient(1, dial) }},
 		observe: cfg.Observe,
 		dialled: dialled,
 	}
 }
 
-// atRest is how many connections a process needs that does one thing at a time:
-// one for what it reads, and one for what it swaps.
+// atRest is how many connections to read from are kept at rest: one that looks,
+// and one for whatever comes meanwhile.
 const atRest = 2
 
-// Trim closes the idle connections where a burst has opened more than are needed
-// at rest: memcached serves 1,024 clients at a time if not told otherwise, and
-// every process is one. Call it when nothing is under way.
+// Trim closes idle connections that nothing needs at rest: those that swap, and all
+// where a burst has opened more than a few. memcached serves 1,024 at a time if not
+// told otherwise, and every process needs one. Call it when nothing is under way.
 func (s *Store) Trim() {
 	for _, one := range s.servers {
+		_ = one.singles.close() // nothing is lost where one fails to
 		if one.dialled.Load() > atRest {
 			one.dialled.Store(0)
-			_ = one.close() // nothing is lost where one fails to
+			_ = one.client.Close()
 		}
 	}
 }
