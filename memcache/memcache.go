@@ -131,7 +131,7 @@ func New(cfg Config) (*Store, error) {
 func (s *Store) Close() error {
 	var errs []error
 	for _, one := range s.servers {
-		errs = append(errs, one.client.Close(), one.singles.close())
+		errs = append(errs, one.close())
 	}
 	return errors.Join(errs...)
 }
@@ -159,7 +159,7 @@ const (
 type Slot struct {
 	server *server
 	entry  string
-	last   atomic.Pointer[decoded] // its record
+	last   atomic.Pointer[decoded] // the record that was read last
 }
 
 // Slot returns the place of appID's credential of this kind, or ErrBadAppID.

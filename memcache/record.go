@@ -36,6 +36,8 @@ type Record struct {
 	// Doubt is 0, or the Unix time from which one more renewal is owed: a call
 	// may have issued a token that nobody holds, and so killed this one.
 	Doubt int64 `json:"doubt"`
+	// Early is by how many seconds sooner than by its life alone it is due.
+	Early int64 `json:"early,omitempty"`
 	// Past holds the fingerprints of earlier tokens, newest first, at most MaxPast.
 	Past []string `json:"past"`
 	// Today is what all sidecars together did on the day of the last renewal.
@@ -150,7 +152,7 @@ func compact(v any) string {
 }
 
 // known are the fields of this version.
-var known = []string{"token", "number", "issued", "dies", "api", "by", "doubt", "past", "today"}
+var known = []string{"token", "number", "issued", "dies", "api", "by", "doubt", "early", "past", "today"}
 
 // isKnown reports whether name is one of the fields, in any case: so does
 // encoding/json, and a Token kept beside the token could replace it.
@@ -179,6 +181,9 @@ func decodeRecord(data []byte) (*Record, error) {
 	}
 	r.Past = slices.DeleteFunc(r.Past, func(f string) bool { return !isFingerprint(f) })
 	r.Past = r.Past[:min(len(r.Past), MaxPast)]
+	if r.Early < 0 || r.Early > (r.Dies-r.Issued)/2 {
+		r.Early = 0
+	}
 	if !r.Today.sane() {
 		r.Today = Day{}
 	}
@@ -202,7 +207,8 @@ func decodeRecord(data []byte) (*Record, error) {
 // Seen is a record as it was read, to be replaced by PutRecord. Its zero value
 // is a missing one.
 type Seen struct {
-	// Record is nil where there is none, or none that can be read.
+	// Record is nil where there is none, or none that can be read. Copy it before
+	// you change it: others have read the same one.
 	Record *Record
 	// Unreadable is true where there is a value and it is no record.
 	Unreadable bool
@@ -210,34 +216,32 @@ type Seen struct {
 	seen version
 }
 
-// decoded is a record with a sum of its JSON. A look at thousands of accounts finds
-// nearly all of them unchanged, and reading their JSON again would make most of its
-// garbage. Who gets a Record never changes it.
+// decoded is a record and the hash of its JSON. Look after look finds the same one,
+// and to read JSON took four fifths of a look.
 type decoded struct {
 	sum    uint64
 	record *Record
 }
 
-var sumSeed = maphash.MakeSeed()
+// hashSeed makes the hashes nobody's to foresee: a record that is forged to have
+// the same one would go unnoticed.
+var hashSeed = maphash.MakeSeed()
 
-// seenOf is what an item says.
+// seenOf is the record of an item. The Record is the same as last time where the
+// item says the same: it is never changed, only copied.
 func (s *Slot) seenOf(item *memcache.Item) Seen {
 	if item == nil {
 		return Seen{}
 	}
-	seen, sum := Seen{seen: versionOf(item)}, maphash.Bytes(sumSeed, item.Value)
+	sum := maphash.Bytes(hashSeed, item.Value)
 	if last := s.last.Load(); last != nil && last.sum == sum {
-		seen.Record = last.record
-		return seen
+		return Seen{Record: last.record, seen: versionOf(item)}
 	}
 	record, err := decodeRecord(item.Value)
-	if err != nil {
-		seen.Unreadable = true
-		return seen
+	if err == nil {
+		s.last.Store(&decoded{sum, record})
 	}
-	s.last.Store(&decoded{sum, record})
-	seen.Record = record
-	return seen
+	return Seen{Record: record, Unreadable: err != nil, seen: versionOf(item)}
 }
 
 // Record reads the record.
@@ -255,7 +259,7 @@ func (s *Slot) PutRecord(seen Seen, r *Record, life time.Duration) error {
 	text := r.encode()
 	err := s.put(s.recordKey(), seen.seen, text, life)
 	if err == nil {
-		s.last.Store(&decoded{maphash.String(sumSeed, text), r}) // what is remembered by now, and not a second one
+		s.last.Store(&decoded{maphash.String(hashSeed, text), r}) // what is remembered by now, and not a second one
 	}
 	return err
 }
