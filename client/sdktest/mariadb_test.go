@@ -16,7 +16,8 @@ type mariadb struct{ *mirrortest.Server }
 
 func newMariaDB(t *testing.T) mariadb {
 	t.Helper()
-	m, err := mirrortest.Start()
+	// By default it is careless, and a kill costs it the last second.
+	m, err := mirrortest.Start("--innodb-flush-log-at-trx-commit=2")
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Close()) })
 	_, err = m.DB().Exec("CREATE DATABASE " + databaseName)

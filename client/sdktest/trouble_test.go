@@ -39,7 +39,11 @@ func inTrouble(t *testing.T) []*program {
 		}
 		p.assertSpotless(t)
 	}
-	t.Logf("%d renewals, %d calls to WeChat by the sidecar", s.renewed(), s.road.so().fetches)
+	t.Logf("%d renewals of the token, %d of the ticket, %d calls to WeChat by the sidecar",
+		s.renewed(), len(s.wechat.Tickets())-1, s.road.so().fetches)
+	if t.Failed() {
+		t.Log(s.sidecar.stderr.String())
+	}
 	for _, p := range all {
 		if p.told.Failed > 0 {
 			t.Logf("%s, the first of its own errors: %s", p, p.told.First)

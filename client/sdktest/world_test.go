@@ -2,7 +2,6 @@ package sdktest
 
 import (
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,18 +47,16 @@ func newWorld(t *testing.T, environ ...string) *world {
 	return w
 }
 
-// start starts the sidecar, and waits until it listens and there is an entry.
+// start starts the sidecar, and waits until it holds the token and an entry is
+// there.
 func (w *world) start(t *testing.T) {
 	t.Helper()
 	w.sidecar = spawn(t, w.environ, binary(t))
+	c := w.client(t)
 	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", w.api)
-		if err != nil {
-			return false
-		}
-		_ = conn.Close()
-		return w.memcached.entry(t, memcache.AccessToken) != ""
-	}, patience, time.Millisecond, "the sidecar listens, and an entry is there")
+		_, err := c.Refresh(t.Context(), "") // asks the sidecar, and nobody else
+		return err == nil && w.memcached.entry(t, memcache.AccessToken) != ""
+	}, patience, 10*time.Millisecond, "the sidecar holds the token, and an entry is there")
 }
 
 // client is the Go client in this world. Its time-outs are for a busy machine.
