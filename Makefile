@@ -13,6 +13,7 @@ IMAGE_FLAGS ?=
 TESTLOG  ?= bin/test.log
 RACELOG  ?= bin/race.log
 K8SLOG   ?= bin/k8s.log
+SDKLOG   ?= bin/sdk.log
 FUZZLOG  ?= bin/fuzz.log
 
 GOFUMPT_VERSION      := v0.12.0
@@ -90,6 +91,15 @@ php: setup ## the PHP client: PSR-12, and its tests with curl, with APCu and wit
 php-bench: setup ## what a token costs a PHP app, beside a bare get
 	bash client/php/test.sh bench
 
+.PHONY: sdk
+sdk: setup ## the SDKs, and programs of every kind, beside a real sidecar: a short form of `make variants`
+	phpcs --standard=PSR12 client/sdktest/testdata
+	@$(call gotest,-count=1 -timeout 10m ./...,$(SDKLOG),client/sdktest)
+
+.PHONY: variants
+variants: setup ## the same over ten renewals and through all trouble; prints the README's table: minutes
+	cd client/sdktest && WXSIDECAR_VARIANTS=long $(GO) test -count=1 -timeout 30m -v -run 'TestVariants|TestPoison' .
+
 .PHONY: k8s
 k8s: setup ## the manifests as a user would apply them: strict decoding, Pod Security, cross references; the PHP app
 	@$(call gotest,-count=1 ./...,$(K8SLOG),k8s)
@@ -127,6 +137,7 @@ lint: $(GOFUMPT) $(GOLANGCILINT) ## gofumpt and golangci-lint
 	cd k8s && $(GOLANGCILINT) run --build-tags cluster ./...
 	cd bench && $(GOLANGCILINT) run --build-tags bill ./...
 	cd bench/peers && $(GOLANGCILINT) run ./...
+	cd client/sdktest && $(GOLANGCILINT) run ./...
 
 $(GOFUMPT):
 	GOBIN=$(@D) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)

@@ -18,7 +18,8 @@
 //     does not say that another one ends it. It has no quota here.
 //   - Any other path under /cgi-bin/ is an API that takes ?access_token=… and
 //     refuses it with 41001 (missing), 40014 (malformed), 42001 (expired) or
-//     40001 (superseded or unknown).
+//     40001 (superseded or unknown). It answers "ok"; /cgi-bin/user/info answers
+//     with the user that it was asked for.
 //   - Errors come with HTTP 200 and carry a rid.
 //
 // It speaks HTTP: serve it with [Server.ListenTLS] or [Server.ListenHTTP], or,

@@ -23,6 +23,12 @@ import (
 // api2.weixin.qq.com. certPEM is what a client must trust, for example through
 // SSL_CERT_FILE. stop ends every call under way and waits until all is gone.
 func (s *Server) ListenTLS() (url string, certPEM []byte, stop func(), err error) {
+	return s.ListenTLSThrough(s)
+}
+
+// ListenTLSThrough is [Server.ListenTLS] for a handler that stands before the
+// server, and sees what the programs of this one listener ask for.
+func (s *Server) ListenTLSThrough(handler http.Handler) (url string, certPEM []byte, stop func(), err error) {
 	cert, certPEM, err := selfMade(time.Now())
 	if err != nil {
 		return "", nil, nil, err
@@ -32,7 +38,7 @@ func (s *Server) ListenTLS() (url string, certPEM []byte, stop func(), err error
 		return "", nil, nil, err
 	}
 	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
-	return "https://" + listener.Addr().String(), certPEM, s.serve(tls.NewListener(listener, config)), nil
+	return "https://" + listener.Addr().String(), certPEM, serve(tls.NewListener(listener, config), handler), nil
 }
 
 // ListenHTTP serves plain http on a free port of 127.0.0.1. stop is as for
@@ -42,7 +48,7 @@ func (s *Server) ListenHTTP() (url string, stop func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	return "http://" + listener.Addr().String(), s.serve(listener), nil
+	return "http://" + listener.Addr().String(), serve(listener, s), nil
 }
 
 func listen() (net.Listener, error) {
@@ -61,14 +67,14 @@ func whileServing(ctx context.Context) context.Context {
 }
 
 // serve answers on a listener until stop, which waits for every goroutine.
-func (s *Server) serve(listener net.Listener) (stop func()) {
+func serve(listener net.Listener, handler http.Handler) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			running.Add(1)
 			defer running.Done()
-			s.ServeHTTP(w, r)
+			handler.ServeHTTP(w, r)
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          log.New(io.Discard, "", 0),

@@ -3,6 +3,7 @@ package wechattest_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"net/http"
 	"sync"
 	"syscall"
@@ -32,6 +33,29 @@ func TestItIsServedWithACertificateOfItsOwn(t *testing.T) {
 	_, err = c.do(t.Context(), http.MethodGet, classicPath(appID, secret), "")
 	require.ErrorIs(t, err, syscall.ECONNRESET, "a reset, even through TLS")
 	assert.Equal(t, 2, fake.Issues(appID))
+}
+
+func TestAListenerSeesWhatItsOwnProgramsAskFor(t *testing.T) {
+	fake := wechattest.New()
+	fake.AddAccount(appID, secret)
+	var asked []string
+	base, certPEM, stop, err := fake.ListenTLSThrough(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path)
+		fake.ServeHTTP(w, r)
+	}))
+	require.NoError(t, err)
+	roots := x509.NewCertPool()
+	require.True(t, roots.AppendCertsFromPEM(certPEM))
+	c := caller{fake: fake, base: base, http: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}}
+	token := c.classic(t)
+	resp, err := c.http.Get(base + "/cgi-bin/user/info?openid=o1&access_token=" + token)
+	require.NoError(t, err)
+	var user struct{ OpenID string }
+	require.NoError(t, json.NewDecoder(resp.Body).Decode(&user))
+	require.NoError(t, resp.Body.Close())
+	assert.Equal(t, "o1", user.OpenID)
+	stop()
+	assert.Equal(t, []string{"/cgi-bin/token", "/cgi-bin/user/info"}, asked)
 }
 
 func TestStopEndsHangingCalls(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 // [Server.ListenTLS].
 func (s *Server) Pipe() (transport *http.Transport, stop func()) {
 	listener := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
-	end := s.serve(listener)
+	end := serve(listener, s)
 	transport = &http.Transport{DialContext: listener.dial, DisableKeepAlives: true}
 	return transport, func() {
 		transport.CloseIdleConnections()

@@ -1,0 +1,39 @@
+package sdktest
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// TestTheClassAloneCallsAndKills is what the zeros of the table are worth: the
+// same programs with the AppSecret and without a sidecar each call WeChat, and use
+// tokens that another one's call has killed.
+func TestTheClassAloneCallsAndKills(t *testing.T) {
+	t.Parallel()
+	s := &stage{world: &world{wechat: wechattest.New(), memcached: newMemcached(t)}}
+	s.wechat.AddAccount(appID, appSecret)
+	s.wechat.SetGrace(time.Second)
+	own := filepath.Join(t.TempDir(), "access_token.json")
+	secret := fixed("APPSECRET="+appSecret, "TOKEN_FILE="+own)
+	all := []*program{
+		{name: "class, memcache", start: php("memcache", secret)},
+		{name: "class, file", start: php("file", secret)},
+		{name: "class, real time", start: php("realtime", secret)},
+	}
+	for _, p := range all {
+		p.begin(t, s)
+	}
+	require.Eventually(t, func() bool {
+		return all[0].door.so().dead > 0 && all[1].door.so().dead > 0
+	}, patience, 10*time.Millisecond, "dead tokens in memcached and in the file")
+	for _, p := range all {
+		p.end(t)
+		assert.Positive(t, p.count.fetches, "%s called", p)
+	}
+}

@@ -1,0 +1,134 @@
+package sdktest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/chanxuehong/wechat/mp/user"
+
+	"github.com/wxsidecar/wxsidecar/client"
+)
+
+// The class takes a token for dead 3600 s after its fetch, and the mirrors write
+// the fetch as the death less 3660 s, so that this first happens a minute before
+// the token dies. Tokens of these tests live for less than that minute, so it would
+// happen at once: the number is the one thing that is changed, to this, which fires
+// 3 s before the death.
+const stale = "STALE=3657"
+
+// unchangedMemcache is the one that can be driven to call WeChat: where it meets
+// a memcached that has just come back, before a sidecar has filled it.
+const unchangedMemcache = "class, memcache"
+
+// What the sidecar is told for some of them.
+const (
+	table    = "`MIRROR_MYSQL_DSN`"
+	jsonFile = "`MIRROR_FILE`"
+	routes   = "`SIDECAR_COMPAT`"
+	tickets  = "`WECHAT_TICKETS`"
+)
+
+// programs is every kind, each anew.
+func programs() []*program {
+	const address, one = "WeChat's address", "one line"
+	return []*program{
+		{name: "class, database", change: "nothing", with: table, start: php("database", fixed(stale), database)},
+		{name: "class, database, PHP before 8.1", change: address, with: table + ", " + routes, start: php("database", fixed(stale, "QUIET=1"), database, compat)},
+		{name: unchangedMemcache, change: "nothing", start: php("memcache")},
+		{name: unchangedMemcache, change: address, with: routes, start: php("memcache", compat)},
+		{name: "class, file", change: "nothing", with: jsonFile, start: php("file", fixed(stale), tokenFile)},
+		{name: "class, real time", change: address, with: routes, start: php("realtime", compat)},
+		{name: "plain PHP, ext-memcached", change: "five lines", start: php("plain", readme("memcached"))},
+		{name: "plain PHP, ext-memcache", change: "five lines", start: php("plain", readme("memcache"))},
+		{name: "client/php, ext-memcached", change: one, start: php("client", fixed("EXTENSION=memcached"))},
+		{name: "client/php, ext-memcache", change: one, start: php("client", fixed("EXTENSION=memcache"))},
+		{name: "client/php, sidecar only", change: one, start: php("client")},
+		{name: "EasyWeChat 6, its interface", change: one, start: php("easywechat", fixed("EXTENSION=memcached"))},
+		{name: "client (Go)", change: one, start: golang(bare)},
+		{name: "client (Go), HTTPClient", change: one, start: golang(throughHTTPClient)},
+		{name: "silenceper/wechat v2.1.13", change: one, start: golang(silenceper)},
+		{name: "chanxuehong/wechat 3ccc67d5e12d", change: one, start: golang(chanxuehong)},
+		{name: "PowerWeChat v3, its shape", change: one, start: golang(powerwechat)},
+		{name: "jsapi_ticket: class, database", change: "nothing", with: table + ", " + tickets, start: php("database", fixed(stale, "TICKET=1"), database)},
+		{name: "jsapi_ticket: client/php", change: one, with: tickets, start: php("client", fixed("EXTENSION=memcached", "TICKET=1"))},
+		{name: "jsapi_ticket: client (Go)", change: one, with: tickets, start: golang(ticket)},
+	}
+}
+
+// What PHP programs are told of the stage.
+
+type telling func(s *stage) []string
+
+func fixed(environ ...string) telling { return func(*stage) []string { return environ } }
+
+func database(s *stage) []string {
+	return []string{"DATABASE=" + databaseName, "DATABASE_SOCKET=" + s.mariadb.Socket()}
+}
+
+func tokenFile(s *stage) []string { return []string{"TOKEN_FILE=" + s.file} }
+
+// compat is the sidecar in WeChat's place.
+func compat(s *stage) []string { return []string{"TOKEN_API=http://" + s.api} }
+
+func readme(extension string) telling {
+	return func(s *stage) []string { return []string{"README_LINES=" + s.plainPHP[extension]} }
+}
+
+func bare(c *client.Client, d *door) func() error {
+	hc := d.client()
+	return func() error {
+		token, err := c.AccessToken(context.Background())
+		if err != nil {
+			return err
+		}
+		return refusal(errcodeOf(hc, d.url+"/cgi-bin/user/info?openid="+openID+"&access_token="+url.QueryEscape(token)))
+	}
+}
+
+func ticket(c *client.Client, d *door) func() error {
+	hc := d.client()
+	return func() error {
+		ticket, err := c.Ticket(context.Background(), client.JSAPI)
+		if err != nil {
+			return err
+		}
+		return refusal(errcodeOf(hc, d.url+"/signed?ticket="+url.QueryEscape(ticket)))
+	}
+}
+
+func throughHTTPClient(c *client.Client, d *door) func() error {
+	hc := c.HTTPClient(d.client())
+	return func() error {
+		return refusal(errcodeOf(hc, "https://api.weixin.qq.com/cgi-bin/user/info?openid="+openID))
+	}
+}
+
+func silenceper(c *client.Client, d *door) func() error {
+	users := newSilenceper(c, d).GetUser()
+	return func() error {
+		_, err := users.GetUserInfo(openID)
+		return err
+	}
+}
+
+func chanxuehong(c *client.Client, d *door) func() error {
+	sdk := newChanxuehong(c, d)
+	return func() error {
+		_, err := user.Get(sdk, openID, "")
+		return err
+	}
+}
+
+func powerwechat(c *client.Client, d *door) func() error {
+	app := newPowerWeChat(c, d)
+	return func() error { return refusal(app.userInfo()) }
+}
+
+// refusal is WeChat's errcode as an error.
+func refusal(errcode int, err error) error {
+	if err == nil && errcode != 0 {
+		err = fmt.Errorf("WeChat refused: %d", errcode)
+	}
+	return err
+}

@@ -1,0 +1,27 @@
+<?php
+
+// How programs get the Composer package's Client: with the extension that EXTENSION names, or without one.
+
+declare(strict_types=1);
+
+spl_autoload_register(static function (string $class): void {
+    require __DIR__ . '/../../php/src/' . strtr(substr($class, strlen('Wxsidecar\\')), '\\', '/') . '.php';
+});
+
+return static function (): Wxsidecar\Client {
+    [$host, $port] = explode(':', (string) getenv('MEMCACHED'));
+    $memcached = null;
+    switch (getenv('EXTENSION')) {
+        case 'memcached':
+            $memcached = new Memcached();
+            $memcached->setOptions([Memcached::OPT_CONNECT_TIMEOUT => 1000, Memcached::OPT_POLL_TIMEOUT => 1000]);
+            $memcached->addServer($host, (int) $port);
+            break;
+        case 'memcache':
+            $memcached = new Memcache();
+            $memcached->addServer($host, (int) $port);
+            break;
+    }
+
+    return new Wxsidecar\Client(APPID, memcached: $memcached, sidecar: (string) getenv('SIDECAR'));
+};
