@@ -53,19 +53,15 @@ func (w *world) explain() []explained {
 // brought is how long the token lives that a call, by its place, brought to somebody.
 func (w *world) brought(calls []call) map[int]time.Duration {
 	brought := map[int]time.Duration{}
-	lives := map[string]time.Duration{}
 	used := map[int]bool{}
 	for _, issue := range w.wechat.Issued() {
-		if issue.New {
-			lives[issue.Token] = issue.Dies.Sub(issue.At)
-		}
 		at := w.journal.at(issue.At)
 		// A call is noted before its token is issued; the latest that fits is it.
 		for i, c := range slices.Backward(calls) {
 			if c.account == issue.AppID && c.api == issue.API && c.at <= at && !used[i] {
 				used[i] = true
 				if w.judge.wasHeld(issue.Token) {
-					brought[i] = lives[issue.Token]
+					brought[i] = issue.Dies.Sub(issue.At) // what is left of one that stable_token gives again
 				}
 				break
 			}
@@ -143,4 +139,12 @@ func busiest(all []explained) int {
 		most = max(most, n)
 	}
 	return most
+}
+
+// fresh reports whether a read ended just after a call for its account.
+func fresh(all []explained, r read) bool {
+	const while = 2 * time.Second // until the answer is in memcached, on a busy machine
+	return slices.ContainsFunc(all, func(e explained) bool {
+		return e.account == r.account && r.at+r.took >= e.at && r.at <= e.at+while
+	})
 }

@@ -36,7 +36,10 @@ func eachStep(ctx context.Context, w *world) error {
 	for i := range errs {
 		s, account, kill := stages[i/2], w.accounts[i], i%2 == 0
 		verb := map[bool]string{true: "killed", false: "frozen for 20 s"}[kill]
-		rows[i] = &row{name: fmt.Sprintf("%s: %s", verb, s.name), attacks: "One call, Never dead", span: span{accounts: []string{account}, from: from}}
+		rows[i] = &row{
+			name: fmt.Sprintf("%s: %s", verb, s.name), attacks: "One call, Never dead",
+			span: span{accounts: []string{account}, from: from}, lost: s.step == "open" || s.step == "answer",
+		}
 		all.Go(func() { errs[i] = w.inStep(ctx, rows[i], account, s.step, verb+": "+s.name, kill) })
 	}
 	all.Wait()

@@ -96,23 +96,24 @@ func wrongly(ctx context.Context, w *world) error {
 	ways := []struct {
 		name string
 		answers
+		lost bool // a token was issued that nobody gets
 	}{
-		{slow + "answers after 3 s", once("3 s of waiting", wechattest.Answer{DelayAfter: 3 * time.Second})},
-		{slow + "issues, answers after 8 s", once("an answer that came too late", wechattest.Answer{DelayAfter: late})},
-		{slow + "issues after 8 s", once("an answer that came too late", wechattest.Answer{Delay: late, Late: true})},
-		{wrong + "a web page", once("a web page", wechattest.Answer{Kind: wechattest.HTML})},
-		{wrong + "HTTP 502, issued", once("HTTP 502", wechattest.Answer{Kind: wechattest.IssuedServerError})},
-		{wrong + "JSON cut in the middle, issued", once("JSON cut in the middle", wechattest.Answer{Kind: wechattest.TruncatedJSON})},
-		{wrong + "no expires_in, issued", once("no expires_in", wechattest.Answer{Kind: wechattest.NoExpires})},
-		{wrong + "expires_in 9, issued", once("expires_in 9", wechattest.Answer{Kind: wechattest.ShortExpires})},
-		{wrong + "an empty token", once("an empty token", wechattest.Answer{Kind: wechattest.EmptyToken})},
-		{wrong + "a redirect", once("a redirect", wechattest.Answer{Kind: wechattest.Redirect})},
-		{wrong + "a body without end", once("a body without end", wechattest.Answer{Kind: wechattest.Huge})},
-		{wrong + "reset after it issued", once("a reset", wechattest.Answer{Kind: wechattest.IssuedNoAnswer})},
-		{wrong + "reset before", once("a reset", wechattest.Answer{Kind: wechattest.Reset})},
-		{"WeChat busy: errcode -1 for 20 s", refuses(w.journal, -1)},
-		{"rate-limited: errcode 45011", refuses(w.journal, 45011)},
-		{"refused: errcode 40164 for 20 s", refuses(w.journal, 40164)},
+		{slow + "answers after 3 s", once("3 s of waiting", wechattest.Answer{DelayAfter: 3 * time.Second}), false},
+		{slow + "issues, answers after 8 s", once("an answer that came too late", wechattest.Answer{DelayAfter: late}), true},
+		{slow + "issues after 8 s", once("an answer that came too late", wechattest.Answer{Delay: late, Late: true}), true},
+		{wrong + "a web page", once("a web page", wechattest.Answer{Kind: wechattest.HTML}), false},
+		{wrong + "HTTP 502, issued", once("HTTP 502", wechattest.Answer{Kind: wechattest.IssuedServerError}), true},
+		{wrong + "JSON cut in the middle, issued", once("JSON cut in the middle", wechattest.Answer{Kind: wechattest.TruncatedJSON}), true},
+		{wrong + "no expires_in, issued", once("no expires_in", wechattest.Answer{Kind: wechattest.NoExpires}), true},
+		{wrong + "expires_in 9, issued", once("expires_in 9", wechattest.Answer{Kind: wechattest.ShortExpires}), true},
+		{wrong + "an empty token", once("an empty token", wechattest.Answer{Kind: wechattest.EmptyToken}), false},
+		{wrong + "a redirect", once("a redirect", wechattest.Answer{Kind: wechattest.Redirect}), false},
+		{wrong + "a body without end", once("a body without end", wechattest.Answer{Kind: wechattest.Huge}), false},
+		{wrong + "reset after it issued", once("a reset", wechattest.Answer{Kind: wechattest.IssuedNoAnswer}), true},
+		{wrong + "reset before", once("a reset", wechattest.Answer{Kind: wechattest.Reset}), false},
+		{"WeChat busy: errcode -1 for 20 s", refuses(w.journal, -1), false},
+		{"rate-limited: errcode 45011", refuses(w.journal, 45011), false},
+		{"refused: errcode 40164 for 20 s", refuses(w.journal, 40164), false},
 	}
 	var all sync.WaitGroup
 	errs := make([]error, len(ways))
@@ -120,7 +121,7 @@ func wrongly(ctx context.Context, w *world) error {
 	from := w.journal.now()
 	for i, way := range ways {
 		account := w.accounts[i]
-		rows[i] = &row{name: way.name, attacks: "Never dead, Bounded", span: span{accounts: []string{account}, from: from}}
+		rows[i] = &row{name: way.name, attacks: "Never dead, Bounded", span: span{accounts: []string{account}, from: from}, lost: way.lost}
 		all.Go(func() { errs[i] = w.wrongly(ctx, rows[i], account, way.answers) })
 	}
 	used, err := w.usedUp(ctx)

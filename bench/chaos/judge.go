@@ -131,6 +131,7 @@ func (s span) has(account string, at time.Duration) bool {
 type figures struct {
 	reads, dead, failed int
 	longest             time.Duration // a read
+	deadAt              []read
 }
 
 func (j *judge) of(s span) (f figures) {
@@ -145,6 +146,7 @@ func (j *judge) of(s span) (f figures) {
 		switch r.verdict {
 		case dead:
 			f.dead++
+			f.deadAt = append(f.deadAt, r)
 		case failed:
 			f.failed++
 		case alive:

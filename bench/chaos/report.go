@@ -104,8 +104,14 @@ func (w *world) line(r *row, calls []explained) (l line) {
 	if f.failed > 0 && r.pardon != "" {
 		fails += ": " + r.pardon
 	}
-	if f.dead > 0 {
-		l.broken = append(l.broken, fmt.Sprintf("Never dead: %d dead tokens read", f.dead))
+	forgiven := r.lost
+	dies := fmt.Sprint(f.dead)
+	stale := slices.DeleteFunc(f.deadAt, func(r read) bool { return forgiven && fresh(calls, r) })
+	if len(stale) < f.dead {
+		dies += ": an answer was lost, so the next call ended the token without grace"
+	}
+	if len(stale) > 0 {
+		l.broken = append(l.broken, fmt.Sprintf("Never dead: %d dead tokens read", len(stale)))
 	}
 	if f.failed > 0 && r.pardon == "" {
 		l.broken = append(l.broken, fmt.Sprintf("Never nothing: %d reads failed", f.failed))
@@ -113,7 +119,7 @@ func (w *world) line(r *row, calls []explained) (l line) {
 	if unexplained > 0 {
 		l.broken = append(l.broken, fmt.Sprintf("One call: %d calls that nothing explains", unexplained))
 	}
-	l.cells = []string{r.name, r.attacks, fmt.Sprint(f.reads), fmt.Sprint(f.dead), fails, tooMany, seconds(w.watch.longestGap(r.span)), healed, seconds(f.longest)}
+	l.cells = []string{r.name, r.attacks, fmt.Sprint(f.reads), dies, fails, tooMany, seconds(w.watch.longestGap(r.span)), healed, seconds(f.longest)}
 	return l
 }
 

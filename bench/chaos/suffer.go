@@ -27,6 +27,9 @@ type row struct {
 	undone, healed time.Duration
 	never          error // why it did not heal
 	pardon         string
+	// lost: an answer of WeChat's was lost. Two tokens later the one that apps have is
+	// dead, without grace: from the next call until that one's token is in memcached.
+	lost bool
 }
 
 const (
@@ -61,7 +64,8 @@ func (w *world) suffer(ctx context.Context, f fault) error {
 func (w *world) calm(ctx context.Context, r *row) error {
 	limit, cancel := context.WithTimeout(ctx, calmAtMost)
 	defer cancel()
-	r.never = w.wholly(limit)
+	var last error
+	last, r.never = w.wholly(limit)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -70,17 +74,26 @@ func (w *world) calm(ctx context.Context, r *row) error {
 		w.journal.say("   NOT HEALED: %s", r.never)
 		return nil
 	}
-	w.journal.say("   healed after %.2f s", (r.healed - r.undone).Seconds())
+	w.journal.say("   healed after %.2f s%s", (r.healed - r.undone).Seconds(), because(last))
 	return pause(ctx, calmAtLeast-(w.journal.now()-r.undone))
 }
 
+// because says what healed last.
+func because(last error) string {
+	if last == nil {
+		return ""
+	}
+	return "; the last that was amiss: " + last.Error()
+}
+
 // wholly waits until every entry is as it should be and every sidecar is ready.
-func (w *world) wholly(ctx context.Context) error {
+// last is what was amiss for longest, err that something still is.
+func (w *world) wholly(ctx context.Context) (last, err error) {
 	for {
-		err := w.whole(ctx)
-		if err == nil || ctx.Err() != nil {
-			return err
+		if err = w.whole(ctx); err == nil || ctx.Err() != nil {
+			return last, err
 		}
+		last = err
 		_ = pause(ctx, 50*time.Millisecond) // the next turn sees
 	}
 }

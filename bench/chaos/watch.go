@@ -105,9 +105,7 @@ func (w *watch) see(entries map[string]string) {
 	at := w.journal.now()
 	numbers := map[string]int{}
 	for _, i := range w.wechat.Issued() {
-		if numbers[i.Token] == 0 {
-			numbers[i.Token] = i.Seq
-		}
+		numbers[i.Token] = i.Seq // stable_token gives the same one again, and then it is the newest
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

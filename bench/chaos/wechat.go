@@ -160,8 +160,8 @@ func (w *weChat) made() []call {
 	return append([]call(nil), w.calls...)
 }
 
-// newest is the last token of an account that each API issued, and the issue of a
-// token that somebody holds.
+// newest is what the API of a token that somebody holds issued last for an account,
+// and when that token itself was given out last.
 func (w *weChat) newest(account, token string) (last, held wechattest.Issue, err error) {
 	newest := map[string]wechattest.Issue{}
 	for _, i := range w.Issued() {
@@ -169,7 +169,7 @@ func (w *weChat) newest(account, token string) (last, held wechattest.Issue, err
 			continue
 		}
 		newest[i.API] = i
-		if i.Token == token && held.Token == "" {
+		if i.Token == token {
 			held = i
 		}
 	}
