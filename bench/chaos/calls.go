@@ -12,6 +12,8 @@ type explained struct {
 	call
 	extra bool   // beyond the one that a renewal needs
 	why   string // of an extra call; empty: nobody knows
+	// doubted is the wrong answer of the last minutes that left a doubt; empty: none.
+	doubted string
 }
 
 // explain tells for each call what it was for. A renewal needs one call: the first
@@ -36,6 +38,12 @@ func (w *world) explain() []explained {
 		}
 		e := &all[i]
 		e.call = c
+		if s.last != nil && e.at-s.last.at < grace {
+			e.doubted = s.last.doubted
+			if s.last.answered != "" {
+				e.doubted = s.last.answered
+			}
+		}
 		if e.extra = s.renewed || c.at < s.due; e.extra && s.last != nil {
 			e.why = w.reason(e, *s.last, s.lost)
 		}
@@ -90,6 +98,8 @@ func (w *world) reason(e *explained, before explained, lost bool) string {
 		return hurt
 	case w.judge.heardOf(outcast, e.account, since-grace, e.at):
 		return "back from stable_token"
+	case e.doubted != "":
+		return "the doubt after " + e.doubted
 	case w.amnesia(before.at, e.at):
 		return "nobody remembered the token"
 	}
@@ -141,10 +151,9 @@ func busiest(all []explained) int {
 	return most
 }
 
-// fresh reports whether a read ended just after a call for its account.
+// fresh reports whether a read came within a look after a call for its account.
 func fresh(all []explained, r read) bool {
-	const while = 2 * time.Second // until the answer is in memcached, on a busy machine
 	return slices.ContainsFunc(all, func(e explained) bool {
-		return e.account == r.account && r.at+r.took >= e.at && r.at <= e.at+while
+		return e.account == r.account && r.at+r.took >= e.at && r.at <= e.at+lookAtMost
 	})
 }

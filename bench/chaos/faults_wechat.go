@@ -90,6 +90,9 @@ func refuses(j *journal, code int) answers {
 
 // wrongly answers for each account in another way, as its renewal comes.
 func wrongly(ctx context.Context, w *world) error {
+	if err := w.settled(ctx); err != nil {
+		return err
+	}
 	const late = 8 * time.Second // beyond the sidecars' 5 s
 	slow := "WeChat slow: "
 	wrong := "WeChat wrong: "

@@ -23,7 +23,7 @@
 //
 // It exits with 1 where a promise was broken. It needs Linux, memcached, PHP with
 // both extensions, and root or user namespaces: it mounts a hosts file and a disk
-// of 64 KB for each sidecar, which nobody else sees. Only loopback is contacted.
+// of 128 KB for each sidecar, which nobody else sees. Only loopback is contacted.
 //
 // It is a module of its own, because toxiproxy brings a dozen others that neither
 // users nor `make bench` should have to fetch.

@@ -41,7 +41,7 @@ func (w *world) newPod(ctx context.Context, number int) (*pod, error) {
 // prepare gives the sidecar a hosts file, no name server, and a small disk, and
 // then becomes the sidecar.
 const prepare = `mount --bind "$0/hosts" /etc/hosts && mount --bind "$0/resolv.conf" /etc/resolv.conf &&
-	mount -t tmpfs -o size=64k,mode=700 tmpfs "$1" && shift && exec "$@"`
+	mount -t tmpfs -o size=128k,mode=700 tmpfs "$1" && shift && exec "$@"`
 
 // start starts the sidecar and waits until it answers.
 func (p *pod) start(ctx context.Context) error {

@@ -108,7 +108,7 @@ func (w *world) line(r *row, calls []explained) (l line) {
 	dies := fmt.Sprint(f.dead)
 	stale := slices.DeleteFunc(f.deadAt, func(r read) bool { return forgiven && fresh(calls, r) })
 	if len(stale) < f.dead {
-		dies += ": an answer was lost, so the next call ended the token without grace"
+		dies += ": an answer was lost: the next call ended the token before without a grace, and this within one look after it"
 	}
 	if len(stale) > 0 {
 		l.broken = append(l.broken, fmt.Sprintf("Never dead: %d dead tokens read", len(stale)))

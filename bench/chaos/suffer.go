@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -27,8 +28,9 @@ type row struct {
 	undone, healed time.Duration
 	never          error // why it did not heal
 	pardon         string
-	// lost: an answer of WeChat's was lost. Two tokens later the one that apps have is
-	// dead, without grace: from the next call until that one's token is in memcached.
+	// lost: an answer of WeChat's was lost. The next call's token is the second one
+	// then, and ends the one that apps have without a grace: until it is in memcached,
+	// and until a sidecar that is asked has looked.
 	lost bool
 }
 
@@ -130,4 +132,24 @@ func (w *world) healed(ctx context.Context, account string, since time.Duration)
 			return err
 		}
 	}
+}
+
+// settled waits until every account has a token of full life: with less of it left
+// than a doubt lasts, a token would die of itself where WeChat's do not.
+func (w *world) settled(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, life, errors.New("the accounts are not renewed"))
+	defer cancel()
+	for _, account := range w.accounts {
+		for {
+			token := w.watch.entry(account)
+			_, held, err := w.wechat.newest(account, token)
+			if err == nil && held.Dies.Sub(held.At) >= life-time.Second {
+				break
+			}
+			if err := pause(ctx, 100*time.Millisecond); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// diskFull fills the disks of the file mirrors: what was there must stay whole, and
+// once there is room again every file must follow.
+func diskFull(ctx context.Context, w *world, hold time.Duration) error {
+	if err := w.mirrored(ctx); err != nil {
+		return fmt.Errorf("before: %w", err)
+	}
+	for _, p := range w.pods {
+		if err := p.fill(); err != nil {
+			return err
+		}
+	}
+	full := pause(ctx, hold)
+	older := 0
+	for _, p := range w.pods {
+		for _, account := range w.accounts {
+			token, err := p.mirror(account)
+			if err != nil {
+				return fmt.Errorf("a file of sidecar %d was harmed by a full disk: %w", p.number, err)
+			}
+			if token != w.watch.entry(account) {
+				older++
+			}
+		}
+	}
+	w.journal.say("   %d of %d files hold an older token, all are whole", older, len(w.pods)*len(w.accounts))
+	if older == 0 && full == nil {
+		full = errors.New("no renewal met the full disk")
+	}
+	for _, p := range w.pods {
+		if err := p.free(); err != nil {
+			return err
+		}
+	}
+	freed := w.journal.now()
+	if full == nil {
+		full = w.mirrored(ctx)
+		w.journal.say("   all files follow %.2f s after there was room", (w.journal.now() - freed).Seconds())
+	}
+	return full
+}
+
+// mirrored waits until all files hold what memcached does: a mirror that failed
+// tries again after 60 s at most.
+func (w *world) mirrored(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, 70*time.Second, errors.New("a file does not follow"))
+	defer cancel()
+	for _, p := range w.pods {
+		for _, account := range w.accounts {
+			for {
+				token, err := p.mirror(account)
+				if err == nil && token == w.watch.entry(account) {
+					break
+				}
+				if ended := pause(ctx, 20*time.Millisecond); ended != nil {
+					return errors.Join(ended, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// mirror is the token in a sidecar's file.
+func (p *pod) mirror(account string) (string, error) {
+	text, err := os.ReadFile(p.inside(filepath.Join(p.disk, account+".json")))
+	if err != nil {
+		return "", err
+	}
+	var content struct {
+		Token string `json:"access_token"`
+	}
+	if err = json.Unmarshal(text, &content); err != nil || content.Token == "" {
+		return "", fmt.Errorf("%s.json is no JSON with a token", account)
+	}
+	return content.Token, nil
+}
