@@ -7,6 +7,7 @@ SEEDS    ?= 100
 HOURS    ?= 24
 START    ?= 1
 FUZZTIME ?= 10s
+CHAOS_MINUTES ?= 20
 IMAGE    ?= wxsidecar:dev
 IMAGE_FLAGS ?=
 TESTLOG  ?= bin/test.log
@@ -126,6 +127,8 @@ lint: $(GOFUMPT) $(GOLANGCILINT) ## gofumpt and golangci-lint
 	cd k8s && $(GOLANGCILINT) run --build-tags cluster ./...
 	cd bench && $(GOLANGCILINT) run ./...
 	cd bench/peers && $(GOLANGCILINT) run ./...
+	$(GOLANGCILINT) run --build-tags chaos ./sidecar/keeper
+	cd bench/chaos && $(GOLANGCILINT) run ./...
 
 $(GOFUMPT):
 	GOBIN=$(@D) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
@@ -170,6 +173,10 @@ bench: ## side by side with peers and with the floor
 .PHONY: bench-peers
 bench-peers: setup ## side by side with what teams use today, at three sizes: docs/peers.md and docs/peers.svg (ten minutes)
 	cd bench/peers && $(GO) run . -keep ../../bin/peers.json -docs ../../docs
+
+.PHONY: chaos
+chaos: setup ## eight real sidecars through every fault, 20 minutes (CHAOS_MINUTES=2: the short ones); the log is in bin/chaos
+	cd bench/chaos && $(GO) run . -minutes $(CHAOS_MINUTES) -out $(CURDIR)/bin/chaos
 
 .PHONY: screenshots
 screenshots: build ## docs/*.png, the status page of the demo (needs chromium, pngquant, optipng, fonts-inter, fonts-noto-cjk)
