@@ -38,7 +38,7 @@ func TestAPlanHasTheFaultsThatFit(t *testing.T) {
 		only    string
 	}{{0, ""}, {20, "no such fault"}} {
 		_, err := planned(bad.minutes, bad.only)
-		assert.Error(t, err)
+		require.Error(t, err)
 	}
 	for _, f := range whole {
 		assert.NotEqual(t, f.run == nil, f.parts == nil, "%s: one of the two", f.name)

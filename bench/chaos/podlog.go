@@ -25,7 +25,6 @@ type podLog struct {
 // event is a line of a sidecar's log.
 type event struct {
 	at    time.Duration
-	pod   int
 	AppID string `json:"appid"`
 	Level string `json:"level"`
 	Text  string `json:"msg"`

@@ -73,23 +73,6 @@ func (p *process) kill() {
 	<-p.ended
 }
 
-// running reports whether it has not ended.
-func (p *process) running() bool {
-	select {
-	case <-p.ended:
-		return false
-	default:
-		return true
-	}
-}
-
-// stopped reports whether a signal has stopped it.
-func (p *process) stopped() bool {
-	text, _ := os.ReadFile(p.proc("stat"))
-	_, rest, _ := strings.Cut(string(text), ") ") // the name before may hold anything
-	return strings.HasPrefix(rest, "T")
-}
-
 // usage is what a process holds.
 type usage struct {
 	descriptors, threads int

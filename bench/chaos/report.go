@@ -53,12 +53,16 @@ func (w *world) report(stdout io.Writer) error {
 		what  string
 		value any
 	}{
-		{"tokens read", whole.reads}, {"dead tokens read", whole.dead}, {"reads that failed", whole.failed},
-		{"calls to WeChat", len(calls)}, {"calls beyond one per renewal", fmt.Sprintf("%d (%s)", n, why)},
+		{"tokens read", whole.reads},
+		{"dead tokens read", whole.dead},
+		{"reads that failed", whole.failed},
+		{"calls to WeChat", len(calls)},
+		{"calls beyond one per renewal", fmt.Sprintf("%d (%s)", n, why)},
 		{"of them unexplained", unexplained},
 		{"extra calls for one account in ten minutes, at most", busiest(calls)},
 		{"longest time that an entry was older than one before", seconds(w.watch.backwards())},
-		{"AppSecrets and tokens printed", leaks}, {"sidecars that have grown", growing},
+		{"AppSecrets and tokens printed", leaks},
+		{"sidecars that have grown", growing},
 		{"time", w.journal.now().Round(time.Second)},
 	} {
 		fmt.Fprintf(&text, "* %s: %v\n", total.what, total.value)
