@@ -151,9 +151,13 @@ func busiest(all []explained) int {
 	return most
 }
 
-// fresh reports whether a read came within a look after a call for its account.
-func fresh(all []explained, r read) bool {
-	return slices.ContainsFunc(all, func(e explained) bool {
-		return e.account == r.account && r.at+r.took >= e.at && r.at <= e.at+lookAtMost
-	})
+// fresh is how long after a call for its account a read began; false where none
+// came within a look.
+func fresh(all []explained, r read) (after time.Duration, ok bool) {
+	for _, e := range slices.Backward(all) {
+		if e.account == r.account && r.at+r.took >= e.at && r.at <= e.at+lookAtMost {
+			return max(0, r.at-e.at), true
+		}
+	}
+	return 0, false
 }

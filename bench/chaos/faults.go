@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
+	"regexp"
 	"time"
 )
 
@@ -44,12 +44,16 @@ const (
 
 // planned is the faults of a run.
 func planned(minutes int, only string) ([]fault, error) {
+	named, err := regexp.Compile(only)
+	if err != nil {
+		return nil, fmt.Errorf("-only: %w", err)
+	}
 	var plan []fault
 	for _, f := range faults() {
 		if minutes < fullMinutes && only == "" {
 			f.hold /= 2
 		}
-		if (minutes >= fullMinutes || f.short || only != "") && (only == "" || strings.Contains(f.name, only)) {
+		if (minutes >= fullMinutes || f.short || only != "") && named.MatchString(f.name) {
 			plan = append(plan, f)
 		}
 	}

@@ -19,7 +19,7 @@
 //
 //	go run .             20 minutes
 //	go run . -minutes 2  the faults that are short
-//	go run . -only PART  the faults with this in their names
+//	go run . -only 'a|b' the faults whose names match
 //
 // It exits with 1 where a promise was broken. It needs Linux, memcached, PHP with
 // both extensions, and root or user namespaces: it mounts a hosts file and a disk
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	minutes := flags.Int("minutes", fullMinutes, "how long; under 20 only the faults that are short")
-	only := flags.String("only", "", "only the faults with this in their names")
+	only := flags.String("only", "", "only the faults whose names match this regular expression")
 	out := flags.String("out", filepath.Join(os.TempDir(), "wxsidecar-chaos"), "the folder for journal, logs and table")
 	if err := flags.Parse(args); err != nil {
 		return err

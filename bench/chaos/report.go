@@ -108,14 +108,19 @@ func (w *world) line(r *row, calls []explained) (l line) {
 	if f.failed > 0 && r.pardon != "" {
 		fails += ": " + r.pardon
 	}
-	forgiven := r.lost
-	dies := fmt.Sprint(f.dead)
-	stale := slices.DeleteFunc(f.deadAt, func(r read) bool { return forgiven && fresh(calls, r) })
-	if len(stale) < f.dead {
-		dies += ": an answer was lost: the next call ended the token before without a grace, and this within one look after it"
+	dies, stale, latest := fmt.Sprint(f.dead), 0, time.Duration(0)
+	for _, d := range f.deadAt {
+		after, ok := fresh(calls, d)
+		if !ok || !r.lost {
+			stale++
+		}
+		latest = max(latest, after)
 	}
-	if len(stale) > 0 {
-		l.broken = append(l.broken, fmt.Sprintf("Never dead: %d dead tokens read", len(stale)))
+	if stale < f.dead {
+		dies += fmt.Sprintf(": an answer was lost, so the next call ended the token before without a grace; the last was read %s after it", seconds(latest))
+	}
+	if stale > 0 {
+		l.broken = append(l.broken, fmt.Sprintf("Never dead: %d dead tokens read", stale))
 	}
 	if f.failed > 0 && r.pardon == "" {
 		l.broken = append(l.broken, fmt.Sprintf("Never nothing: %d reads failed", f.failed))
