@@ -25,6 +25,7 @@ type toxic struct {
 }
 
 func newProxy(name, upstream string) (*proxy, error) {
+	zerolog.SetGlobalLevel(zerolog.Disabled) // some toxics tell every byte, whatever logger they are given
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(prometheus.NewRegistry()), zerolog.Nop())
 	p := &proxy{toxiproxy.NewProxy(server, name, "127.0.0.1:0", upstream)}
 	return p, p.Start()
