@@ -96,12 +96,12 @@ func (w *world) reason(e *explained, before explained, lost bool) string {
 		return "reported as refused"
 	case hurt != "":
 		return hurt
-	case w.judge.heardOf(outcast, e.account, since-grace, e.at):
-		return "back from stable_token"
 	case e.doubted != "":
 		return "the doubt after " + e.doubted
 	case w.amnesia(before.at, e.at):
 		return "nobody remembered the token"
+	case w.judge.heardOf(outcast, e.account, since-grace, e.at):
+		return "back from stable_token"
 	}
 	return ""
 }

@@ -21,23 +21,16 @@ func diskFull(ctx context.Context, w *world, hold time.Duration) error {
 			return err
 		}
 	}
-	full := pause(ctx, hold)
-	older := 0
-	for _, p := range w.pods {
-		for _, account := range w.accounts {
-			token, err := p.mirror(account)
-			if err != nil {
-				return fmt.Errorf("a file of sidecar %d was harmed by a full disk: %w", p.number, err)
-			}
-			if token != w.watch.entry(account) {
-				older++
-			}
+	full, older, until := pause(ctx, hold), 0, w.journal.now()+life
+	for full == nil && older == 0 {
+		if older, full = w.older(); full == nil && older == 0 {
+			full = pause(ctx, 200*time.Millisecond)
+		}
+		if w.journal.now() > until {
+			full = errors.New("no renewal met the full disks")
 		}
 	}
 	w.journal.say("   %d of %d files hold an older token, all are whole", older, len(w.pods)*len(w.accounts))
-	if older == 0 && full == nil {
-		full = errors.New("no renewal met the full disk")
-	}
 	for _, p := range w.pods {
 		if err := p.free(); err != nil {
 			return err
@@ -49,6 +42,23 @@ func diskFull(ctx context.Context, w *world, hold time.Duration) error {
 		w.journal.say("   all files follow %.2f s after there was room", (w.journal.now() - freed).Seconds())
 	}
 	return full
+}
+
+// older is how many files hold another token than memcached; an error where one
+// is not whole.
+func (w *world) older() (n int, err error) {
+	for _, p := range w.pods {
+		for _, account := range w.accounts {
+			token, err := p.mirror(account)
+			if err != nil {
+				return 0, fmt.Errorf("a full disk harmed a file of sidecar %d: %w", p.number, err)
+			}
+			if token != w.watch.entry(account) {
+				n++
+			}
+		}
+	}
+	return n, nil
 }
 
 // mirrored waits until all files hold what memcached does: a mirror that failed

@@ -19,7 +19,7 @@ func weChatFaults() []fault {
 		return func(ctx context.Context, w *world, hold time.Duration) error {
 			w.wechat.shown.Store(which(w.wechat))
 			defer w.wechat.shown.Store(w.wechat.good)
-			return pause(ctx, hold)
+			return w.meeting(ctx, hold)
 		}
 	}
 	return []fault{
@@ -29,7 +29,10 @@ func weChatFaults() []fault {
 		{name: "WeChat's certificate of nobody we trust", attacks: "Never nothing", hold: hold, run: shows(func(w *weChat) *tls.Certificate { return w.untrusted })},
 		{name: "WeChat's name does not resolve", attacks: "Never nothing", hold: 20 * time.Second, run: nameless},
 		{name: "the way to WeChat stalls", attacks: "Never nothing", hold: hold, run: func(ctx context.Context, w *world, hold time.Duration) error {
-			return poisoned(ctx, []*proxy{w.wechat.way}, hold, toxic{"timeout", "", map[string]int{"timeout": 0}})
+			if err := w.wechat.way.poison(toxic{"timeout", "", map[string]int{"timeout": 0}}); err != nil {
+				return err
+			}
+			return errors.Join(w.meeting(ctx, hold), w.wechat.way.cure())
 		}},
 		{name: "AppSecret replaced at WeChat, 20 s later in the file", attacks: "Never nothing, Never leaked", hold: 20 * time.Second, run: rotated},
 	}
@@ -40,11 +43,24 @@ func nameless(ctx context.Context, w *world, hold time.Duration) error {
 	if err := w.resolve(false); err != nil {
 		return err
 	}
-	err := pause(ctx, hold)
-	if known := w.resolve(true); err == nil {
-		err = known
+	return errors.Join(w.meeting(ctx, hold), w.resolve(true))
+}
+
+// meeting waits for the hold, and on until a renewal has met the fault.
+func (w *world) meeting(ctx context.Context, hold time.Duration) error {
+	from := w.journal.now()
+	if err := pause(ctx, hold); err != nil {
+		return err
 	}
-	return err
+	for !w.judge.heardOf(failedRenewal, "", from, w.journal.now()) {
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+		if w.journal.now()-from > hold+life {
+			return errors.New("no renewal met it")
+		}
+	}
+	return nil
 }
 
 func rotated(ctx context.Context, w *world, hold time.Duration) error {
@@ -52,7 +68,7 @@ func rotated(ctx context.Context, w *world, hold time.Duration) error {
 	for _, account := range w.accounts {
 		w.wechat.SetSecret(account, next)
 	}
-	if err := pause(ctx, hold); err != nil {
+	if err := w.meeting(ctx, hold); err != nil {
 		return err
 	}
 	for _, account := range w.accounts {
@@ -124,6 +140,7 @@ func wrongly(ctx context.Context, w *world) error {
 	from := w.journal.now()
 	for i, way := range ways {
 		account := w.accounts[i]
+		w.wechat.lasts(account, life+time.Duration(i)*life/accounts) // what came together goes apart again
 		rows[i] = &row{name: way.name, attacks: "Never dead, Bounded", span: span{accounts: []string{account}, from: from}, lost: way.lost}
 		all.Go(func() { errs[i] = w.wrongly(ctx, rows[i], account, way.answers) })
 	}

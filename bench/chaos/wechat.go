@@ -103,12 +103,6 @@ func (w *weChat) url() string {
 func (w *weChat) onCall(c wechattest.Call) wechattest.Answer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	of := life
-	if own, ok := w.lives[c.AppID]; ok {
-		of = own
-		delete(w.lives, c.AppID)
-	}
-	w.SetExpiresIn(of) // a call of another account may come between: the lives of a start are not exact
 	noted := call{at: w.journal.now(), account: c.AppID, api: c.API, forced: c.Force}
 	var answer wechattest.Answer
 	if i := w.ill[c.AppID]; i != nil {
@@ -119,6 +113,12 @@ func (w *weChat) onCall(c wechattest.Call) wechattest.Answer {
 		}
 	}
 	w.calls = append(w.calls, noted)
+	of := life
+	if own, ok := w.lives[c.AppID]; ok && noted.answered == "" {
+		of = own
+		delete(w.lives, c.AppID)
+	}
+	w.SetExpiresIn(of) // a call of another account may come between: the lives of a start are not exact
 	return answer
 }
 
@@ -146,7 +146,8 @@ func (w *weChat) met(account string) (time.Duration, bool) {
 	return i.began, true
 }
 
-// lasts says how long the next token of an account alone lives.
+// lasts says how long the next token of an account alone lives, of a call that is
+// answered well.
 func (w *weChat) lasts(account string, d time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
