@@ -82,6 +82,7 @@ func (w *world) brought(calls []call) map[int]time.Duration {
 func (w *world) reason(e *explained, before explained, lost bool) string {
 	const round = time.Second // what is noted here and in a sidecar's log are apart
 	since := before.at - round
+	code := w.judge.refused(e.account, since, e.at)
 	hurt := w.judge.hitOf(e.account, since, e.at)
 	switch {
 	case e.api == "stable_token":
@@ -90,6 +91,8 @@ func (w *world) reason(e *explained, before explained, lost bool) string {
 		return "after " + before.answered
 	case lost && hurt != "":
 		return hurt
+	case lost && code != 0:
+		return fmt.Sprintf("after errcode %d", code)
 	case w.judge.heardOf(lostLease, e.account, since, e.at+round):
 		return "the lease could not be confirmed after the answer: a doubt"
 	case w.judge.heardOf(rejected, e.account, since, e.at+round):

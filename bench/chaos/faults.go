@@ -27,7 +27,7 @@ func faults() []fault {
 	}, short: true})
 	all = append(all, memcachedFaults()...)
 	all = append(all, weChatFaults()...)
-	all = append(all, fault{name: "the mirrors' disks full", attacks: "Never nothing", hold: 20 * time.Second, run: diskFull})
+	all = append(all, fault{name: "the mirrors' disks full", attacks: "Never nothing", hold: 20 * time.Second, run: diskFull, also: mirrored})
 	return append(all, fault{name: lastFlat, parts: func(ctx context.Context, w *world) (err error) {
 		w.end, err = w.take(ctx)
 		return err

@@ -13,9 +13,6 @@ import (
 // diskFull fills the disks of the file mirrors: what was there must stay whole, and
 // once there is room again every file must follow.
 func diskFull(ctx context.Context, w *world, hold time.Duration) error {
-	if err := w.mirrored(ctx); err != nil {
-		return fmt.Errorf("before: %w", err)
-	}
 	for _, p := range w.pods {
 		if err := p.fill(); err != nil {
 			return err
@@ -36,11 +33,6 @@ func diskFull(ctx context.Context, w *world, hold time.Duration) error {
 			return err
 		}
 	}
-	freed := w.journal.now()
-	if full == nil {
-		full = w.mirrored(ctx)
-		w.journal.say("   all files follow %.2f s after there was room", (w.journal.now() - freed).Seconds())
-	}
 	return full
 }
 
@@ -51,7 +43,7 @@ func (w *world) older() (n int, err error) {
 		for _, account := range w.accounts {
 			token, err := p.mirror(account)
 			if err != nil {
-				return 0, fmt.Errorf("a full disk harmed a file of sidecar %d: %w", p.number, err)
+				return 0, fmt.Errorf("the mirror of sidecar %d: %w", p.number, err)
 			}
 			if token != w.watch.entry(account) {
 				n++
@@ -61,25 +53,13 @@ func (w *world) older() (n int, err error) {
 	return n, nil
 }
 
-// mirrored waits until all files hold what memcached does: a mirror that failed
-// tries again after 60 s at most.
-func (w *world) mirrored(ctx context.Context) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, 70*time.Second, errors.New("a file does not follow"))
-	defer cancel()
-	for _, p := range w.pods {
-		for _, account := range w.accounts {
-			for {
-				token, err := p.mirror(account)
-				if err == nil && token == w.watch.entry(account) {
-					break
-				}
-				if ended := pause(ctx, 20*time.Millisecond); ended != nil {
-					return errors.Join(ended, err)
-				}
-			}
-		}
+// mirrored is an error where a file does not hold what memcached does.
+func mirrored(w *world) error {
+	n, err := w.older()
+	if n > 0 {
+		return fmt.Errorf("%d files of the mirrors hold older tokens", n)
 	}
-	return nil
+	return err
 }
 
 // mirror is the token in a sidecar's file.

@@ -29,9 +29,6 @@ var stages = []struct{ step, name string }{
 // eachStep kills a sidecar in each step of a renewal, and freezes one in each: each
 // time another account's, as its renewal comes.
 func eachStep(ctx context.Context, w *world) error {
-	if err := w.settled(ctx); err != nil {
-		return err
-	}
 	var all sync.WaitGroup
 	errs := make([]error, 2*len(stages))
 	rows := make([]*row, len(errs))
@@ -51,7 +48,7 @@ func eachStep(ctx context.Context, w *world) error {
 		return err
 	}
 	last := &row{}
-	if err := w.calm(ctx, last); err != nil {
+	if err := w.calm(ctx, last, nil); err != nil {
 		return err
 	}
 	for _, r := range rows {

@@ -106,9 +106,6 @@ func refuses(j *journal, code int) answers {
 
 // wrongly answers for each account in another way, as its renewal comes.
 func wrongly(ctx context.Context, w *world) error {
-	if err := w.settled(ctx); err != nil {
-		return err
-	}
 	const late = 8 * time.Second // beyond the sidecars' 5 s
 	slow := "WeChat slow: "
 	wrong := "WeChat wrong: "
@@ -151,7 +148,7 @@ func wrongly(ctx context.Context, w *world) error {
 		return err
 	}
 	last := &row{}
-	if err = w.calm(ctx, last); err != nil {
+	if err = w.calm(ctx, last, nil); err != nil {
 		return err
 	}
 	for _, r := range rows {

@@ -106,6 +106,18 @@ func (j *judge) heardOf(text, account string, from, to time.Duration) bool {
 	})
 }
 
+// refused is the errcode that a call for an account failed with in a time; 0: none.
+func (j *judge) refused(account string, from, to time.Duration) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, e := range j.events {
+		if e.Text == failedRenewal && e.AppID == account && e.at >= from && e.at <= to {
+			return e.Code
+		}
+	}
+	return 0
+}
+
 // hitOf is what was done to the renewal of an account in a time; empty for nothing.
 func (j *judge) hitOf(account string, from, to time.Duration) string {
 	j.mu.Lock()

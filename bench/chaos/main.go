@@ -82,7 +82,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer w.close()
-	if err = w.live(ctx, plan); err != nil {
+	if err = w.live(ctx, plan, *minutes); err != nil {
 		return err
 	}
 	return w.report(stdout)

@@ -28,6 +28,7 @@ type event struct {
 	AppID string `json:"appid"`
 	Level string `json:"level"`
 	Text  string `json:"msg"`
+	Code  int    `json:"errcode"`
 }
 
 func newPodLog(w *world, number int) (*podLog, error) {

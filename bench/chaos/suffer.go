@@ -17,6 +17,8 @@ type fault struct {
 	run func(ctx context.Context, w *world, hold time.Duration) error
 	// parts replaces run where each account suffers something else. It adds rows.
 	parts func(ctx context.Context, w *world) error
+	// also is what must be well too before all has healed; nil: nothing more.
+	also func(w *world) error
 	// pardon is why reads may fail, where the protocol cannot promise otherwise.
 	pardon string
 }
@@ -55,7 +57,7 @@ func (w *world) suffer(ctx context.Context, f fault) error {
 	}
 	r.undone = w.journal.now()
 	w.journal.say("   undone")
-	if err := w.calm(ctx, r); err != nil {
+	if err := w.calm(ctx, r, f.also); err != nil {
 		return err
 	}
 	r.to = w.journal.now()
@@ -63,11 +65,11 @@ func (w *world) suffer(ctx context.Context, f fault) error {
 }
 
 // calm waits until all has healed.
-func (w *world) calm(ctx context.Context, r *row) error {
+func (w *world) calm(ctx context.Context, r *row, also func(*world) error) error {
 	limit, cancel := context.WithTimeout(ctx, calmAtMost)
 	defer cancel()
 	var last error
-	last, r.never = w.wholly(limit)
+	last, r.never = w.wholly(limit, also)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -90,9 +92,12 @@ func because(last error) string {
 
 // wholly waits until every entry is as it should be and every sidecar is ready.
 // last is what was amiss for longest, err that something still is.
-func (w *world) wholly(ctx context.Context) (last, err error) {
+func (w *world) wholly(ctx context.Context, also func(*world) error) (last, err error) {
 	for {
-		if err = w.whole(ctx); err == nil || ctx.Err() != nil {
+		if err = w.whole(ctx); err == nil && also != nil {
+			err = also(w)
+		}
+		if err == nil || ctx.Err() != nil {
 			return last, err
 		}
 		last = err

@@ -171,7 +171,7 @@ func (w *world) close() {
 }
 
 // live is the run: start, readers, faults in turn, the last look.
-func (w *world) live(ctx context.Context, plan []fault) error {
+func (w *world) live(ctx context.Context, plan []fault, minutes int) error {
 	w.watch = newWatch(w)
 	ctx, cancel := context.WithCancelCause(ctx)
 	var all sync.WaitGroup
@@ -180,6 +180,11 @@ func (w *world) live(ctx context.Context, plan []fault) error {
 	all.Go(func() { w.watch.run(ctx) })
 	if err := w.begin(ctx); err != nil {
 		return err
+	}
+	if minutes >= fullMinutes {
+		if err := w.settled(ctx); err != nil {
+			return err
+		}
 	}
 	reading := func(read func() error) {
 		all.Go(func() {
