@@ -8,6 +8,7 @@ HOURS    ?= 24
 START    ?= 1
 FUZZTIME ?= 10s
 SIEGE    ?= 6s
+CHAOS_MINUTES ?= 20
 IMAGE    ?= wxsidecar:dev
 IMAGE_FLAGS ?=
 TESTLOG  ?= bin/test.log
@@ -138,6 +139,8 @@ lint: $(GOFUMPT) $(GOLANGCILINT) ## gofumpt and golangci-lint
 	cd bench && $(GOLANGCILINT) run --build-tags bill ./...
 	cd bench/peers && $(GOLANGCILINT) run ./...
 	cd client/sdktest && $(GOLANGCILINT) run ./...
+	$(GOLANGCILINT) run --build-tags chaos ./sidecar/keeper
+	cd bench/chaos && $(GOLANGCILINT) run ./...
 
 $(GOFUMPT):
 	GOBIN=$(@D) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
@@ -194,6 +197,10 @@ bill: setup ## what a sidecar costs its pod, beside bare net/http; fails where a
 .PHONY: hostile
 hostile: setup ## real sidecars under attack by callers, memcached and WeChat, SIEGE (6s) each: memory, and who is served meanwhile (as root)
 	$(GO) test -tags hostile -count=1 -timeout 15m -v -run '^TestHostile$$' ./sidecar -siege $(SIEGE)
+
+.PHONY: chaos
+chaos: setup ## eight real sidecars through every fault, 20 minutes (CHAOS_MINUTES=2: the short ones); the log is in bin/chaos
+	cd bench/chaos && $(GO) build -o $(CURDIR)/bin/chaos/chaos . && exec $(CURDIR)/bin/chaos/chaos -minutes $(CHAOS_MINUTES) -out $(CURDIR)/bin/chaos
 
 .PHONY: screenshots
 screenshots: build ## docs/*.png, the status page of the demo (needs chromium, pngquant, optipng, fonts-inter, fonts-noto-cjk)

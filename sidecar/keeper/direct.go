@@ -48,6 +48,10 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 	}
 	live, down := c.mem.live(c.Wall), time.Since(c.downSince)
 	due := live && c.mem.dueIn(c.Wall, c.spread) <= 0
+	patience := directPatience
+	if live { // once it is dead, there is a reason to ask
+		patience = min(patience, c.mem.left(c.Wall)-clockSlack(c.mem.record.Life()))
+	}
 	wanted := !live || (due && !c.mem.ticket && down >= directPatience) || (rejected != "" && c.mem.record.Token == rejected)
 	next := c.direct.Add(directEvery)
 	if wanted && time.Until(next) <= 0 {
@@ -64,7 +68,7 @@ func (c *credential) withoutMemcached(ctx context.Context, rejected string, caus
 	case !wanted && !due:
 		return nil
 	case !wanted:
-		return &failure{err: fails, until: time.Now().Add(directPatience)}
+		return &failure{err: fails, until: time.Now().Add(patience)}
 	case !next.IsZero():
 		return &failure{err: fails, until: next}
 	}

@@ -59,6 +59,7 @@ func (c *credential) fetchUnder(ctx context.Context, lease *memcache.Lease, seen
 	c.mem.number = number
 	c.mu.Unlock()
 	c.countCall(true, false)
+	c.reached("call")
 	got, err := c.WeChat.Fetch(ctx, request)
 	if err == nil && got.Value == rejected {
 		got, err = c.force(ctx, request, got)

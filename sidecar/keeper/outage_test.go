@@ -79,3 +79,33 @@ func TestAServerThatFailsCostsItsAccountsTheirEntriesAndNothingElse(t *testing.T
 		group.Close(ctx)
 	})
 }
+
+// WeChat was busy when the token fell due, and memcached fails just before its end:
+// too lately for a token that lives to be fetched without it, so the renewal is put
+// off. It must not be put off beyond the token's end.
+func TestARenewalThatWaitsForMemcachedWaitsNoLongerThanTheTokenLives(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.wechat.SetExpiresIn(40 * time.Second)
+		h.wechat.SetGrace(10 * time.Second)
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(15 * time.Second)
+		h.wechat.FailAll(-1)
+		time.Sleep(16 * time.Second)
+		h.wechat.Heal()
+		h.memcached.SetFault(memcachetest.Refuse)
+		failed := 0
+		for range 300 {
+			time.Sleep(100 * time.Millisecond)
+			grant, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+			if err != nil {
+				failed++
+				continue
+			}
+			assert.Zero(t, h.wechat.Accepts(grant.Value))
+		}
+		assert.Zero(t, failed, "reads without a token, of 300")
+		assert.Positive(t, h.wechat.Calls("wx1", "stable_token"))
+		h.memcached.SetFault(memcachetest.None)
+	})
+}

@@ -104,6 +104,7 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 		if err := c.tokenFirst(ctx); err != nil {
 			return err
 		}
+		c.reached("before_lease")
 		var lease *memcache.Lease
 		if held.Wait != nil || held.Held {
 			lease, err = c.slot.TakeOver(held)
@@ -189,6 +190,7 @@ func (c *credential) otherSecret(w *memcache.Wait) bool {
 
 // renewUnder is steps 3 to 5: read again, call, write, give the lease back.
 func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, rejected string) error {
+	c.reached("lease")
 	// 3. The one who held the lease before may have finished in between.
 	seen, err := c.readRecord()
 	if err != nil {
@@ -200,11 +202,13 @@ func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, reje
 		_ = lease.Release()
 		return nil
 	}
+	c.reached("read_again")
 	// 4. One call, if the lease outlasts it.
 	fetched, err := c.fetchUnder(ctx, lease, seen, rejected)
 	if err != nil || fetched == nil {
 		return err
 	}
+	c.reached("answer")
 	// 5. Written only by the one whose lease it still is.
 	ours := c.api != wechat.Token || lease.Verify() == nil // stable_token gives everybody the same
 	written := ours && c.write(seen, fetched)
@@ -216,8 +220,10 @@ func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, reje
 		c.settle()
 		return nil
 	}
+	c.reached("record")
 	c.adopt(fetched)
 	c.settle()
+	c.reached("entry")
 	_ = lease.Release()
 	_ = c.slot.ForgetTries()
 	return nil

@@ -84,7 +84,7 @@ func (j *judge) healing(since, now time.Time, bound time.Duration, own trouble) 
 			wait = time.Hour + 11*time.Minute
 		case memcachedTrouble, strangerTrouble:
 			wait = 11 * time.Minute
-		case podTrouble:
+		case podTrouble, clockTrouble:
 		}
 		if what != own && j.troubled(now.Add(-wait), now, what) && j.troubled(since, now, what) {
 			return true

@@ -20,6 +20,7 @@ const (
 	wechatTrouble    trouble = "wechat"
 	podTrouble       trouble = "pod" // stopped, killed, restarted, cut off
 	strangerTrouble  trouble = "stranger"
+	clockTrouble     trouble = "clock" // the clocks of two sidecars are further apart than 5 s
 )
 
 // span is when a trouble lasted.
@@ -142,7 +143,7 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 	life, age := record.Dies-record.Issued, now.Unix()-record.Issued
 	due := min(3300, max(life-295, life/2))
 	reported := j.reported[record.Token]
-	if life > 0 && record.Doubt == 0 && age > 2 && age < due-5 && !reported && !stolen && !j.troubled(now.Add(-2*time.Minute), now, strangerTrouble) {
+	if life > 0 && record.Doubt == 0 && age > 2 && age < due-5 && !reported && !stolen && !j.troubled(now.Add(-2*time.Minute), now, strangerTrouble, clockTrouble) {
 		j.broken("One call", "%s calls although the record is good for %d s", p.name, due-age)
 	}
 	j.inFlight++

@@ -22,7 +22,7 @@ import (
 type pod struct {
 	world *world
 	name  string
-	skew  time.Duration
+	skew  atomic.Int64 // of its wall clock, a time.Duration
 
 	cut atomic.Bool // the pod cannot reach memcached
 
@@ -71,7 +71,7 @@ func (p *pod) start() {
 	log := slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})).With("pod", p.name)
 	pr.group = keeper.New(keeper.Config{
 		Store: store, WeChat: calls, API: w.api, Name: p.name, Log: log,
-		Wall: func() time.Time { return time.Now().Add(p.skew) },
+		Wall: func() time.Time { return time.Now().Add(time.Duration(p.skew.Load())) },
 	})
 	w.must(pr.group.SetAccounts([]keeper.Account{{AppID: simAppID, Secret: w.secret, Tickets: w.tickets}}))
 	handler, err := web.NewAPI(web.APIConfig{Group: pr.group, Log: log})

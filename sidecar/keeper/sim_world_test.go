@@ -85,7 +85,8 @@ func newWorld(t *testing.T, seed uint64, api wechat.API, pods int, tickets []mem
 	w.wechat.OnCall(w.normalCall)
 	w.wechatTransport, w.stopWeChat = w.wechat.Pipe()
 	for i := range pods {
-		p := &pod{world: w, name: fmt.Sprintf("pod-%d", i), skew: time.Duration(w.between(-1000, 1000)) * time.Millisecond}
+		p := &pod{world: w, name: fmt.Sprintf("pod-%d", i)}
+		p.skew.Store(int64(time.Duration(w.between(-1000, 1000)) * time.Millisecond))
 		w.pods = append(w.pods, p)
 		p.client = p.newClient()
 		p.start()

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// pod is a sidecar and the ways from its pod.
+type pod struct {
+	world    *world
+	number   int
+	api, ops string // addresses
+	way      *proxy // to memcached
+	log      *podLog
+	disk     string // where its mirrors are, as it sees it
+
+	mu      sync.Mutex // guards what follows
+	process *process
+	since   time.Duration // when it was started last
+}
+
+func (w *world) newPod(ctx context.Context, number int) (*pod, error) {
+	p := &pod{world: w, number: number, api: freePort(ctx), ops: freePort(ctx), disk: filepath.Join(w.dir, fmt.Sprint("disk", number))}
+	err := os.Mkdir(p.disk, 0o700)
+	if err == nil {
+		p.way, err = newProxy(fmt.Sprint("memcached", number), w.memcached.address)
+	}
+	if err == nil {
+		p.log, err = newPodLog(w, number)
+	}
+	return p, err
+}
+
+// prepare gives the sidecar a hosts file, no name server, and a small disk, and
+// then becomes the sidecar.
+const prepare = `mount --bind "$0/hosts" /etc/hosts && mount --bind "$0/resolv.conf" /etc/resolv.conf &&
+	mount -t tmpfs -o size=128k,mode=700 tmpfs "$1" && shift && exec "$@"`
+
+// start starts the sidecar and waits until it answers.
+func (p *pod) start(ctx context.Context) error {
+	w := p.world
+	environ := []string{
+		"PATH=" + os.Getenv("PATH"),
+		"WECHAT_ACCOUNTS_DIR=" + w.path("accounts"), "WECHAT_BASE_URL=" + w.wechat.url(), "SSL_CERT_FILE=" + w.path("authority.pem"),
+		"MEMCACHED_SERVERS=" + p.way.Listen, "SIDECAR_LISTEN=" + p.api, "SIDECAR_OPS_LISTEN=" + p.ops,
+		"MIRROR_FILE=" + filepath.Join(p.disk, "{appid}.json"),
+		"WXSIDECAR_CHAOS=" + w.steps.dir,
+	}
+	running, err := start(environ, true, p.log, p.log, "/bin/sh", "-c", prepare, w.dir, p.disk, w.path("sidecar"))
+	if err != nil {
+		return fmt.Errorf("%w (a mount namespace needs root, or user namespaces)", err)
+	}
+	p.mu.Lock()
+	p.process, p.since = running, w.journal.now()
+	p.mu.Unlock()
+	err = running.until(ctx, func() bool { return p.probe(ctx, "/livez") })
+	if err != nil {
+		return fmt.Errorf("start sidecar %d: %w; see %s", p.number, err, p.log.path)
+	}
+	return nil
+}
+
+// probe asks the ops listener.
+func (p *pod) probe(ctx context.Context, path string) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.ops+path, nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}
+
+func (p *pod) now() *process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.process
+}
+
+// kill is SIGKILL; restart starts it again.
+func (p *pod) kill() { p.now().kill() }
+
+func (p *pod) freeze() { p.now().signal(syscall.SIGSTOP) }
+func (p *pod) thaw()   { p.now().signal(syscall.SIGCONT) }
+
+// inside is a path of the sidecar's as we reach it.
+func (p *pod) inside(path string) string { return p.now().proc("root") + path }
+
+// fill fills the disk to the last byte; free frees it.
+func (p *pod) fill() error {
+	path := p.inside(filepath.Join(p.disk, "full"))
+	err := os.WriteFile(path, []byte(strings.Repeat("x", 1<<20)), 0o600)
+	if err == nil {
+		return fmt.Errorf("the disk of sidecar %d takes a megabyte", p.number)
+	}
+	return nil
+}
+
+func (p *pod) free() error { return os.Remove(p.inside(filepath.Join(p.disk, "full"))) }
+
+// podOf is the pod of a process.
+func (w *world) podOf(pid int) (*pod, error) {
+	for _, p := range w.pods {
+		if p.now().pid() == pid {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("process %d is none of our sidecars", pid)
+}

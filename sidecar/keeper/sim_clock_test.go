@@ -1,0 +1,52 @@
+package keeper_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+// A wall clock that jumps, in one sidecar or in all, in the midst of a token's
+// life: for three hours, and then back. No reader notices. Each jump costs a call
+// at most, and so does each renewal while the clocks are apart: to a sidecar that
+// is three hours ahead, a token that another one has just fetched is dead.
+func TestAWallClockThatJumpsIsNoticedByNoReader(t *testing.T) {
+	t.Parallel()
+	for _, jump := range []time.Duration{10 * time.Minute, 3 * time.Hour} {
+		for _, of := range []int{1, 5} {
+			for _, by := range []time.Duration{jump, -jump} {
+				t.Run(fmt.Sprintf("%d_of_5_by_%s", of, by), func(t *testing.T) {
+					t.Parallel()
+					w := simulate(t, 12, wechat.Token, 5, 10, func(ctx context.Context, w *world) {
+						sleep(ctx, 100*time.Minute)
+						end := w.judge.begin(clockTrouble)
+						w.jump(of, by)
+						sleep(ctx, 3*time.Hour)
+						w.jump(of, -by)
+						sleep(ctx, 2*time.Hour)
+						end()
+					})
+					assert.Zero(t, w.judge.dead, "reads of dead tokens")
+					assert.Zero(t, w.judge.nothing, "reads without a token")
+					calls := w.wechat.Calls("", "")
+					planned := 1 + int((100*time.Minute+5*time.Hour)/(3300*time.Second))
+					const jumps, renewals = 2, 4
+					assert.LessOrEqual(t, calls, planned+jumps+renewals)
+					t.Logf("%d calls, %d of them planned; %d reads", calls, planned, w.judge.reads)
+				})
+			}
+		}
+	}
+}
+
+// jump moves the wall clocks of so many sidecars.
+func (w *world) jump(pods int, by time.Duration) {
+	for _, p := range w.pods[:pods] {
+		p.skew.Add(int64(by))
+	}
+}

@@ -1,0 +1,52 @@
+//go:build chaos
+
+package keeper
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+// chaosDir is where bench/chaos says what is to happen, in this build alone.
+var chaosDir = os.Getenv("WXSIDECAR_CHAOS")
+
+// reached is a step of a renewal. Where a file in chaosDir, named after the AppID,
+// holds "<step> <what>", the first process that comes by takes it, by a rename
+// that adds its process id, and then kills itself, stops itself, or goes on.
+func (c *credential) reached(step string) {
+	order := filepath.Join(chaosDir, c.account.AppID)
+	text, err := os.ReadFile(order) //nolint:gosec // an AppID is letters and digits
+	at, what, _ := strings.Cut(string(text), " ")
+	if c.kind != memcache.AccessToken || err != nil || at != step || os.Rename(order, fmt.Sprintf("%s.%d", order, os.Getpid())) != nil {
+		return
+	}
+	switch what {
+	case "kill":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	case "stop":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		<-time.After(50 * time.Millisecond) // all threads have stopped by then; it goes on after SIGCONT
+	}
+}
+
+// init tells how many goroutines there are, every second: nothing else of this
+// program does.
+func init() {
+	if chaosDir == "" {
+		return
+	}
+	go func() {
+		for range time.Tick(time.Second) {
+			name := filepath.Join(chaosDir, fmt.Sprintf("goroutines.%d", os.Getpid()))
+			_ = os.WriteFile(name, fmt.Appendf(nil, "%d", runtime.NumGoroutine()), 0o600)
+		}
+	}()
+}
