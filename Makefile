@@ -48,6 +48,9 @@ setup: ## install what the suites need (as root with apt), or say what is missin
 	need() { missing="$$missing $$1"; }; \
 	command -v memcached >/dev/null 2>&1 || need memcached; \
 	command -v nc >/dev/null 2>&1 || need netcat-openbsd; \
+	command -v curl >/dev/null 2>&1 || need curl; \
+	command -v openssl >/dev/null 2>&1 || need openssl; \
+	[ "$$(uname)" != Linux ] || command -v systemd-analyze >/dev/null 2>&1 || need systemd; \
 	command -v promtool >/dev/null 2>&1 || need prometheus; \
 	command -v phpunit >/dev/null 2>&1 || need phpunit; \
 	command -v phpcs >/dev/null 2>&1 || need php-codesniffer; \

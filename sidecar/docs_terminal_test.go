@@ -64,6 +64,7 @@ func newTerminal(t *testing.T) *terminal {
 	for _, folder := range []string{"usr/local/bin", "etc/systemd/system", "run/wxsidecar"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(x.etc, folder), 0o755))
 	}
+	writeFile(t, filepath.Join(x.etc, ".curlrc"), "silent\nshow-error\n")
 	x.standIns = newStandIns(t, x.dir)
 
 	api := freeAddress(t)
@@ -76,6 +77,7 @@ func newTerminal(t *testing.T) *terminal {
 	)
 	x.open(t, []string{
 		"PATH=" + x.standIns.dir + ":" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
+		"CURL_HOME=" + x.etc, // on a terminal curl shows no progress
 		"WECHAT_BASE_URL=" + x.url, "MEMCACHED_SERVERS=" + x.memcached,
 		"SIDECAR_LISTEN=" + api, "SIDECAR_URL=http://" + api, "SIDECAR_OPS_LISTEN=" + x.ops,
 	})

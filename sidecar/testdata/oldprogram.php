@@ -49,8 +49,7 @@ class OldProgram
 
     private function database()
     {
-        list($host, $port, $name) = explode(' ', getenv('DATABASE'));
-        $db = new mysqli($host, 'root', '', $name, (int)$port);
+        $db = new mysqli('localhost', 'root', '', getenv('DATABASE'), 0, getenv('SOCKET'));
         $row = $db->query("SELECT `value`, `expire` FROM `wx_token` WHERE `type` = 'access_token'")->fetch_object();
         if (time() > $row->expire + 3600) {
             $row->value = $this->realtime();
