@@ -31,6 +31,7 @@ func TestEachLanguageBeginsWithALinkToTheOther(t *testing.T) {
 func TestBothLanguagesHaveTheSameHeadings(t *testing.T) {
 	t.Parallel()
 	inBothLanguages(t, func(t *testing.T, en, zh string) {
+		t.Helper()
 		var want, got []string
 		for _, h := range headings(en) {
 			want = append(want, strings.Repeat("#", h.level)+" "+h.anchors[0])
@@ -52,6 +53,7 @@ func withoutComments(code string) string {
 func TestBothLanguagesHaveTheSameCode(t *testing.T) {
 	t.Parallel()
 	inBothLanguages(t, func(t *testing.T, en, zh string) {
+		t.Helper()
 		want, got := blocks(en), blocks(zh)
 		require.Len(t, got, len(want))
 		for i := range want {
@@ -78,6 +80,7 @@ func sortedMatches(pattern *regexp.Regexp, text string) []string {
 func TestBothLanguagesHaveTheSameTables(t *testing.T) {
 	t.Parallel()
 	inBothLanguages(t, func(t *testing.T, en, zh string) {
+		t.Helper()
 		want, got := tables(en), tables(zh)
 		require.Len(t, got, len(want))
 		for i := range want {
@@ -98,6 +101,7 @@ var link = regexp.MustCompile(`\]\([^)]+\)`)
 func TestBothLanguagesHaveTheSameLinks(t *testing.T) {
 	t.Parallel()
 	inBothLanguages(t, func(t *testing.T, en, zh string) {
+		t.Helper()
 		_, en, _ = strings.Cut(en, "\n")
 		_, zh, _ = strings.Cut(zh, "\n")
 		toEnglish := strings.NewReplacer("README.zh-CN.md", "README.md", "recipes.zh-CN.md", "recipes.md")

@@ -59,7 +59,7 @@ func (m *migration) program(t *testing.T, keep, tokens, secret string, environ .
 	require.NoError(t, err, "php is not installed: run make setup")
 	// 24575 is all but deprecations: pecl-memcache's own connect makes one on PHP 8.2.
 	command := exec.Command(php, "-d", "error_reporting=24575", "-d", "display_errors=stderr", filepath.Join("testdata", "oldprogram.php"), keep, tokens, m.url)
-	command.Env = append(environ, "APPID="+appID, "APPSECRET="+secret, "MEMCACHED="+m.memcached.address)
+	command.Env = append([]string{"APPID=" + appID, "APPSECRET=" + secret, "MEMCACHED=" + m.memcached.address}, environ...)
 	var complaints output
 	command.Stderr = &complaints
 	in, err := command.StdinPipe()

@@ -15,7 +15,7 @@ func systemdAnalyze(t *testing.T, args ...string) string {
 	path, err := exec.LookPath("systemd-analyze")
 	require.NoError(t, err, "systemd-analyze is not installed: run make setup")
 	out, err := exec.Command(path, args...).CombinedOutput()
-	assert.NoError(t, err, "%s", out)
+	require.NoError(t, err, "%s", out)
 	return string(out)
 }
 
