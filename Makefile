@@ -47,6 +47,7 @@ setup: ## install what the suites need (as root with apt), or say what is missin
 	@missing=; hint=; \
 	need() { missing="$$missing $$1"; }; \
 	command -v memcached >/dev/null 2>&1 || need memcached; \
+	command -v mariadbd >/dev/null 2>&1 || need mariadb-server; \
 	command -v nc >/dev/null 2>&1 || need netcat-openbsd; \
 	command -v curl >/dev/null 2>&1 || need curl; \
 	command -v openssl >/dev/null 2>&1 || need openssl; \
@@ -58,6 +59,7 @@ setup: ## install what the suites need (as root with apt), or say what is missin
 	for m in memcached memcache curl apcu; do \
 		printf '%s\n' "$$modules" | grep -qix $$m || need php-$$m; \
 	done; \
+	printf '%s\n' "$$modules" | grep -qix mysqli || need php-mysql; \
 	if [ -z "$$missing" ]; then echo 'setup: nothing to do, everything is there'; exit 0; fi; \
 	if command -v apt-get >/dev/null 2>&1; then \
 		if [ "$$(id -u)" = 0 ]; then \
@@ -68,7 +70,7 @@ setup: ## install what the suites need (as root with apt), or say what is missin
 		fi; \
 		hint="sudo apt-get install$$missing"; \
 	elif command -v brew >/dev/null 2>&1; then \
-		hint='brew install memcached php prometheus zlib && pecl install memcached memcache apcu'; \
+		hint='brew install mariadb memcached php prometheus zlib && pecl install memcached memcache apcu'; \
 	else \
 		hint="your system's packages of these names, or the nearest"; \
 	fi; \
@@ -126,6 +128,7 @@ lint: $(GOFUMPT) $(GOLANGCILINT) ## gofumpt and golangci-lint
 	$(GOLANGCILINT) run ./...
 	cd k8s && $(GOLANGCILINT) run --build-tags cluster ./...
 	cd bench && $(GOLANGCILINT) run ./...
+	cd bench/peers && $(GOLANGCILINT) run ./...
 
 $(GOFUMPT):
 	GOBIN=$(@D) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
@@ -166,6 +169,10 @@ procs: setup ## real sidecar processes, real memcached, killed and restarted
 .PHONY: bench
 bench: ## side by side with peers and with the floor
 	cd bench && $(GO) run .
+
+.PHONY: bench-peers
+bench-peers: setup ## side by side with what teams use today, at three sizes: docs/peers.md and docs/peers.svg (ten minutes)
+	cd bench/peers && $(GO) run . -keep ../../bin/peers.json -docs ../../docs
 
 .PHONY: screenshots
 screenshots: build ## docs/*.png, the status page of the demo (needs chromium, pngquant, optipng, fonts-inter, fonts-noto-cjk)

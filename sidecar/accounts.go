@@ -12,6 +12,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 )
 
 // scanEvery is the time between two scans of the folder.
@@ -23,6 +24,7 @@ type accounts struct {
 	fixed   []keeper.Account // of WECHAT_APPID; none or one
 	folder  string           // WECHAT_ACCOUNTS_DIR; empty means none
 	tickets tickets          // WECHAT_TICKETS
+	mirror  *mirror.Mirror
 	trim    *trim
 	log     *slog.Logger
 
@@ -31,8 +33,8 @@ type accounts struct {
 	kept   []string          // the AppIDs last told to the group; nil: none yet
 }
 
-func newAccounts(cfg config, trim *trim, log *slog.Logger) *accounts {
-	a := &accounts{folder: cfg.AccountsDir, tickets: cfg.tickets(), trim: trim, log: log, warned: map[string]string{}}
+func newAccounts(cfg config, to *mirror.Mirror, trim *trim, log *slog.Logger) *accounts {
+	a := &accounts{folder: cfg.AccountsDir, tickets: cfg.tickets(), mirror: to, trim: trim, log: log, warned: map[string]string{}}
 	if cfg.AppID != "" {
 		a.fixed = []keeper.Account{{AppID: cfg.AppID, Secret: trim.watch(cfg.readAppSecret)}}
 	}
@@ -106,6 +108,7 @@ func (a *accounts) scan(group *keeper.Group) error {
 	if a.kept != nil && slices.Equal(ids, a.kept) {
 		return nil
 	}
+	a.mirror.Keep(ids)
 	if err := group.SetAccounts(found); err != nil {
 		return fmt.Errorf("set the accounts: %w", err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
@@ -41,7 +42,7 @@ func newScanned(t *testing.T, folder string, more ...string) *scanned {
 	caller, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
 	require.NoError(t, err)
 	s.group = keeper.New(keeper.Config{Store: store, WeChat: caller})
-	s.accounts = newAccounts(cfg, newTrim(), slog.New(slog.NewTextHandler(&s.log, nil)))
+	s.accounts = newAccounts(cfg, mirror.New(mirror.Config{}), newTrim(), slog.New(slog.NewTextHandler(&s.log, nil)))
 	t.Cleanup(func() {
 		s.group.Close(context.Background())
 		assert.NoError(t, store.Close())

@@ -30,6 +30,7 @@ func (c *config) check(found *problems) {
 	c.checkTickets(found)
 	c.checkMemcached(found)
 	c.checkListeners(found)
+	c.checkMirrors(found)
 	if _, ok := logLevels[c.LogLevel]; !ok {
 		found.add("LOG_LEVEL", "is no level", "use debug, info, warn or error")
 	}

@@ -31,6 +31,11 @@ type config struct {
 	Compat        bool   `env:"SIDECAR_COMPAT" envDefault:"false" meaning:"true: the API also has WeChat's own routes /cgi-bin/token, /cgi-bin/stable_token and /cgi-bin/ticket/getticket, for programs whose token address can be set"`
 	OpsListen     string `env:"SIDECAR_OPS_LISTEN" envDefault:":7201" meaning:"health, metrics, status page; carries neither tokens nor secrets. off turns it off"`
 
+	MirrorFile    string `env:"MIRROR_FILE" meaning:"also write the token into this file, as the well-known PHP class does: access_token.json; with {appid} in its path where there are several accounts"`
+	MirrorDSN     secret `env:"MIRROR_MYSQL_DSN" meaning:"also keep the table of that class in this MySQL or MariaDB: user:password@tcp(host:3306)/database?tls=true; or MIRROR_MYSQL_DSN_FILE"`
+	MirrorDSNFile string `env:"MIRROR_MYSQL_DSN_FILE" meaning:"a file with that, read again for every connection, white space at its ends cut"`
+	MirrorTable   string `env:"MIRROR_MYSQL_TABLE" envDefault:"wx_token" meaning:"the table's name, with {appid} in it where there are several accounts"`
+
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" meaning:"debug, info, warn or error; logs go to stderr"`
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json" meaning:"json or text"`
 }

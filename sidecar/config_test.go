@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -54,7 +55,7 @@ func TestEveryVariableHasAMeaningAndStandsOnce(t *testing.T) {
 		assert.False(t, seen[v.name], v.name)
 		seen[v.name] = true
 	}
-	assert.Len(t, seen, 18)
+	assert.Len(t, seen, 22)
 }
 
 func TestListsMayHaveSpacesAndEmptyPlaces(t *testing.T) {
@@ -129,11 +130,27 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"SIDECAR_OPS_LISTEN=:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},
 		{"SIDECAR_OPS_LISTEN=[::]:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},
 		{"SIDECAR_OPS_LISTEN=localhost:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},
+		{"MIRROR_FILE=canarysecret", "MIRROR_FILE", "no absolute path"},
+		{"MIRROR_FILE=" + filepath.Join(dir, "gone", "canarysecret"), "MIRROR_FILE", "its folder cannot be written to: no such file"},
+		{"MIRROR_FILE=" + dir + "/{appId}.json", "MIRROR_FILE", "elsewhere than in one {appid}"},
+		{"MIRROR_FILE=" + dir, "MIRROR_FILE", "is a folder"},
+		{"MIRROR_FILE=" + dir + "/t.json WECHAT_ACCOUNTS_DIR=" + filepath.Dir(fine), "MIRROR_FILE", "lacks {appid}"},
+		{"MIRROR_MYSQL_DSN=canarysecret", "MIRROR_MYSQL_DSN", "cannot be read; write it like"},
+		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(mysql:3306)/", "MIRROR_MYSQL_DSN", "names no database"},
+		{"MIRROR_MYSQL_DSN=\t", "MIRROR_MYSQL_DSN", "is empty"},
+		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b MIRROR_MYSQL_DSN_FILE=" + fine, "MIRROR_MYSQL_DSN", "MIRROR_MYSQL_DSN_FILE too"},
+		{"MIRROR_MYSQL_DSN_FILE=canarysecret", "MIRROR_MYSQL_DSN_FILE", "cannot be read: no such file"},
+		{"MIRROR_MYSQL_DSN_FILE=" + fine, "MIRROR_MYSQL_DSN_FILE", "cannot be read; name a file that holds the DSN"},
+		{"MIRROR_MYSQL_TABLE=wx_token2", "MIRROR_MYSQL_TABLE", "belongs to no database"},
+		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b MIRROR_MYSQL_TABLE=wx token", "MIRROR_MYSQL_TABLE", "no table's name"},
+		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b WECHAT_ACCOUNTS_DIR=" + filepath.Dir(fine), "MIRROR_MYSQL_TABLE", "lacks {appid}"},
 		{"LOG_LEVEL=canarysecret", "LOG_LEVEL", "is no level"},
 		{"LOG_LEVEL=INFO+2", "LOG_LEVEL", "is no level"},
 		{"LOG_FORMAT=canarysecret", "LOG_FORMAT", "is no format"},
 	}
 }
+
+var nextVariable = regexp.MustCompile(` (WECHAT_|MIRROR_)`)
 
 func TestABadVariableIsNamedWithAHintAndNothingListens(t *testing.T) {
 	t.Parallel()
@@ -142,7 +159,7 @@ func TestABadVariableIsNamedWithAHintAndNothingListens(t *testing.T) {
 			t.Parallel()
 			// A blank before a name begins the next variable; a value has none there.
 			environ := append([]string{}, good...)
-			for pair := range strings.SplitSeq(strings.ReplaceAll(c.environ, " WECHAT_", "\x00WECHAT_"), "\x00") {
+			for pair := range strings.SplitSeq(nextVariable.ReplaceAllString(c.environ, "\x00$1"), "\x00") {
 				environ = append(environ, pair)
 			}
 			exit, stdout, stderr := tell(t, environ)

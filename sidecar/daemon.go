@@ -12,6 +12,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
@@ -34,6 +35,7 @@ type daemon struct {
 	group    *keeper.Group
 	store    *memcache.Store
 	accounts *accounts
+	mirror   *mirror.Mirror
 	trim     *trim
 
 	api, ops     http.Handler
@@ -58,16 +60,18 @@ func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{store: store, trim: newTrim()}
-	d.group = keeper.New(keeper.Config{Store: store, WeChat: caller, API: wechat.API(cfg.TokenAPI), Name: p.Name, Log: p.Log})
-	d.accounts = newAccounts(cfg, d.trim, p.Log)
+	d := &daemon{store: store, trim: newTrim(), mirror: mirror.New(cfg.mirrors(p.Log))}
+	d.group = keeper.New(keeper.Config{
+		Store: store, WeChat: caller, API: wechat.API(cfg.TokenAPI), Name: p.Name, Log: p.Log, Changed: d.mirror.Changed,
+	})
+	d.accounts = newAccounts(cfg, d.mirror, d.trim, p.Log)
 	if d.api, err = web.NewAPI(web.APIConfig{
 		Group: d.group, BearerFile: cfg.AuthTokenFile, Compat: cfg.Compat, Metrics: metrics, Log: p.Log,
 	}); err != nil {
 		return nil, err
 	}
 	d.ops = web.NewOps(web.OpsConfig{
-		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: p.Name, Version: versionName(), Servers: cfg.Servers, Log: p.Log,
+		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: p.Name, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Log: p.Log,
 	})
 	if d.apiAt, err = web.Listen(ctx, cfg.Listen); err != nil {
 		return nil, fmt.Errorf("SIDECAR_LISTEN: %w; is another sidecar running there?", err)
@@ -100,7 +104,7 @@ func (d *daemon) run(ctx context.Context) error {
 		defer cancel()
 		opsEnded <- d.serveOps(opsCtx)
 	}()
-	err := together(ctx, d.serveAPI, d.keep, d.follow, d.trim.run)
+	err := together(ctx, d.serveAPI, d.keep, d.follow, d.mirrors, d.trim.run)
 	endOps()
 	err = errors.Join(scanned, err, <-opsEnded)
 	_ = d.store.Close() // closes idle connections: nothing is lost when one fails to
@@ -127,6 +131,12 @@ func (d *daemon) keep(ctx context.Context) error {
 }
 
 func (d *daemon) follow(ctx context.Context) error { return d.accounts.follow(ctx, d.group) }
+
+// mirrors writes what is kept elsewhere too.
+func (d *daemon) mirrors(ctx context.Context) error {
+	d.mirror.Run(ctx)
+	return nil
+}
 
 // together runs tasks until all have ended, and returns their errors. The first
 // that fails ends the context of the others.

@@ -51,6 +51,16 @@ func cleanSecret(text string) (string, error) {
 // readSecret reads a secret from a file. Its error quotes neither the file's
 // content nor its name: a secret often stands where its file should be named.
 func readSecret(path string) (string, error) {
+	text, err := readText(path)
+	if err != nil {
+		return "", err
+	}
+	return cleanSecret(text)
+}
+
+// readText reads a file that holds a secret, at most so much of it that too much is
+// known to be.
+func readText(path string) (string, error) {
 	file, err := os.Open(path) // #nosec G304 -- the operator names it
 	if err != nil {
 		return "", errors.New("cannot be read: " + bare(err))
@@ -60,7 +70,7 @@ func readSecret(path string) (string, error) {
 	if err != nil {
 		return "", errors.New("cannot be read: " + bare(err))
 	}
-	return cleanSecret(string(content))
+	return string(content), nil
 }
 
 // bare is an error of the file system without the path, which it quotes.

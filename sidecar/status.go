@@ -58,6 +58,12 @@ func printStatus(w io.Writer, s web.Status) error {
 		fmt.Fprintf(&text, "memcached has failed for %s (%s)\n  %s\n  %s\n\n",
 			web.Span(s.Now.Sub(m.DownSince)), servers, web.Printable(m.Error), web.Printable(m.Hint))
 	}
+	for _, m := range s.Mirrors {
+		if !m.Up {
+			fmt.Fprintf(&text, "mirror %s has failed for %s\n  %s\n  %s\n\n",
+				web.Printable(m.Name), web.Span(s.Now.Sub(m.DownSince)), web.Printable(m.Error), web.Printable(m.Hint))
+		}
+	}
 	if len(s.Credentials) == 0 {
 		text.WriteString("no account: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n")
 		_, err := io.WriteString(w, text.String())

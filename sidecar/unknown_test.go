@@ -23,11 +23,11 @@ func TestAMistypedVariableIsFoundWithTheNearestName(t *testing.T) {
 func TestVariablesOfLaterVersionsAreUnknown(t *testing.T) {
 	t.Parallel()
 	var names []string
-	for _, u := range unknowns([]string{"MIRROR_FILE=/x", "MIRROR_MYSQL_DSN=x"}) {
+	for _, u := range unknowns([]string{"MIRROR_REDIS=x", "WECHAT_PROXY=x"}) {
 		names = append(names, u.name)
 		assert.NotEmpty(t, u.nearest)
 	}
-	assert.Equal(t, []string{"MIRROR_FILE", "MIRROR_MYSQL_DSN"}, names)
+	assert.Equal(t, []string{"MIRROR_REDIS", "WECHAT_PROXY"}, names)
 }
 
 func TestWhatKubernetesAndTheClientSetIsNotUnknown(t *testing.T) {

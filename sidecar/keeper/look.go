@@ -42,6 +42,32 @@ func (c *credential) settle() {
 	if view, err := c.slot.Look(); err == nil {
 		c.mend(view, true)
 	}
+	c.confirm()
+}
+
+// confirm sees to the entry where what was just fetched or adopted may not be in
+// it yet. The next look is up to 15 s away, and no sidecar passes its startup probe
+// before it has seen the entry. Those that start together write it together, and
+// all but one of them must look once more:
+//
+//	A: renews, record = t1
+//	B: adopts t1, sees no entry     A: sees no entry
+//	                                A: entry = t1
+//	B: cannot add the entry
+func (c *credential) confirm() {
+	for range 3 {
+		c.mu.Lock()
+		published := c.published
+		c.mu.Unlock()
+		if published {
+			return
+		}
+		view, err := c.slot.Look()
+		if err != nil {
+			return
+		}
+		c.mend(view, false)
+	}
 }
 
 // mend makes record and entry agree with the newest token known. It returns our

@@ -56,6 +56,7 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 		}
 		c.adopt(seen.Record)
 		if c.good(rejected) || (rejected != "" && c.serves(rejected)) {
+			c.confirm()
 			return nil
 		}
 		if rejected == "" && seen.Record == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,6 +70,32 @@ func TestTheStateTellsALife(t *testing.T) {
 		assert.Equal(t, firstDay+1, after.Today.Date, "midnight in Beijing")
 		assert.Less(t, after.Today.Calls, 3)
 		assert.Greater(t, after.Counts.Renewed, before.Counts.Renewed)
+	})
+}
+
+func TestSidecarsThatStartTogetherFindTheEntryAsSoonAsThereIsOne(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 80 * time.Millisecond} })
+		h.memcached.OnCommand(func(cmd memcachetest.Command) memcachetest.Fault {
+			if cmd.Verb == "add" && slices.Contains(cmd.Keys, "wx1") {
+				time.Sleep(150 * time.Millisecond) // so that several have looked and found none
+			}
+			return memcachetest.None
+		})
+		fleet := []*keeper.Group{h.group}
+		for range 7 {
+			fleet = append(fleet, h.another())
+		}
+		for _, group := range fleet {
+			require.NoError(t, group.SetAccounts([]keeper.Account{account("wx1")}))
+		}
+		time.Sleep(time.Second)
+		for _, group := range fleet {
+			state := group.States()[0]
+			assert.True(t, state.Valid && state.Published, "what the startup probe asks")
+		}
+		assert.Equal(t, 1, h.wechat.Calls("", ""))
 	})
 }
 

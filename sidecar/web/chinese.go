@@ -41,6 +41,8 @@ var chinese = &words{
 	hint:          chineseHint,
 	memcachedUp:   "memcached 正常",
 	memcachedHint: "请检查 MEMCACHED_SERVERS，并确认 memcached 正在运行。在此期间由 sidecar 从内存提供 token。",
+	mirrorUp:      "镜像正常",
+	mirrorHint:    chineseMirrorHint,
 	noAccount:     "请设置 WECHAT_APPID，或在 WECHAT_ACCOUNTS_DIR 中放入账号文件。",
 	doubtful:      "有一次调用没有收到应答，微信可能已签发另一个 token，因此将提前续期。",
 
@@ -48,6 +50,7 @@ var chinese = &words{
 	yes: "有", notHeld: "上次检查时没有", nobody: "未命名",
 
 	memcachedDown: func(since string) string { return "memcached 已故障 " + since },
+	mirrorDown:    func(since string) string { return "镜像已故障 " + since },
 	in:            func(span string) string { return span + "后" },
 	overdue:       func(span string) string { return "已逾期 " + span },
 	done: func(renewals, failures int) string {

@@ -82,7 +82,8 @@
 //
 //	/livez        the process answers, draining included
 //	/startupz     every account's token is in memcached, or 10 s have passed; stays so
-//	/readyz       every account has a valid token to give, published or not
+//	/readyz       every account has a valid token to give, published or not; a line about
+//	              each mirror that fails, which changes nothing else
 //	/metrics      Prometheus text 0.0.4: the families of families.go. What is told of an
 //	              account ends with the account, and no label but appid and kind grows
 //	/status.json  Status: all credentials, in JSON

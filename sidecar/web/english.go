@@ -41,6 +41,8 @@ var english = &words{
 	hint:          func(e *keeper.Error) string { return sentence(e.Hint) },
 	memcachedUp:   "memcached answers",
 	memcachedHint: "Check MEMCACHED_SERVERS and that memcached runs. Tokens are served from memory meanwhile.",
+	mirrorUp:      "Mirror works",
+	mirrorHint:    sentence,
 	noAccount:     "Set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR.",
 	doubtful:      "A call was left without an answer, so that another token may have been issued: this one is renewed early.",
 
@@ -48,6 +50,7 @@ var english = &words{
 	yes: "yes", notHeld: "not when last looked at", nobody: "unnamed",
 
 	memcachedDown: func(since string) string { return "memcached has failed for " + since },
+	mirrorDown:    func(since string) string { return "Mirror has failed for " + since },
 	in:            func(span string) string { return "in " + span },
 	overdue:       func(span string) string { return "overdue by " + span },
 	done: func(renewals, failures int) string {

@@ -48,6 +48,9 @@ func ChineseHints() int { return len(chineseHints) }
 // InChinese is what the page says in Chinese about an error.
 func InChinese(e *keeper.Error) string { return chineseHint(e) }
 
+// MirrorInChinese is what the page says in Chinese about a mirror.
+func MirrorInChinese(english string) string { return chineseMirrorHint(english) }
+
 // Liked is the language that an Accept-Language header asks for.
 func Liked(header string) string { return liked(header).tag }
 

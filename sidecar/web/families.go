@@ -32,6 +32,7 @@ var families = []family{
 	{"wxsidecar_memcached_up", gauge, "1 where every memcached that keeps an account answered when last looked at."},
 	{"wxsidecar_memcached_operations_total", counter, "Operations on memcached."},
 	{"wxsidecar_memcached_failures_total", counter, "Operations on memcached that failed; a miss is none."},
+	{"wxsidecar_mirror_up", gauge, "1 where all that this mirror holds was written when last tried; only where one is configured."},
 	{"wxsidecar_answers_total", counter, "Answers of the API: a credential from memory, one that a renewal brought, or a refusal."},
 	{"wxsidecar_wechat_call_duration_seconds", histogram, "How long calls to WeChat took, those that failed included."},
 	{"wxsidecar_start_time_seconds", gauge, "When this process started, in Unix time."},

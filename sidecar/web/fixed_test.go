@@ -8,6 +8,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
@@ -18,6 +19,15 @@ var (
 	noOutage   keeper.Outage
 	outage     = keeper.Outage{Since: fixedNow.Add(-3 * time.Minute), Err: errors.New("dial tcp 10.0.0.7:11211: connect: connection refused")}
 )
+
+// fixedMirrors is one mirror that works and one that fails.
+var fixedMirrors = []mirror.State{
+	{Name: mirror.File},
+	{
+		Name: mirror.MySQL, Failing: 2, Since: fixedNow.Add(-4 * time.Minute), Hint: mirror.Hints[5],
+		Error: "access_token of wx0healthy: dial tcp 10.0.0.8:3306: connect: connection refused; and 1 more",
+	},
+}
 
 // hostile is what a stranger may write where text is shown.
 const hostile = `</p><script>alert(1)</script><img src=x onerror="x">' & ` + "\u202e\x1b[31m"
@@ -70,6 +80,7 @@ func fixedOps(t *testing.T, states []keeper.State, outage keeper.Outage) http.Ha
 	cfg := web.OpsConfig{
 		Group: keeper.New(keeper.Config{}), Metrics: metrics, API: wechat.StableToken,
 		Name: "pod-7f9c", Version: `v0.1.0-"quoted\"`, Servers: []string{"memcached:11211"},
+		Mirrors: func() []mirror.State { return fixedMirrors },
 	}
 	return web.OpsOf(cfg, fixedStart, fixedNow, states, outage)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -33,6 +34,8 @@ type OpsConfig struct {
 	Name, Version string
 	// Servers are memcached's, as people know them.
 	Servers []string
+	// Mirrors is how each mirror is doing; nil means that there are none.
+	Mirrors func() []mirror.State
 	// Log receives what was this program's fault; nil means none.
 	Log *slog.Logger
 }
@@ -62,6 +65,14 @@ func NewOps(cfg OpsConfig) http.Handler {
 		cfg: cfg, states: cfg.Group.States, memcached: memcached, now: time.Now, start: time.Now(),
 		large: make(chan struct{}, largeAtOnce),
 	}
+}
+
+// mirrors is how each mirror is doing.
+func (o *ops) mirrors() []mirror.State {
+	if o.cfg.Mirrors == nil {
+		return nil
+	}
+	return o.cfg.Mirrors()
 }
 
 // ServeHTTP implements http.Handler.

@@ -88,21 +88,38 @@ func (p *page) header(headline string) {
 	}
 	servers := strings.Join(p.status.Memcached.Servers, p.say.comma)
 	if p.status.Memcached.Up {
-		p.begin("p", "class", "memcached ok")
-		p.text(p.say.memcachedUp + " ")
-		p.leaf("span", servers)
-		p.end()
+		p.works(p.say.memcachedUp, servers)
 	} else {
-		p.begin("div", "class", "memcached ill")
-		p.begin("p")
-		p.leaf("strong", p.say.memcachedDown(p.say.span(p.now.Sub(p.outage.Since))))
-		p.text(" ")
-		p.leaf("span", servers)
-		p.end()
-		p.leaf("p", p.say.memcachedHint)
-		p.leaf("p", p.status.Memcached.Error, "class", "why")
-		p.end()
+		p.fails(p.say.memcachedDown(p.say.span(p.now.Sub(p.outage.Since))), servers, p.say.memcachedHint, p.status.Memcached.Error)
 	}
+	for _, m := range p.status.Mirrors {
+		if m.Up {
+			p.works(p.say.mirrorUp, m.Name)
+		} else {
+			p.fails(p.say.mirrorDown(p.say.span(p.now.Sub(m.DownSince))), m.Name, p.say.mirrorHint(m.Hint), m.Error)
+		}
+	}
+	p.end()
+}
+
+// works is a line about what credentials are written to.
+func (p *page) works(says, name string) {
+	p.begin("p", "class", "memcached ok")
+	p.text(says + " ")
+	p.leaf("span", name)
+	p.end()
+}
+
+// fails is the same where it does not work, with what to do.
+func (p *page) fails(says, name, hint, why string) {
+	p.begin("div", "class", "memcached ill")
+	p.begin("p")
+	p.leaf("strong", says)
+	p.text(" ")
+	p.leaf("span", name)
+	p.end()
+	p.leaf("p", hint)
+	p.leaf("p", why, "class", "why")
 	p.end()
 }
 

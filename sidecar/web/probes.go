@@ -52,16 +52,28 @@ func (o *ops) startup() (bool, string) {
 	return true, "ok\n"
 }
 
-// ready is /readyz: every account has a valid token to give, published or not.
+// ready is /readyz: every account has a valid token to give, published or not. A
+// mirror that fails is told of, and changes nothing about that.
 func (o *ops) ready() (bool, string) {
 	found, lacking := missing(o.states(), isValid, "no valid access_token")
 	switch {
 	case !found:
 		return false, noAccount
 	case lacking != "":
-		return false, lacking
+		return false, lacking + o.illMirrors()
 	}
-	return true, "ok\n"
+	return true, "ok\n" + o.illMirrors()
+}
+
+// illMirrors is a line for each mirror that fails.
+func (o *ops) illMirrors() string {
+	var text strings.Builder
+	for _, m := range o.mirrors() {
+		if !m.Up() {
+			text.WriteString(Printable(fmt.Sprintf("mirror %s has failed for %s: %s; %s", m.Name, Span(o.now().Sub(m.Since)), m.Error, m.Hint)) + "\n")
+		}
+	}
+	return text.String()
 }
 
 // isReady reports whether there is an account, and each has a valid token.

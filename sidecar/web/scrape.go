@@ -13,6 +13,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -85,6 +86,7 @@ func (s *scrape) process(o *ops) {
 	s.one("wxsidecar_memcached_up", oneIf(o.memcached().Err == nil))
 	s.operations("wxsidecar_memcached_operations_total", m.operations)
 	s.operations("wxsidecar_memcached_failures_total", m.failures)
+	s.mirrors(o.mirrors())
 	const answers = "wxsidecar_answers_total"
 	s.family(answers)
 	metrics.WriteCounterUint64(s, answers+`{source="memory"}`, m.memory.Get())
@@ -96,6 +98,18 @@ func (s *scrape) process(o *ops) {
 	metrics.WriteGaugeUint64(s, "wxsidecar_start_time_seconds", uint64(o.start.Unix())) //nolint:gosec // not before 1970
 	s.family("wxsidecar_build_info")
 	metrics.WriteGaugeUint64(s, `wxsidecar_build_info{version="`+labelValue.Replace(o.cfg.Version)+`"}`, 1)
+}
+
+// mirrors is how each of those that are configured is doing.
+func (s *scrape) mirrors(all []mirror.State) {
+	if len(all) == 0 {
+		return
+	}
+	const name = "wxsidecar_mirror_up"
+	s.family(name)
+	for _, m := range all {
+		metrics.WriteGaugeFloat64(s, name+`{mirror="`+m.Name+`"}`, oneIf(m.Up()))
+	}
 }
 
 // family writes what stands before the samples of one.

@@ -21,6 +21,8 @@ type Status struct {
 	Started   time.Time       `json:"started"`
 	Ready     bool            `json:"ready"` // as /readyz says
 	Memcached MemcachedStatus `json:"memcached"`
+	// Mirrors are those that are configured.
+	Mirrors []MirrorStatus `json:"mirrors,omitempty"`
 	// Credentials are sorted by AppID and kind.
 	Credentials []CredentialStatus `json:"credentials"`
 }
@@ -30,6 +32,16 @@ type Status struct {
 type MemcachedStatus struct {
 	Up        bool      `json:"up"`
 	Servers   []string  `json:"servers"`
+	DownSince time.Time `json:"down_since,omitzero"`
+	Error     string    `json:"error,omitempty"`
+	Hint      string    `json:"hint,omitempty"`
+}
+
+// MirrorStatus is how a mirror is doing. What follows Up is absent while it works.
+type MirrorStatus struct {
+	Name      string    `json:"name"` // file or mysql
+	Up        bool      `json:"up"`
+	Failing   int       `json:"failing,omitempty"` // credentials, at least
 	DownSince time.Time `json:"down_since,omitzero"`
 	Error     string    `json:"error,omitempty"`
 	Hint      string    `json:"hint,omitempty"`
@@ -125,6 +137,13 @@ func (o *ops) status(now time.Time, states []keeper.State) Status {
 	if outage := o.memcached(); outage.Err != nil {
 		s.Memcached.Up, s.Memcached.DownSince = false, second(outage.Since)
 		s.Memcached.Error, s.Memcached.Hint = outage.Err.Error(), keeper.MemcachedHint
+	}
+	for _, m := range o.mirrors() {
+		one := MirrorStatus{Name: m.Name, Up: m.Up(), Failing: m.Failing, Error: m.Error, Hint: m.Hint}
+		if !one.Up {
+			one.DownSince = second(m.Since)
+		}
+		s.Mirrors = append(s.Mirrors, one)
 	}
 	return s
 }

@@ -20,6 +20,8 @@ type words struct {
 	hint          func(*keeper.Error) string
 	memcachedUp   string
 	memcachedHint string
+	mirrorUp      string
+	mirrorHint    func(english string) string
 	noAccount     string
 	doubtful      string
 
@@ -27,6 +29,7 @@ type words struct {
 	yes, notHeld, nobody                string
 
 	memcachedDown func(since string) string
+	mirrorDown    func(since string) string
 	in, overdue   func(span string) string
 	done          func(renewals, failures int) string
 	failed        func(ago, retry string) string // retry "": at once

@@ -1,0 +1,240 @@
+package mirror_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror/mirrortest"
+)
+
+const (
+	appID    = "wx0123456789abcdef"
+	patience = time.Minute
+	often    = 10 * time.Millisecond
+)
+
+// mariadb is the server that most tests share, each with a database of its own.
+var mariadb *mirrortest.Server
+
+func TestMain(m *testing.M) {
+	asWriter()
+	os.Exit(func() int {
+		server, err := mirrortest.Start()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer func() { _ = server.Close() }()
+		mariadb = server
+		// tls=true trusts what is there, beside the system's own. A link, and not the
+		// server's folder, which holds more.
+		trusted, err := os.MkdirTemp("", "wxca")
+		if err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(trusted) }()
+		if err := os.Symlink(server.Certificate(), filepath.Join(trusted, "ca.pem")); err != nil {
+			panic(err)
+		}
+		_ = os.Setenv("SSL_CERT_DIR", trusted)
+		return m.Run()
+	}())
+}
+
+// output is what a log prints, readable while it is written.
+type output struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+// lines are the log's lines with this message.
+func (o *output) lines(t *testing.T, message string) []map[string]any {
+	t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var found []map[string]any
+	for line := range strings.Lines(o.text.String()) {
+		var one map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &one))
+		if one["msg"] == message {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+const (
+	fails = "a mirror fails: programs that read it go on with what it holds"
+	once  = "writing to a mirror failed"
+	works = "a mirror works again"
+)
+
+// running is a mirror at work.
+type running struct {
+	*mirror.Mirror
+	log  *output
+	stop func() // ends it, and waits for that
+}
+
+// run runs a mirror that keeps appID until the test ends. Nothing that it says
+// holds a secret.
+func run(t *testing.T, cfg mirror.Config) *running {
+	t.Helper()
+	r := &running{log: &output{}}
+	cfg.Log = slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r.Mirror = mirror.New(cfg)
+	r.Keep([]string{appID})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.Run(ctx)
+	}()
+	r.stop = func() {
+		cancel()
+		<-ended
+	}
+	t.Cleanup(func() {
+		r.stop()
+		assertNoCanary(t, r.log.String())
+		for _, s := range r.States() {
+			assertNoCanary(t, s.Error+s.Hint)
+		}
+	})
+	return r
+}
+
+// inTable is a mirror to this table of the shared server.
+func inTable(t *testing.T, database, table string) *running {
+	t.Helper()
+	return run(t, mirror.Config{DSN: dsnOf(mariadb.DSN(database)), Table: table})
+}
+
+func dsnOf(dsn string) func() (string, error) { return func() (string, error) { return dsn, nil } }
+
+// newDatabase makes a database for one test, with these tables.
+func newDatabase(t *testing.T, tables ...string) (name string, db *sql.DB) {
+	t.Helper()
+	return newDatabaseOn(t, mariadb, tables...)
+}
+
+func newDatabaseOn(t *testing.T, server *mirrortest.Server, tables ...string) (name string, db *sql.DB) {
+	t.Helper()
+	name = fmt.Sprintf("db%d", time.Now().UnixNano())
+	_, err := server.DB().Exec("CREATE DATABASE " + name)
+	require.NoError(t, err)
+	db, err = sql.Open("mysql", server.DSN(name))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, db.Close()) })
+	for _, statement := range tables {
+		execute(t, db, statement)
+	}
+	return name, db
+}
+
+func execute(t *testing.T, db *sql.DB, statement string, args ...any) {
+	t.Helper()
+	_, err := db.Exec(statement, args...)
+	require.NoError(t, err)
+}
+
+// keyless is the table as users of the class have made it.
+const keyless = "CREATE TABLE wx_token (id int, type varchar(20), expire varchar(16), value varchar(600))"
+
+// token is a credential that must show nowhere.
+func token(n int) string { return fmt.Sprintf("canarytoken-%03d-%s", n, strings.Repeat("x", 120)) }
+
+// change is a token that this sidecar fetched, as the keeper tells of it.
+func change(n int, dies time.Time) keeper.Change {
+	return keeper.Change{AppID: appID, Kind: memcache.AccessToken, Value: token(n), Number: int64(n), Dies: dies, Own: true}
+}
+
+// inTwoHours is the death of a token that is new.
+func inTwoHours() time.Time { return time.Now().Add(2 * time.Hour).Truncate(time.Second) }
+
+// line is a row of the table.
+type line struct {
+	ID           int
+	Kind, Expire string
+	Fingerprint  string
+}
+
+// rows are those of a table, by id. A value shows as its fingerprint.
+func rows(t *testing.T, db *sql.DB, table string) []line {
+	t.Helper()
+	result, err := db.Query("SELECT id, type, expire, value FROM `" + table + "` ORDER BY id, type")
+	require.NoError(t, err)
+	defer func() { _ = result.Close() }()
+	var all []line
+	for result.Next() {
+		var one line
+		var value string
+		require.NoError(t, result.Scan(&one.ID, &one.Kind, &one.Expire, &value))
+		one.Fingerprint = memcache.Fingerprint(value)
+		all = append(all, one)
+	}
+	require.NoError(t, result.Err())
+	return all
+}
+
+// rowOf is the row that a change makes.
+func rowOf(c keeper.Change) line {
+	id := map[memcache.Kind]int{memcache.AccessToken: 1, memcache.JSAPITicket: 2}[c.Kind]
+	return line{ID: id, Kind: string(c.Kind), Expire: fmt.Sprint(c.Dies.Unix() - 3660), Fingerprint: memcache.Fingerprint(c.Value)}
+}
+
+// holds reports whether a table has a token, without its name in any message.
+func holds(db *sql.DB, table string, c keeper.Change) bool {
+	var n int
+	err := db.QueryRow("SELECT COUNT(*) FROM `"+table+"` WHERE type = ? AND value = ?", string(c.Kind), c.Value).Scan(&n)
+	return err == nil && n == 1
+}
+
+func eventually(t *testing.T, ok func() bool, what string) {
+	t.Helper()
+	require.Eventually(t, ok, patience, often, what)
+}
+
+// state is the only mirror's.
+func state(t *testing.T, m *running) mirror.State {
+	t.Helper()
+	all := m.States()
+	require.Len(t, all, 1)
+	return all[0]
+}
+
+// assertNoCanary says that no credential and no password was told, without telling
+// it.
+func assertNoCanary(t *testing.T, text string) {
+	t.Helper()
+	assert.Zero(t, strings.Count(text, "canary"+"token"), "a credential was told")
+	assert.Zero(t, strings.Count(text, "canary"+"secret"), "a password was told")
+}

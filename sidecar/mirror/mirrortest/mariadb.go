@@ -1,0 +1,184 @@
+//go:build unix
+
+// Package mirrortest is a real MariaDB for tests, on loopback and a unix socket,
+// with a certificate of its own, in a folder that goes with it. It is the server of
+// Debian's package mariadb-server; a test that needs it fails without.
+package mirrortest
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql" // the driver of Exec
+)
+
+// startPatience is how long a server gets to start, on a machine that is busy.
+const startPatience = time.Minute
+
+// Server is a MariaDB. One goroutine at a time may start, stop and signal it.
+type Server struct {
+	dir     string
+	port    int
+	options []string
+	process *exec.Cmd // nil while it does not run
+	watcher *exec.Cmd // ends the server where this process ends first
+	leash   io.Closer
+	db      *sql.DB // root's
+}
+
+// Start starts a server with these options beside its own. Close ends it.
+func Start(options ...string) (*Server, error) {
+	dir, err := os.MkdirTemp("", "wxdb") // a socket's path must be short
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, options: options}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) prepare() error {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a port that is free
+	if err != nil {
+		return err
+	}
+	s.port = listener.Addr().(*net.TCPAddr).Port
+	_ = listener.Close()
+	if err := s.certify(); err != nil {
+		return err
+	}
+	install := exec.Command("mariadb-install-db", append(s.common(), "--auth-root-authentication-method=normal", "--skip-test-db")...) //nolint:gosec,noctx // a fixed program
+	if out, err := install.CombinedOutput(); err != nil {
+		return fmt.Errorf("mariadb-install-db: %w: is mariadb-server installed? run make setup\n%s", err, tail(out))
+	}
+	s.db, err = sql.Open("mysql", s.DSN("")+"?timeout=1s&readTimeout=10s")
+	if err != nil {
+		return err
+	}
+	s.db.SetMaxIdleConns(0) // none is left from before a restart
+	return s.Run()
+}
+
+// common are the options of installing and running: small, and careless of a crash
+// of the machine.
+func (s *Server) common() []string {
+	args := []string{
+		"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--innodb-flush-log-at-trx-commit=0",
+		"--innodb-log-file-size=5M", "--innodb-buffer-pool-size=8M", "--innodb-flush-method=nosync", "--innodb-use-native-aio=0",
+		"--skip-name-resolve",
+	}
+	if os.Getuid() == 0 {
+		args = append(args, "--user=root")
+	}
+	return args
+}
+
+// Run starts the server again after Kill, and returns once it answers.
+func (s *Server) Run() error {
+	args := append(s.common(),
+		"--socket="+s.Socket(), "--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.port), "--performance-schema=off",
+		"--pid-file="+filepath.Join(s.dir, "pid"), "--ssl-cert="+s.file("server.pem"), "--ssl-key="+s.file("server.key"),
+		"--max-connections=100")
+	s.process = exec.Command("mariadbd", append(args, s.options...)...) //nolint:gosec,noctx // a fixed program
+	log, err := os.Create(s.file("log"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	s.process.Stdout, s.process.Stderr = log, log
+	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the test
+	if err := s.process.Start(); err != nil {
+		s.process = nil
+		return err
+	}
+	if err := s.watch(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	defer cancel()
+	for err = s.db.PingContext(ctx); err != nil; err = s.db.PingContext(ctx) {
+		select {
+		case <-ctx.Done():
+			text, _ := os.ReadFile(s.file("log"))
+			return fmt.Errorf("mariadbd does not answer: %w\n%s", err, tail(text))
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// watch starts a process that kills the server once this one has ended, in
+// whatever way.
+func (s *Server) watch() error {
+	s.watcher = exec.Command("sh", "-c", `read -r _; kill -KILL "$1"`, "sh", strconv.Itoa(s.process.Process.Pid)) //nolint:gosec,noctx // a fixed program
+	s.watcher.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	leash, err := s.watcher.StdinPipe()
+	if err != nil {
+		return err
+	}
+	s.leash = leash
+	return s.watcher.Start()
+}
+
+// Kill is a crash. Run starts the server again, with what it had.
+func (s *Server) Kill() {
+	if s.watcher != nil { // first: the server's id may be another's afterwards
+		_ = s.watcher.Process.Kill()
+		_ = s.watcher.Wait() // was killed
+		_ = s.leash.Close()
+		s.watcher = nil
+	}
+	if s.process != nil {
+		_ = s.process.Process.Kill()
+		_ = s.process.Wait() // was killed
+		s.process = nil
+	}
+}
+
+// Freeze stops the server as it is: it takes connections and answers none.
+func (s *Server) Freeze() error { return s.process.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets it go on.
+func (s *Server) Thaw() error { return s.process.Process.Signal(syscall.SIGCONT) }
+
+// Close ends the server and removes its folder.
+func (s *Server) Close() error {
+	s.Kill()
+	if s.db != nil {
+		_ = s.db.Close() // nothing is under way
+	}
+	return os.RemoveAll(s.dir)
+}
+
+// Socket is the path of its unix socket.
+func (s *Server) Socket() string { return s.file("s") }
+
+// Address is its host:port.
+func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+
+// DSN names a database, for root over the unix socket, without parameters.
+func (s *Server) DSN(database string) string { return "root@unix(" + s.Socket() + ")/" + database }
+
+// DB is root's connections, to no database.
+func (s *Server) DB() *sql.DB { return s.db }
+
+func (s *Server) file(name string) string { return filepath.Join(s.dir, name) }
+
+// tail is the end of what a program said.
+func tail(out []byte) []byte {
+	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
+	return bytes.Join(lines[max(0, len(lines)-60):], []byte("\n"))
+}

@@ -1,0 +1,186 @@
+package mirror_test
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror/mirrortest"
+)
+
+// told has many credentials told, as quickly as can be, and returns the newest.
+// Nothing may wait: a hook that did would hold the keeper's lock. The bound is far
+// above what a busy machine makes of it, and far below a database's timeouts.
+func told(t *testing.T, m *running, from int) (newest func(table func(int) bool) bool) {
+	t.Helper()
+	began := time.Now()
+	for n := range 1000 {
+		m.Changed(change(from+n, inTwoHours().Add(time.Duration(from+n)*time.Second)))
+	}
+	assert.Less(t, time.Since(began), time.Second, "1,000 changes, while the database does not answer")
+	assert.LessOrEqual(t, mirror.Waiting(m.Mirror), 1, "only the newest waits")
+	return func(in func(int) bool) bool { return in(from + 999) }
+}
+
+func TestADatabaseThatStandsStillOrIsKilledHealsAndHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	server, err := mirrortest.Start()
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, server.Close()) })
+	name, db := newDatabaseOn(t, server)
+	db.SetMaxIdleConns(0)
+	m := run(t, mirror.Config{DSN: dsnOf(server.DSN(name))})
+	in := func(n int) bool { return holds(db, "wx_token", change(n, time.Time{})) }
+	m.Changed(change(0, inTwoHours()))
+	eventually(t, func() bool { return in(0) }, "written")
+
+	for i, c := range []struct {
+		name       string
+		stop, heal func() error
+		says       string
+	}{
+		{"SIGSTOP", server.Freeze, server.Thaw, "no answer within 5s"},
+		{"SIGKILL", func() error { server.Kill(); return nil }, server.Run, "connect: "},
+	} {
+		require.NoError(t, c.stop(), c.name)
+		newest := told(t, m, 1000*(i+1))
+		eventually(t, func() bool { return len(m.log.lines(t, fails)) == i+1 }, "it is told, "+c.name)
+		s := state(t, m)
+		assert.Contains(t, s.Error, c.says, c.name)
+		assert.Contains(t, s.Hint, "check that the database runs", c.name)
+		assert.Equal(t, s.Hint, m.log.lines(t, fails)[i]["hint"], c.name)
+		require.NoError(t, c.heal(), c.name)
+		eventually(t, func() bool { return newest(in) && state(t, m).Up() }, "healed, "+c.name)
+		eventually(t, func() bool { return len(m.log.lines(t, works)) == i+1 }, "that is told, "+c.name)
+	}
+	assert.Len(t, m.log.lines(t, fails), 2, "one line for each outage")
+
+	require.NoError(t, server.Freeze())
+	m.Changed(change(9999, inTwoHours().Add(9999*time.Second)))
+	tried := len(m.log.lines(t, once))
+	began := time.Now()
+	m.stop()
+	assert.Less(t, time.Since(began), 2*time.Second, "it ends at once, though writing may take 5 s")
+	assert.Len(t, m.log.lines(t, once), tried, "and an end is no failure")
+}
+
+func TestAValueThatIsTooLongIsAFailureAndIsNotCut(t *testing.T) {
+	t.Parallel()
+	name, db := newDatabase(t, keyless, "INSERT INTO wx_token VALUES (1, 'access_token', '5', 'theirs')")
+	// As servers were set up that cut what is too long.
+	m := run(t, mirror.Config{DSN: dsnOf(mariadb.DSN(name) + "?sql_mode=%27NO_ENGINE_SUBSTITUTION%27")})
+	mine := change(1, inTwoHours())
+	mine.Value += strings.Repeat("y", 600)
+	m.Changed(mine)
+	eventually(t, func() bool { return len(m.log.lines(t, fails)) == 1 }, "it is told")
+	s := state(t, m)
+	assert.Contains(t, s.Error, "Data too long for column 'value'")
+	assert.Contains(t, s.Hint, "ALTER TABLE")
+	var value string
+	require.NoError(t, db.QueryRow("SELECT value FROM wx_token").Scan(&value))
+	assert.Equal(t, "theirs", value)
+	execute(t, db, "ALTER TABLE wx_token MODIFY `value` varchar(2048) NOT NULL") // the hint
+	eventually(t, func() bool { return holds(db, "wx_token", mine) }, "written after what the hint says")
+	eventually(t, func() bool { return len(m.log.lines(t, works)) == 1 }, "that is told")
+}
+
+// What servers say may quote what was written: here a key of the user's own, and a
+// trigger that shows it.
+func TestNothingThatTheServerSaysShowsACredential(t *testing.T) {
+	t.Parallel()
+	for says, table := range map[string][]string{
+		"error 1062": {
+			"CREATE TABLE wx_token (id int, type varchar(20), expire varchar(16), value varchar(600), UNIQUE (id), UNIQUE (value))",
+			"INSERT INTO wx_token VALUES (2, 'access_token', '5', 'x'), (1, 'another', '', '" + token(1) + "')",
+		},
+		"error 1644": {
+			keyless, "INSERT INTO wx_token VALUES (1, 'access_token', '5', 'x')",
+			"CREATE TRIGGER t BEFORE UPDATE ON wx_token FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = NEW.value",
+		},
+		"error 1054: Unknown column": {"CREATE TABLE wx_token (id int, type varchar(20), token varchar(600))"},
+		"error 1142: CREATE command": nil, // the table is not there
+	} {
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			name, db := newDatabase(t, table...)
+			dsn := mariadb.DSN(name)
+			if table == nil {
+				execute(t, db, "CREATE USER short@localhost")
+				execute(t, db, "GRANT SELECT, INSERT, UPDATE ON "+name+".* TO short@localhost")
+				dsn = strings.Replace(dsn, "root@", "short@", 1)
+			}
+			m := run(t, mirror.Config{DSN: dsnOf(dsn)})
+			m.Changed(change(1, inTwoHours()))
+			eventually(t, func() bool { return len(m.log.lines(t, fails)) == 1 }, "it is told")
+			assert.Contains(t, state(t, m).Error, says)
+			assert.NotEmpty(t, state(t, m).Hint)
+		})
+	}
+}
+
+func TestTLSIsAsTheDSNSays(t *testing.T) {
+	t.Parallel()
+	name, db := newDatabase(t)
+	execute(t, db, "CREATE USER "+name+"@127.0.0.1 IDENTIFIED BY 'canarysecret @:/?' REQUIRE SSL")
+	execute(t, db, "GRANT ALL ON "+name+".* TO "+name+"@127.0.0.1")
+	at := func(password, host, parameters string) string {
+		return name + ":" + password + "@tcp(" + strings.Replace(mariadb.Address(), "127.0.0.1", host, 1) + ")/" + name + parameters
+	}
+	const password = "canarysecret @:/?"
+	for i, c := range []struct{ name, dsn, says, hint string }{
+		{"its certificate is trusted", at(password, "127.0.0.1", "?tls=true"), "", ""},
+		{"nothing is checked", at(password, "localhost", "?tls=skip-verify"), "", ""},
+		{"another name than the certificate's", at(password, "localhost", "?tls=true"), "certificate is not valid", "SSL_CERT_DIR"},
+		{"no TLS", at(password, "127.0.0.1", ""), "error 1045", "check user and password"},
+		{"a wrong password", at("canarysecretwrong", "127.0.0.1", "?tls=true"), "error 1045: Access denied", "check user and password"},
+		{"no such database", at(password, "127.0.0.1", "gone?tls=true"), "error 104", "MIRROR_MYSQL_"},
+		{"a parameter that is none", at(password, "127.0.0.1", "?tls=true&canarysecret=1"), "error 1193 of the database", "no variable of this server"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m := run(t, mirror.Config{DSN: dsnOf(c.dsn), Table: "t" + string(rune('0'+i))})
+			mine := change(1, inTwoHours())
+			m.Changed(mine)
+			if c.says == "" {
+				eventually(t, func() bool { return holds(db, "t"+string(rune('0'+i)), mine) }, "written")
+				return
+			}
+			eventually(t, func() bool { return len(m.log.lines(t, fails)) == 1 }, "it is told")
+			assert.Contains(t, strings.ReplaceAll(state(t, m).Error, "canarysecret", "…"), c.says)
+			assert.Contains(t, state(t, m).Hint, c.hint)
+		})
+	}
+}
+
+// A rotated password needs no restart: the file is read for every connection.
+func TestTheDSNIsReadAgainForEveryConnection(t *testing.T) {
+	t.Parallel()
+	name, db := newDatabase(t)
+	execute(t, db, "CREATE USER "+name+"@localhost IDENTIFIED BY 'canarysecretold'")
+	execute(t, db, "GRANT ALL ON "+name+".* TO "+name+"@localhost")
+	var dsn atomic.Pointer[string]
+	set := func(password string) {
+		text := strings.Replace(mariadb.DSN(name), "root@", name+":"+password+"@", 1)
+		dsn.Store(&text)
+	}
+	m := run(t, mirror.Config{DSN: func() (string, error) {
+		if text := dsn.Load(); text != nil {
+			return *text, nil
+		}
+		return "", errors.New("cannot be read: no such file or directory")
+	}})
+	mine := change(1, inTwoHours())
+	m.Changed(mine)
+	eventually(t, func() bool { return !state(t, m).Up() }, "told")
+	assert.Contains(t, state(t, m).Error, "the DSN cannot be read: no such file")
+	set("canarysecretnew")
+	eventually(t, func() bool { return strings.Contains(state(t, m).Error, "error 1045") }, "told")
+	execute(t, db, "SET PASSWORD FOR "+name+"@localhost = PASSWORD('canarysecretnew')")
+	eventually(t, func() bool { return holds(db, "wx_token", mine) }, "written")
+}

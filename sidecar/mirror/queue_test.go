@@ -1,0 +1,85 @@
+package mirror_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+)
+
+func TestAWaitDoublesFromOneSecondToAMinute(t *testing.T) {
+	t.Parallel()
+	for failures, want := range map[int]time.Duration{1: 1, 2: 2, 3: 4, 6: 32, 7: 60, 8: 60, 1000: 60} {
+		want *= time.Second
+		assert.Equal(t, want, mirror.RetryAfter(failures, 0.5), failures)
+		assert.Equal(t, want*9/10, mirror.RetryAfter(failures, 0), failures)
+		assert.Equal(t, want*11/10, mirror.RetryAfter(failures, 1), failures)
+	}
+}
+
+func TestAnAccountThatGoesIsNeitherTriedNorTold(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		m := run(t, mirror.Config{File: filepath.Join(folder, "gone", "{appid}.json")})
+		m.Keep([]string{"wx1", "wx2"})
+		for _, id := range []string{"wx1", "wx2"} {
+			mine := change(1, inTwoHours())
+			mine.AppID = id
+			m.Changed(mine)
+		}
+		time.Sleep(time.Minute)
+		assert.Equal(t, 2, state(t, m).Failing)
+		assert.Contains(t, state(t, m).Error, "; and 1 more")
+		m.Keep([]string{"wx2"})
+		assert.Equal(t, 1, state(t, m).Failing)
+		late := change(2, inTwoHours())
+		late.AppID = "wx1"
+		m.Changed(late)
+		assert.Equal(t, 1, mirror.Waiting(m.Mirror), "what comes late is not taken up")
+		m.Keep(nil)
+		assert.True(t, state(t, m).Up())
+		require.NoError(t, os.Mkdir(filepath.Join(folder, "gone"), 0o700))
+		time.Sleep(10 * time.Minute)
+		assert.Empty(t, names(t, filepath.Join(folder, "gone")))
+		assert.Empty(t, m.log.lines(t, works), "nothing works that is not tried")
+		m.stop()
+	})
+}
+
+// Whoever reads a dead token by the class's rule fetches; one that he has fetched
+// must not be written over with it.
+func TestADeadTokenIsNotWritten(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "gone")
+	synctest.Test(t, func(t *testing.T) {
+		m := run(t, mirror.Config{File: filepath.Join(folder, "access_token.json")})
+		m.Changed(change(1, inTwoHours()))
+		time.Sleep(2*time.Hour + time.Minute)
+		require.NoError(t, os.Mkdir(folder, 0o700))
+		time.Sleep(10 * time.Minute)
+		assert.Empty(t, names(t, folder))
+		assert.False(t, state(t, m).Up(), "what is there is not as it should be")
+		mine := change(2, inTwoHours())
+		m.Changed(mine)
+		synctest.Wait()
+		assert.True(t, written(filepath.Join(folder, "access_token.json"), mine.Value, mine.Dies))
+		assert.True(t, state(t, m).Up())
+		m.stop()
+	})
+}
+
+func TestWithoutAMirrorNothingIsDone(t *testing.T) {
+	t.Parallel()
+	m := mirror.New(mirror.Config{})
+	m.Keep([]string{appID})
+	m.Changed(change(1, inTwoHours()))
+	m.Run(t.Context()) // returns at once
+	assert.Empty(t, m.States())
+}

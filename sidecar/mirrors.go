@@ -1,0 +1,67 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+)
+
+// mirrors is where credentials are kept too.
+func (c config) mirrors(log *slog.Logger) mirror.Config {
+	m := mirror.Config{File: c.MirrorFile, Table: c.MirrorTable, Log: log}
+	if c.MirrorDSN != "" || c.MirrorDSNFile != "" {
+		m.DSN = c.readDSN
+	}
+	return m
+}
+
+// readDSN reads the DSN of the mirror.
+func (c config) readDSN() (string, error) {
+	if c.MirrorDSNFile == "" {
+		return cleanDSN(string(c.MirrorDSN))
+	}
+	text, err := readText(c.MirrorDSNFile)
+	if err != nil {
+		return "", err
+	}
+	return cleanDSN(text)
+}
+
+// cleanDSN cuts white space at a DSN's ends, and refuses what cannot be one. Unlike
+// an AppSecret it may have spaces, which a password may. Its error quotes nothing
+// of it.
+func cleanDSN(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	return text, mirror.CheckDSN(text)
+}
+
+func (c *config) checkMirrors(found *problems) {
+	const dsnHint = "write it like user:password@tcp(mysql:3306)/database?tls=true; tls may also be skip-verify or preferred"
+	many := c.AccountsDir != ""
+	if c.MirrorFile != "" {
+		if err := mirror.CheckFile(c.MirrorFile, many); err != nil {
+			found.add("MIRROR_FILE", err.Error(), "name a file in a folder that this user can write to, such as /shared/access_token.json; "+
+				"with WECHAT_ACCOUNTS_DIR such as /shared/{appid}.json")
+		}
+	}
+	if c.MirrorDSN != "" && c.MirrorDSNFile != "" {
+		found.add("MIRROR_MYSQL_DSN", "is set and MIRROR_MYSQL_DSN_FILE too", "set one of the two; a file can be changed without a restart")
+	} else if c.MirrorDSN != "" {
+		if _, err := cleanDSN(string(c.MirrorDSN)); err != nil {
+			found.add("MIRROR_MYSQL_DSN", err.Error(), dsnHint)
+		}
+	}
+	if c.MirrorDSNFile != "" {
+		if _, err := c.readDSN(); err != nil {
+			found.add("MIRROR_MYSQL_DSN_FILE", err.Error(), "name a file that holds the DSN and nothing else; "+dsnHint)
+		}
+	}
+	if c.MirrorDSN == "" && c.MirrorDSNFile == "" {
+		if c.MirrorTable != mirror.DefaultTable {
+			found.add("MIRROR_MYSQL_TABLE", "belongs to no database", "set MIRROR_MYSQL_DSN_FILE, or remove it")
+		}
+	} else if err := mirror.CheckTable(c.MirrorTable, many); err != nil {
+		found.add("MIRROR_MYSQL_TABLE", err.Error(), "leave it unset for "+mirror.DefaultTable+"; with WECHAT_ACCOUNTS_DIR use such as wx_token_{appid}")
+	}
+}

@@ -1,0 +1,36 @@
+package web_test
+
+import (
+	"testing"
+	"unicode"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+)
+
+func TestAMirrorThatFailsIsToldOfAndDoesNotMakeASidecarUnready(t *testing.T) {
+	t.Parallel()
+	const says = "mirror mysql has failed for 4 min: access_token of wx0healthy: dial tcp 10.0.0.8:3306: connect: connection refused; and 1 more; " +
+		"check that the database runs, the address in MIRROR_MYSQL_DSN, and the NetworkPolicy\n"
+	well := probe(fixedOps(t, fixedStates()[:1], noOutage), "GET", "/readyz")
+	assert.Equal(t, 200, well.status)
+	assert.Equal(t, "ok\n"+says, well.body)
+	ill := probe(fixedOps(t, fixedStates(), noOutage), "GET", "/readyz")
+	assert.Equal(t, 503, ill.status)
+	assert.Contains(t, ill.body, "\n"+says, "beside what makes it so")
+	assert.Equal(t, 200, status(fixedOps(t, fixedStates()[:1], noOutage), "/startupz"))
+}
+
+func TestEveryHintOfAMirrorIsInChineseToo(t *testing.T) {
+	t.Parallel()
+	for _, hint := range mirror.Hints {
+		han := false
+		for _, r := range web.MirrorInChinese(hint) {
+			han = han || unicode.Is(unicode.Han, r)
+		}
+		assert.True(t, han, hint)
+	}
+	assert.Equal(t, "What a newer version says.", web.MirrorInChinese("what a newer version says"))
+}
