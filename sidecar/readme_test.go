@@ -47,6 +47,7 @@ var pathInText = regexp.MustCompile(`(?:^|[\s"'(\x60\[]|\./)((?:sidecar|memcache
 func TestEveryPathThatADocumentNamesIsThere(t *testing.T) {
 	t.Parallel()
 	inDocuments(t, func(t *testing.T, name, text string) {
+		t.Helper()
 		for _, found := range pathInText.FindAllStringSubmatch(text, -1) {
 			path := strings.TrimRight(found[1], ".")
 			if path == "docs/appsecret.txt" {
@@ -61,6 +62,7 @@ func TestEveryPathThatADocumentNamesIsThere(t *testing.T) {
 func TestEveryLinkOfADocumentLeadsSomewhere(t *testing.T) {
 	t.Parallel()
 	inDocuments(t, func(t *testing.T, name, text string) {
+		t.Helper()
 		text = regexp.MustCompile("`[^`\n]*`").ReplaceAllString(prose(text), "")
 		links := regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(text, -1)
 		require.NotEmpty(t, links)
@@ -86,6 +88,7 @@ func TestEveryTargetThatADocumentNamesIsInTheMakefile(t *testing.T) {
 	t.Parallel()
 	makefile := fileText(t, filepath.Join(root, "Makefile"))
 	inDocuments(t, func(t *testing.T, _, text string) {
+		t.Helper()
 		for _, target := range regexp.MustCompile("(?m)(?:^|`)make ([a-z0-9-]+)").FindAllStringSubmatch(text, -1) {
 			assert.Regexp(t, `(?m)^`+target[1]+`:`, makefile, "make %s", target[1])
 		}
@@ -99,6 +102,7 @@ func TestEverySubcommandThatADocumentNamesIsThere(t *testing.T) {
 		known = append(known, c.name)
 	}
 	inDocuments(t, func(t *testing.T, _, text string) {
+		t.Helper()
 		for _, command := range regexp.MustCompile("(?m)(?:`sidecar|bin/sidecar|go run \\./sidecar) ([a-z]+)").FindAllStringSubmatch(text, -1) {
 			assert.Contains(t, known, command[1])
 		}
@@ -136,6 +140,7 @@ func TestNoDocumentNamesAVariableThatIsUnknown(t *testing.T) {
 		known = append(known, v.name)
 	}
 	inDocuments(t, func(t *testing.T, _, text string) {
+		t.Helper()
 		for _, name := range regexp.MustCompile(`\b(?:WECHAT|MEMCACHED|SIDECAR|MIRROR)_[A-Z_]+\b`).FindAllString(text, -1) {
 			assert.Contains(t, known, name)
 		}
