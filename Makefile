@@ -182,6 +182,10 @@ screenshots: build ## docs/*.png, the status page of the demo (needs chromium, p
 test-cluster: ## the manifests on the cluster of the current kubeconfig, end to end (k8s/e2e/images.sh makes the images)
 	cd k8s && $(GO) test -tags cluster -count=1 -v -timeout 20m ./e2e
 
+.PHONY: test-systemd
+test-systemd: setup ## docs/wxsidecar.service under a systemd of its own (Linux, as root)
+	$(GO) test -tags systemd -count=1 -v -run UnderARealSystemd ./sidecar
+
 .PHONY: image
 image: ## the container image (IMAGE=wxsidecar:dev, IMAGE_FLAGS=...), or the static binary where no engine runs
 	@for engine in docker podman; do \
