@@ -65,7 +65,7 @@ cd / && exec env -i container=lxc PATH="$PATH" /lib/systemd/systemd --system --u
 	command := exec.Command("unshare", "--fork", "--kill-child", "--pid", "--mount", "--mount-proc", "--uts", "--ipc", "--cgroup", "bash", boot, dir)
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	said, err := command.CombinedOutput()
-	assert.NoError(t, err, "%s", said)
+	require.NoError(t, err, "%s", said)
 	out, log := fileText(t, filepath.Join(dir, "out")), fileText(t, filepath.Join(dir, "log"))
 	t.Logf("\n%s", out)
 	assertNoCanary(t, out+log)
