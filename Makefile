@@ -52,6 +52,9 @@ setup: ## install what the suites need (as root with apt), or say what is missin
 	command -v memcached >/dev/null 2>&1 || need memcached; \
 	command -v mariadbd >/dev/null 2>&1 || need mariadb-server; \
 	command -v nc >/dev/null 2>&1 || need netcat-openbsd; \
+	command -v curl >/dev/null 2>&1 || need curl; \
+	command -v openssl >/dev/null 2>&1 || need openssl; \
+	[ "$$(uname)" != Linux ] || command -v systemd-analyze >/dev/null 2>&1 || need systemd; \
 	command -v promtool >/dev/null 2>&1 || need prometheus; \
 	command -v phpunit >/dev/null 2>&1 || need phpunit; \
 	command -v phpcs >/dev/null 2>&1 || need php-codesniffer; \
@@ -209,6 +212,10 @@ screenshots: build ## docs/*.png, the status page of the demo (needs chromium, p
 .PHONY: test-cluster
 test-cluster: ## the manifests on the cluster of the current kubeconfig, end to end (k8s/e2e/images.sh makes the images)
 	cd k8s && $(GO) test -tags cluster -count=1 -v -timeout 20m ./e2e
+
+.PHONY: test-systemd
+test-systemd: setup ## docs/wxsidecar.service under a systemd of its own (Linux, as root)
+	$(GO) test -tags systemd -count=1 -v -run UnderARealSystemd ./sidecar
 
 .PHONY: image
 image: ## the container image (IMAGE=wxsidecar:dev, IMAGE_FLAGS=...), or the static binary where no engine runs

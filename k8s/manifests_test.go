@@ -17,6 +17,7 @@ func TestEachFolderBringsAllThatItNeeds(t *testing.T) {
 		"memcached":            {memcached},
 		"networkpolicy":        {policies},
 		"app-with-sidecar":     {memcached, policies, {"Deployment/app-with-sidecar"}},
+		olderClusters:          {memcached, policies, {"Deployment/app-with-sidecar"}},
 		"app-php-with-sidecar": {memcached, policies, {"Deployment/app-php-with-sidecar", "ConfigMap/app-php"}},
 		"standalone":           {memcached, policies, {"Deployment/wxsidecar", "Service/wxsidecar", "PodDisruptionBudget/wxsidecar"}},
 		"monitoring":           {{"ConfigMap/wxsidecar-alerts", "ConfigMap/wxsidecar-dashboard"}},

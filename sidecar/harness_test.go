@@ -59,6 +59,7 @@ func tell(t *testing.T, environ []string, args ...string) (exit int, stdout, std
 type world struct {
 	wechat    *wechattest.Server
 	memcached *memcachetest.Server
+	url       string // the fake WeChat's
 	server    string
 	socket    string
 	ops       string
@@ -71,6 +72,7 @@ func newWorld(t *testing.T) *world {
 	w.wechat.AddAccount(appID, testSecret)
 	url, stop, err := w.wechat.ListenHTTP()
 	require.NoError(t, err)
+	w.url = url
 	t.Cleanup(stop)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -136,3 +136,22 @@ func TestTheREADMEsPHPIsShortAndHasNothingThatPHP56Lacks(t *testing.T) {
 	assert.NotRegexp(t, `\?\?|\?->|\bfn ?\(|\bmatch ?\(|\) ?: ?\??\w+ ?\{`, code)
 	assert.NotRegexp(t, `function \w+\(\??\w+ \$`, code, "types of parameters")
 }
+
+func TestTheRecipesPHPAsksTheSidecarOverItsSocket(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	start(t, w.environ)
+	eventually(t, func() bool { return w.last() != "" }, "a token")
+	var code string
+	for _, b := range blocks(document(t, "docs/recipes.md")) {
+		if b.language == "php" {
+			code = b.text
+		}
+	}
+	require.Contains(t, code, "'/run/wxsidecar/api.sock'")
+	script := "error_reporting(E_ALL); ini_set('display_errors', 'stdout'); $appid = '" + appID + "';\n" +
+		strings.ReplaceAll(code, "/run/wxsidecar/api.sock", w.socket) + "echo hash('sha256', $got['access_token']);"
+	got, err := exec.Command("php", "-r", script).CombinedOutput()
+	require.NoError(t, err)
+	assert.Equal(t, sha256Of(w.last()), string(got))
+}

@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,25 @@ func appWithSidecar(t *testing.T) {
 	t.Run("a sidecar that is killed is restarted, and its app reads on", s.killedSidecar)
 	t.Run("a memcached that is deleted is filled again without a call to WeChat", s.deletedMemcached)
 	t.Run("an account that is ill takes no pod out of its Service", s.illAccount)
+}
+
+// appOnOlderClusters applies k8s/app-on-older-clusters, whose sidecar is an
+// ordinary container: newer clusters run that too.
+func appOnOlderClusters(t *testing.T) {
+	s := newSpace(t, "older")
+	s.withWeChat(t, 0)
+	s.applyOverlay(t, overlay{folder: "app-on-older-clusters"}.toFake(app, "containers"))
+	s.rolledOut(t, app)
+	pods := s.pods(t, app)
+	require.Len(t, pods, 2)
+	for _, pod := range pods {
+		assert.Empty(t, pod.Spec.InitContainers)
+		poll(t, time.Minute, pod.Name+" reads from memcached", func() (bool, string) {
+			log := s.kubectl(t, "logs", pod.Name, "-c", "app")
+			return strings.Contains(log, "from memcached"), log
+		})
+	}
+	s.fewCalls(t, s.counts(t), 1)
 }
 
 // fewCalls says that there was one call per renewal, and none of a sidecar that

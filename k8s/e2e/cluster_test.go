@@ -35,6 +35,7 @@ func TestCluster(t *testing.T) {
 		t.Parallel()
 		t.Run("app-with-sidecar", appWithSidecar)
 		t.Run("app-php-with-sidecar", appPHPWithSidecar)
+		t.Run("app-on-older-clusters", appOnOlderClusters)
 		t.Run("standalone", standalone)
 		t.Run("monitoring", monitoring)
 		t.Run("ten pods restarted one after the other under constant reads", rollingRestart)

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/client"
+)
+
+// migration is two PHP programs of one variant, on two machines, that fetch for
+// themselves, and a sidecar that comes beside them. WeChat's clock can be put
+// ahead, so that the 300 s of a superseded token pass in no time.
+type migration struct {
+	*world
+	memcached *realMemcached
+	ahead     atomic.Int64 // of WeChat's clock, in nanoseconds
+	programs  []*oldProgram
+	reader    *client.Client // a program that has moved already
+	sidecar   *running
+	requests  int
+	dead      []string // who met which errcode
+}
+
+// grace is how long a superseded token works.
+const grace = 300 * time.Second
+
+func newMigration(t *testing.T) *migration {
+	t.Helper()
+	m := &migration{world: newWorld(t), memcached: newRealMemcached(t)}
+	m.wechat.SetNow(func() time.Time { return time.Now().Add(time.Duration(m.ahead.Load())) })
+	m.environ = append(m.environ, "MEMCACHED_SERVERS="+m.memcached.address)
+	var err error
+	m.reader, err = client.New(client.Config{AppID: appID, Servers: []string{m.memcached.address}, Sidecar: "unix://" + m.socket})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, m.reader.Close()) })
+	return m
+}
+
+// oldProgram is testdata/oldprogram.php while it runs.
+type oldProgram struct {
+	name string
+	in   io.WriteCloser
+	out  *bufio.Scanner
+}
+
+// program starts one. tokens is the address where it fetches.
+func (m *migration) program(t *testing.T, keep, tokens, secret string, environ ...string) *oldProgram {
+	t.Helper()
+	php, err := exec.LookPath("php")
+	require.NoError(t, err, "php is not installed: run make setup")
+	// 24575 is all but deprecations: pecl-memcache's own connect makes one on PHP 8.2.
+	command := exec.Command(php, "-d", "error_reporting=24575", "-d", "display_errors=stderr", filepath.Join("testdata", "oldprogram.php"), keep, tokens, m.url)
+	command.Env = append([]string{"APPID=" + appID, "APPSECRET=" + secret, "MEMCACHED=" + m.memcached.address}, environ...)
+	var complaints output
+	command.Stderr = &complaints
+	in, err := command.StdinPipe()
+	require.NoError(t, err)
+	out, err := command.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, command.Start())
+	t.Cleanup(func() {
+		assert.NoError(t, in.Close())
+		assert.NoError(t, command.Wait())
+		assert.Empty(t, complaints.String())
+	})
+	return &oldProgram{keep, in, bufio.NewScanner(out)}
+}
+
+// everybody makes a request, at once and after the grace.
+func (m *migration) everybody(t *testing.T) {
+	t.Helper()
+	for range 2 {
+		for _, p := range m.programs {
+			m.requests++
+			_, err := io.WriteString(p.in, "request\n")
+			require.NoError(t, err)
+			require.True(t, p.out.Scan(), "the program ended")
+			if p.out.Text() != "0" {
+				m.dead = append(m.dead, p.name+": "+p.out.Text())
+			}
+		}
+		if m.sidecar != nil {
+			m.requests++
+			token, err := m.reader.AccessToken(t.Context())
+			require.NoError(t, err)
+			if m.wechat.Accepts(token) != 0 {
+				m.dead = append(m.dead, "the program that has moved")
+			}
+		}
+		m.ahead.Add(int64(grace + time.Second))
+	}
+}
+
+// beside starts the sidecar, or starts it again with other variables.
+func (m *migration) beside(t *testing.T, api string, more ...string) {
+	t.Helper()
+	if m.sidecar != nil {
+		m.sidecar.stop()
+		require.Equal(t, exitFine, m.sidecar.ends(t))
+	}
+	m.sidecar = start(t, append(append(m.environ[:len(m.environ):len(m.environ)], "WECHAT_TOKEN_API="+api), more...))
+	eventually(t, func() bool {
+		exit, _, _ := tell(t, m.environ, "healthcheck")
+		return exit == exitFine
+	}, "the sidecar is ready")
+}
+
+// calls are those of the API that the programs use.
+func (m *migration) calls() int { return m.wechat.Calls(appID, "token") }
+
+func (m *migration) noneWasDead(t *testing.T) {
+	t.Helper()
+	assert.Empty(t, m.dead, "of %d requests", m.requests)
+	t.Logf("%d requests, %d with a dead token; %d calls of /cgi-bin/token, %d of /cgi-bin/stable_token",
+		m.requests, len(m.dead), m.calls(), m.wechat.Calls(appID, "stable_token"))
+}
+
+func TestMovingOverFromTheMemcacheVariantMeetsNoDeadToken(t *testing.T) {
+	t.Parallel()
+	m := newMigration(t)
+	for range 2 {
+		m.programs = append(m.programs, m.program(t, "memcache", m.url, testSecret))
+	}
+	m.everybody(t)
+	require.Equal(t, 1, m.calls(), "they share memcached")
+
+	m.beside(t, "stable_token")
+	eventually(t, func() bool { return entry(t, m.memcached.store) == m.last() }, "the entry is the sidecar's")
+	m.everybody(t)
+	m.beside(t, "token")
+	m.everybody(t)
+	assert.Equal(t, 1, m.calls(), "nobody fetches any more")
+
+	// What the variant does after an error of WeChat.
+	require.Equal(t, "STORED", m.memcached.ask(t, "set "+appID+" 1 3600 2\r\nN;"))
+	require.Eventually(t, func() bool { return entry(t, m.memcached.store) == m.last() }, 2*patience, often, "a look repairs it")
+	m.everybody(t)
+	m.noneWasDead(t)
+}
+
+func TestMovingOverFromTheRealTimeVariantMeetsNoDeadToken(t *testing.T) {
+	t.Parallel()
+	m := newMigration(t)
+	api := freeAddress(t)
+	compat := []string{"SIDECAR_COMPAT=true", "SIDECAR_LISTEN=" + api}
+	var err error
+	m.reader, err = client.New(client.Config{AppID: appID, Servers: []string{m.memcached.address}, Sidecar: "http://" + api})
+	require.NoError(t, err)
+	m.programs = []*oldProgram{m.program(t, "realtime", m.url, testSecret), m.program(t, "realtime", m.url, testSecret)}
+	m.everybody(t)
+
+	m.beside(t, "stable_token", compat...)
+	m.everybody(t)
+	for i := range m.programs { // one after the other
+		m.programs[i] = m.program(t, "realtime", "http://"+api, noSecret)
+		m.everybody(t)
+	}
+	before := m.calls()
+	m.beside(t, "token", compat...)
+	m.everybody(t)
+	assert.Equal(t, before, m.calls(), "nobody fetches any more")
+	m.noneWasDead(t)
+}
+
+// Why the recipe begins with stable_token: this is the other order.
+func TestASidecarWithTheClassicAPIIsHurtByProgramsThatFetchInRealTime(t *testing.T) {
+	t.Parallel()
+	m := newMigration(t)
+	m.programs = []*oldProgram{m.program(t, "realtime", m.url, testSecret), m.program(t, "realtime", m.url, testSecret)}
+	m.beside(t, "token")
+	m.everybody(t)
+	assert.NotEmpty(t, m.dead, "the programs' fetches killed the sidecar's token")
+	for _, who := range m.dead {
+		assert.True(t, strings.HasPrefix(who, "the program that has moved"), who)
+	}
+}
