@@ -1,11 +1,8 @@
 package memcachetest
 
 import (
-	"fmt"
-	"os"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Version is what the command version answers with: the memcached that the
@@ -59,6 +56,7 @@ var commands = func() map[string]*command {
 // get answers one key of get, gets, gat and gats.
 func get(st *store, r *request, out []byte) []byte {
 	e := st.find(r.key)
+	tally(e != nil, &st.counters.getHits, &st.counters.getMisses)
 	if e == nil {
 		return out
 	}
@@ -89,6 +87,7 @@ func set(st *store, r *request, out []byte) []byte {
 		return append(out, answerTooLarge...)
 	}
 	old := st.find(r.key)
+	st.counters.set(r, old)
 	switch {
 	case r.verb == "add" && old != nil, r.verb == "replace" && old == nil:
 		return append(out, "NOT_STORED\r\n"...)
@@ -107,6 +106,7 @@ func extend(st *store, r *request, out []byte) []byte {
 		return append(out, answerTooLarge...)
 	}
 	old := st.find(r.key)
+	st.counters.sets++
 	if old == nil || !fits(r.key, old.flags, len(old.value)+len(r.value)) {
 		return append(out, "NOT_STORED\r\n"...)
 	}
@@ -123,12 +123,14 @@ func extend(st *store, r *request, out []byte) []byte {
 func count(st *store, r *request, out []byte) []byte {
 	e := st.find(r.key)
 	if e == nil {
+		st.counters.count(r, false)
 		return append(out, "NOT_FOUND\r\n"...)
 	}
 	n, ok := parseCounter(e.value)
 	if !ok {
 		return append(out, "CLIENT_ERROR cannot increment or decrement non-numeric value\r\n"...)
 	}
+	st.counters.count(r, true)
 	switch {
 	case r.verb == "incr":
 		n += r.delta
@@ -149,7 +151,9 @@ func count(st *store, r *request, out []byte) []byte {
 
 // remove is delete.
 func remove(st *store, r *request, out []byte) []byte {
-	if !st.remove(r.key) {
+	there := st.remove(r.key)
+	tally(there, &st.counters.deleteHits, &st.counters.deleteMisses)
+	if !there {
 		return append(out, "NOT_FOUND\r\n"...)
 	}
 	return append(out, "DELETED\r\n"...)
@@ -176,21 +180,4 @@ func version(_ *store, _ *request, out []byte) []byte {
 
 func verbosity(_ *store, _ *request, out []byte) []byte {
 	return append(out, "OK\r\n"...)
-}
-
-// stats answers with the lines that clients look at.
-func stats(st *store, r *request, out []byte) []byte {
-	if len(r.args) > 1 {
-		switch string(r.args[1]) {
-		case "reset":
-			return append(out, "RESET\r\n"...)
-		case "items", "slabs", "settings", "sizes", "conns":
-			return append(out, "END\r\n"...)
-		}
-		return append(out, answerError...)
-	}
-	st.sweep()
-	return fmt.Appendf(out, "STAT pid %d\r\nSTAT uptime %d\r\nSTAT time %d\r\nSTAT version %s\r\n"+
-		"STAT pointer_size 64\r\nSTAT curr_items %d\r\nSTAT limit_maxbytes 67108864\r\nSTAT threads 4\r\nEND\r\n",
-		os.Getpid(), st.clock()-clockBase, time.Now().Unix(), Version, len(st.items))
 }

@@ -43,7 +43,12 @@ func (i incoming) Read(p []byte) (int, error) {
 	if err := i.c.flush(); err != nil {
 		return 0, err
 	}
-	return i.c.raw.Read(p)
+	n, err := i.c.raw.Read(p)
+	s := i.c.server
+	s.mu.Lock()
+	s.store.counters.bytesRead += uint64(n)
+	s.mu.Unlock()
+	return n, err
 }
 
 // serve answers commands until the connection ends.
@@ -156,6 +161,9 @@ func (c *conn) flush() error {
 	if len(c.out) == 0 {
 		return nil
 	}
+	c.server.mu.Lock()
+	c.server.store.counters.bytesWritten += uint64(len(c.out)) // before anybody has the answer
+	c.server.mu.Unlock()
 	_, err := c.raw.Write(c.out)
 	c.out = c.out[:0]
 	return err

@@ -33,6 +33,7 @@ func readMeta(_ *request, words [][]byte) string {
 func metaGet(st *store, r *request, out []byte) []byte {
 	flags := r.args[2:]
 	e := st.find(r.key)
+	tally(e != nil, &st.counters.getHits, &st.counters.getMisses)
 	if e == nil {
 		return metaMiss(r.key, flags, out)
 	}

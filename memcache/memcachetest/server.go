@@ -123,6 +123,8 @@ func (s *Server) start(raw net.Conn) bool {
 	refused := s.closed || s.fault == Refuse
 	if !refused {
 		s.conns[c] = struct{}{}
+		s.store.counters.connectionsNow++
+		s.store.counters.connectionsOpened++
 		s.running.Add(1)
 	}
 	s.mu.Unlock()
@@ -165,6 +167,7 @@ func (s *Server) cut(c *conn) {
 	close(c.gone)
 	_ = c.raw.Close()
 	delete(s.conns, c)
+	s.store.counters.connectionsNow--
 }
 
 // enlist notes a listener, unless the Server is closed.

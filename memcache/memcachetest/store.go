@@ -20,6 +20,8 @@ type store struct {
 	items   map[string]*entry
 	cas     uint64
 	started time.Time
+
+	counters counters
 }
 
 // entry is one item.
