@@ -231,3 +231,30 @@ func TestAFieldInAnotherCaseDoesNotReplaceTheTokenLater(t *testing.T) {
 		}
 	})
 }
+
+func TestARecordThatStaysAsItIsIsUnderstoodOnce(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
+		first, err := slot.Record()
+		require.NoError(t, err)
+		view, err := slot.Look()
+		require.NoError(t, err)
+		assert.Same(t, first.Record, view.Record.Record)
+
+		changed := newRecord(token1)
+		changed.Number++
+		require.NoError(t, slot.PutRecord(view.Record, changed, time.Hour))
+		second, err := slot.Record()
+		require.NoError(t, err)
+		assert.Equal(t, changed, second.Record)
+		assert.Equal(t, newRecord(token1), first.Record, "the one before stays")
+
+		s.put(t, "wx1:record", "nonsense", 0)
+		third, err := slot.Record()
+		require.NoError(t, err)
+		assert.True(t, third.Unreadable)
+		require.NoError(t, slot.PutRecord(third, changed, time.Hour), "the version is the one read last")
+	})
+}
