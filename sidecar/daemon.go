@@ -21,6 +21,10 @@ import (
 // what waits for them, all ends within 5 s of SIGTERM.
 const closeWithin = 3500 * time.Millisecond
 
+// memcachedIdle is how many idle connections are kept. A sidecar at rest looks with
+// one; each costs 8 KB.
+const memcachedIdle = 8
+
 // parts are what a daemon needs beside its configuration.
 type parts struct {
 	Name string       // this sidecar's, for people
@@ -49,7 +53,7 @@ func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
 	store, err := memcache.New(memcache.Config{
 		Servers: cfg.Servers, Hash: memcache.Hash(cfg.Hash), Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout,
 		Observe:      metrics.ObserveMemcached,
-		MaxIdleConns: 8, // a sidecar at rest looks with one; each costs 8 KB
+		MaxIdleConns: memcachedIdle,
 	})
 	if err != nil {
 		return nil, err
