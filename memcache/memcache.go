@@ -131,7 +131,7 @@ func New(cfg Config) (*Store, error) {
 func (s *Store) Close() error {
 	var errs []error
 	for _, one := range s.servers {
-		errs = append(errs, one.client.Close(), one.singles.close())
+		errs = append(errs, one.close())
 	}
 	return errors.Join(errs...)
 }

@@ -2,11 +2,13 @@ package memcache
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/bradfitz/gomemcache/memcache"
 )
@@ -17,24 +19,53 @@ type server struct {
 	client  *memcache.Client
 	singles *singles
 	observe func(operation string, failure error)
+	dialled *atomic.Int64 // connections of client since the last Trim that closed any
 }
 
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
+
 func newServer(name string, cfg Config) *server {
-	timeout := cmp.Or(cfg.Timeout, DefaultTimeout)
-	newClient := func(maxIdle int) *memcache.Client {
+	dialled, timeout := new(atomic.Int64), cmp.Or(cfg.Timeout, DefaultTimeout)
+	dial := cfg.dialer(timeout)
+	counting := func(ctx context.Context, network, address string) (net.Conn, error) {
+		dialled.Add(1)
+		return dial(ctx, network, address)
+	}
+	newClient := func(maxIdle int, dial dialFunc) *memcache.Client {
 		client := memcache.NewFromSelector(newSelector(name))
-		client.DialContext = cfg.dialer(timeout)
+		client.DialContext = dial
 		client.Timeout = timeout
 		client.MaxIdleConns = maxIdle
 		return client
 	}
 	return &server{
 		name:    name,
-		client:  newClient(cmp.Or(cfg.MaxIdleConns, DefaultMaxIdleConns)),
-		singles: &singles{dial: func() *memcache.Client { return newClient(1) }},
+		client:  newClient(cmp.Or(cfg.MaxIdleConns, DefaultMaxIdleConns), counting),
+		singles: &singles{dial: func() *memcache.Client { return newClient(1, dial) }},
 		observe: cfg.Observe,
+		dialled: dialled,
 	}
 }
+
+// atRest is how many connections to read from are kept at rest: one that looks,
+// and one for whatever comes meanwhile.
+const atRest = 2
+
+// Trim closes idle connections that nothing needs at rest: those that swap, and all
+// where a burst has opened more than a few. memcached serves 1,024 at a time if not
+// told otherwise, and every process needs one. Call it when nothing is under way.
+func (s *Store) Trim() {
+	for _, one := range s.servers {
+		_ = one.singles.close() // nothing is lost where one fails to
+		if one.dialled.Load() > atRest {
+			one.dialled.Store(0)
+			_ = one.client.Close()
+		}
+	}
+}
+
+// close closes the idle connections.
+func (s *server) close() error { return errors.Join(s.client.Close(), s.singles.close()) }
 
 // observed tells of an operation and passes its error on.
 func (s *server) observed(operation string, err error) error {

@@ -1,0 +1,60 @@
+package memcache_test
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+)
+
+func TestTrimClosesWhatABurstOpenedAndNothingAtRest(t *testing.T) {
+	fake := memcachetest.New()
+	defer func() { _ = fake.Close() }()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	go func() { _ = fake.Serve(listener) }()
+	store := open(t, memcache.Config{Servers: []string{listener.Addr().String()}, Timeout: 5 * time.Second})
+	slot := slotOf(t, store)
+
+	require.NoError(t, store.Ping())
+	require.NoError(t, slot.PutEntry(memcache.Entry{}, token1, time.Minute))
+	seen, err := slot.Entry()
+	require.NoError(t, err)
+	require.NoError(t, slot.PutEntry(seen, token2, time.Minute))
+	assert.Equal(t, 2, fake.Connections(), "one that reads, one that swaps")
+	store.Trim()
+	assert.Eventually(t, func() bool { return fake.Connections() == 1 }, 10*time.Second, time.Millisecond, "one that reads")
+
+	// A burst: four at a time, none of which ends before all have come.
+	var together sync.WaitGroup
+	together.Add(4)
+	fake.OnCommand(func(memcachetest.Command) memcachetest.Fault {
+		together.Done()
+		together.Wait()
+		return memcachetest.None
+	})
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			_, err := slot.Get()
+			assert.NoError(t, err)
+		})
+	}
+	all.Wait()
+	fake.OnCommand(nil)
+	assert.Equal(t, 4, fake.Connections())
+	store.Trim()
+	assert.Eventually(t, func() bool { return fake.Connections() == 0 }, 10*time.Second, time.Millisecond)
+	got, err := slot.Get()
+	require.NoError(t, err)
+	same := got == token2
+	assert.True(t, same, "the store goes on")
+	store.Trim()
+	assert.Equal(t, 1, fake.Connections())
+}
