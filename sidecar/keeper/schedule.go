@@ -64,7 +64,10 @@ func lookEvery(spread float64) time.Duration {
 }
 
 // pollEvery is the time between two looks at somebody else's renewal while there
-// is no token to give, spread (0 to 1) over 50 to 250 ms.
-func pollEvery(spread float64) time.Duration {
-	return 50*time.Millisecond + time.Duration(spread*float64(200*time.Millisecond))
+// is no token to give, spread (0 to 1) over 50 to 250 ms. After a second it grows
+// with the time waited, to a quarter of it: while WeChat is slow, thousands of
+// sidecars would ask memcached for nothing.
+func pollEvery(spread float64, waited time.Duration) time.Duration {
+	shortest := max(50*time.Millisecond, waited/20)
+	return shortest + time.Duration(spread*float64(4*shortest))
 }
