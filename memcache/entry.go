@@ -78,6 +78,10 @@ type Entry struct {
 	seen version
 }
 
+// Version is another one whenever somebody has written the entry, until memcached
+// restarts; 0 where it is missing.
+func (e Entry) Version() uint64 { return e.seen.casID }
+
 // version is what compare-and-swap goes by. Its zero value is a missing item,
 // which add replaces.
 type version struct {

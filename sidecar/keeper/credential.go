@@ -30,6 +30,8 @@ type credential struct {
 	mandate   string        // fingerprint of the reported token that this sidecar is to renew
 	stuck     stuck         // a lease that may never lapse
 	published bool          // the entry was ours when last looked at
+	version   uint64        // of the entry when last looked at
+	written   time.Time     // when that version was first seen
 	downSince time.Time     // when memcached began to fail; zero while it answers
 	looked    time.Time     // when memcached was last seen to agree
 	nudged    time.Time     // when a reader's miss last caused a look

@@ -60,6 +60,23 @@ func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret 
 	return f
 }
 
+// leave leaves a fleet that waits alone: with a live token until the wait is over,
+// so that a fleet with an outage does not ask memcached for every account at every
+// look. Where readers wait for one, the next look asks again.
+func (c *credential) leave(w *memcache.Wait, rejected string) error {
+	err := c.waiting(w)
+	if rejected != "" || !c.serves("") {
+		return err
+	}
+	f := &failure{err: err, until: time.Now().Add(min(err.RetryAfter, personWait) + lookEvery(jitter())), secret: w.Secret}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refusal.secret != "" {
+		f.secret = c.refusal.secret // ours was refused too
+	}
+	return f
+}
+
 // waitBudget makes the fleet wait because ten calls of the last ten minutes did
 // not help, or were too many.
 func (c *credential) waitBudget(lease *memcache.Lease) error {

@@ -84,6 +84,7 @@ func (c *credential) mend(view memcache.View, renewed bool) (killed string) {
 	}
 	overdue := alive && c.mem.dueIn(c.Wall, 1) <= 0
 	c.published = alive && view.Entry.Token == mine.Token
+	stale := c.stale(view.Entry)
 	c.mu.Unlock()
 	if !alive {
 		return ""
@@ -99,7 +100,7 @@ func (c *credential) mend(view memcache.View, renewed bool) (killed string) {
 	known := entry == "" || mine.Knows(entry) || (there != nil && there.Knows(entry))
 	switch {
 	case entry == mine.Token:
-		if overdue { // WeChat is out of order: the entry must not lapse
+		if overdue && stale { // WeChat is out of order: the entry must not lapse
 			c.publish(view.Entry, mine.Token, life)
 		}
 	case renewed, known && !rejected:
@@ -117,6 +118,21 @@ func (c *credential) mend(view memcache.View, renewed bool) (killed string) {
 		return mine.Token
 	}
 	return ""
+}
+
+// freshFor is how long after an entry was written nobody writes it again to keep it
+// from lapsing: less than the 300 s that it has left when it is due.
+const freshFor = time.Minute
+
+// stale reports whether nobody has written the entry for a while, as far as this
+// sidecar has seen. The caller holds mu.
+func (c *credential) stale(entry memcache.Entry) bool {
+	before, version := c.version, entry.Version()
+	if version != before {
+		c.version, c.written = version, time.Now()
+		return before == 0 // nobody knows for how long it has been there
+	}
+	return time.Since(c.written) >= freshFor
 }
 
 // meet tells of a stranger's token, once.

@@ -70,7 +70,7 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 		switch {
 		case held.Wait == nil, endless, c.otherSecret(held.Wait):
 		case held.Wait.Class != settlingClass:
-			return c.waiting(held.Wait)
+			return c.leave(held.Wait, rejected)
 		case c.serves(rejected):
 			return errElsewhere
 		}
