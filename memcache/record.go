@@ -36,6 +36,8 @@ type Record struct {
 	// Doubt is 0, or the Unix time from which one more renewal is owed: a call
 	// may have issued a token that nobody holds, and so killed this one.
 	Doubt int64 `json:"doubt"`
+	// Early is by how many seconds sooner than by its life alone it is due.
+	Early int64 `json:"early,omitempty"`
 	// Past holds the fingerprints of earlier tokens, newest first, at most MaxPast.
 	Past []string `json:"past"`
 	// Today is what all sidecars together did on the day of the last renewal.
@@ -150,7 +152,7 @@ func compact(v any) string {
 }
 
 // known are the fields of this version.
-var known = []string{"token", "number", "issued", "dies", "api", "by", "doubt", "past", "today"}
+var known = []string{"token", "number", "issued", "dies", "api", "by", "doubt", "early", "past", "today"}
 
 // isKnown reports whether name is one of the fields, in any case: so does
 // encoding/json, and a Token kept beside the token could replace it.
@@ -179,6 +181,9 @@ func decodeRecord(data []byte) (*Record, error) {
 	}
 	r.Past = slices.DeleteFunc(r.Past, func(f string) bool { return !isFingerprint(f) })
 	r.Past = r.Past[:min(len(r.Past), MaxPast)]
+	if r.Early < 0 || r.Early > (r.Dies-r.Issued)/2 {
+		r.Early = 0
+	}
 	if !r.Today.sane() {
 		r.Today = Day{}
 	}

@@ -169,6 +169,9 @@ func (c *credential) record(got wechat.Credential, api wechat.API, number int64,
 		r.Today.Renewals = max(r.Today.Renewals, before.Today.Renewals)
 	}
 	r.Today.Renewals++
+	if !c.mem.onTime(c.Wall) {
+		r.Early = int64(early(r.Life(), c.house.kept(), jitter()).Seconds())
+	}
 	c.own = r
 	c.counts.Renewed++
 	return r

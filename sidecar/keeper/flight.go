@@ -94,13 +94,9 @@ func (c *credential) start(rejected string) *flight {
 // does not begin any more once the sidecar is stopping.
 func (c *credential) fly(ctx context.Context, f *flight) {
 	var err error = errStopping
-	select {
-	case c.house.quiet <- struct{}{}:
+	if end, ok := c.house.turn(c, f); ok {
 		err = c.renew(ctx, f.rejected)
-		<-c.house.quiet
-	case <-f.awaited:
-		err = c.renew(ctx, f.rejected)
-	case <-c.house.closing:
+		end()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -18,6 +18,8 @@ type Group struct {
 	mu          sync.Mutex // guards what follows; never held over I/O
 	credentials map[place]*credential
 	stopping    bool
+	behind      bool               // the last progress told was not the end
+	next        time.Time          // when the next renewal that nobody waits for may begin
 	outages     map[string]*outage // by the server's name; none for one that answers
 	work        sync.WaitGroup     // looks and renewals under way
 	tokens      []*credential      // the access_tokens, see accessTokens; nil: to be made anew
@@ -92,6 +94,7 @@ func (g *Group) Run(ctx context.Context) {
 	g.meet(ctx)
 	for wait := lookEvery(jitter()) - time.Since(start); pause(ctx, wait) == nil; wait = lookEvery(jitter()) {
 		g.lookAt(g.all())
+		g.rest()
 	}
 }
 
@@ -177,6 +180,13 @@ func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
 	return c, nil
 }
 
+// kept is how many credentials this sidecar keeps.
+func (g *Group) kept() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.credentials)
+}
+
 func (g *Group) all() []*credential {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -221,10 +231,6 @@ func (g *Group) lookOn(server string, credentials []*credential) {
 		}
 	}
 }
-
-// renewals is how many renewals that nobody waits for run at a time: a sidecar
-// that starts with thousands of accounts does not call WeChat for all at once.
-const renewals = 32
 
 // run runs work in a goroutine that Close waits for; false when it is too late.
 func (g *Group) run(work func(ctx context.Context)) bool {

@@ -60,7 +60,7 @@ func (m *memory) dueIn(wall clock, spread float64) time.Duration {
 		}
 		return owed
 	}
-	return dueAfter(m.record.Life(), spread) - m.age(wall)
+	return dueAfter(m.record.Life(), spread) - earlyOf(m.record) - m.age(wall)
 }
 
 // isRejected reports whether the token is the one that an app reported.
@@ -77,14 +77,15 @@ func (m *memory) grant(wall clock) (Grant, bool) {
 	if life-age <= clockSlack(life) {
 		return Grant{}, false
 	}
+	due := dueAfter(life, 0) - earlyOf(m.record)
 	if m.ticket {
-		return Grant{Value: m.record.Token, ExpiresIn: promiseOfTicket(life, age)}, true
+		return Grant{Value: m.record.Token, ExpiresIn: promiseOfTicket(due, age)}, true
 	}
 	doubtFor := time.Duration(-1)
 	if m.record.Doubt > 0 {
 		doubtFor = max(0, wall().Sub(time.Unix(m.record.Doubt, 0))+doubtReach)
 	}
-	return Grant{Value: m.record.Token, ExpiresIn: promise(life, age, doubtFor)}, true
+	return Grant{Value: m.record.Token, ExpiresIn: promise(life, due, age, doubtFor)}, true
 }
 
 // adopt takes a record that was read or fetched, if it is newer than the

@@ -41,12 +41,12 @@ func dueAfter(life time.Duration, spread float64) time.Duration {
 	return due + time.Duration(spread*float64(min(30*time.Second, life/20)))
 }
 
-// promise is how long WeChat will accept a token at least. The jitter does not
-// count: any sidecar may be the first. doubtFor is how long ago a call may have
-// issued another token, negative where none may have.
-func promise(life, age, doubtFor time.Duration) time.Duration {
+// promise is how long WeChat will accept a token at least that is due at the age
+// due. The jitter does not count: any sidecar may be the first. doubtFor is how
+// long ago a call may have issued another token, negative where none may have.
+func promise(life, due, age, doubtFor time.Duration) time.Duration {
 	left := life - age
-	p := min(left, max(0, dueAfter(life, 0)-age)+promiseMargin)
+	p := min(left, max(0, due-age)+promiseMargin)
 	if doubtFor >= 0 {
 		p = min(p, grace-doubtFor)
 	}
@@ -54,8 +54,8 @@ func promise(life, age, doubtFor time.Duration) time.Duration {
 }
 
 // promiseOfTicket is the same for a ticket: the time until it is due.
-func promiseOfTicket(life, age time.Duration) time.Duration {
-	return max(dueAfter(life, 0)-age, time.Second).Truncate(time.Second)
+func promiseOfTicket(due, age time.Duration) time.Duration {
+	return max(due-age, time.Second).Truncate(time.Second)
 }
 
 // lookEvery is the time between two looks, spread (0 to 1) over 10 to 15 s.

@@ -67,7 +67,7 @@ func TestThePromiseIsWhatWeChatKeeps(t *testing.T) {
 		{20 * s, 0, -1, 20 * s},
 		{600 * s, 0, -1, 580 * s},
 	} {
-		assert.Equal(t, c.want, promise(c.life, c.age, c.doubtFor), "life %s, age %s, in doubt for %s", c.life, c.age, c.doubtFor)
+		assert.Equal(t, c.want, promise(c.life, dueAfter(c.life, 0), c.age, c.doubtFor), "life %s, age %s, in doubt for %s", c.life, c.age, c.doubtFor)
 	}
 }
 

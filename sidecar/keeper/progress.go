@@ -1,0 +1,29 @@
+package keeper
+
+// tellProgress logs how far a start with many accounts is: at every look until
+// each has had its turn, and then once.
+func (g *Group) tellProgress() {
+	held, waiting := 0, 0
+	all := g.all()
+	for _, c := range all {
+		c.mu.Lock()
+		live, tried := c.mem.live(c.Wall), c.refusal.err != nil
+		c.mu.Unlock()
+		switch {
+		case live:
+			held++
+		case !tried:
+			waiting++
+		}
+	}
+	g.mu.Lock()
+	begun := g.behind
+	g.behind = waiting > 0
+	g.mu.Unlock()
+	switch failed := len(all) - held - waiting; {
+	case waiting > 0:
+		g.cfg.Log.Info("fetching what memcached does not hold", "held", held, "waiting", waiting, "failed", failed)
+	case begun:
+		g.cfg.Log.Info("everything has been fetched or tried", "held", held, "failed", failed)
+	}
+}
