@@ -82,6 +82,13 @@ func (s *Server) Count(verb string) int {
 	return s.counts[verb]
 }
 
+// Connections says how many connections are open.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
 // begin counts a command and says how it is to fail, and after which delay.
 func (s *Server) begin(r *request) (Fault, time.Duration) {
 	s.mu.Lock()

@@ -133,3 +133,73 @@ func TestADeadRecordIsForgottenAndItsNumberKept(t *testing.T) {
 	assert.True(t, m.adopt(live("c", 2), wall), "live where mine is dead")
 	assert.GreaterOrEqual(t, m.nextNumber(wall), now.UnixMilli())
 }
+
+func TestWhoWaitsForAnotherAsksLessOftenTheLongerItTakes(t *testing.T) {
+	for _, c := range []struct {
+		waited, least, most time.Duration
+	}{
+		{0, 50 * time.Millisecond, 250 * time.Millisecond},
+		{s, 50 * time.Millisecond, 250 * time.Millisecond},
+		{2 * s, 100 * time.Millisecond, 500 * time.Millisecond},
+		{10 * s, 500 * time.Millisecond, 2500 * time.Millisecond},
+	} {
+		assert.Equal(t, c.least, pollEvery(0, c.waited), "after %s", c.waited)
+		assert.Equal(t, c.most, pollEvery(1, c.waited), "after %s", c.waited)
+	}
+}
+
+func TestWhatWasFetchedTogetherIsRenewedApart(t *testing.T) {
+	for _, c := range []struct {
+		life   time.Duration
+		kept   int
+		spread float64
+		want   time.Duration
+	}{
+		{7200 * s, 1, 1, 0},
+		{7200 * s, 3, 1, 0},
+		{7200 * s, 100, 0, 0},
+		{7200 * s, 100, 0.5, 15 * s},
+		{7200 * s, 100, 1, 30 * s},
+		{7200 * s, 10_000, 1, 1650 * s},
+		{20 * s, 10_000, 1, 5 * s},
+	} {
+		assert.Equal(t, c.want, early(c.life, c.kept, c.spread), "life %s, %d kept", c.life, c.kept)
+	}
+}
+
+func TestARecordIsDueAndPromisedAsMuchEarlierAsItSays(t *testing.T) {
+	now := time.Now()
+	wall := func() time.Time { return now }
+	m := memory{record: &memcache.Record{Token: "t", Issued: now.Unix(), Dies: now.Unix() + 7200, Early: 1000}, since: now}
+	assert.InDelta(t, 2300*s, m.dueIn(wall, 0), float64(s))
+	got, ok := m.grant(wall)
+	assert.True(t, ok)
+	assert.InDelta(t, 2575*s, got.ExpiresIn, float64(s))
+	m.ticket = true
+	got, _ = m.grant(wall)
+	assert.InDelta(t, 2300*s, got.ExpiresIn, float64(s))
+}
+
+func TestARenewalIsOnTimeOnlyWhereItWasPlanned(t *testing.T) {
+	now := time.Now()
+	wall := func() time.Time { return now }
+	for _, c := range []struct {
+		name   string
+		age    time.Duration
+		change func(*memory)
+		want   bool
+	}{
+		{"due", 3310 * s, func(*memory) {}, true},
+		{"not due", 3000 * s, func(*memory) {}, false},
+		{"late, as after an outage", 3400 * s, func(*memory) {}, false},
+		{"in doubt", 3310 * s, func(m *memory) { m.record.Doubt = now.Unix() - 1 }, false},
+		{"rejected", 3310 * s, func(m *memory) { m.rejected = memcache.Fingerprint("t") }, false},
+		{"none", 3310 * s, func(m *memory) { m.record = nil }, false},
+		{"dead", 7300 * s, func(*memory) {}, false},
+	} {
+		issued := now.Add(-c.age).Unix()
+		m := memory{record: &memcache.Record{Token: "t", Issued: issued, Dies: issued + 7200}, since: now}
+		c.change(&m)
+		assert.Equal(t, c.want, m.onTime(wall), c.name)
+	}
+}

@@ -63,7 +63,7 @@ func TestReadyzNamesTwentyAccountsAtMost(t *testing.T) {
 		assert.Equal(t, 503, got.status)
 		lines := strings.Split(strings.TrimSpace(got.body), "\n")
 		assert.Len(t, lines, 21)
-		assert.Equal(t, "and 5 more", lines[20])
+		assert.Equal(t, "and 5 more; of 25 accounts, 0 are fine", lines[20])
 	})
 }
 

@@ -88,17 +88,18 @@ func isValid(s *keeper.State) bool { return s.Valid }
 const noAccount = "no account: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n"
 
 // missing names the access_tokens that are not as they should be, what says why,
-// one line each, bounded in number. No other kind counts for probes. found: there
-// is an access_token at all.
+// one line each, bounded in number: where there are more, the last line counts, so
+// that a start with thousands says how far it is. No other kind counts for probes.
+// found: there is an access_token at all.
 func missing(states []keeper.State, good func(*keeper.State) bool, what string) (found bool, list string) {
 	var text strings.Builder
-	bad := 0
+	all, bad := 0, 0
 	for i := range states {
 		s := &states[i]
 		if s.Kind != memcache.AccessToken {
 			continue
 		}
-		found = true
+		all++
 		if good(s) {
 			continue
 		}
@@ -107,9 +108,9 @@ func missing(states []keeper.State, good func(*keeper.State) bool, what string) 
 		}
 	}
 	if bad > maxFailures {
-		fmt.Fprintf(&text, "and %d more\n", bad-maxFailures)
+		fmt.Fprintf(&text, "and %d more; of %d accounts, %d are fine\n", bad-maxFailures, all, all-bad)
 	}
-	return found, text.String()
+	return all > 0, text.String()
 }
 
 // because tells why there is no credential. WeChat's errmsg names the egress
