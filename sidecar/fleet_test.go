@@ -1,0 +1,153 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+)
+
+var fleetFull = flag.Bool("fleet.full", false, "fleets of up to 10,000 sidecars and 10,000 accounts: minutes, and the table for the README")
+
+// trial is a fleet to simulate.
+type trial struct {
+	sidecars, accounts int
+	after              time.Duration // how long it goes on after a window without renewals
+}
+
+// smallFleets show the laws in seconds.
+var smallFleets = []trial{{1, 1, 4 * time.Hour}, {30, 1, 4 * time.Hour}, {1, 300, 2 * time.Hour}, {5, 100, 3 * time.Hour}}
+
+// fullFleets are as much as two cores get through in minutes. What is not among
+// them is worked out, see costs.
+var fullFleets = []trial{
+	{10, 1, 25 * time.Hour},
+	{100, 1, 25 * time.Hour},
+	{1000, 1, 4 * time.Hour},
+	{10_000, 1, 70 * time.Minute},
+	{1, 100, 4 * time.Hour},
+	{10, 100, 4 * time.Hour},
+	{100, 100, 70 * time.Minute},
+	{1000, 100, 0},
+	{1, 1000, 4 * time.Hour},
+	{1, 10_000, 2 * time.Hour},
+	{10, 10_000, 0},
+}
+
+const (
+	// tokenLife is WeChat's, period the time between two renewals of one account:
+	// 3,300 s and the smallest of all sidecars' jitter.
+	tokenLife = 7200 * time.Second
+	period    = 3300 * time.Second
+	// calm is a stretch in which nothing is renewed, lookMean the time between two
+	// looks of one sidecar: 10 to 15 s.
+	calm     = 5 * time.Minute
+	lookMean = 12500 * time.Millisecond
+	// lookKeys is how many keys a look asks for at once: 100 accounts' entry and record.
+	lookKeys = 200
+)
+
+// outcome is what a trial cost.
+type outcome struct {
+	trial
+	startTook   time.Duration // until every sidecar knew that everything is published
+	startCost   bill
+	startMinute int     // the most calls to WeChat in one minute of the start
+	startSecond int     // and in one second
+	calmCost    bill    // while nothing was renewed
+	afterCost   bill    // in all the time after
+	afterCalls  int     // to WeChat in that time
+	afterMinute int     // the most of these in one minute
+	perDay      float64 // calls to WeChat a day for one account; 0: not seen
+}
+
+func (o trial) String() string {
+	return fmt.Sprintf("%d sidecars, %d accounts", o.sidecars, o.accounts)
+}
+
+// run simulates it.
+func (o trial) run(t *testing.T) outcome {
+	t.Helper()
+	got := outcome{trial: o}
+	simulateFleet(t, o.sidecars, o.accounts, tokenLife, func(f *simFleet) {
+		got.startTook = f.published()
+		got.startCost = f.bill()
+		calls := f.callsSince(0)
+		got.startMinute, got.startSecond = most(calls, time.Minute), most(calls, time.Second)
+		time.Sleep(30 * time.Second) // whoever opened connections to start with lets them go
+		got.calmCost = f.during(calm)
+		if o.after == 0 {
+			return
+		}
+		from := time.Since(f.began)
+		got.afterCost = f.during(o.after)
+		later := f.callsSince(from)
+		got.afterCalls, got.afterMinute, got.perDay = len(later), most(later, time.Minute), f.perDay()
+	})
+	return got
+}
+
+// TestFleet holds fleets of several sizes to how their cost may grow. With
+// -fleet.full it prints the table of the README.
+func TestFleet(t *testing.T) {
+	t.Parallel()
+	trials := smallFleets
+	if *fleetFull {
+		trials = fullFleets
+	}
+	var all []outcome
+	for _, one := range trials {
+		t.Run(one.String(), func(t *testing.T) {
+			began := time.Now()
+			got := one.run(t)
+			got.obeys(t)
+			all = append(all, got)
+			t.Logf("%+v, in %.1f s", got, time.Since(began).Seconds())
+		})
+	}
+	c := learn(all)
+	t.Logf("the caller of a renewal: %s; every other sidecar: %s", c.caller, c.bystander)
+	assert.InDelta(t, 20, c.caller.requests, 5, "requests for a renewal, of the one who calls")
+	assert.Less(t, c.bystander.requests, 1.5, "and of every other one")
+	for _, got := range all {
+		c.explains(t, got)
+	}
+	if *fleetFull {
+		t.Log("\n" + c.table(all))
+	}
+}
+
+// obeys are the laws: what may grow with the fleet, and what may not.
+func (o outcome) obeys(t *testing.T) {
+	t.Helper()
+	sidecars, accounts := float64(o.sidecars), float64(o.accounts)
+
+	// WeChat: one call for an account, however many sidecars; a start is spread over
+	// time, and what started together is not renewed together.
+	assert.LessOrEqual(t, o.startSecond, min(o.accounts, 100*o.sidecars), "calls in the worst second of the start: the first 50 of each sidecar, then 50 a second")
+	if o.after > 2*period {
+		assert.InDelta(t, 26.1, o.perDay, 0.2, "calls for an account in a day")
+	}
+	if o.accounts >= 300 && o.after > 0 {
+		bound := 1.5 * max(200, accounts/(period.Minutes()/2))
+		assert.Less(t, float64(o.afterMinute), bound, "calls in the worst minute after the start")
+	}
+
+	// memcached: a look costs one request for 100 accounts, and nobody opens a
+	// connection for it; a renewal costs one sidecar some requests, all others about one.
+	looks := rate(o.calmCost.requests, calm) / sidecars
+	assert.InEpsilon(t, float64(requestsOfALook(o.accounts))/lookMean.Seconds(), looks, 0.15, "requests of a sidecar in a second")
+	assert.Equal(t, 2*o.accounts*o.calmCost.requests/requestsOfALook(o.accounts), o.calmCost.keys, "keys")
+	assert.Zero(t, o.calmCost.writes, "writes while nothing is renewed")
+	assert.LessOrEqual(t, o.calmCost.dials, o.sidecars/100, "connections opened while nothing is renewed")
+	assert.LessOrEqual(t, o.calmCost.open, o.sidecars+o.sidecars/10+2, "connections open: one for a sidecar")
+	if o.afterCalls > 0 {
+		assert.InDelta(t, 11, float64(o.afterCost.writes)/float64(o.afterCalls), 0.5, "writes for a renewal")
+	}
+	assert.Less(t, float64(o.startCost.requests), accounts*(25+sidecars*12)+sidecars*20, "requests of a start")
+}
+
+// requestsOfALook is how many a look at so many accounts takes.
+func requestsOfALook(accounts int) int { return (2*accounts + lookKeys - 1) / lookKeys }
