@@ -160,6 +160,10 @@ sim: ## a fleet through SEEDS (100) random days of HOURS (24) each, from seed ST
 sim-broken: ## the same with each guard of the protocol taken out in turn: the simulation must notice
 	$(GO) test ./sidecar/keeper -run 'TestSimulationNoticesWhatIsBroken' -count=1 -timeout 0 -v -sim.broken
 
+.PHONY: fleet
+fleet: setup ## what up to 10,000 sidecars and accounts cost, in virtual time; its small cases beside real processes. 15 minutes
+	$(GO) test ./sidecar -run 'TestFleet' -count=1 -timeout 0 -v -fleet.full
+
 .PHONY: procs
 procs: setup ## real sidecar processes, real memcached, killed and restarted
 	WXSIDECAR_PROCS=16 $(GO) test ./sidecar -run 'TestProcesses' -count=1 -timeout 15m -v

@@ -20,18 +20,20 @@ type bill struct {
 	writes   int // set, add, cas, incr, delete
 	in, out  int // bytes, as memcached sees them
 	dials    int // connections opened
-	open     int // connections open now: no sum
+	open     int // connections open now, but for the one that asked: no sum
+	answer   int // bytes of the answer, which is not in out yet
 }
 
 // readBill asks for stats over a connection of its own, which it closes.
 func readBill(t *testing.T, conn net.Conn) bill {
 	t.Helper()
 	defer func() { _ = conn.Close() }()
-	_, err := io.WriteString(conn, "stats\r\n")
+	_, err := io.WriteString(conn, statsQuestion)
 	require.NoError(t, err)
-	stats := map[string]int{}
+	stats, answer := map[string]int{}, len("END\r\n")
 	lines := bufio.NewScanner(conn)
 	for lines.Scan() && lines.Text() != "END" {
+		answer += len(lines.Text()) + len("\r\n")
 		fields := strings.Fields(lines.Text())
 		require.Len(t, fields, 3)
 		stats[fields[1]], _ = strconv.Atoi(fields[2]) // a version is no number, and not used
@@ -42,16 +44,17 @@ func readBill(t *testing.T, conn net.Conn) bill {
 		keys:   stats["cmd_get"],
 		writes: stats["cmd_set"] + stats["incr_hits"] + stats["incr_misses"] + stats["delete_hits"] + stats["delete_misses"],
 		in:     stats["bytes_read"], out: stats["bytes_written"],
-		dials: stats["total_connections"], open: stats["curr_connections"] - 1,
+		dials: stats["total_connections"], open: stats["curr_connections"] - 1, answer: answer,
 	}
 }
 
-// minus is what came since before, the second question left out as far as it
-// counts: a request and a connection.
+const statsQuestion = "stats\r\n"
+
+// minus is what came since before, without what it took to ask.
 func (b bill) minus(before bill) bill {
 	return bill{
 		requests: b.requests - before.requests - 1, looks: b.looks - before.looks, keys: b.keys - before.keys,
-		writes: b.writes - before.writes, in: b.in - before.in, out: b.out - before.out,
+		writes: b.writes - before.writes, in: b.in - before.in - len(statsQuestion), out: b.out - before.out - before.answer,
 		dials: b.dials - before.dials - 1, open: b.open,
 	}
 }

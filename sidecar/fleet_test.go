@@ -18,7 +18,7 @@ type trial struct {
 }
 
 // smallFleets show the laws in seconds.
-var smallFleets = []trial{{1, 1, 4 * time.Hour}, {30, 1, 4 * time.Hour}, {1, 300, 2 * time.Hour}, {5, 100, 3 * time.Hour}}
+var smallFleets = []trial{{1, 1, 4 * time.Hour}, {30, 1, 2 * time.Hour}, {1, 300, 2 * time.Hour}, {5, 100, 2 * time.Hour}}
 
 // fullFleets are as much as two cores get through in minutes. What is not among
 // them is worked out, see costs.

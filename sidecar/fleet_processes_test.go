@@ -1,0 +1,218 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// realTrial is a fleet of processes, and how long it is watched.
+type realTrial struct {
+	trial
+	watched time.Duration
+	life    time.Duration // of a token
+}
+
+// smallReal is enough to notice a simulation that is not like the program.
+var smallReal = []realTrial{{trial{sidecars: 3, accounts: 20}, 16 * time.Second, tokenLife}}
+
+// fullReal is what the README says of a pod.
+var fullReal = []realTrial{
+	{trial{sidecars: 4, accounts: 1}, 2 * time.Minute, tokenLife},
+	{trial{sidecars: 4, accounts: 100}, 2 * time.Minute, tokenLife},
+	{trial{sidecars: 4, accounts: 100}, 2 * time.Minute, time.Minute}, // renewed each half minute
+	{trial{sidecars: 2, accounts: 1000}, time.Minute, tokenLife},
+	{trial{sidecars: 1, accounts: 10_000}, 2 * time.Minute, tokenLife},
+}
+
+// settle is longer than a sidecar takes from its start, or its last renewal, to the
+// look that follows.
+const settle = 16 * time.Second
+
+// watch is what a fleet cost memcached: until all was published, and then while it
+// was watched.
+type watch struct {
+	start, calm bill
+	calls       int // to WeChat while it was watched
+}
+
+// TestFleetOfProcesses holds the simulation against real sidecars and the stats of
+// a real memcached: one key of a look, one renewal and one start cost the same.
+func TestFleetOfProcesses(t *testing.T) {
+	t.Parallel()
+	trials := smallReal
+	if *fleetFull {
+		trials = fullReal
+	}
+	for _, one := range trials {
+		t.Run(fmt.Sprintf("%s, tokens live %s", one.trial, one.life), func(t *testing.T) {
+			real, use := one.run(t)
+			simulated := one.simulate(t)
+			t.Logf("simulated: %+v", simulated)
+			t.Logf("processes: %+v", real)
+			t.Logf("a pod: %s", use)
+
+			looks := float64(real.calm.keys) / float64(2*one.accounts*one.sidecars)
+			if real.calls == 0 {
+				assert.GreaterOrEqual(t, looks, one.watched.Seconds()/15-1, "looks of a sidecar")
+				assert.LessOrEqual(t, looks, one.watched.Seconds()/10+1, "looks of a sidecar")
+				assert.Zero(t, real.calm.writes, "writes while nothing is renewed")
+				assert.InEpsilon(t, perKey(simulated.calm.in, simulated.calm), perKey(real.calm.in, real.calm), 0.001, "bytes to memcached for a key")
+				assert.InEpsilon(t, perKey(simulated.calm.out, simulated.calm), perKey(real.calm.out, real.calm), 0.01, "bytes from memcached for a key")
+				assert.LessOrEqual(t, real.calm.dials, one.sidecars, "connections opened: one for a sidecar, where it has just closed what its start took")
+			} else {
+				assert.InEpsilon(t, float64(simulated.calm.writes)/float64(simulated.calls), float64(real.calm.writes)/float64(real.calls), 0.1, "writes for a renewal")
+			}
+			assert.LessOrEqual(t, real.calm.open, 2*one.sidecars+1, "connections open, the test's own among them")
+			assert.InEpsilon(t, float64(simulated.start.writes), float64(real.start.writes), 0.1, "writes of the start")
+		})
+	}
+}
+
+func perKey(bytes int, b bill) float64 { return float64(bytes) / float64(b.keys) }
+
+// simulate is the same in virtual time.
+func (o realTrial) simulate(t *testing.T) watch {
+	t.Helper()
+	var w watch
+	simulateFleet(t, o.sidecars, o.accounts, o.life, func(f *simFleet) {
+		f.published()
+		w.start = f.bill()
+		time.Sleep(settle)
+		from := time.Since(f.began)
+		w.calm = f.during(o.watched)
+		w.calls = len(f.callsSince(from))
+	})
+	return w
+}
+
+// run starts the processes, all at once and with nothing in memcached.
+func (o realTrial) run(t *testing.T) (watch, usage) {
+	t.Helper()
+	wx, m := wechattest.New(), newRealMemcached(t)
+	wx.SetExpiresIn(o.life)
+	wx.SetGrace(min(5*time.Minute, o.life/4))
+	wx.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: wechatDelay} })
+	url, certificate, stop, err := wx.ListenTLS()
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	dir := shortDir(t)
+	trusted := writeFile(t, filepath.Join(dir, "ca.pem"), string(certificate))
+	accounts := filepath.Join(dir, "accounts")
+	var slots []*memcache.Slot
+	for i := range o.accounts {
+		id := fleetAppID(i)
+		wx.AddAccount(id, testSecret)
+		writeFile(t, filepath.Join(accounts, id), testSecret)
+		slot, err := m.store.Slot(id, memcache.AccessToken)
+		require.NoError(t, err)
+		slots = append(slots, slot)
+	}
+
+	before := m.bill(t)
+	var fleet []*process
+	for i := range o.sidecars {
+		fleet = append(fleet, spawn(t, []string{
+			"WECHAT_ACCOUNTS_DIR=" + accounts, "WECHAT_BASE_URL=" + url, "SSL_CERT_FILE=" + trusted, "LOG_LEVEL=warn",
+			"MEMCACHED_SERVERS=" + m.address, "SIDECAR_OPS_LISTEN=off",
+			"SIDECAR_LISTEN=unix://" + filepath.Join(dir, fmt.Sprintf("%d.sock", i)),
+		}))
+	}
+	require.Eventually(t, func() bool { return wx.Issues("") >= o.accounts && publishedOf(t, m.store, slots) == len(slots) },
+		5*time.Minute, 500*time.Millisecond, "everything is published")
+	w := watch{start: m.bill(t).minus(before)}
+	spent := usage{start: cpuOf(t, fleet)}
+	<-time.After(settle)
+
+	began, calls, atFirst := cpuOf(t, fleet), wx.Calls("", ""), m.bill(t)
+	<-time.After(o.watched)
+	w.calm, w.calls = m.bill(t).minus(atFirst), wx.Calls("", "")-calls
+	spent.halfMinute = time.Duration(float64(cpuOf(t, fleet)-began) * 30 / o.watched.Seconds())
+	for _, p := range fleet {
+		spent.memory = max(spent.memory, p.anonymous(t))
+		assertNoCanary(t, p.stderr.String())
+	}
+	return w, spent
+}
+
+// bill is what the stats say.
+func (m *realMemcached) bill(t *testing.T) bill {
+	t.Helper()
+	conn, err := net.Dial("tcp", m.address)
+	require.NoError(t, err)
+	return readBill(t, conn)
+}
+
+// publishedOf is how many of these have an entry.
+func publishedOf(t *testing.T, store *memcache.Store, slots []*memcache.Slot) int {
+	t.Helper()
+	views, err := store.Look(slots)
+	require.NoError(t, err)
+	n := 0
+	for _, view := range views {
+		if view.Entry.Token != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// usage is what one process of a fleet took.
+type usage struct {
+	start      time.Duration // of a processor, until all was published
+	halfMinute time.Duration // of a processor, in 30 s of being watched
+	memory     int           // private, in bytes, of the largest
+}
+
+func (u usage) String() string {
+	return fmt.Sprintf("%.0f ms of CPU to start, %.1f ms in 30 s, %.1f MB", u.start.Seconds()*1e3, u.halfMinute.Seconds()*1e3, float64(u.memory)/1e6)
+}
+
+// cpuOf is the processor time of all threads, in the mean of the processes.
+func cpuOf(t *testing.T, fleet []*process) time.Duration {
+	t.Helper()
+	var sum time.Duration
+	for _, p := range fleet {
+		threads, err := filepath.Glob(filepath.Join(p.proc(), "task", "*", "schedstat"))
+		require.NoError(t, err)
+		require.NotEmpty(t, threads, "this needs Linux")
+		for _, path := range threads {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				continue // the thread has just ended
+			}
+			first, _, _ := strings.Cut(string(text), " ")
+			ns, err := strconv.ParseInt(first, 10, 64)
+			require.NoError(t, err)
+			sum += time.Duration(ns)
+		}
+	}
+	return sum / time.Duration(len(fleet))
+}
+
+// anonymous is its private memory in bytes.
+func (p *process) anonymous(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.proc(), "smaps_rollup"))
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(text), "\nAnonymous:")
+	require.True(t, found)
+	kilobytes, err := strconv.Atoi(strings.Fields(rest)[0])
+	require.NoError(t, err)
+	return kilobytes * 1024
+}
+
+func (p *process) proc() string {
+	return filepath.Join("/proc", strconv.Itoa(p.command.Process.Pid))
+}
