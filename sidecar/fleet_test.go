@@ -131,7 +131,7 @@ func (o outcome) obeys(t *testing.T) {
 		assert.InDelta(t, 26.1, o.perDay, 0.2, "calls for an account in a day")
 	}
 	if o.accounts >= 300 && o.after > 0 {
-		bound := 1.5 * max(200, accounts/(period.Minutes()/2))
+		bound := 1.25 * max(200, accounts/(period.Minutes()/2))
 		assert.Less(t, float64(o.afterMinute), bound, "calls in the worst minute after the start")
 	}
 
