@@ -151,3 +151,35 @@ func (o outcome) obeys(t *testing.T) {
 
 // requestsOfALook is how many a look at so many accounts takes.
 func requestsOfALook(accounts int) int { return (2*accounts + lookKeys - 1) / lookKeys }
+
+// TestAnOutageOfWeChatCostsMemcachedLittle: what is overdue is tried once a minute
+// by one sidecar, and the others neither try nor ask at every look.
+func TestAnOutageOfWeChatCostsMemcachedLittle(t *testing.T) {
+	t.Parallel()
+	const sidecars, accounts, perTry, perBystander = 10, 20, 21, 4
+	simulateFleet(t, sidecars, accounts, tokenLife, func(f *simFleet) {
+		f.published()
+		time.Sleep(period - time.Minute)
+		f.refuse(-1)
+		time.Sleep(6 * time.Minute)
+		began := time.Since(f.began)
+		cost := f.during(10 * time.Minute)
+		tries := len(f.callsSince(began))
+		assert.LessOrEqual(t, tries, 10*accounts, "calls: at most one a minute for an account")
+		assert.GreaterOrEqual(t, tries, 3*accounts, "they go on")
+		looks := rate(cost.looks, 10*time.Minute)
+		most := looks + accounts*(perTry+sidecars*perBystander)/60.0
+		assert.Less(t, rate(cost.requests, 10*time.Minute), most, "requests a second")
+		t.Logf("requests a second: %.1f, %.1f at rest; %d calls", rate(cost.requests, 10*time.Minute), looks, tries)
+
+		time.Sleep(30 * time.Minute)
+		for _, account := range f.accounts {
+			_, there := f.memcached.Peek(account.AppID)
+			assert.True(t, there, "the entry is there an hour after it was due")
+		}
+		f.refuse(0)
+		healed := time.Since(f.began)
+		time.Sleep(2 * time.Minute)
+		assert.Len(t, f.callsSince(healed), accounts, "one call each")
+	})
+}

@@ -46,7 +46,7 @@ func (i incoming) Read(p []byte) (int, error) {
 	n, err := i.c.raw.Read(p)
 	s := i.c.server
 	s.mu.Lock()
-	s.store.counters.bytesRead += uint64(n)
+	s.store.counters.bytesRead += n
 	s.mu.Unlock()
 	return n, err
 }
@@ -162,7 +162,7 @@ func (c *conn) flush() error {
 		return nil
 	}
 	c.server.mu.Lock()
-	c.server.store.counters.bytesWritten += uint64(len(c.out)) // before anybody has the answer
+	c.server.store.counters.bytesWritten += len(c.out) // before anybody has the answer
 	c.server.mu.Unlock()
 	_, err := c.raw.Write(c.out)
 	c.out = c.out[:0]

@@ -8,18 +8,18 @@ import (
 
 // counters are what stats counts, since the server's start.
 type counters struct {
-	getHits, getMisses                uint64 // by the key
-	sets                              uint64 // cas, add and the like included
-	deleteHits, deleteMisses          uint64
-	incrHits, incrMisses              uint64
-	decrHits, decrMisses              uint64
-	casHits, casMisses, casConflicts  uint64
-	bytesRead, bytesWritten           uint64
-	connectionsNow, connectionsOpened uint64
+	getHits, getMisses                int // by the key
+	sets                              int // cas, add and the like included
+	deleteHits, deleteMisses          int
+	incrHits, incrMisses              int
+	decrHits, decrMisses              int
+	casHits, casMisses, casConflicts  int
+	bytesRead, bytesWritten           int
+	connectionsNow, connectionsOpened int
 }
 
 // tally counts one of two.
-func tally(hit bool, hits, misses *uint64) {
+func tally(hit bool, hits, misses *int) {
 	if hit {
 		*hits++
 	} else {
