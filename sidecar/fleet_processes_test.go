@@ -70,7 +70,7 @@ func TestFleetOfProcesses(t *testing.T) {
 				assert.Zero(t, real.calm.writes, "writes while nothing is renewed")
 				assert.InEpsilon(t, perKey(simulated.calm.in, simulated.calm), perKey(real.calm.in, real.calm), 0.001, "bytes to memcached for a key")
 				assert.InEpsilon(t, perKey(simulated.calm.out, simulated.calm), perKey(real.calm.out, real.calm), 0.01, "bytes from memcached for a key")
-				assert.LessOrEqual(t, real.calm.dials, one.sidecars, "connections opened: one for a sidecar, where it has just closed what its start took")
+				assert.LessOrEqual(t, real.calm.dials, 2*one.sidecars, "connections opened: one or two for a sidecar, where it has just closed what its start took")
 				assert.LessOrEqual(t, real.calm.open, 2*one.sidecars+1, "connections open, the test's own among them")
 			} else {
 				assert.InEpsilon(t, float64(simulated.calm.writes)/float64(simulated.calls), float64(real.calm.writes)/float64(real.calls), 0.1, "writes for a renewal")
@@ -130,7 +130,7 @@ func (o realTrial) run(t *testing.T) (watch, usage) {
 		}))
 	}
 	require.Eventually(t, func() bool { return wx.Issues("") >= o.accounts && publishedOf(t, m.store, slots) == len(slots) },
-		5*time.Minute, 500*time.Millisecond, "everything is published")
+		15*time.Minute, time.Second, "everything is published")
 	w := watch{start: m.bill(t).minus(before)}
 	spent := usage{start: cpuOf(t, fleet)}
 	<-time.After(settle)

@@ -142,7 +142,7 @@ func (o outcome) obeys(t *testing.T) {
 	assert.Equal(t, 2*o.accounts*o.calmCost.requests/requestsOfALook(o.accounts), o.calmCost.keys, "keys")
 	assert.Zero(t, o.calmCost.writes, "writes while nothing is renewed")
 	assert.LessOrEqual(t, o.calmCost.dials, o.sidecars/100, "connections opened while nothing is renewed")
-	assert.LessOrEqual(t, o.calmCost.open, o.sidecars+o.sidecars/10+2, "connections open: one for a sidecar")
+	assert.LessOrEqual(t, o.calmCost.open, 2*o.sidecars, "connections open: one for a sidecar, at most two")
 	if o.afterCalls > 0 {
 		assert.InDelta(t, 11, float64(o.afterCost.writes)/float64(o.afterCalls), 0.5, "writes for a renewal")
 	}
