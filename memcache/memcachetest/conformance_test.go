@@ -144,10 +144,25 @@ func startReal(t *testing.T) dialer {
 	})
 	dial := dialTo(addr)
 	require.Eventually(t, func() bool {
-		c, err := dial(t.Context())
-		return err == nil && c.Close() == nil
+		return answers(t, dial) // a connection that was only dialled is counted later
 	}, 10*time.Second, 20*time.Millisecond, "memcached does not listen on %s", addr)
 	return dial
+}
+
+// answers reports whether somebody answers there.
+func answers(t *testing.T, dial dialer) bool {
+	t.Helper()
+	c, err := dial(t.Context())
+	if err != nil {
+		return false
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := c.Write([]byte("mn\r\n")); err != nil {
+		return false
+	}
+	answer := make([]byte, len("MN\r\n"))
+	_, err = io.ReadFull(c, answer)
+	return err == nil
 }
 
 func dialTo(addr net.Addr) dialer {
