@@ -178,7 +178,7 @@ sim-broken: ## the same with each guard of the protocol taken out in turn: the s
 	$(GO) test ./sidecar/keeper -run 'TestSimulationNoticesWhatIsBroken' -count=1 -timeout 0 -v -sim.broken
 
 .PHONY: fleet
-fleet: setup ## what up to 10,000 sidecars and accounts cost, in virtual time; its small cases beside real processes. 15 minutes
+fleet: setup ## what up to 10,000 sidecars and accounts cost, in virtual time; its small cases beside real processes. 10 to 30 minutes
 	$(GO) test ./sidecar -run 'TestFleet' -count=1 -timeout 0 -v -fleet.full
 
 .PHONY: procs

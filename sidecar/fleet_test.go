@@ -104,7 +104,9 @@ func TestFleet(t *testing.T) {
 			got := one.run(t)
 			got.obeys(t)
 			all = append(all, got)
-			t.Logf("%+v, in %.1f s", got, time.Since(began).Seconds())
+			t.Logf("started in %s (%+v); most calls in a minute of it %d, in a second %d; then in %s: %+v; then in %s: %+v, %d calls, most in a minute %d, %.2f a day for an account. Took %.1f s",
+				got.startTook, got.startCost, got.startMinute, got.startSecond, calm, got.calmCost, got.after, got.afterCost, got.afterCalls,
+				got.afterMinute, got.perDay, time.Since(began).Seconds())
 		})
 	}
 	c := learn(all)
