@@ -1,8 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"regexp"
-	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -67,14 +68,42 @@ func TestBothLanguagesHaveTheSameCode(t *testing.T) {
 
 var (
 	codeSpan = regexp.MustCompile("`[^`]+`")
-	number   = regexp.MustCompile(`\d+(?:[.,:]\d+)*`)
+	number   = regexp.MustCompile(`\d+(?:[.,:]\d+)*(?: million| 万)?`)
 )
 
-// sortedMatches are all of them, in an order that does not hang on the words'.
-func sortedMatches(pattern *regexp.Regexp, text string) []string {
-	found := pattern.FindAllString(text, -1)
-	slices.Sort(found)
+// codes are the pieces of code in a text.
+func codes(text string) []string { return codeSpan.FindAllString(text, -1) }
+
+// scales are the words that belong to a number; Chinese counts in ten thousands.
+var scales = map[string]float64{"million": 1e6, "万": 1e4}
+
+// figures are the numbers in a text, as both languages would write them.
+func figures(text string) []string {
+	found := number.FindAllString(text, -1)
+	for i, n := range found {
+		digits, scale, _ := strings.Cut(strings.ReplaceAll(n, ",", ""), " ")
+		found[i] = digits
+		if value, err := strconv.ParseFloat(digits, 64); err == nil && scale != "" {
+			found[i] = strconv.FormatFloat(value*scales[scale], 'f', -1, 64)
+		}
+	}
 	return found
+}
+
+// assertSameWords claims that both have the same ones as often, in whatever order,
+// and prints those that they have not.
+func assertSameWords(t *testing.T, want, got []string, format string, about ...any) {
+	t.Helper()
+	count := map[string]int{}
+	for _, word := range want {
+		count[word]++
+	}
+	for _, word := range got {
+		count[word]--
+	}
+	for word, n := range count {
+		assert.Zero(t, n, "%s is so many times more in English than in Chinese: %s", word, fmt.Sprintf(format, about...))
+	}
 }
 
 func TestBothLanguagesHaveTheSameTables(t *testing.T) {
@@ -89,8 +118,8 @@ func TestBothLanguagesHaveTheSameTables(t *testing.T) {
 			for j, row := range want[i].rows {
 				other := got[i].rows[j]
 				require.Len(t, other, len(row), "%v", row)
-				assert.Equal(t, sortedMatches(number, row[0]), sortedMatches(number, other[0]), "the key of %v", row)
-				assert.Equal(t, sortedMatches(codeSpan, strings.Join(row, "|")), sortedMatches(codeSpan, strings.Join(other, "|")), "the code of %v", row)
+				assertSameWords(t, figures(row[0]), figures(other[0]), "the key of %v", row)
+				assertSameWords(t, codes(strings.Join(row, "|")), codes(strings.Join(other, "|")), "the code of %v", row)
 			}
 		}
 	})
@@ -105,7 +134,7 @@ func TestBothLanguagesHaveTheSameLinks(t *testing.T) {
 		_, en, _ = strings.Cut(en, "\n")
 		_, zh, _ = strings.Cut(zh, "\n")
 		toEnglish := strings.NewReplacer("README.zh-CN.md", "README.md", "recipes.zh-CN.md", "recipes.md")
-		assert.Equal(t, sortedMatches(link, prose(en)), sortedMatches(link, toEnglish.Replace(prose(zh))))
+		assertSameWords(t, link.FindAllString(prose(en), -1), link.FindAllString(toEnglish.Replace(prose(zh)), -1), "links")
 	})
 }
 
@@ -123,13 +152,13 @@ func measured(t *testing.T, text string) string {
 func TestBothLanguagesHaveTheSameFigures(t *testing.T) {
 	t.Parallel()
 	en, zh := measured(t, readme(t)), measured(t, document(t, "README.zh-CN.md"))
-	assert.Equal(t, sortedMatches(number, en), sortedMatches(number, zh))
+	assertSameWords(t, figures(en), figures(zh), "all that was measured")
 	want, got := tables(en), tables(zh)
 	require.Len(t, got, len(want))
 	for i := range want {
 		require.Len(t, got[i].rows, len(want[i].rows))
 		for j, row := range want[i].rows {
-			assert.Equal(t, sortedMatches(number, strings.Join(row, "|")), sortedMatches(number, strings.Join(got[i].rows[j], "|")), "%v", row)
+			assertSameWords(t, figures(strings.Join(row, "|")), figures(strings.Join(got[i].rows[j], "|")), "%v", row)
 		}
 	}
 }
