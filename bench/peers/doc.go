@@ -30,5 +30,5 @@
 //     lifted, calls skipped with the clock are not counted, a sidecar's start counts
 //     as a wait.
 //
-// It needs Linux: memcached and the probes are on 127.0.0.2, see freePort.
+// It needs Linux, where all of 127.0.0.0/8 is there: see address.go.
 package main

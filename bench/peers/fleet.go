@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -45,21 +46,20 @@ func newFleet(ctx context.Context, b bench, c contestant, pods int) (*fleet, err
 }
 
 func (f *fleet) assemble(ctx context.Context) (err error) {
+	network := f.network()
 	if f.dir, err = os.MkdirTemp("", "peers"); err != nil {
 		return err
 	}
 	if f.wechat, err = newWeChat(f.dir); err != nil {
 		return err
 	}
-	if f.memcached, err = startMemcached(ctx); err != nil {
+	if f.memcached, err = startMemcached(ctx, net.JoinHostPort(network+"255", memcachedPort)); err != nil {
 		return err
 	}
 	for i := range f.pods {
 		p := &f.pods[i]
 		p.socket = filepath.Join(f.dir, strconv.Itoa(i)+".sock")
-		if p.ops, err = freePort(ctx); err != nil {
-			return err
-		}
+		p.ops = net.JoinHostPort(network+strconv.Itoa(1+i), opsPort)
 		if p.workers, err = f.startWorkers(ctx, *p, i*f.workers); err != nil {
 			return err
 		}

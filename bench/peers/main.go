@@ -69,7 +69,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	b := bench{programs: p, workers: workersOfAPod, window: window, later: later}
+	l, err := claimLoopback(ctx)
+	if err != nil {
+		return err
+	}
+	defer l.release()
+	b := bench{programs: p, loopback: l, workers: workersOfAPod, window: window, later: later}
 	r := newResult(podsOfARun, workersOfAPod)
 	for _, c := range contestants {
 		if !strings.Contains(c.name, *only) {

@@ -18,14 +18,10 @@ type memcached struct {
 	process       *process // nil while it is down
 }
 
-func startMemcached(ctx context.Context) (*memcached, error) {
+func startMemcached(ctx context.Context, address string) (*memcached, error) {
 	path, err := exec.LookPath("memcached")
 	if err != nil {
 		return nil, errors.New("memcached is not installed: run make setup")
-	}
-	address, err := freePort(ctx)
-	if err != nil {
-		return nil, err
 	}
 	m := &memcached{path: path, address: address}
 	if err := m.start(ctx); err != nil {
@@ -65,16 +61,4 @@ func (m *memcached) passTo(key string, left time.Duration) error {
 	bare := memcache.New(m.address)
 	defer func() { _ = bare.Close() }()
 	return bare.Touch(key, int32(left/time.Second)) //nolint:gosec // a few seconds
-}
-
-// freePort is a TCP address that was free a moment ago, and that no outgoing
-// connection takes while nobody listens there: these come from 127.0.0.1. So what
-// was killed can come back to it.
-func freePort(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.2:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
 }

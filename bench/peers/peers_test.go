@@ -18,19 +18,26 @@ import (
 // out of order.
 var patient = []string{"MEMCACHED_TIMEOUT=2s"}
 
-// built is what all fleets of the tests are made of.
-var built programs
+// What all fleets of the tests are made of.
+var (
+	built     programs
+	addresses *loopback
+)
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "peers")
 	if err == nil {
 		built, err = build(context.Background(), dir)
 	}
+	if err == nil {
+		addresses, err = claimLoopback(context.Background())
+	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "build the programs:", err)
+		fmt.Fprintln(os.Stderr, "prepare the tests:", err)
 		os.Exit(1)
 	}
 	code := m.Run()
+	addresses.release()
 	_ = os.RemoveAll(dir) // in the system's folder for what is temporary
 	os.Exit(code)
 }
@@ -41,7 +48,7 @@ func TestMain(m *testing.M) {
 func TestTheBooksAddUp(t *testing.T) {
 	t.Parallel()
 	const pods = 2
-	b := bench{programs: built, workers: 2, environ: patient, window: 600 * time.Millisecond, later: 200 * time.Millisecond}
+	b := bench{programs: built, loopback: addresses, workers: 2, environ: patient, window: 600 * time.Millisecond, later: 200 * time.Millisecond}
 	everyAsk := func(f figures) int { return f.Given + f.Errors }
 	for _, tt := range []struct {
 		name  string
@@ -123,7 +130,7 @@ func named(t *testing.T, name string) contestant {
 // keeps it himself.
 func TestARenewalIsTheContestantsOwn(t *testing.T) {
 	t.Parallel()
-	b := bench{programs: built, workers: 1, environ: patient, window: 600 * time.Millisecond, later: 200 * time.Millisecond}
+	b := bench{programs: built, loopback: addresses, workers: 1, environ: patient, window: 600 * time.Millisecond, later: 200 * time.Millisecond}
 	for _, name := range []string{"PHP class", "wxsidecar, token"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -35,6 +35,7 @@ const (
 // bench is what all fleets of a run have in common.
 type bench struct {
 	programs
+	*loopback
 	workers int      // of a pod
 	environ []string // more variables of sidecars and workers; none in a real run, which keeps to the defaults
 	// window is how long the workers work in a situation, later how long they work

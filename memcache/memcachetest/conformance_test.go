@@ -132,7 +132,9 @@ func startReal(t *testing.T) dialer {
 	require.NoError(t, err)
 	require.NoError(t, l.Close())
 
-	args := []string{"-l", "127.0.0.1", "-p", port, "-U", "0"}
+	// One thread: with more, stats may be answered before another has counted what
+	// it wrote.
+	args := []string{"-l", "127.0.0.1", "-p", port, "-U", "0", "-t", "1"}
 	if os.Getuid() == 0 {
 		args = append(args, "-u", "nobody")
 	}
