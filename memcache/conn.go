@@ -115,7 +115,10 @@ func (c *conn) along(b []byte) (kept int) {
 		rest := b[at:]
 		switch {
 		case c.pass > 0:
-			n := copy(b[kept:], rest[:min(c.pass, len(rest))])
+			n := min(c.pass, len(rest))
+			if kept != at { // else it stands there, as nearly always
+				copy(b[kept:], rest[:n])
+			}
 			kept, at, c.pass = kept+n, at+n, c.pass-n
 		case c.drop > 0:
 			n := min(c.drop, len(rest))

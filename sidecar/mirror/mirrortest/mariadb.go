@@ -78,7 +78,7 @@ func (s *Server) common() []string {
 	args := []string{
 		"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--innodb-flush-log-at-trx-commit=0",
 		"--innodb-log-file-size=5M", "--innodb-buffer-pool-size=8M", "--innodb-flush-method=nosync", "--innodb-use-native-aio=0",
-		"--skip-name-resolve",
+		"--skip-name-resolve", "--tmpdir=" + s.dir, // several share a machine: each start empties the folder
 	}
 	if os.Getuid() == 0 {
 		args = append(args, "--user=root")
