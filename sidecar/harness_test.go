@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -185,13 +187,27 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// freeAddress is a TCP address that was free a moment ago.
+// given are the ports that freeAddress has given away.
+var given sync.Map
+
+// freeAddress is a TCP address that was free a moment ago and that nobody takes
+// while a test restarts what listens there: it is given once, and lies below the
+// ports that systems take for outgoing connections.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			continue // somebody listens there
+		}
+		require.NoError(t, listener.Close())
+		if _, again := given.LoadOrStore(address, true); !again {
+			return address
+		}
+	}
+	require.Fail(t, "no port is free")
+	return ""
 }
 
 func writeFile(t *testing.T, path, text string) string {
