@@ -143,11 +143,12 @@ func TestADeadTokenAndAFailedReadBreakAPromise(t *testing.T) {
 
 func TestAnEntryThatGoesBackIsTimed(t *testing.T) {
 	w := newWatch(&world{})
-	w.order("wx1", 2, time.Second)
-	w.order("wx1", 1, 3*time.Second)
-	w.order("wx1", 1, 7*time.Second)
+	w.order("wx1", "token", 2, time.Second)
+	w.order("wx1", "token", 1, 3*time.Second)
+	w.order("wx1", "token", 1, 7*time.Second)
 	assert.Equal(t, 4*time.Second, w.backwards())
-	w.order("wx1", 3, 8*time.Second)
-	w.order("wx1", 3, 20*time.Second)
+	w.order("wx1", "token", 3, 8*time.Second)
+	w.order("wx1", "stable_token", 1, 20*time.Second)
+	w.order("wx1", "stable_token", 1, 30*time.Second)
 	assert.Equal(t, 4*time.Second, w.backwards(), "it went on")
 }

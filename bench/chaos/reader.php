@@ -11,7 +11,10 @@ ini_set('display_errors', 'stderr');
 
 [, $kind, $host, $port, $sidecar, $lines, $accounts] = $argv;
 if ($kind === 'client') {
-    require __DIR__ . '/../../client/php/tests/bootstrap.php'; // loads the package as Composer would
+    // As Composer would. Not the tests' bootstrap: that stops the clock.
+    spl_autoload_register(static function (string $class): void {
+        require __DIR__ . '/../../client/php/src' . strtr(substr($class, strlen('Wxsidecar')), '\\', '/') . '.php';
+    });
     $m = new Memcached();
     $m->setOptions([Memcached::OPT_CONNECT_TIMEOUT => 1000, Memcached::OPT_POLL_TIMEOUT => 1000]);
     $m->addServer($host, (int) $port);

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
 // watch looks at memcached itself, past all proxies: when was there no entry, and
@@ -25,7 +27,7 @@ type watch struct {
 	gaps  []gap
 	open  map[string]time.Duration // since when one is missing
 	since map[string]time.Duration // since when one is older than one before
-	best  map[string]int           // the number of the newest token seen
+	best  map[string]int           // the number of the newest token seen, by account and API
 	back  time.Duration            // the longest of these
 }
 
@@ -103,9 +105,9 @@ func get(conn net.Conn, in *bufio.Reader, keys []string) (map[string]string, err
 
 func (w *watch) see(entries map[string]string) {
 	at := w.journal.now()
-	numbers := map[string]int{}
+	issues := map[string]wechattest.Issue{}
 	for _, i := range w.wechat.Issued() {
-		numbers[i.Token] = i.Seq // stable_token gives the same one again, and then it is the newest
+		issues[i.Token] = i
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -126,14 +128,15 @@ func (w *watch) see(entries map[string]string) {
 		if token == "" {
 			continue
 		}
-		w.order(account, numbers[token], at)
+		// Only among those of one API is there an older one: the two do not end each other's.
+		w.order(account, issues[token].API, issues[token].Seq, at)
 	}
 }
 
 // order sees whether an entry is older than one before. The caller holds mu.
-func (w *watch) order(account string, number int, at time.Duration) {
-	if number >= w.best[account] {
-		w.best[account] = number
+func (w *watch) order(account, api string, number int, at time.Duration) {
+	if of := account + " " + api; number >= w.best[of] {
+		w.best[of] = number
 		delete(w.since, account)
 		return
 	}

@@ -46,7 +46,9 @@ func init() {
 	go func() {
 		for range time.Tick(time.Second) {
 			name := filepath.Join(chaosDir, fmt.Sprintf("goroutines.%d", os.Getpid()))
-			_ = os.WriteFile(name, fmt.Appendf(nil, "%d", runtime.NumGoroutine()), 0o600)
+			if os.WriteFile(name+".new", fmt.Appendf(nil, "%d", runtime.NumGoroutine()), 0o600) == nil {
+				_ = os.Rename(name+".new", name) // read while it is written, it would be empty
+			}
 		}
 	}()
 }
