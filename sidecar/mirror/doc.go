@@ -9,9 +9,11 @@
 //
 // # What it promises
 //
-//  1. Such a program never fetches while a sidecar lives: expires_time and expire
-//     are the credential's death minus 3660 s, so its own rule first fires a minute
-//     before the death, and the next credential comes an hour before that.
+//  1. Such a program has no reason to fetch while a sidecar lives: expires_time and
+//     expire are the credential's death minus 3660 s, so its own rule first fires a
+//     minute before the death, and the next credential comes an hour before that.
+//     A file that somebody removed or wrote over is back within 15 s, a row within a
+//     minute.
 //  2. Nothing waits for a mirror: Changed returns at once, whatever disk and
 //     database do. Only the newest credential of a kind is kept to be written.
 //  3. The file is never half written, whoever is killed: it is renamed into place.
@@ -25,8 +27,10 @@
 //
 //  1. The keeper tells Changed. The credential takes the place of one that still
 //     waits (queue.go).
-//  2. Each sidecar writes its own file (file.go).
-//  3. The sidecar that fetched the credential writes the row, with one statement
-//     (table.go). The others look some seconds later whether it did, and mend a row
-//     that is missing or older.
+//  2. Each sidecar writes its own file, and looks every 15 s whether it is still there
+//     (file.go).
+//  3. The sidecar that fetched the credential writes the row, with one statement, and
+//     looks once a minute whether it is still there (table.go). The others look some
+//     seconds after the renewal whether it did. Each mends a row that is missing or
+//     older.
 package mirror

@@ -48,6 +48,10 @@ func (f *file) delay(c keeper.Change, _ float64) (time.Duration, bool) {
 	return 0, c.Kind == memcache.AccessToken
 }
 
+// again: a legacy program that found no file, or a null in it, fetches in vain and
+// stores another null, and a deployment may clear the folder.
+func (f *file) again(keeper.Change) time.Duration { return 15 * time.Second }
+
 // content is the file, as the class reads it.
 type content struct {
 	Token   string `json:"access_token"`
@@ -60,6 +64,9 @@ func (f *file) write(_ context.Context, j job) error {
 	if err != nil {
 		return err
 	}
+	if j.written && holds(path, j) {
+		return nil
+	}
 	if err := f.folder(path); err != nil {
 		return fileFailure(path, err)
 	}
@@ -67,6 +74,18 @@ func (f *file) write(_ context.Context, j job) error {
 		return fileFailure(path, err)
 	}
 	return nil
+}
+
+// holds reports whether the file is ours, or a newer one: of another sidecar that
+// writes the same file, and has seen a renewal before this one.
+func holds(path string, j job) bool {
+	text, err := os.ReadFile(path) // #nosec G304 -- the operator names it
+	var there content
+	if err != nil || json.Unmarshal(text, &there) != nil || there.Token == "" {
+		return false
+	}
+	ours := fetched(j.Dies)
+	return there.Token == j.Value && there.Fetched == ours || there.Fetched > ours && there.Fetched <= latest(ours)
 }
 
 // folder makes the account's own folder where it is missing, never the shared one:

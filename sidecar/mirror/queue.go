@@ -19,23 +19,29 @@ type place struct {
 // job is a credential to be written.
 type job struct {
 	keeper.Change
-	before string // the one that this took the place of; "" where none is known
-	due    time.Time
+	before  string // the one that this took the place of; "" where none is known
+	due     time.Time
+	written bool // once: from then on it is looked at
 }
 
 // target is where a queue writes.
 type target interface {
 	// delay is how long after a change this credential is written; false: never.
 	delay(c keeper.Change, spread float64) (time.Duration, bool)
-	// write writes it. Its error holds no secret; a *failure says what to do.
+	// again is how often what was written is looked at, to be mended; 0: never.
+	again(c keeper.Change) time.Duration
+	// write writes it; where it was written and is there still, it does nothing. Its
+	// error holds no secret; a *failure says what to do.
 	write(ctx context.Context, j job) error
 }
 
-// queue is the newest credential of each place until it is written to one target.
+// queue is the newest credential of each place, to be written to one target and kept
+// there.
 type queue struct {
 	target
 	log  *slog.Logger
 	wake chan struct{} // holds one where something may be due sooner than expected
+	born time.Time
 
 	mu      sync.Mutex // guards what follows; never held over I/O
 	waiting map[place]*job
@@ -45,7 +51,7 @@ type queue struct {
 
 func newQueue(name string, log *slog.Logger, to target) *queue {
 	return &queue{
-		target: to, log: log.With("mirror", name), wake: make(chan struct{}, 1),
+		target: to, log: log.With("mirror", name), wake: make(chan struct{}, 1), born: time.Now(),
 		waiting: map[place]*job{}, outage: outage{name: name, failing: map[place]trouble{}},
 	}
 }
@@ -59,12 +65,18 @@ func (q *queue) add(at place, j job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	j.due = time.Now().Add(delay)
-	if old := q.waiting[at]; old != nil && old.before != "" {
+	if old := q.waiting[at]; old != nil && !old.written && old.before != "" {
 		// What was never written took the place of what may still be there.
 		j.before = old.before
 	}
 	q.waiting[at] = &j
 	q.nudge()
+}
+
+// next is when all is looked at next that is looked at so often: all at one time, or
+// thousands of credentials would wake the queue as often.
+func (q *queue) next(every time.Duration) time.Time {
+	return q.born.Add(time.Since(q.born).Truncate(every) + every)
 }
 
 // nudge has run look again. The caller holds mu.
@@ -175,7 +187,9 @@ func (q *queue) writeOne(ctx context.Context, at place) bool {
 	defer q.mu.Unlock()
 	current := q.waiting[at] == j // else a newer one came, or its account went
 	if err == nil {
-		if current {
+		if every := q.again(tried.Change); current && every > 0 {
+			j.due, j.written = q.next(every), true
+		} else if current {
 			delete(q.waiting, at)
 		}
 		q.pause = time.Time{}

@@ -76,7 +76,7 @@ func TestSidecarsThatRaceNeverWriteBackwards(t *testing.T) {
 			began := inTwoHours()
 			told := make([]keeper.Change, renewals)
 			for n := range told {
-				told[n] = change(n+1, began.Add(time.Duration(n)*time.Hour))
+				told[n] = change(n+1, began.Add(time.Duration(n)*10*time.Minute))
 			}
 			newest := make(chan struct{})
 			var racing sync.WaitGroup

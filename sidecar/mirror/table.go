@@ -25,8 +25,9 @@ const (
 	tries = 6
 	// apart is over how long those spread that start again, more at each try.
 	apart = 100 * time.Millisecond
-	// farAhead is how far beyond ours no credential's time can be, in seconds.
-	farAhead = 30 * 24 * 3600
+	// farAhead is how far beyond ours, and beyond now, no credential's time can be, in
+	// seconds: WeChat's live for 7,200 at most, and their time is 3,660 before the end.
+	farAhead = 7200
 )
 
 // ids are those of the rows, as the class numbers them.
@@ -63,6 +64,15 @@ func (t *table) delay(c keeper.Change, spread float64) (time.Duration, bool) {
 	return lookAfter + time.Duration(spread*float64(lookSpread)), true
 }
 
+// again: who fetched it looks whether it is still there. A legacy program that found
+// no row stores a null, and a table may be restored from a dump.
+func (t *table) again(c keeper.Change) time.Duration {
+	if c.Own {
+		return time.Minute
+	}
+	return 0
+}
+
 func (t *table) write(ctx context.Context, j job) error {
 	name := fill(t.pattern, j.AppID)
 	if len(name) > maxTable {
@@ -76,7 +86,7 @@ func (t *table) write(ctx context.Context, j job) error {
 	}
 	defer func() { _ = conn.Close() }() // gives it back
 	r := row{conn, "`" + name + "`", j}
-	if !j.Own {
+	if !j.Own || j.written {
 		if fine, err := r.isFine(ctx); err == nil && fine {
 			return nil
 		}
@@ -105,8 +115,11 @@ const isOlder = "(CASE WHEN COALESCE(`expire`, '') NOT REGEXP '[^0-9]' AND CHAR_
 
 func (r *row) older() []any {
 	ours := fetched(r.Dies)
-	return []any{ours, ours + farAhead, r.before}
+	return []any{ours, latest(ours), r.before}
 }
+
+// latest is the latest time that a credential may have which is newer than ours.
+func latest(ours int64) int64 { return max(ours, time.Now().Unix()) + farAhead }
 
 // isFine reports whether there is a row, and none is older.
 func (r *row) isFine(ctx context.Context) (bool, error) {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -51,12 +52,9 @@ func Start(options ...string) (*Server, error) {
 }
 
 func (s *Server) prepare() error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a port that is free
-	if err != nil {
+	if err := s.choosePort(); err != nil {
 		return err
 	}
-	s.port = listener.Addr().(*net.TCPAddr).Port
-	_ = listener.Close()
 	if err := s.certify(); err != nil {
 		return err
 	}
@@ -64,12 +62,28 @@ func (s *Server) prepare() error {
 	if out, err := install.CombinedOutput(); err != nil {
 		return fmt.Errorf("mariadb-install-db: %w: is mariadb-server installed? run make setup\n%s", err, tail(out))
 	}
+	var err error
 	s.db, err = sql.Open("mysql", s.DSN("")+"?timeout=1s&readTimeout=10s")
 	if err != nil {
 		return err
 	}
 	s.db.SetMaxIdleConns(0) // none is left from before a restart
 	return s.Run()
+}
+
+// choosePort finds a port below those of outgoing connections (32,768 and up on
+// Linux): one of theirs might be taken by the time the server is installed.
+func (s *Server) choosePort() error {
+	for {
+		s.port = 30_000 + rand.IntN(2_768)              //nolint:gosec // guards nothing
+		listener, err := net.Listen("tcp", s.Address()) //nolint:noctx // free or not
+		if err == nil {
+			return listener.Close()
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
 }
 
 // common are the options of installing and running: small, and careless of a crash
