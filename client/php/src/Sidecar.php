@@ -26,6 +26,7 @@ final class Sidecar
 
     private readonly Url $base;
     private readonly ?string $socket;
+    /** The last request that held no secret. */
     private ?Request $last = null;
 
     /**
@@ -74,7 +75,7 @@ final class Sidecar
         return $this->read($what, $answer, [(string) $rejected, (string) $bearer]);
     }
 
-    /** A request without secrets is the last one again where it asks for the same: that saves half of its cost. */
+    /** The last request again where it asks for the same and holds no secret: half of what a miss costs here. */
     private function request(
         string $method,
         string $path,
