@@ -139,7 +139,7 @@ final class Wechat
             throw new WechatUnavailable("$method {$to->authority()}$to->path: {$e->getMessage()}");
         }
         // A redirect's Location may repeat the whole query.
-        $headers = str_replace([$token, rawurlencode($token)], '[redacted]', $answer->headers);
+        $headers = str_replace([$token, rawurlencode($token)], '[redacted]', $answer->headers());
 
         return new Response($answer->status, $headers, $answer->body);
     }

@@ -6,7 +6,7 @@ namespace Wxsidecar\Tests;
 
 use Wxsidecar\Http\Request;
 use Wxsidecar\Http\Transport;
-use Wxsidecar\Response;
+use Wxsidecar\Http\Answer;
 
 /** Answers every request with a token, and keeps the request. */
 final class RecordingTransport implements Transport
@@ -14,10 +14,10 @@ final class RecordingTransport implements Transport
     /** @var list<Request> */
     public array $requests = [];
 
-    public function send(#[\SensitiveParameter] Request $request): Response
+    public function send(#[\SensitiveParameter] Request $request): Answer
     {
         $this->requests[] = $request;
 
-        return new Response(200, ['content-type' => 'application/json'], '{"access_token":"canarytoken-1"}');
+        return new Answer(200, 'Content-Type: application/json', '{"access_token":"canarytoken-1"}');
     }
 }

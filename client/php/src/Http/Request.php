@@ -18,6 +18,7 @@ final class Request
      * @param bool                  $proxy  whether HTTPS_PROXY may be used
      * @param float                 $wait   seconds until the whole answer must be there
      * @param int                   $limit  how many bytes of a body are taken
+     * @param bool          $secret whether anything of it is secret, and so not to be kept once it is answered
      */
     public function __construct(
         public readonly string $method,
@@ -28,6 +29,7 @@ final class Request
         public readonly bool $proxy,
         public readonly float $wait,
         public readonly int $limit,
+        public readonly bool $secret = true,
     ) {
     }
 }

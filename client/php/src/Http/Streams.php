@@ -4,8 +4,6 @@ declare(strict_types=1);
 
 namespace Wxsidecar\Http;
 
-use Wxsidecar\Response;
-
 /**
  * Carries requests with PHP's streams, for a PHP without ext-curl: one connection
  * for each request, and never a proxy. It speaks HTTP/1.0, in which an answer ends
@@ -17,18 +15,18 @@ final class Streams implements Transport
 {
     private const CHUNK = 16_384;
 
-    public function send(#[\SensitiveParameter] Request $request): Response
+    public function send(#[\SensitiveParameter] Request $request): Answer
     {
         $deadline = microtime(true) + $request->wait;
         $stream = self::connect($request);
         try {
             self::write($stream, $request);
-            $answer = self::read($stream, $request, $deadline);
+            $text = self::read($stream, $request, $deadline);
         } finally {
             fclose($stream);
         }
 
-        return self::parse($answer, $request);
+        return self::parse($text, $request);
     }
 
     /** @return resource */
@@ -83,18 +81,15 @@ final class Streams implements Transport
     }
 
     private static function parse(
-        #[\SensitiveParameter] string $answer,
+        #[\SensitiveParameter] string $text,
         #[\SensitiveParameter] Request $request,
-    ): Response {
-        [$head, $body] = explode("\r\n\r\n", $answer, 2) + [1 => null];
+    ): Answer {
+        [$head, $body] = explode("\r\n\r\n", $text, 2) + [1 => null];
         if ($body === null || preg_match('~^HTTP/1\.[01] ([0-9]{3})\b~', $head, $start) !== 1) {
-            throw new NoAnswer($answer === '' ? 'hung up without an answer' : 'the answer is not HTTP, or cut short');
+            throw new NoAnswer($text === '' ? 'hung up without an answer' : 'the answer is not HTTP, or cut short');
         }
-        $headers = [];
-        foreach (array_slice(explode("\r\n", $head), 1) as $line) {
-            [$name, $value] = explode(':', $line, 2) + [1 => ''];
-            $headers[strtolower($name)] = trim($value);
-        }
+        $answer = new Answer((int) $start[1], $head, $body);
+        $headers = $answer->headers();
         $promised = (int) ($headers['content-length'] ?? strlen($body));
         if (isset($headers['transfer-encoding']) || (strlen($body) < $promised && $request->method !== 'HEAD')) {
             throw new NoAnswer('the answer is cut short, or in chunks, which HTTP/1.0 has not');
@@ -103,6 +98,6 @@ final class Streams implements Transport
             throw new NoAnswer('the answer is too long');
         }
 
-        return new Response((int) $start[1], $headers, $body);
+        return $answer;
     }
 }

@@ -4,8 +4,6 @@ declare(strict_types=1);
 
 namespace Wxsidecar\Http;
 
-use Wxsidecar\Response;
-
 /**
  * Carries requests. It follows no redirect: nobody else may see the token.
  *
@@ -17,5 +15,5 @@ interface Transport
     public const MAX_HEAD = 65_536;
 
     /** @throws NoAnswer */
-    public function send(#[\SensitiveParameter] Request $request): Response;
+    public function send(#[\SensitiveParameter] Request $request): Answer;
 }

@@ -1,0 +1,97 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Wxsidecar\Http;
+
+/**
+ * A handle of ext-curl with its connections, for one request at a time. To set it
+ * up costs a tenth of a miss, so it stays set up for a request without secrets:
+ * the next one is mostly the same.
+ *
+ * @internal
+ */
+final class Handle
+{
+    private readonly \CurlHandle $curl;
+    private readonly Receiver $receiver;
+    /** What it is set up for; null: nothing. */
+    private ?Request $request = null;
+
+    public function __construct()
+    {
+        $this->curl = curl_init();
+        $this->receiver = new Receiver();
+    }
+
+    /** Whatever this throws came in between, as a signal's handler can: the handle is then not to be used again. */
+    public function send(#[\SensitiveParameter] Request $request): Answer|NoAnswer
+    {
+        if ($request !== $this->request) {
+            $this->prepare($request);
+        }
+        $done = curl_exec($this->curl);
+        $answer = $this->receiver->end(curl_getinfo($this->curl, CURLINFO_RESPONSE_CODE));
+        $failure = $done === false ? $this->failure($request) : null;
+        if ($request->secret) {
+            $this->request = null;
+            curl_reset($this->curl);
+        }
+
+        return $failure ?? $answer;
+    }
+
+    private function prepare(#[\SensitiveParameter] Request $request): void
+    {
+        $this->request = $request;
+        $this->receiver->limit($request->limit);
+        curl_reset($this->curl); // forgets the request before, keeps the connections
+        curl_setopt_array($this->curl, [
+            CURLOPT_URL => (string) $request->url,
+            CURLOPT_CUSTOMREQUEST => $request->method,
+            CURLOPT_HTTPHEADER => self::lines($request->headers),
+            CURLOPT_HTTP_VERSION => CURL_HTTP_VERSION_1_1,
+            CURLOPT_FOLLOWLOCATION => false,
+            CURLOPT_TIMEOUT_MS => (int) ($request->wait * 1000),
+            CURLOPT_NOSIGNAL => true,
+            CURLOPT_SUPPRESS_CONNECT_HEADERS => true,
+            CURLOPT_HEADERFUNCTION => $this->receiver->head(...),
+            CURLOPT_WRITEFUNCTION => $this->receiver->body(...),
+        ]);
+        if ($request->body !== null) {
+            curl_setopt($this->curl, CURLOPT_POSTFIELDS, $request->body);
+        }
+        if ($request->method === 'HEAD') {
+            curl_setopt($this->curl, CURLOPT_NOBODY, true);
+        }
+        if ($request->socket !== null) {
+            curl_setopt($this->curl, CURLOPT_UNIX_SOCKET_PATH, $request->socket);
+        }
+        if (!$request->proxy) {
+            curl_setopt($this->curl, CURLOPT_PROXY, '');
+        }
+    }
+
+    private function failure(#[\SensitiveParameter] Request $request): NoAnswer
+    {
+        return new NoAnswer(match (curl_errno($this->curl)) {
+            CURLE_OPERATION_TIMEDOUT => "no answer within $request->wait s",
+            CURLE_WRITE_ERROR => 'the answer is too long',
+            default => curl_error($this->curl),
+        });
+    }
+
+    /**
+     * @param array<string, string> $headers
+     * @return list<string>
+     */
+    private static function lines(#[\SensitiveParameter] array $headers): array
+    {
+        $lines = ['Expect:']; // no 100 Continue: it costs a round trip, and a second where it is not understood
+        foreach ($headers as $name => $value) {
+            $lines[] = "$name: $value";
+        }
+
+        return $lines;
+    }
+}
