@@ -42,7 +42,7 @@ final class Client
      * @param string|null                $bearerFile  holds the bearer token that the sidecar asks for; null: none
      * @param list<string>               $wechatHosts further hosts that request() may send the token to, as host or
      *                                                host:port: over https, or plain http towards loopback
-     * @param float                      $wechatWait  seconds that request() waits for an answer of WeChat
+     * @param float                      $wechatWait  seconds that request() waits for WeChat's answer, 0.001 to 3600
      */
     public function __construct(
         private string $appId,
@@ -56,6 +56,9 @@ final class Client
         self::check($appId);
         if (preg_match('/^[^\x00-\x20\x7f]{0,120}$/D', $prefix) !== 1) {
             throw new InvalidArgument('the prefix has a space, a control character or more than 120 bytes');
+        }
+        if (!($wechatWait >= 0.001 && $wechatWait <= 3600)) { // NAN is neither; to curl, 0 ms are for ever
+            throw new InvalidArgument('wechatWait is in seconds, from 0.001 to 3600');
         }
         $transport = function_exists('curl_init') ? new Http\Curl() : new Http\Streams();
         $this->store = $memcached === null ? null : new Store($memcached);
