@@ -53,14 +53,11 @@ func php(t *testing.T, at map[string]string, arguments []string, script string, 
 	return string(out)
 }
 
-func TestPHPMemcachedLooksWhereWeDo(t *testing.T) {
-	t.Parallel()
-	options := map[memcache.Hash]string{
-		memcache.Ketama:       `$m->setOption(Memcached::OPT_LIBKETAMA_COMPATIBLE, true);`,
-		memcache.PHPMemcached: ``,
-	}
-	pools := map[string][]string{
+// pools are named as apps name them. None of these servers is contacted.
+func pools() map[string][]string {
+	return map[string][]string{
 		"names, memcached's port":  {"memcached-0.memcached:11211", "memcached-1.memcached:11211", "memcached-2.memcached:11211"},
+		"addresses, its port":      {"10.0.0.7:11211", "10.0.0.8:11211", "10.0.0.9:11211"},
 		"addresses, other ports":   {"10.0.0.7:11212", "10.0.0.7:11213", "10.0.0.8:11211"},
 		"one name, three ports":    {"localhost:11211", "localhost:11212", "localhost:2"},
 		"a socket and an address":  {"/run/memcached.sock", "127.0.0.1:11211", "[::1]:11211"},
@@ -68,8 +65,24 @@ func TestPHPMemcachedLooksWhereWeDo(t *testing.T) {
 		"seven":                    {"a:1", "b:1", "c:1", "d:1", "e:1", "f:1", "g:1"},
 		"forty-nine, not a third ": many(49),
 	}
+}
+
+func many(n int) []string {
+	var servers []string
+	for i := range n {
+		servers = append(servers, fmt.Sprintf("memcached-%d:11211", i))
+	}
+	return servers
+}
+
+func TestPHPMemcachedLooksWhereWeDo(t *testing.T) {
+	t.Parallel()
+	options := map[memcache.Hash]string{
+		memcache.Ketama:       `$m->setOption(Memcached::OPT_LIBKETAMA_COMPATIBLE, true);`,
+		memcache.PHPMemcached: ``,
+	}
 	for hash, option := range options {
-		for name, servers := range pools {
+		for name, servers := range pools() {
 			t.Run(string(hash)+", "+name, func(t *testing.T) {
 				t.Parallel()
 				at := places(t, hash, servers)
@@ -86,20 +99,39 @@ func TestPHPMemcachedLooksWhereWeDo(t *testing.T) {
 	}
 }
 
-func many(n int) []string {
-	var servers []string
-	for i := range n {
-		servers = append(servers, fmt.Sprintf("memcached-%d:11211", i))
-	}
-	return servers
+// peclStrategies are pecl-memcache's names of its hashes.
+var peclStrategies = map[memcache.Hash]string{
+	memcache.PHPMemcacheStandard:   "standard",
+	memcache.PHPMemcacheConsistent: "consistent",
 }
 
+// peclMemcache begins a script with a pool of the servers that it is given.
+const peclMemcache = `if (!extension_loaded('memcache')) { fwrite(STDERR, 'run make setup'); exit(1); } $m = new Memcache();
+	foreach (array_slice($argv, 1) as $s) {
+		$i = strrpos($s, ':');
+		[$host, $port] = $s[0] == '/' ? ["unix://$s", 0] : [trim(substr($s, 0, $i), '[]'), (int)substr($s, $i + 1)];
+		$m->addServer($host, $port);
+		$names["$host:$port"] = $s; }
+	`
+
+func TestPeclMemcacheLooksWhereWeDo(t *testing.T) {
+	t.Parallel()
+	for hash, strategy := range peclStrategies {
+		for name, servers := range pools() {
+			t.Run(string(hash)+", "+name, func(t *testing.T) {
+				t.Parallel()
+				at := places(t, hash, servers)
+				script := peclMemcache + `while (($key = fgets(STDIN)) !== false) { $key = rtrim($key); echo $key, ' ', $names[$m->findServer($key)], "\n"; }`
+				assertAgreement(t, at, php(t, at, []string{"-d", "memcache.hash_strategy=" + strategy}, script, servers))
+			})
+		}
+	}
+}
+
+// Here the servers are real, so that what the extension says of a key above is also what it does.
 func TestPeclMemcacheWritesWhereWeLook(t *testing.T) {
 	t.Parallel()
-	for hash, strategy := range map[memcache.Hash]string{
-		memcache.PHPMemcacheStandard:   "standard",
-		memcache.PHPMemcacheConsistent: "consistent",
-	} {
+	for hash, strategy := range peclStrategies {
 		t.Run(strategy, func(t *testing.T) {
 			t.Parallel()
 			fakes := map[string]*memcachetest.Server{}
@@ -121,11 +153,7 @@ func TestPeclMemcacheWritesWhereWeLook(t *testing.T) {
 				fakes[name] = fake
 			}
 			at := places(t, hash, servers)
-			script := `if (!extension_loaded('memcache')) { fwrite(STDERR, 'run make setup'); exit(1); } $m = new Memcache();
-				foreach (array_slice($argv, 1) as $s) {
-					if ($s[0] == '/') { $m->addServer("unix://$s", 0); continue; }
-					$i = strrpos($s, ':'); $m->addServer(substr($s, 0, $i), (int)substr($s, $i + 1)); }
-				while (($key = fgets(STDIN)) !== false) if (!$m->set(rtrim($key), 'x', 0, 60)) echo "lost\n";`
+			script := peclMemcache + `while (($key = fgets(STDIN)) !== false) if (!$m->set(rtrim($key), 'x', 0, 60)) echo "lost\n";`
 			out := php(t, at, []string{"-d", "memcache.hash_strategy=" + strategy, "-d", "memcache.allow_failover=0"}, script, servers)
 			require.Empty(t, out)
 			var found strings.Builder

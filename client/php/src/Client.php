@@ -14,7 +14,8 @@ namespace Wxsidecar;
  *  2. On a miss, a damaged value or a failure there: from the sidecar.
  *  3. After a failure of memcached (a miss is none) the sidecar is asked straight
  *     away for 1 s, then 2, 4, 8 and 10 s, so that an outage costs each of these
- *     spells one time-out and not every call one.
+ *     spells one time-out and not every call one. Of several memcacheds each has
+ *     its own outages: what is on the others is read as ever.
  *  4. Where the sidecar does not answer either, a memcached that was passed over
  *     is asked after all: nobody fails for our memory's sake.
  *
@@ -28,7 +29,8 @@ final class Client
     private readonly ?Store $store;
     private readonly Sidecar $sidecar;
     private readonly Wechat $wechat;
-    private ?Health $health = null;
+    /** @var array<string, Health> of the servers that have this account's credentials, by kind */
+    private array $healths = [];
 
     /**
      * It connects to nothing: memcached and the sidecar may come later.
@@ -40,7 +42,7 @@ final class Client
      * @param string|null                $bearerFile  holds the bearer token that the sidecar asks for; null: none
      * @param list<string>               $wechatHosts further hosts that request() may send the token to, as host or
      *                                                host:port: over https, or plain http towards loopback
-     * @param float                      $wechatWait  seconds that request() waits for an answer of WeChat
+     * @param float                      $wechatWait  seconds that request() waits for WeChat's answer, 0.001 to 3600
      */
     public function __construct(
         private string $appId,
@@ -55,6 +57,9 @@ final class Client
         if (preg_match('/^[^\x00-\x20\x7f]{0,120}$/D', $prefix) !== 1) {
             throw new InvalidArgument('the prefix has a space, a control character or more than 120 bytes');
         }
+        if (!($wechatWait >= 0.001 && $wechatWait <= 3600)) { // NAN is neither; to curl, 0 ms are for ever
+            throw new InvalidArgument('wechatWait is in seconds, from 0.001 to 3600');
+        }
         $transport = function_exists('curl_init') ? new Http\Curl() : new Http\Streams();
         $this->store = $memcached === null ? null : new Store($memcached);
         $this->sidecar = new Sidecar($sidecar, $bearerFile, $transport);
@@ -67,6 +72,7 @@ final class Client
         self::check($appId);
         $other = clone $this;
         $other->appId = $appId;
+        $other->healths = [];
 
         return $other;
     }
@@ -128,10 +134,10 @@ final class Client
             return $this->sidecar->get($this->appId, $kind);
         }
         $key = $this->prefix . $this->appId . ($kind === 'access_token' ? '' : ":$kind");
-        $health = $this->health ??= new Health("wxsidecar:{$this->store->name()}");
+        $health = $this->healths[$kind] ??= new Health($this->store->server($key));
         $asked = $health->enter($seen);
         if ($asked) {
-            $credential = $this->store->get($key, $failure);
+            $credential = $this->store->get($key, $health->server, $failure);
             $health->leave($seen, $failure !== null);
             if ($credential !== null) {
                 return $credential;
@@ -141,7 +147,7 @@ final class Client
             return $this->sidecar->get($this->appId, $kind);
         } catch (SidecarUnavailable $e) {
             if (!$asked) {
-                $credential = $this->store->get($key, $failure);
+                $credential = $this->store->get($key, $health->server, $failure);
                 if ($failure === null) {
                     $health->leave($seen, false);
                 }

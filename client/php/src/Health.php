@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Wxsidecar;
 
 /**
- * Remembers that memcached failed, so that not every call waits for the same
+ * Remembers that a memcached failed, so that not every call waits for the same
  * time-out. It is passed over for 1 s; then one call probes it while the others
  * go on passing it over for 2 s, then 4, 8 and 10 s, until it answers.
  *
@@ -24,11 +24,13 @@ final class Health
 
     /** @var array<string, int> outages where there is no APCu */
     private static array $here = [];
+    private readonly string $name;
     private readonly bool $shared;
 
-    /** @param string $name the memcached that this is about */
-    public function __construct(private readonly string $name)
+    /** @param string $server the memcached that this is about */
+    public function __construct(public readonly string $server)
     {
+        $this->name = "wxsidecar:$server";
         $this->shared = function_exists('apcu_enabled') && apcu_enabled();
     }
 

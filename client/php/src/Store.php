@@ -22,10 +22,26 @@ final class Store
     }
 
     /**
-     * Reads a credential with one get. Null where there is none, or something
-     * that is none, or where memcached fails: then $failure says why.
+     * The name of the server that a key belongs to. It is looked up in memory, and
+     * need be only once: \Memcache names another one as soon as this one has failed.
      */
-    public function get(string $key, ?string &$failure): ?string
+    public function server(string $key): string
+    {
+        if ($this->memcached instanceof \Memcache) {
+            return (string) @$this->memcached->findServer($key);
+        }
+        $server = @$this->memcached->getServerByKey($key);
+
+        return is_array($server) ? "$server[host]:$server[port]" : ''; // '': there are no servers
+    }
+
+    /**
+     * Reads a credential with one get. Null where there is none, or something
+     * that is none, or where its server fails: then $failure says why.
+     *
+     * @param string $server what server() said of the key
+     */
+    public function get(string $key, string $server, ?string &$failure): ?string
     {
         $failure = null;
         $flags = 0; // the sidecar writes 0; \Memcached does not tell
@@ -37,7 +53,7 @@ final class Store
             }
         } else {
             $value = @$this->memcached->get($key, $flags);
-            if ($value === false && !self::answers($this->memcached, $key)) {
+            if ($value === false && !self::answers($this->memcached, $server)) {
                 $failure = 'no answer';
             }
         }
@@ -45,21 +61,12 @@ final class Store
         return $flags === 0 && self::intact($value) ? $value : null;
     }
 
-    /** The servers' names. */
-    public function name(): string
+    /**
+     * \Memcache returns the same for a miss and for a failure, but marks a server that failed. Unless
+     * memcache.allow_failover is 0 it then asks another one, whose miss is none of the key's.
+     */
+    private static function answers(\Memcache $memcache, string $server): bool
     {
-        if ($this->memcached instanceof \Memcache) {
-            return (string) @$this->memcached->findServer('wx'); // it names no others
-        }
-        $name = static fn (array $server): string => "$server[host]:$server[port]";
-
-        return implode(' ', array_map($name, $this->memcached->getServerList()));
-    }
-
-    /** \Memcache returns the same for a miss and for a failure, but marks a server that failed. */
-    private static function answers(\Memcache $memcache, string $key): bool
-    {
-        $server = (string) @$memcache->findServer($key);
         $colon = strrpos($server, ':');
 
         return $colon !== false

@@ -16,7 +16,7 @@ final class HealthTest extends TestCase
     protected function setUp(): void
     {
         Clock::$now = 0;
-        $name = 'wxsidecar:' . bin2hex(random_bytes(8));
+        $name = bin2hex(random_bytes(8));
         [$this->a, $this->b] = [new Health($name), new Health($name)];
     }
 
@@ -63,6 +63,6 @@ final class HealthTest extends TestCase
         $this->a->enter($seen);
         $this->a->leave($seen, true);
         self::assertFalse($this->b->enter($seen));
-        self::assertTrue((new Health('wxsidecar:' . bin2hex(random_bytes(8))))->enter($seen));
+        self::assertTrue((new Health(bin2hex(random_bytes(8))))->enter($seen));
     }
 }

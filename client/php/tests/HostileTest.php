@@ -13,6 +13,7 @@ use Wxsidecar\Http\Url;
 use Wxsidecar\Refused;
 use Wxsidecar\Sidecar;
 use Wxsidecar\SidecarUnavailable;
+use Wxsidecar\WechatUnavailable;
 
 /** What a sidecar would never answer, and what lies between it and us. */
 final class HostileTest extends TestCase
@@ -168,6 +169,18 @@ final class HostileTest extends TestCase
                 self::assertLessThan(4, microtime(true) - $start);
             }
         }
+    }
+
+    /** To libcurl a time-out of 0 ms is none, so the shortest that a Client takes must not become that. */
+    public function testTheShortestWaitForWechatEnds(): void
+    {
+        $this->memcached->set('wx1', self::TOKEN);
+        $server = $this->canned();
+        $server->answer('hang');
+        $m = $this->memcached->client('memcached');
+        $client = new Client('wx1', $m, wechatHosts: ["127.0.0.1:$server->port"], wechatWait: 0.001);
+        $call = fn () => $client->request('GET', "$server->address/cgi-bin/x");
+        $this->assertFails(WechatUnavailable::class, $call);
     }
 
     public function testAnAnswerInChunksIsNeverTakenAsItIs(): void

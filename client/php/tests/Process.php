@@ -11,6 +11,8 @@ final class Process
 
     /** @var array<int, self> */
     private static array $running = [];
+    /** @var array<int, true> ports */
+    private static array $given = [];
 
     public readonly int $pid;
     /** @var resource */
@@ -51,13 +53,18 @@ final class Process
         return getenv('WXSIDECAR_TMP') ?: throw new \RuntimeException('start the tests with test.sh');
     }
 
+    /** Never the same twice: outages are remembered by address, and a test's are not the next one's. */
     public static function freePort(): int
     {
-        $socket = stream_socket_server('tcp://127.0.0.1:0') ?: throw new \RuntimeException('no free port');
-        $name = (string) stream_socket_get_name($socket, false);
-        fclose($socket);
+        do {
+            $socket = stream_socket_server('tcp://127.0.0.1:0') ?: throw new \RuntimeException('no free port');
+            $name = (string) stream_socket_get_name($socket, false);
+            fclose($socket);
+            $port = (int) substr($name, (int) strrpos($name, ':') + 1);
+        } while (isset(self::$given[$port]));
+        self::$given[$port] = true;
 
-        return (int) substr($name, (int) strrpos($name, ':') + 1);
+        return $port;
     }
 
     /** What it has printed, to both of its outputs. */

@@ -127,6 +127,13 @@ final class ReadTest extends TestCase
         $this->assertFails(InvalidArgument::class, $call);
     }
 
+    public function testTheWaitForWechatMayBeAMillisecondOrAnHour(): void
+    {
+        $this->expectNotToPerformAssertions();
+        new Client('wx1', wechatWait: 0.001);
+        new Client('wx1', wechatWait: 3600);
+    }
+
     /** @return iterable<string, array{\Closure}> */
     public function badArguments(): iterable
     {
@@ -155,6 +162,9 @@ final class ReadTest extends TestCase
         }
         yield 'a prefix with a space' => [fn () => new Client('wx1', prefix: 'a b')];
         yield 'a prefix of 121 bytes' => [fn () => new Client('wx1', prefix: str_repeat('a', 121))];
+        foreach ([0, -0.0, -1, 0.00099, 3600.001, NAN, INF, -INF] as $seconds) {
+            yield "a wait of $seconds s for WeChat" => [fn () => new Client('wx1', wechatWait: $seconds)];
+        }
         yield 'a ticket of no kind' => [fn () => (new Client('wx1'))->ticket('access_token')];
         yield 'a host that is a path' => [fn () => new Client('wx1', wechatHosts: ['a/b'])];
     }
