@@ -175,7 +175,7 @@ bench-peers: setup ## side by side with what teams use today, at three sizes: do
 	cd bench/peers && $(GO) run . -keep ../../bin/peers.json -docs ../../docs
 
 .PHONY: chaos
-chaos: setup ## eight real sidecars through every fault, 20 minutes (CHAOS_MINUTES=2: the short ones); the log is in bin/chaos
+chaos: setup ## eight real sidecars through every fault, a quarter of an hour (CHAOS_MINUTES=2: the short ones); all logs are in bin/chaos
 	cd bench/chaos && $(GO) build -o $(CURDIR)/bin/chaos/chaos . && exec $(CURDIR)/bin/chaos/chaos -minutes $(CHAOS_MINUTES) -out $(CURDIR)/bin/chaos
 
 .PHONY: screenshots
