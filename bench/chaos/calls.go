@@ -85,7 +85,7 @@ func (w *world) reason(e *explained, before explained, lost bool) string {
 	code := w.judge.refused(e.account, since, e.at)
 	hurt := w.judge.hitOf(e.account, since, e.at)
 	switch {
-	case e.api == "stable_token":
+	case e.api == "stable_token" && w.memcachedHurt(e.at):
 		return "memcached is out of reach: each sidecar asks stable_token for itself"
 	case before.answered != "":
 		return "after " + before.answered
@@ -93,7 +93,7 @@ func (w *world) reason(e *explained, before explained, lost bool) string {
 		return hurt
 	case lost && code != 0:
 		return fmt.Sprintf("after errcode %d", code)
-	case w.judge.heardOf(lostLease, e.account, since, e.at+round):
+	case w.judge.heardOf(lostLease, e.account, since, e.at+round) && (hurt != "" || w.memcachedHurt(e.at)):
 		return "the lease could not be confirmed after the answer: a doubt"
 	case w.judge.heardOf(rejected, e.account, since, e.at+round):
 		return "reported as refused"
@@ -103,10 +103,18 @@ func (w *world) reason(e *explained, before explained, lost bool) string {
 		return "the doubt after " + e.doubted
 	case w.amnesia(before.at, e.at):
 		return "nobody remembered the token"
-	case w.judge.heardOf(outcast, e.account, since-grace, e.at):
+	case w.judge.heardOf(outcast, e.account, since-grace, e.at) && w.memcachedHurt(e.at):
 		return "back from stable_token"
 	}
 	return ""
+}
+
+// memcachedHurt reports whether memcached, or the way to it, was hurt in the minutes
+// before: else that it was lost explains nothing.
+func (w *world) memcachedHurt(at time.Duration) bool {
+	return slices.ContainsFunc(w.rows, func(r *row) bool {
+		return r.memcached && at >= r.from && (r.to == 0 || at < r.to+life)
+	})
 }
 
 // amnesia reports whether all was forgotten in a time.

@@ -19,13 +19,13 @@ func faults() []fault {
 		{name: "killed and frozen in each step", attacks: "One call, Never dead", parts: eachStep},
 		{name: "half of the sidecars frozen", attacks: "Never dead, Never backwards", short: true, hold: 20 * time.Second, run: freezeHalf},
 	}
-	all = append(all, networkFaults()...)
+	all = append(all, ofMemcached(networkFaults())...)
 	// Only now: to answer apps while memcached is away costs a sidecar memory that it keeps.
 	all = append(all, fault{name: firstFlat, parts: func(ctx context.Context, w *world) (err error) {
 		w.baseline, err = w.take(ctx)
 		return err
 	}, short: true})
-	all = append(all, memcachedFaults()...)
+	all = append(all, ofMemcached(memcachedFaults())...)
 	all = append(all, weChatFaults()...)
 	all = append(all, fault{name: "the mirrors' disks full", attacks: "Never nothing", hold: 20 * time.Second, run: diskFull, also: mirrored})
 	return append(all, fault{name: lastFlat, parts: func(ctx context.Context, w *world) (err error) {
@@ -35,6 +35,13 @@ func faults() []fault {
 		name: "everything forgotten: all sidecars killed, memcached emptied", attacks: "One call", hold: 0, run: forgetAll,
 		pardon: "no token is anywhere until WeChat has issued one",
 	})
+}
+
+func ofMemcached(all []fault) []fault {
+	for i := range all {
+		all[i].memcached = true
+	}
+	return all
 }
 
 const (

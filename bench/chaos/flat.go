@@ -57,10 +57,11 @@ func (w *world) take(ctx context.Context) (map[*pod]state, error) {
 	return states, nil
 }
 
-// What a sidecar may hold more at the end: a connection or two that another
-// moment has too, what the collector has not given back yet, and a tenth.
+// What a sidecar may hold more at the end: the eight idle connections to memcached
+// that it keeps after a rush, and a reader's or two; what the collector has not
+// given back yet, and a tenth.
 const (
-	moreDescriptors = 6
+	moreDescriptors = 10
 	moreGoroutines  = 8
 	moreAnonymous   = 3 << 20
 )

@@ -17,7 +17,7 @@
 // whether its token is alive. At the end stands a table, Markdown, on stdout; the
 // journal of all that happened is on stderr and in -out.
 //
-//	go run .             20 minutes
+//	go run .             all of them: a quarter of an hour
 //	go run . -minutes 2  the faults that are short
 //	go run . -only 'a|b' the faults whose names match
 //
@@ -60,7 +60,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	minutes := flags.Int("minutes", fullMinutes, "how long; under 20 only the faults that are short")
+	minutes := flags.Int("minutes", fullMinutes, "under 20, only the faults that are short; 4 more are the limit")
 	only := flags.String("only", "", "only the faults whose names match this regular expression")
 	out := flags.String("out", filepath.Join(os.TempDir(), "wxsidecar-chaos"), "the folder for journal, logs and table")
 	if err := flags.Parse(args); err != nil {

@@ -85,11 +85,17 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 			w.judge.hit(account, "killed")
 			w.called(account, true)
 		}, 1, "1 × killed", 0},
-		"its lease was lost": {func(w *world) {
+		"its lease was lost, when memcached was hurt": {func(w *world) {
+			w.rows = []*row{{memcached: true}}
 			w.called(account, true)
 			w.judge.events = append(w.judge.events, event{at: w.journal.now(), AppID: account, Text: lostLease})
 			w.called(account, true)
 		}, 1, "1 × the lease could not be confirmed after the answer: a doubt", 0},
+		"its lease was lost, and nothing was done to memcached": {func(w *world) {
+			w.called(account, true)
+			w.judge.events = append(w.judge.events, event{at: w.journal.now(), AppID: account, Text: lostLease})
+			w.called(account, true)
+		}, 1, "1 × **unexplained**", 1},
 		"WeChat answered wrongly": {func(w *world) {
 			w.called(account, false)
 			w.wechat.calls[0].answered = "a web page"

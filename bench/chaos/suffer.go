@@ -13,6 +13,8 @@ type fault struct {
 	attacks string // the promises
 	short   bool   // it has its place in a run of two minutes
 	hold    time.Duration
+	// memcached: it, or the way to it, is what is hurt.
+	memcached bool
 	// run brings it about, holds it, and undoes it.
 	run func(ctx context.Context, w *world, hold time.Duration) error
 	// parts replaces run where each account suffers something else. It adds rows.
@@ -30,6 +32,7 @@ type row struct {
 	undone, healed time.Duration
 	never          error // why it did not heal
 	pardon         string
+	memcached      bool
 	// lost: an answer of WeChat's was lost. The next call's token is the second one
 	// then, and ends the one that apps have without a grace: until it is in memcached,
 	// and until a sidecar that is asked has looked.
@@ -49,7 +52,7 @@ func (w *world) suffer(ctx context.Context, f fault) error {
 	if f.parts != nil {
 		return f.parts(ctx, w)
 	}
-	r := &row{name: f.name, attacks: f.attacks, pardon: f.pardon}
+	r := &row{name: f.name, attacks: f.attacks, pardon: f.pardon, memcached: f.memcached}
 	w.rows = append(w.rows, r)
 	r.from = w.journal.now()
 	if err := f.run(ctx, w, f.hold); err != nil {
