@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,8 +13,9 @@ import (
 func TestMemoryIsGivenBackOnceAfterEveryStretchOfCalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tr, freed := newTrim(), 0
-		tr.free = func() { freed++ }
+		tr := newTrim()
+		var freed atomic.Int32
+		tr.free = func() { freed.Add(1) }
 		read := tr.watch(func() (string, error) { return "x", nil })
 		call := func() { _, _ = read() }
 		ctx, stop := context.WithCancel(t.Context())
@@ -22,7 +24,7 @@ func TestMemoryIsGivenBackOnceAfterEveryStretchOfCalls(t *testing.T) {
 		after := func(d time.Duration) int {
 			time.Sleep(d)
 			synctest.Wait()
-			return freed
+			return int(freed.Load())
 		}
 		assert.Zero(t, after(time.Hour), "nobody called yet")
 
@@ -42,7 +44,7 @@ func TestMemoryIsGivenBackOnceAfterEveryStretchOfCalls(t *testing.T) {
 			call()
 			after(time.Second)
 		}
-		assert.InDelta(t, 2+9, freed, 1, "about once in a minute while there is no end of calls")
+		assert.InDelta(t, 2+9, freed.Load(), 1, "about once in a minute while there is no end of calls")
 		stop()
 		assert.NoError(t, <-ended)
 	})
