@@ -17,10 +17,20 @@ var (
 		GetAccessTokenContext(ctx context.Context) (string, error)
 	} = (*client.Client)(nil)
 	_ interface {
+		GetTicket(accessToken string) (ticket string, err error)
+		GetTicketContext(ctx context.Context, accessToken string) (ticket string, err error)
+	} = client.JsTicketHandle{}
+	_ interface {
 		Token() (token string, err error)
 		RefreshToken(currentToken string) (token string, err error)
 		IID01332E16DF5011E5A9D5A4DB30FED8E1()
 	} = client.AccessTokenServer{} // chanxuehong/wechat
+	_ interface {
+		Ticket() (ticket string, err error)
+		RefreshTicket(currentTicket string) (ticket string, err error)
+		IIDB04E44A0E1DC11E5ADCEA4DB30FED8E1()
+		IIDB9BDD0A1E1DC11E5844AA4DB30FED8E1()
+	} = client.TicketServer{}
 	_ func(string, bool) hashMap = client.PowerWeChat[hashMap](nil) // PowerWeChat
 )
 
@@ -40,6 +50,24 @@ func TestSilenceperGetsTheToken(t *testing.T) {
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
+func TestSilenceperGetsTheTicket(t *testing.T) {
+	f := setup(t)
+	f.memcached.Put("wx1:jsapi_ticket", t2, 0, 3600)
+	handle := f.JsTicketHandle()
+	ticket, err := handle.GetTicket(t1)
+	require.NoError(t, err)
+	assert.Equal(t, t2, ticket, "the ticket, and not the token")
+	ticket, err = handle.GetTicketContext(t.Context(), t1)
+	require.NoError(t, err)
+	assert.Equal(t, t2, ticket, "the ticket, and not the token")
+	assert.Zero(t, f.sidecar.asked())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	f.memcached.Flush()
+	_, err = handle.GetTicketContext(ctx, t1)
+	assert.ErrorIs(t, err, context.Canceled)
+}
+
 func TestChanxuehongGetsTheTokenAndRefreshesIt(t *testing.T) {
 	f := setup(t)
 	server := f.AccessTokenServer()
@@ -53,6 +81,29 @@ func TestChanxuehongGetsTheTokenAndRefreshesIt(t *testing.T) {
 	token, err = server.RefreshToken(t1)
 	require.NoError(t, err)
 	assert.Equal(t, t2, token)
+}
+
+func TestChanxuehongGetsTicketsAndRefreshesThem(t *testing.T) {
+	for kind, name := range map[client.TicketKind]string{client.JSAPI: "jsapi_ticket", client.WXCard: "wx_card_ticket"} {
+		f := setup(t)
+		f.memcached.Put("wx1:"+name, t1, 0, 3600)
+		f.sidecar.current["wx1/"+name] = t1
+		server := f.TicketServer(kind)
+		server.IIDB04E44A0E1DC11E5ADCEA4DB30FED8E1()
+		server.IIDB9BDD0A1E1DC11E5844AA4DB30FED8E1()
+		ticket, err := server.Ticket()
+		require.NoError(t, err)
+		assert.Equal(t, t1, ticket, "the ticket of memcached")
+		require.Zero(t, f.sidecar.asked())
+		ticket, err = server.RefreshTicket("") // the current one, as for tokens
+		require.NoError(t, err)
+		assert.Equal(t, t1, ticket, "the current one")
+		assert.Empty(t, f.sidecar.reports())
+		ticket, err = server.RefreshTicket(t1)
+		require.NoError(t, err)
+		assert.Equal(t, t2, ticket, "the next one")
+		assert.Len(t, f.sidecar.reports(), 1)
+	}
 }
 
 func TestPowerWeChatReportsTheTokenThatItGot(t *testing.T) {

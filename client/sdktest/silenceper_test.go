@@ -1,6 +1,9 @@
 package sdktest
 
 import (
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
 	"net/url"
 	"testing"
 
@@ -15,13 +18,14 @@ import (
 	"github.com/wxsidecar/wxsidecar/client"
 )
 
-// newSilenceper is the SDK with the README's line, and without an AppSecret. It
+// newSilenceper is the SDK with the README's lines, and without an AppSecret. It
 // panics without a Cache, whose tokens it then never looks at. All requests of a
 // process go through one global HTTP client.
 func newSilenceper(c *client.Client, d *door) *officialaccount.OfficialAccount {
 	util.DefaultHTTPClient = d.client()
 	officialAccount := wechat.NewWechat().GetOfficialAccount(&config.Config{AppID: appID, Cache: cache.NewMemory()})
 	officialAccount.SetAccessTokenHandle(c)
+	officialAccount.GetJs().SetJsTicketHandle(c.JsTicketHandle())
 	return officialAccount
 }
 
@@ -68,6 +72,32 @@ func TestSilenceperHealsByItselfThroughTheClientsHTTPClient(t *testing.T) { // n
 	require.NoError(t, err)
 	assert.Equal(t, openID, info.OpenID)
 	w.assertHealed(t, count{uses: 2, dead: 1})
+}
+
+// TestSilenceperSignsPagesWithTheSidecarsTicket, in every process, before and
+// after the app has said that WeChat refused the ticket.
+func TestSilenceperSignsPagesWithTheSidecarsTicket(t *testing.T) { // not parallel, as above
+	const page = "https://example.com/?a=b"
+	w := newSigning(t)
+	var processes []*client.Client
+	for range 2 {
+		processes = append(processes, w.client(t))
+	}
+	sign := func() {
+		t.Helper()
+		for _, c := range processes {
+			signed, err := newSilenceper(c, w.door).GetJs().GetConfig(page)
+			require.NoError(t, err)
+			sum := sha1.Sum(fmt.Appendf(nil, "jsapi_ticket=%s&noncestr=%s&timestamp=%d&url=%s", w.newest(t), signed.NonceStr, signed.Timestamp, page))
+			assert.Equal(t, hex.EncodeToString(sum[:]), signed.Signature, "signed with the newest ticket")
+		}
+	}
+	sign()
+
+	_, err := processes[0].RefreshTicket(t.Context(), client.JSAPI, w.void(t))
+	require.NoError(t, err)
+	sign()
+	w.assertLeftToTheSidecar(t)
 }
 
 // withoutToken cuts the access_token out of an address.
