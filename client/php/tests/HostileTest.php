@@ -183,6 +183,35 @@ final class HostileTest extends TestCase
         $this->assertFails(WechatUnavailable::class, $call);
     }
 
+    public function testABodyThatNobodyReadsIsWaitedForNoLonger(): void
+    {
+        $listener = stream_socket_server('tcp://127.0.0.1:0') ?: self::fail(); // reads nothing
+        $url = Url::parse('http://' . stream_socket_get_name($listener, false)) ?? self::fail();
+        $body = str_repeat('a', 30_000_000);
+        foreach (function_exists('curl_init') ? [new Curl(), new Streams()] : [new Streams()] as $transport) {
+            $start = microtime(true);
+            try {
+                $transport->send(new Request('POST', $url, [], $body, null, false, 0.2, 100));
+                self::fail('there was no answer');
+            } catch (NoAnswer $e) {
+                self::assertSame('no answer within 0.2 s', $e->getMessage());
+                self::assertGreaterThan(0.19, microtime(true) - $start);
+                self::assertLessThan(4, microtime(true) - $start);
+            }
+        }
+        fclose($listener);
+    }
+
+    public function testALongBodyArrivesWhole(): void
+    {
+        $server = $this->canned();
+        $server->answer(CannedServer::http(200, 'ok'));
+        $url = Url::parse($server->address) ?? self::fail();
+        $body = str_repeat('0123456789', 500_000);
+        self::assertSame('ok', (new Streams())->send(new Request('POST', $url, [], $body, null, false, 10, 100))->body);
+        self::assertTrue(str_ends_with($server->requests()[0]['text'], "\r\n\r\n$body"), 'every byte of it');
+    }
+
     public function testAnAnswerInChunksIsNeverTakenAsItIs(): void
     {
         $server = $this->canned();

@@ -20,7 +20,7 @@ final class Streams implements Transport
         $deadline = microtime(true) + $request->wait;
         $stream = self::connect($request);
         try {
-            self::write($stream, $request);
+            self::write($stream, $request, $deadline);
             $text = self::read($stream, $request, $deadline);
         } finally {
             fclose($stream);
@@ -43,7 +43,7 @@ final class Streams implements Transport
     }
 
     /** @param resource $stream */
-    private static function write($stream, #[\SensitiveParameter] Request $request): void
+    private static function write($stream, #[\SensitiveParameter] Request $request, float $deadline): void
     {
         $text = "$request->method {$request->url->target()} HTTP/1.0\r\nHost: {$request->url->authority()}\r\n";
         foreach ($request->headers as $name => $value) {
@@ -53,11 +53,25 @@ final class Streams implements Transport
             $text .= 'Content-Length: ' . strlen($request->body) . "\r\n";
         }
         $text .= "\r\n$request->body";
+        stream_set_blocking($stream, false); // or a server that does not read would hold us beyond the deadline
         for ($sent = 0; $sent < strlen($text); $sent += $n) {
+            self::awaitRoom($stream, $request, $deadline);
             $n = @fwrite($stream, substr($text, $sent, self::CHUNK));
-            if ($n === false || $n === 0) {
-                return; // hung up on: it may have answered nevertheless
+            if ($n === false || ($n === 0 && feof($stream))) {
+                break; // hung up on: it may have answered nevertheless
             }
+        }
+        stream_set_blocking($stream, true);
+    }
+
+    /** @param resource $stream */
+    private static function awaitRoom($stream, #[\SensitiveParameter] Request $request, float $deadline): void
+    {
+        $left = $deadline - microtime(true);
+        [$none, $writable] = [null, [$stream]];
+        // A signal ends the wait as well: then the write takes nothing, and the next wait is a shorter one.
+        if ($left <= 0 || @stream_select($none, $writable, $none, (int) $left, (int) (fmod($left, 1) * 1e6)) === 0) {
+            throw new NoAnswer("no answer within $request->wait s");
         }
     }
 
