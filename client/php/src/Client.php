@@ -63,7 +63,7 @@ final class Client
         $transport = function_exists('curl_init') ? new Http\Curl() : new Http\Streams();
         $this->store = $memcached === null ? null : new Store($memcached);
         $this->sidecar = new Sidecar($sidecar, $bearerFile, $transport);
-        $this->wechat = new Wechat($transport, array_map(strtolower(...), $wechatHosts), $wechatWait);
+        $this->wechat = new Wechat($transport, $wechatHosts, $wechatWait);
     }
 
     /** The Client of another account over the same connections. */

@@ -22,17 +22,23 @@ final class Wechat
     /** What WeChat answers for another credential: an AppSecret, a user's token or a platform's. */
     private const ELSEWHERE = '~^(/cgi-bin/(token|stable_token|clear_quota/v2)$|/cgi-bin/component/|/sns/)~';
 
-    /** @param list<string> $moreHosts host or host:port, in lower case */
+    /** @var list<string> in lower case */
+    private readonly array $moreHosts;
+
+    /** @param array<mixed> $moreHosts host or host:port */
     public function __construct(
         private readonly Transport $transport,
-        private readonly array $moreHosts,
+        array $moreHosts,
         private readonly float $wait,
     ) {
+        $lower = [];
         foreach ($moreHosts as $host) {
-            if (Url::parse("https://$host/")?->path !== '/') {
-                throw new InvalidArgument('wechatHosts: an entry is neither host nor host:port');
+            if (!is_string($host) || Url::parse('https://' . strtolower($host) . '/')?->path !== '/') {
+                throw new InvalidArgument("wechatHosts: an entry is not a text like 'host' or 'host:port'");
             }
+            $lower[] = strtolower($host);
         }
+        $this->moreHosts = $lower;
     }
 
     /**
@@ -87,7 +93,7 @@ final class Wechat
 
     /**
      * @param array<mixed>|string|null $body
-     * @param array<string, string>    $headers
+     * @param array<mixed>             $headers
      * @return array{string, string|null, array<string, string>}
      */
     private static function prepared(
@@ -99,6 +105,9 @@ final class Wechat
             throw new InvalidArgument('request: the method is not GET, POST or the like');
         }
         foreach ($headers as $name => $value) {
+            if (!is_string($name) || !is_string($value)) {
+                throw new InvalidArgument("request: write headers as ['Name' => 'value'], both of them texts");
+            }
             if (preg_match('/^[A-Za-z0-9-]+$/D', $name) + preg_match('/^[^\x00-\x1f\x7f]*$/D', $value) !== 2) {
                 throw new InvalidArgument('request: a header has a bad name, or control characters');
             }

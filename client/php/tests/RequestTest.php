@@ -295,4 +295,34 @@ final class RequestTest extends TestCase
             'a body that is no UTF-8' => ['POST', ['name' => "canarysecret\xff"], 'X', 'y'],
         ];
     }
+
+    /** @dataProvider noTexts */
+    public function testAHeaderThatIsNoNameAndTextIsNotSent(mixed $headers): void
+    {
+        $url = "{$this->wechat->address}/cgi-bin/x";
+        $call = fn () => $this->client->request('GET', $url, headers: $headers);
+        $e = $this->assertFails(InvalidArgument::class, $call);
+        self::assertStringContainsString("['Name' => 'value']", $e->getMessage());
+        self::assertSame([], $this->wechat->requests());
+    }
+
+    /** @return array<string, array{mixed}> */
+    public function noTexts(): array
+    {
+        return [
+            'a list of lines' => [['X-A: canarysecret']],
+            'a number' => [['X' => 1]],
+            'null' => [['X' => null]],
+            'a list of values' => [['X' => ['canarysecret']]],
+            'a name that is a number' => [['1' => 'canarysecret']],
+        ];
+    }
+
+    public function testAHostThatIsNoTextIsRefused(): void
+    {
+        foreach ([1, null, ['api.example'], ''] as $host) {
+            $e = $this->assertFails(InvalidArgument::class, fn () => new Client('wx1', wechatHosts: [$host]));
+            self::assertStringContainsString("'host:port'", $e->getMessage());
+        }
+    }
 }
