@@ -69,7 +69,8 @@ func TestFleetOfProcesses(t *testing.T) {
 				assert.LessOrEqual(t, looks, one.watched.Seconds()/10+1, "looks of a sidecar")
 				assert.Zero(t, real.calm.writes, "writes while nothing is renewed")
 				assert.InEpsilon(t, perKey(simulated.calm.in, simulated.calm), perKey(real.calm.in, real.calm), 0.001, "bytes to memcached for a key")
-				assert.InEpsilon(t, perKey(simulated.calm.out, simulated.calm), perKey(real.calm.out, real.calm), 0.01, "bytes from memcached for a key")
+				// Their numbers have a digit more or less: by how much each is early is random.
+				assert.InEpsilon(t, perKey(simulated.calm.out, simulated.calm), perKey(real.calm.out, real.calm), 0.03, "bytes from memcached for a key")
 				assert.LessOrEqual(t, real.calm.dials, 2*one.sidecars, "connections opened: one or two for a sidecar, where it has just closed what its start took")
 				assert.LessOrEqual(t, real.calm.open, 2*one.sidecars+1, "connections open, the test's own among them")
 			} else {
