@@ -3,7 +3,6 @@ package memcache_test
 import (
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,28 +16,7 @@ import (
 // nonsense gives every connection the same answer, whatever it asks, and ends it.
 func nonsense(t *testing.T, answer string) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var all sync.WaitGroup
-	all.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			all.Go(func() {
-				defer func() { _ = conn.Close() }()
-				if _, err := conn.Read(make([]byte, 64<<10)); err == nil {
-					_, _ = conn.Write([]byte(answer))
-				}
-			})
-		}
-	})
-	t.Cleanup(func() {
-		_ = l.Close()
-		all.Wait()
-	})
-	return l.Addr().String()
+	return streams(t, func(conn net.Conn) { _, _ = conn.Write([]byte(answer)) })
 }
 
 var garbled = map[string]string{

@@ -33,19 +33,8 @@ func newRealTime(t *testing.T, tokens, api, secret string) *realTime {
 	require.NoError(t, err, "php is not installed: run make setup")
 	command := exec.Command(php, "-d", "error_reporting=-1", "-d", "display_errors=stderr", filepath.Join("testdata", "realtime.php"),
 		tokens, api, appID, secret)
-	var complaints output
-	command.Stderr = &complaints
-	in, err := command.StdinPipe()
-	require.NoError(t, err)
-	out, err := command.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, command.Start())
-	t.Cleanup(func() {
-		assert.NoError(t, in.Close())
-		assert.NoError(t, command.Wait())
-		assert.Empty(t, complaints.String())
-	})
-	return &realTime{in, bufio.NewScanner(out)}
+	in, lines := converse(t, command)
+	return &realTime{in, lines}
 }
 
 // does has the program do something, and returns what it prints.

@@ -60,19 +60,8 @@ func (m *migration) program(t *testing.T, keep, tokens, secret string, environ .
 	// 24575 is all but deprecations: pecl-memcache's own connect makes one on PHP 8.2.
 	command := exec.Command(php, "-d", "error_reporting=24575", "-d", "display_errors=stderr", filepath.Join("testdata", "oldprogram.php"), keep, tokens, m.url)
 	command.Env = append([]string{"APPID=" + appID, "APPSECRET=" + secret, "MEMCACHED=" + m.memcached.address}, environ...)
-	var complaints output
-	command.Stderr = &complaints
-	in, err := command.StdinPipe()
-	require.NoError(t, err)
-	out, err := command.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, command.Start())
-	t.Cleanup(func() {
-		assert.NoError(t, in.Close())
-		assert.NoError(t, command.Wait())
-		assert.Empty(t, complaints.String())
-	})
-	return &oldProgram{keep, in, bufio.NewScanner(out)}
+	in, lines := converse(t, command)
+	return &oldProgram{keep, in, lines}
 }
 
 // everybody makes a request, at once and after the grace.

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net"
 	"os/exec"
 	"testing"
@@ -41,4 +43,23 @@ func TestPHPReadsTheTokenThatTheSidecarPublished(t *testing.T) {
 
 	assert.Regexp(t, `^HD t(3600|3599)$`, m.ask(t, "mg p:"+appID+" t"), "its lifetime")
 	assert.Equal(t, fmt.Sprintf("VALUE p:%s 0 %d", appID, len(w.last())), m.ask(t, "get p:"+appID), "flags 0, nothing but the token")
+}
+
+// converse starts a program that answers lines until the test ends, and that has
+// nothing to complain of.
+func converse(t *testing.T, command *exec.Cmd) (io.WriteCloser, *bufio.Scanner) {
+	t.Helper()
+	var complaints output
+	command.Stderr = &complaints
+	in, err := command.StdinPipe()
+	require.NoError(t, err)
+	out, err := command.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, command.Start())
+	t.Cleanup(func() {
+		assert.NoError(t, in.Close())
+		assert.NoError(t, command.Wait())
+		assert.Empty(t, complaints.String())
+	})
+	return in, bufio.NewScanner(out)
 }
