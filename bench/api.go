@@ -84,7 +84,7 @@ func measureAPIOver(ctx context.Context, r *rig, transport string) ([]row, error
 			brief: brief,
 			what:  fmt.Sprintf("API's token to bare net/http with %s, %s, keep-alive", floor, transport),
 			ours:  perSecond(all[0].median()), floor: perSecond(all[i+1].median()),
-			ratio: ratio.spread(3), goal: fmt.Sprintf("≥ %.1f ×", minAPIRatio), met: verdictOf(ratio.median() >= minAPIRatio),
+			ratio: ratio.spread(2), goal: fmt.Sprintf("≥ %.1f ×", minAPIRatio), met: verdictOf(ratio.median() >= minAPIRatio),
 			note: fmt.Sprintf("server's CPU %s to %s a request: × %s", microseconds(ours.median()), microseconds(bare.median()), ours.per(bare).spread(2)),
 		})
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -13,15 +14,11 @@ func writeBrief(w io.Writer, rows []row) error {
 		return err
 	}
 	var lines [][]string
-	for len(rows) > 0 {
-		same := 1
-		for same < len(rows) && rows[same].brief == rows[0].brief {
-			same++
+	for i, r := range rows {
+		if same := slices.IndexFunc(rows, func(other row) bool { return other.brief == r.brief }); r.brief == "" || same < i {
+			continue
 		}
-		if rows[0].brief != "" {
-			lines = append(lines, briefCells(rows[:same]))
-		}
-		rows = rows[same:]
+		lines = append(lines, briefCells(slices.DeleteFunc(slices.Clone(rows), func(other row) bool { return other.brief != r.brief })))
 	}
 	return writeMarkdown(w, []string{"what", "wxsidecar", "floor", "ratio", "goal"}, lines)
 }

@@ -40,7 +40,7 @@ func makeImage(t *testing.T, docker, podman string) string {
 	t.Helper()
 	folder := t.TempDir()
 	for name, script := range map[string]string{"docker": docker, "podman": podman} {
-		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700)) //nolint:gosec // a program
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700))
 	}
 	cmd := exec.CommandContext(t.Context(), "make", "image", "VERSION=v1.2.3")
 	cmd.Dir = ".."
@@ -52,7 +52,7 @@ func makeImage(t *testing.T, docker, podman string) string {
 
 func text(t *testing.T, path string) string {
 	t.Helper()
-	all, err := os.ReadFile(path) //nolint:gosec // of this repository
+	all, err := os.ReadFile(path)
 	require.NoError(t, err)
 	return string(all)
 }

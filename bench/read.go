@@ -101,7 +101,7 @@ func (d *readDuel) measure(ctx context.Context, r *rig, where string) ([]row, er
 		brief: readBriefs[where],
 		what:  fmt.Sprintf("`AccessToken` to a bare gomemcache get, %s, %d at a time", where, d.goroutines),
 		ours:  microseconds(all[0].median()), floor: microseconds(all[1].median()),
-		ratio: ratio.spread(3), goal: fmt.Sprintf("≤ %.2f ×", maxReadRatio), met: verdictOf(ratio.median() <= maxReadRatio),
+		ratio: ratio.spread(2), goal: fmt.Sprintf("≤ %.2f ×", maxReadRatio), met: verdictOf(ratio.median() <= maxReadRatio),
 		note: fmt.Sprintf("noise %s; this process's CPU × %s", all[2].per(all[1]).spread(3), spent[0].per(spent[1]).spread(3)),
 	}}
 	if d.goroutines == 1 {
