@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -201,4 +202,30 @@ func forget(t *testing.T, path string) {
 	_, _, failed := syscall.Syscall6(syscall.SYS_FADVISE64, f.Fd(), 0, 0, dontNeed, 0, 0)
 	require.Zero(t, failed)
 	require.NoError(t, f.Close())
+}
+
+// The machine has one version; this is how both are read.
+func TestHostileReadsCgroupsOfBothVersions(t *testing.T) {
+	for _, v := range []struct {
+		names cageNames
+		files map[string]string
+	}{
+		{unified, map[string]string{
+			"memory.current": "900\n", "memory.peak": "1000\n", "memory.stat": "anon 500\nfile_mapped 7\nfile 300\n",
+			"memory.events": "low 0\noom 3\noom_kill 2\noom_group_kill 1\n",
+		}},
+		{legacy, map[string]string{
+			"memory.usage_in_bytes": "700\n", "memory.kmem.tcp.usage_in_bytes": "200\n", "memory.max_usage_in_bytes": "1000\n",
+			"memory.stat": "cache 300\nrss 400\ntotal_cache 999\n", "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+		}},
+	} {
+		c := &cage{folder: t.TempDir(), names: v.names}
+		for name, text := range v.files {
+			writeFile(t, filepath.Join(c.folder, name), text)
+		}
+		c.weigh()
+		assert.Equal(t, int64(1000), c.peak.Load(), "the kernel's own peak counts")
+		assert.Equal(t, int64(600), c.held.Load(), "files' pages do not, what is in sockets does")
+		assert.Equal(t, 2, c.kills(t))
+	}
 }

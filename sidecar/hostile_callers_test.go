@@ -157,7 +157,7 @@ func besiegeAPI(t *testing.T) {
 		{"API: malformed requests", 20, oddities},
 	} {
 		s, environ := newSiege(t)
-		lay(t, a.name, fmt.Sprint(a.n), environ, s, func(ctx context.Context, s *siege) { crowd(ctx, a.n, s.api, a.act) })
+		lay(t, a.name, thousands(a.n), environ, s, func(ctx context.Context, s *siege) { crowd(ctx, a.n, s.api, a.act) })
 	}
 
 	s, environ := newSiege(t)
@@ -171,7 +171,7 @@ func besiegeAPI(t *testing.T) {
 	folder := t.TempDir()
 	writeFile(t, folder+"/"+slowAcct, testSecret)
 	waiting := silent(strings.ReplaceAll(apiGet, appID, slowAcct) + "\r\n")
-	lay(t, "API: callers of an account for which WeChat hangs", fmt.Sprint(crowded), append(environ, "WECHAT_ACCOUNTS_DIR="+folder), s,
+	lay(t, "API: callers of an account for which WeChat hangs", thousands(crowded), append(environ, "WECHAT_ACCOUNTS_DIR="+folder), s,
 		func(ctx context.Context, s *siege) { crowd(ctx, crowded, s.api, waiting) })
 }
 
@@ -188,7 +188,7 @@ func besiegeOps(t *testing.T) {
 		{"ops: metrics without pause", 64, asking("GET /metrics" + head + "\r\n")},
 	} {
 		s, environ := newSiege(t)
-		lay(t, a.name, fmt.Sprint(a.n), environ, s, func(ctx context.Context, s *siege) { crowd(ctx, a.n, s.ops, a.act) })
+		lay(t, a.name, thousands(a.n), environ, s, func(ctx context.Context, s *siege) { crowd(ctx, a.n, s.ops, a.act) })
 	}
 
 	for _, a := range []struct {
@@ -199,7 +199,7 @@ func besiegeOps(t *testing.T) {
 		{"API and ops: requests whose answers nobody reads", unread(apiGet + "\r\n"), unread("GET /" + head + "\r\n")},
 	} {
 		s, environ := newSiege(t)
-		lay(t, a.name, fmt.Sprintf("2 × %d", crowded), environ, s, func(ctx context.Context, s *siege) {
+		lay(t, a.name, "2 × "+thousands(crowded), environ, s, func(ctx context.Context, s *siege) {
 			var both sync.WaitGroup
 			both.Go(func() { crowd(ctx, crowded, s.api, a.api) })
 			both.Go(func() { crowd(ctx, crowded, s.ops, a.ops) })
