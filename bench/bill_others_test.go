@@ -99,6 +99,14 @@ func (n *neighbour) launch(ctx context.Context) (*server, error) {
 	return s, err
 }
 
+// title is how the table names it.
+func (n *neighbour) title() string {
+	if n.version == "" {
+		return n.name
+	}
+	return "`" + n.name + "` " + n.version
+}
+
 func (n *neighbour) request() string {
 	return "GET " + n.path + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 }
@@ -127,7 +135,7 @@ func introduce(t *testing.T, all []*neighbour) {
 	lines := make([][]string, len(all))
 	for i, n := range all {
 		lines[i] = []string{
-			strings.TrimSpace(n.name + " " + n.version), fmt.Sprintf("%.1f / %.1f MB", n.weight.plain, n.weight.packed),
+			n.title(), fmt.Sprintf("%.1f / %.1f MB", n.weight.plain, n.weight.packed),
 			fmt.Sprintf("%.1f MB", n.rest), fmt.Sprintf("%.1f MB", n.busy), fmt.Sprintf("%.1f ms", n.start),
 		}
 	}
