@@ -1,6 +1,7 @@
 package k8s_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,7 +101,9 @@ func assertComposed(t *testing.T, p *types.Project) {
 	assert.Contains(t, string(read(t, "../.gitignore")), filepath.Base(p.Secrets["appsecret"].File))
 	assert.True(t, sidecar.ReadOnly)
 	assert.Equal(t, []string{"ALL"}, sidecar.CapDrop)
+	assert.Equal(t, fmt.Sprintf("%dMiB", sidecar.MemLimit>>20), *sidecar.Environment["GOMEMLIMIT"])
 	known := append(words(t, "../sidecar/config.go", `env:"([A-Z_]+)"`), words(t, "../client/env.go", `"([A-Z]+_[A-Z_]+)"`)...)
+	known = append(known, "GOMEMLIMIT") // Go's own
 	for _, s := range []types.ServiceConfig{app, sidecar} {
 		for name := range s.Environment {
 			assert.Contains(t, known, name)

@@ -75,7 +75,9 @@ func TestTheUnitsVariablesAreTheProgramsOwn(t *testing.T) {
 	for _, v := range variables() {
 		known = append(known, v.name)
 	}
+	known = append(known, "GOMEMLIMIT") // Go's own
 	require.NotEmpty(t, u["Environment"])
+	assert.Contains(t, u["Environment"], "GOMEMLIMIT="+u["MemoryMax"][0]+"iB")
 	for _, pair := range u["Environment"] {
 		name, _, _ := strings.Cut(pair, "=")
 		assert.Contains(t, known, name)
