@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -29,10 +30,14 @@ func TestAPlanHasTheFaultsThatFit(t *testing.T) {
 	require.NoError(t, err)
 	short, err := planned(2, "")
 	require.NoError(t, err)
-	assert.Less(t, len(short), len(whole))
+	assert.True(t, whole.whole)
+	assert.False(t, short.whole)
+	assert.NotEmpty(t, short.first)
+	assert.Less(t, len(short.first), len(whole.first))
+	assert.Equal(t, whole.again[0].name, whole.first[slices.IndexFunc(whole.first, func(f fault) bool { return f.name == whole.again[0].name })].name)
 	one, err := planned(2, "does not resolve")
 	require.NoError(t, err)
-	assert.Len(t, one, 1, "what was named is in it, however short the run")
+	assert.Len(t, one.first, 1, "what was named is in it, however short the run")
 	for _, bad := range []struct {
 		minutes int
 		only    string
@@ -40,8 +45,9 @@ func TestAPlanHasTheFaultsThatFit(t *testing.T) {
 		_, err := planned(bad.minutes, bad.only)
 		require.Error(t, err)
 	}
-	for _, f := range whole {
+	for _, f := range slices.Concat(whole.first, whole.again, whole.last) {
 		assert.NotEqual(t, f.run == nil, f.parts == nil, "%s: one of the two", f.name)
+		assert.NotEmpty(t, f.name.zh)
 	}
 }
 
@@ -75,14 +81,14 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 		why      string
 		unknown  int
 	}{
-		"one renewal": {func(w *world) { w.called(account, true) }, 0, "", 0},
+		"one renewal": {func(w *world) { w.called(account, true) }, 0, "0", 0},
 		"twice, and nothing is known": {func(w *world) {
 			w.called(account, true)
 			w.called(account, true)
 		}, 1, "1 × **unexplained**", 1},
 		"its sidecar was killed": {func(w *world) {
 			w.called(account, false)
-			w.judge.hit(account, "killed")
+			w.judge.hit(account, same("killed"))
 			w.called(account, true)
 		}, 1, "1 × killed", 0},
 		"its lease was lost, when memcached was hurt": {func(w *world) {
@@ -98,22 +104,22 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 		}, 1, "1 × **unexplained**", 1},
 		"WeChat answered wrongly": {func(w *world) {
 			w.called(account, false)
-			w.wechat.calls[0].answered = "a web page"
+			w.wechat.calls[0].answered = same("a web page")
 			w.called(account, true)
 		}, 1, "1 × after a web page", 0},
 		"another account's": {func(w *world) {
 			w.called(account, true)
 			w.called("wx2", true)
-		}, 0, "", 0},
+		}, 0, "0", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := books(t)
 			w.wechat.AddAccount(account, firstSecret)
 			w.wechat.AddAccount("wx2", firstSecret)
 			test.happened(w)
-			n, why, unknown := extra(w.explain(), span{to: time.Hour})
-			assert.Equal(t, test.extra, n)
-			assert.Equal(t, test.why, why)
+			reasons, unknown := extra(w.explain(), span{to: time.Hour})
+			assert.Equal(t, test.extra, sum(reasons))
+			assert.Equal(t, test.why, told(reasons, languages[0]))
 			assert.Equal(t, test.unknown, unknown)
 		})
 	}
@@ -140,11 +146,11 @@ func TestADeadTokenAndAFailedReadBreakAPromise(t *testing.T) {
 	w.watch = &watch{}
 	w.judge.reads = []read{{account: "wx1", verdict: dead, at: time.Second}, {account: "wx1", verdict: failed, at: time.Second}}
 	all := span{to: time.Minute}
-	assert.Len(t, w.line(&row{span: all}, nil).broken, 2)
-	assert.Len(t, w.line(&row{span: all, pardon: "nothing is anywhere"}, nil).broken, 1, "a read may fail there")
-	assert.Len(t, w.line(&row{span: all, lost: true}, nil).broken, 2, "no call came just before")
+	assert.Len(t, w.line([]*row{{span: all}}, nil).broken, 2)
+	assert.Len(t, w.line([]*row{{span: all, pardon: same("nothing is anywhere")}}, nil).broken, 1, "a read may fail there")
+	assert.Len(t, w.line([]*row{{span: all, lost: true}}, nil).broken, 2, "no call came just before")
 	calls := []explained{{call: call{at: 900 * time.Millisecond, account: "wx1"}}}
-	assert.Len(t, w.line(&row{span: all, lost: true}, calls).broken, 1)
+	assert.Len(t, w.line([]*row{{span: all, lost: true}}, calls).broken, 1)
 }
 
 func TestAnEntryThatGoesBackIsTimed(t *testing.T) {

@@ -67,6 +67,9 @@ func (p *pod) start(ctx context.Context) error {
 	return nil
 }
 
+// probes keeps no connection, which would be one of the sidecar's too.
+var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // probe asks the ops listener.
 func (p *pod) probe(ctx context.Context, path string) bool {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -75,7 +78,7 @@ func (p *pod) probe(ctx context.Context, path string) bool {
 	if err != nil {
 		return false
 	}
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := probes.Do(request)
 	if err != nil {
 		return false
 	}

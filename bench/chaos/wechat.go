@@ -24,8 +24,8 @@ const (
 )
 
 // answers is how WeChat answers the n-th call, from 1, for an account; name tells
-// it to people, "" where nothing is wrong with it.
-type answers func(n int) (a wechattest.Answer, name string)
+// it to people, empty where nothing is wrong with it.
+type answers func(n int) (a wechattest.Answer, name words)
 
 // weChat is wechattest over https, with what can go wrong there.
 type weChat struct {
@@ -55,7 +55,7 @@ type call struct {
 	at       time.Duration
 	account  string
 	api      string
-	answered string // how it went wrong; empty: not at all, as far as WeChat knows
+	answered words // how it went wrong; empty: not at all, as far as WeChat knows
 	forced   bool
 }
 
@@ -114,7 +114,7 @@ func (w *weChat) onCall(c wechattest.Call) wechattest.Answer {
 	}
 	w.calls = append(w.calls, noted)
 	of := life
-	if own, ok := w.lives[c.AppID]; ok && noted.answered == "" {
+	if own, ok := w.lives[c.AppID]; ok && noted.answered == (words{}) {
 		of = own
 		delete(w.lives, c.AppID)
 	}
