@@ -27,7 +27,13 @@ type plan struct {
 func everything() plan {
 	looks := func(name string, to func(w *world) *map[*pod]state) fault {
 		return fault{name: same(name), parts: func(ctx context.Context, w *world) (err error) {
+			r := &row{
+				name:    words{"no fault, for a minute before all others and for one after them", "没有故障：在所有其他故障之前一分钟，之后一分钟"},
+				attacks: []words{oneCall}, span: span{from: w.journal.now()},
+			}
 			*to(w), err = w.take(ctx)
+			r.to = w.journal.now()
+			w.rows = append(w.rows, r)
 			return err
 		}}
 	}

@@ -12,6 +12,7 @@ type line struct {
 	turns       int
 	figures     figures
 	extra       []reason
+	unexplained int // of these
 	gap, healed time.Duration
 	never       bool
 	deaths      words // what to say of the dead tokens
@@ -66,9 +67,8 @@ func (w *world) line(turns []*row, calls []explained) line {
 	if l.figures.failed > 0 && l.pardon == (words{}) {
 		l.broken = append(l.broken, fmt.Sprintf("Never nothing: %d reads failed", l.figures.failed))
 	}
-	var unexplained int
-	if l.extra, unexplained = extra(calls, spans...); unexplained > 0 {
-		l.broken = append(l.broken, fmt.Sprintf("One call: %d calls that nothing explains", unexplained))
+	if l.extra, l.unexplained = extra(calls, spans...); l.unexplained > 0 {
+		l.broken = append(l.broken, fmt.Sprintf("One call: %d calls that nothing explains", l.unexplained))
 	}
 	return l
 }

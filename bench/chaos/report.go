@@ -117,6 +117,14 @@ func (w *world) findings() (*findings, error) {
 		{words{"calls that nothing explains", "无法解释的调用"}, unexplained},
 		{words{"calls beyond one per renewal", "超出“每次续期一次”的调用"}, sum(f.reason)},
 	}
+	beside := whole // of what stands in no row: other accounts, while a step hurts one
+	for _, l := range f.lines {
+		unexplained -= l.unexplained
+		beside.dead, beside.failed = beside.dead-l.figures.dead, beside.failed-l.figures.failed
+	}
+	if beside.dead > 0 || beside.failed > 0 || unexplained > 0 {
+		f.complain("in no row of the table: %d dead tokens, %d failed reads, %d calls that nothing explains", beside.dead, beside.failed, unexplained)
+	}
 	if leaks > 0 {
 		f.complain("Never leaked: %d secrets printed", leaks)
 	}
