@@ -22,6 +22,16 @@ type plan struct {
 	whole              bool // all of them
 }
 
+// firstLife is the shortest life of a token at the start. A whole run begins once
+// all have been renewed. In others one of less than half a life would be due with
+// less time left than the fleet needs to put back what an emptied memcached forgot.
+func (p plan) firstLife() time.Duration {
+	if p.whole {
+		return life / 4
+	}
+	return life / 2
+}
+
 // everything is the plan of a whole run. What the sidecars hold is looked at before
 // and after all that they can live through. What kills them comes last.
 func everything() plan {

@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	plan, err := planned(*minutes, *only)
+	p, err := planned(*minutes, *only)
 	if err != nil {
 		return err
 	}
@@ -79,12 +79,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
 	defer cancel()
 
-	w, err := newWorld(ctx, *out, stderr)
+	w, err := newWorld(ctx, *out, stderr, p.firstLife())
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	if err = w.live(ctx, plan, *minutes); err != nil {
+	if err = w.live(ctx, p, *minutes); err != nil {
 		return err
 	}
 	return w.report(stdout)

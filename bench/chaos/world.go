@@ -42,21 +42,22 @@ type world struct {
 	broken         atomic.Bool // the run itself went wrong
 }
 
-// newWorld builds and starts everything but the readers.
-func newWorld(ctx context.Context, out string, stderr io.Writer) (*world, error) {
+// newWorld builds and starts everything but the readers. The first tokens live at
+// least so long.
+func newWorld(ctx context.Context, out string, stderr io.Writer, firstLife time.Duration) (*world, error) {
 	dir, err := os.MkdirTemp("", "wxchaos")
 	if err != nil {
 		return nil, err
 	}
 	w := &world{out: out, dir: dir}
-	if err = w.furnish(ctx, stderr); err != nil {
+	if err = w.furnish(ctx, stderr, firstLife); err != nil {
 		w.close()
 		return nil, err
 	}
 	return w, nil
 }
 
-func (w *world) furnish(ctx context.Context, stderr io.Writer) (err error) {
+func (w *world) furnish(ctx context.Context, stderr io.Writer, firstLife time.Duration) (err error) {
 	if w.journal, err = newJournal(w.out, stderr); err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func (w *world) furnish(ctx context.Context, stderr io.Writer) (err error) {
 	for i := range accounts {
 		account := fmt.Sprintf("wx%016d", i)
 		w.accounts = append(w.accounts, account)
-		w.wechat.lasts(account, life/4+time.Duration(i)*(life-life/4)/accounts) // so that they come one after the other
+		w.wechat.lasts(account, firstLife+time.Duration(i)*(life-firstLife)/accounts) // so that they come one after the other
 		if err = w.setSecret(account, firstSecret); err != nil {
 			return err
 		}
