@@ -57,16 +57,16 @@ func (w *world) jumped(ctx context.Context) error {
 }
 
 func (c clock) cells(in language) []string {
-	way := words{"forwards", "向前"}
+	name := words{"%d of %d sidecars, ", "%d 个 sidecar（共 %d 个），"}.filled(c.of, c.all)
 	if c.by < 0 {
-		way = words{"backwards", "向后"}
+		name = name.and(words{"backwards by ", "向后 "})
+	} else {
+		name = name.and(words{"forwards by ", "向前 "})
 	}
-	by := words{"%.0f minutes", "%.0f 分钟"}.filled(c.by.Abs().Minutes())
-	if c.by.Abs() >= time.Hour {
-		by = words{"%.0f hours", "%.0f 小时"}.filled(c.by.Abs().Hours())
+	if by := c.by.Abs(); by < time.Hour {
+		name = name.and(words{"%.0f minutes", "%.0f 分钟"}.filled(by.Minutes()))
+	} else {
+		name = name.and(words{"%.0f hours", "%.0f 小时"}.filled(by.Hours()))
 	}
-	name := words{"of %d sidecars %d, by %s %s", "%d 个 sidecar 中的 %d 个，%s %s"}
-	return append([]string{
-		fmt.Sprintf(in.of(name), c.all, c.of, in.of(by), in.of(way)), list([]words{oneCall, neverDead, neverNothing}, in),
-	}, c.figures...)
+	return append([]string{in.of(name), list([]words{oneCall, neverDead, neverNothing}, in)}, c.figures...)
 }

@@ -15,7 +15,7 @@ func networkFaults() []fault {
 	}
 	return []fault{
 		on(words{"memcached 50 ± 40 ms away", "到 memcached 的往返 50 ± 40 ms"}, []words{oneCall}, 0, toxic{"latency", "", map[string]int{"latency": 25, "jitter": 20}}),
-		on(words{"memcached 300 ms away: every answer comes after the time-out", "到 memcached 300 ms：每个应答都在超时之后"}, []words{oneCall, neverDead}, 7*time.Second, toxic{"latency", "downstream", map[string]int{"latency": 300}}),
+		on(words{"memcached 300 ms away: every answer comes after the time-out", "到 memcached 的往返 300 ms：每个应答都在超时之后才到"}, []words{oneCall, neverDead}, 7*time.Second, toxic{"latency", "downstream", map[string]int{"latency": 300}}),
 		on(words{"the way to memcached stalls: connections stand, nothing passes", "到 memcached 的路停滞：连接还在，什么都过不去"}, []words{neverNothing}, 7*time.Second, toxic{"timeout", "", map[string]int{"timeout": 0}}),
 		on(words{"half-open: what is written to memcached arrives, no answer comes back", "半开：写给 memcached 的能到，应答回不来"}, []words{oneCall, neverDead}, 0, toxic{"timeout", "downstream", map[string]int{"timeout": 0}}),
 		on(words{"resets: every connection to memcached, after its first bytes", "重置：每个到 memcached 的连接，在最初几个字节之后"}, []words{neverNothing}, 7*time.Second, toxic{"reset_peer", "downstream", map[string]int{"timeout": 0}}),

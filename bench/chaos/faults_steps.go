@@ -54,7 +54,7 @@ func (w *world) eachStep(ctx context.Context, kill bool) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	last := &row{}
+	last := &row{undone: w.journal.now()}
 	if err := w.calm(ctx, last, nil); err != nil {
 		return err
 	}

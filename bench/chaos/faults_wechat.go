@@ -152,7 +152,7 @@ func wrongly(ctx context.Context, w *world) error {
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return err
 	}
-	last := &row{}
+	last := &row{undone: w.journal.now()}
 	if err = w.calm(ctx, last, nil); err != nil {
 		return err
 	}

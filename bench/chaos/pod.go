@@ -23,7 +23,6 @@ type pod struct {
 
 	mu      sync.Mutex // guards what follows
 	process *process
-	since   time.Duration // when it was started last
 }
 
 func (w *world) newPod(ctx context.Context, number int) (*pod, error) {
@@ -58,7 +57,7 @@ func (p *pod) start(ctx context.Context) error {
 		return fmt.Errorf("%w (a mount namespace needs root, or user namespaces)", err)
 	}
 	p.mu.Lock()
-	p.process, p.since = running, w.journal.now()
+	p.process = running
 	p.mu.Unlock()
 	err = running.until(ctx, func() bool { return p.probe(ctx, "/livez") })
 	if err != nil {

@@ -75,9 +75,9 @@ func (f *findings) complain(format string, args ...any) {
 func (w *world) findings() (*findings, error) {
 	calls := w.explain()
 	f := &findings{clocks: w.clocks, about: words{
-		"%d sidecars, %d accounts, tokens of %.0f s that work %.0f s beyond the next one; %d readers in Go, %d in PHP; %s",
-		"%d 个 sidecar，%d 个账号，token 有效期 %.0f 秒，下一个签发后还能用 %.0f 秒；Go 的读取者 %d 个，PHP 的 %d 个；%s",
-	}.filled(len(w.pods), len(w.accounts), life.Seconds(), grace.Seconds(), len(w.pods), len(w.pods), machine())}
+		"%d sidecars, %d accounts, tokens of %.0f s that work %.0f s beyond the next one; %d readers in Go, %d in PHP; ",
+		"%d 个 sidecar，%d 个账号，token 有效期 %.0f 秒，下一个签发后还能用 %.0f 秒；Go 的读取者 %d 个，PHP 的 %d 个；",
+	}.filled(len(w.pods), len(w.accounts), life.Seconds(), grace.Seconds(), len(w.pods), len(w.pods)).and(machine())}
 	for _, turns := range byName(w.rows) {
 		l := w.line(turns, calls)
 		f.lines = append(f.lines, l)
