@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,10 +11,10 @@ import (
 // explained is a call with what it was for.
 type explained struct {
 	call
-	extra bool   // beyond the one that a renewal needs
-	why   string // of an extra call; empty: nobody knows
+	extra bool  // beyond the one that a renewal needs
+	why   words // of an extra call; empty: nobody knows
 	// doubted is the wrong answer of the last minutes that left a doubt; empty: none.
-	doubted string
+	doubted words
 }
 
 // explain tells for each call what it was for. A renewal needs one call: the first
@@ -40,7 +41,7 @@ func (w *world) explain() []explained {
 		e.call = c
 		if s.last != nil && e.at-s.last.at < grace {
 			e.doubted = s.last.doubted
-			if s.last.answered != "" {
+			if s.last.answered != (words{}) {
 				e.doubted = s.last.answered
 			}
 		}
@@ -79,34 +80,34 @@ func (w *world) brought(calls []call) map[int]time.Duration {
 }
 
 // reason is why a call was made although the one before was made already.
-func (w *world) reason(e *explained, before explained, lost bool) string {
+func (w *world) reason(e *explained, before explained, lost bool) words {
 	const round = time.Second // what is noted here and in a sidecar's log are apart
 	since := before.at - round
 	code := w.judge.refused(e.account, since, e.at)
 	hurt := w.judge.hitOf(e.account, since, e.at)
 	switch {
 	case e.api == "stable_token" && w.memcachedHurt(e.at):
-		return "memcached is out of reach: each sidecar asks stable_token for itself"
-	case before.answered != "":
-		return "after " + before.answered
-	case lost && hurt != "":
+		return words{"memcached out of reach: a sidecar asks stable_token for itself", "够不到 memcached：sidecar 各自向 stable_token 要"}
+	case before.answered != (words{}):
+		return words{"after ", "前一个应答："}.and(before.answered)
+	case lost && hurt != (words{}):
 		return hurt
 	case lost && code != 0:
-		return fmt.Sprintf("after errcode %d", code)
-	case w.judge.heardOf(lostLease, e.account, since, e.at+round) && (hurt != "" || w.memcachedHurt(e.at)):
-		return "the lease could not be confirmed after the answer: a doubt"
+		return words{"after errcode %d", "前一个应答：errcode %d"}.filled(code)
+	case w.judge.heardOf(lostLease, e.account, since, e.at+round) && (hurt != (words{}) || w.memcachedHurt(e.at)):
+		return words{"the lease could not be confirmed after the answer: a doubt", "应答之后无法确认租约：存疑"}
 	case w.judge.heardOf(rejected, e.account, since, e.at+round):
-		return "reported as refused"
-	case hurt != "":
+		return words{"reported as refused", "被上报为已拒绝"}
+	case hurt != (words{}):
 		return hurt
-	case e.doubted != "":
-		return "the doubt after " + e.doubted
+	case e.doubted != (words{}):
+		return words{"the doubt after ", "存疑，因为应答："}.and(e.doubted)
 	case w.amnesia(before.at, e.at):
-		return "nobody remembered the token"
+		return words{"nobody remembered the token", "没有谁记得 token"}
 	case w.judge.heardOf(outcast, e.account, since-grace, e.at) && w.memcachedHurt(e.at):
-		return "back from stable_token"
+		return words{"memcached in reach again: back from stable_token", "memcached 又够得到：从 stable_token 换回"}
 	}
-	return ""
+	return words{}
 }
 
 // memcachedHurt reports whether memcached, or the way to it, was hurt in the minutes
@@ -122,38 +123,63 @@ func (w *world) amnesia(from, to time.Duration) bool {
 	return w.forgotten > 0 && w.forgotten >= from && w.forgotten <= to
 }
 
-// extra is how many calls in a span were too many, and why, as people read it;
-// unexplained is how many of them nobody can explain.
-func extra(all []explained, s span) (n int, why string, unexplained int) {
-	counts := map[string]int{}
+// reason is why calls were made, and for how many.
+type reason struct {
+	why words
+	n   int
+}
+
+var unknown = words{"**unexplained**", "**无法解释**"}
+
+// extra is the calls in some spans that were too many, by their reasons, the most
+// frequent first; unexplained is how many of them nobody can explain.
+func extra(all []explained, spans ...span) (reasons []reason, unexplained int) {
+	counts := map[words]int{}
 	for _, e := range all {
-		if !e.extra || !s.has(e.account, e.at) {
+		if !e.extra || !slices.ContainsFunc(spans, func(s span) bool { return s.has(e.account, e.at) }) {
 			continue
 		}
-		n++
-		if e.why == "" {
+		if e.why == (words{}) {
 			unexplained++
-			e.why = "**unexplained**"
+			e.why = unknown
 		}
 		counts[e.why]++
 	}
-	var parts []string
-	for reason, count := range counts {
-		parts = append(parts, fmt.Sprintf("%d × %s", count, reason))
+	for why, n := range counts {
+		reasons = append(reasons, reason{why, n})
 	}
-	slices.Sort(parts)
-	return n, strings.Join(parts, "; "), unexplained
+	slices.SortFunc(reasons, func(a, b reason) int { return cmp.Or(b.n-a.n, strings.Compare(a.why.en, b.why.en)) })
+	return reasons, unexplained
 }
 
-// busiest is the most extra calls for one account in ten minutes while memcached
-// held: those of stable_token are made because it does not.
-func busiest(all []explained) int {
+func sum(reasons []reason) (n int) {
+	for _, r := range reasons {
+		n += r.n
+	}
+	return n
+}
+
+// told is the reasons as a table's cell has them.
+func told(reasons []reason, in language) string {
+	if len(reasons) == 0 {
+		return "0"
+	}
+	texts := make([]string, len(reasons))
+	for i, r := range reasons {
+		texts[i] = fmt.Sprintf("%d × %s", r.n, in.of(r.why))
+	}
+	return strings.Join(texts, in.of(words{"; ", "；"}))
+}
+
+// busiest is the most extra calls for one account in ten minutes, among those that
+// count.
+func busiest(all []explained, counts func(call) bool) int {
 	const window = 10 * time.Minute
 	most := 0
 	for i, first := range all {
 		n := 0
 		for _, e := range all[i:] {
-			if e.extra && e.account == first.account && e.at < first.at+window && e.api == "token" {
+			if e.extra && e.account == first.account && e.at < first.at+window && counts(e.call) {
 				n++
 			}
 		}
@@ -161,6 +187,10 @@ func busiest(all []explained) int {
 	}
 	return most
 }
+
+// configured is whether a call is one of the API that the sidecars are told to use:
+// stable_token they ask when memcached does not hold.
+func configured(c call) bool { return c.api == "token" }
 
 // fresh is how long after a call for its account a read began; false where none
 // came within a look.

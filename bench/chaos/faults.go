@@ -4,115 +4,132 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
-// fullMinutes is what all faults take together.
-const fullMinutes = 20
+const (
+	// fullMinutes is what a run with all faults takes.
+	fullMinutes = 20
+	// reserve is what its last faults, and the looks before them, take of that.
+	reserve = 4 * time.Minute
+)
 
-// faults are all of them in their turn. Sidecars are killed first, so that half of
-// them live to the end: whether they have grown is looked at then.
-func faults() []fault {
-	all := []fault{
-		{name: "half of the sidecars killed, restarted after the hold", attacks: "Never nothing, One call", short: true, hold: 8 * time.Second, run: killHalf},
-		{name: "all sidecars killed, restarted at once", attacks: "Never nothing, One call", hold: 0, run: killAll},
-		{name: "killed and frozen in each step", attacks: "One call, Never dead", parts: eachStep},
-		{name: "half of the sidecars frozen", attacks: "Never dead, Never backwards", short: true, hold: 20 * time.Second, run: freezeHalf},
-	}
-	all = append(all, ofMemcached(networkFaults())...)
-	// Only now: to answer apps while memcached is away costs a sidecar memory that it keeps.
-	all = append(all, fault{name: firstFlat, parts: func(ctx context.Context, w *world) (err error) {
-		w.baseline, err = w.take(ctx)
-		return err
-	}, short: true})
-	all = append(all, ofMemcached(memcachedFaults())...)
-	all = append(all, weChatFaults()...)
-	all = append(all, fault{name: "the mirrors' disks full", attacks: "Never nothing", hold: 20 * time.Second, run: diskFull, also: mirrored})
-	return append(all, fault{name: lastFlat, parts: func(ctx context.Context, w *world) (err error) {
-		w.end, err = w.take(ctx)
-		return err
-	}, short: true}, fault{
-		name: "everything forgotten: all sidecars killed, memcached emptied", attacks: "One call", hold: 0, run: forgetAll,
-		pardon: "no token is anywhere until WeChat has issued one",
-	})
+// plan is the faults of a run in their turn: first once, then those that are hurt
+// again until the time is up, then last.
+type plan struct {
+	first, again, last []fault
+	whole              bool // all of them
 }
 
-func ofMemcached(all []fault) []fault {
-	for i := range all {
-		all[i].memcached = true
+// firstLife is the shortest life of a token at the start. A whole run begins once
+// all have been renewed. In others one of less than half a life would be due with
+// less time left than the fleet needs to put back what an emptied memcached forgot.
+func (p plan) firstLife() time.Duration {
+	if p.whole {
+		return life / 4
 	}
+	return life / 2
+}
+
+// everything is the plan of a whole run. What the sidecars hold is looked at before
+// and after all that they can live through. What kills them comes last.
+func everything() plan {
+	looks := func(name string, to func(w *world) *map[*pod]state) fault {
+		return fault{name: same(name), parts: func(ctx context.Context, w *world) (err error) {
+			r := &row{
+				name:    words{"no fault, for a minute before all others and for one after them", "没有故障：在所有其他故障之前一分钟，之后一分钟"},
+				attacks: []words{oneCall}, span: span{from: w.journal.now()},
+			}
+			*to(w), err = w.take(ctx)
+			r.to = w.journal.now()
+			w.rows = append(w.rows, r)
+			return err
+		}}
+	}
+	hurt := slices.Concat(networkFaults(), memcachedFaults())
+	for i := range hurt {
+		hurt[i].memcached = true
+	}
+	return plan{
+		whole: true,
+		first: slices.Concat([]fault{looks("what the sidecars hold at the beginning", func(w *world) *map[*pod]state { return &w.baseline })},
+			frozenFaults(), hurt, weChatFaults(), []fault{{
+				name:    words{"the disks of the file mirrors full", "文件镜像所在的磁盘写满"},
+				attacks: []words{neverNothing}, hold: 20 * time.Second, run: diskFull, also: mirrored,
+			}}),
+		again: backwards(hurt),
+		last:  append([]fault{looks("what the sidecars hold at the end", func(w *world) *map[*pod]state { return &w.end })}, lethalFaults()...),
+	}
+}
+
+// backwards is all of them, the last one first.
+func backwards(all []fault) []fault {
+	all = slices.Clone(all)
+	slices.Reverse(all)
 	return all
 }
 
-const (
-	firstFlat = "what the sidecars hold now"
-	lastFlat  = "what the sidecars hold at the end"
-)
-
-// planned is the faults of a run.
-func planned(minutes int, only string) ([]fault, error) {
+// planned is the faults of a run: in one of 20 minutes all, in a shorter one some,
+// in their brief form; or only those that are named.
+func planned(minutes int, only string) (plan, error) {
 	named, err := regexp.Compile(only)
 	if err != nil {
-		return nil, fmt.Errorf("-only: %w", err)
+		return plan{}, fmt.Errorf("-only: %w", err)
 	}
-	var plan []fault
-	for _, f := range faults() {
-		if minutes < fullMinutes && only == "" {
-			f.hold /= 2
+	p := everything()
+	if only == "" && minutes >= fullMinutes {
+		return p, nil
+	}
+	var chosen []fault
+	for _, f := range slices.Concat(p.first, p.last) {
+		if only == "" {
+			f.hold = f.brief
 		}
-		if (minutes >= fullMinutes || f.short || only != "") && named.MatchString(f.name) {
-			plan = append(plan, f)
+		if (f.brief > 0 || only != "") && named.MatchString(f.name.en) {
+			chosen = append(chosen, f)
 		}
 	}
-	if len(plan) == 0 || minutes < 1 {
-		return nil, fmt.Errorf("-minutes %d -only %q: that is no fault", minutes, only)
+	if len(chosen) == 0 || minutes < 1 {
+		return plan{}, fmt.Errorf("-minutes %d -only %q: that is no fault", minutes, only)
 	}
-	return plan, nil
+	return plan{first: chosen}, nil
 }
 
-func killHalf(ctx context.Context, w *world, hold time.Duration) error {
-	half := w.pods[:len(w.pods)/2]
-	for _, p := range half {
-		p.kill()
+// follow has each fault in its turn.
+func (w *world) follow(ctx context.Context, p plan, minutes int) error {
+	took := map[string]time.Duration{}
+	turn := func(f fault) error {
+		from := w.journal.now()
+		err := w.suffer(ctx, f)
+		took[f.name.en] = w.journal.now() - from
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name.en, err)
+		}
+		return nil
 	}
-	if err := pause(ctx, hold); err != nil {
-		return err
+	for _, f := range p.first {
+		if err := turn(f); err != nil {
+			return err
+		}
 	}
-	for _, p := range half {
-		if err := p.start(ctx); err != nil {
+	end := time.Duration(minutes)*time.Minute - reserve
+	for fits := true; fits; {
+		fits = false
+		for _, f := range p.again {
+			if w.journal.now()+took[f.name.en] > end {
+				continue
+			}
+			fits = true
+			if err := turn(f); err != nil {
+				return err
+			}
+		}
+	}
+	for _, f := range p.last {
+		if err := turn(f); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func killAll(ctx context.Context, w *world, _ time.Duration) error {
-	for _, p := range w.pods {
-		p.kill()
-	}
-	return w.startAll(ctx)
-}
-
-func freezeHalf(ctx context.Context, w *world, hold time.Duration) error {
-	half := w.pods[:len(w.pods)/2]
-	for _, p := range half {
-		p.freeze()
-	}
-	defer func() {
-		for _, p := range half {
-			p.thaw()
-		}
-	}()
-	return pause(ctx, hold)
-}
-
-func forgetAll(ctx context.Context, w *world, _ time.Duration) error {
-	for _, p := range w.pods {
-		p.kill()
-	}
-	if _, err := w.memcached.ask(ctx, "flush_all", ""); err != nil {
-		return err
-	}
-	w.forgotten = w.journal.now()
-	return w.startAll(ctx)
 }

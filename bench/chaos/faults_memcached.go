@@ -9,11 +9,11 @@ import (
 // memcachedFaults are those of memcached itself.
 func memcachedFaults() []fault {
 	return []fault{
-		{name: "memcached killed, back and empty after 5 s", attacks: "Never nothing, One call", short: true, hold: 5 * time.Second, run: memcachedKilled},
-		{name: "memcached gone for 40 s", attacks: "Never nothing, Never dead", hold: 40 * time.Second, run: memcachedKilled},
-		{name: "memcached frozen", attacks: "Never nothing, One call", short: true, hold: 8 * time.Second, run: memcachedFrozen},
-		{name: "memcached emptied, every second", attacks: "One call, Never backwards", short: true, hold: 10 * time.Second, run: memcachedFlushed},
-		{name: "memcached filled until it evicts", attacks: "One call, Never nothing", hold: 25 * time.Second, run: memcachedFilled},
+		{name: words{"memcached killed, back and empty after 5 s", "memcached 被杀，5 秒后空着回来"}, attacks: []words{neverNothing, oneCall}, hold: 5 * time.Second, brief: 5 * time.Second, run: memcachedKilled},
+		{name: words{"memcached gone for 40 s, back and empty", "memcached 消失 40 秒，空着回来"}, attacks: []words{neverNothing, neverDead}, hold: 40 * time.Second, run: memcachedKilled},
+		{name: words{"memcached frozen", "memcached 被冻住"}, attacks: []words{neverNothing, oneCall}, hold: 8 * time.Second, run: memcachedFrozen},
+		{name: words{"memcached emptied, every second", "memcached 每秒清空一次"}, attacks: []words{oneCall, neverBackwards}, hold: 10 * time.Second, brief: 5 * time.Second, run: memcachedFlushed},
+		{name: words{"memcached filled until it evicts", "memcached 写满直到逐出"}, attacks: []words{oneCall, neverNothing}, hold: 25 * time.Second, run: memcachedFilled},
 	}
 }
 

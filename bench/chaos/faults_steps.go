@@ -15,39 +15,46 @@ import (
 const frozenFor = 20 * time.Second
 
 // stages are where a sidecar is caught in a renewal.
-var stages = []struct{ step, name string }{
-	{"before_lease", "before it takes the lease"},
-	{"lease", "the lease in hand"},
-	{"read_again", "the record read again"},
-	{"call", "before the call"},
-	{"open", "while the call is open"},
-	{"answer", "the answer in hand, nothing written"},
-	{"record", "the record written, the entry not"},
-	{"entry", "the entry written, the lease not given back"},
+var stages = []struct {
+	step string
+	name words
+	lost bool // an answer is lost there
+}{
+	{"before_lease", words{"before it takes the lease", "取租约之前"}, false},
+	{"lease", words{"the lease in hand", "租约在手"}, false},
+	{"read_again", words{"the record read again", "记录已再读一次"}, false},
+	{"call", words{"before the call", "调用之前"}, false},
+	{"open", words{"while the call is open", "调用尚无应答"}, true},
+	{"answer", words{"the answer in hand, nothing written", "应答在手，什么都没写"}, true},
+	{"record", words{"the record written, the entry not", "记录已写，条目未写"}, false},
+	{"entry", words{"the entry written, the lease not given back", "条目已写，租约未还"}, false},
 }
 
-// eachStep kills a sidecar in each step of a renewal, and freezes one in each: each
-// time another account's, as its renewal comes.
-func eachStep(ctx context.Context, w *world) error {
+// eachStep kills or freezes a sidecar in each step of a renewal: each time another
+// account's, as its renewal comes.
+func (w *world) eachStep(ctx context.Context, kill bool) error {
 	var all sync.WaitGroup
-	errs := make([]error, 2*len(stages))
-	rows := make([]*row, len(errs))
+	errs := make([]error, len(stages))
+	rows := make([]*row, len(stages))
+	verb, first := words{"a sidecar frozen for 20 s: ", "一个 sidecar 被冻住 20 秒："}, 0
+	if kill {
+		verb, first = words{"a sidecar killed: ", "一个 sidecar 被杀："}, len(stages)
+	}
 	from := w.journal.now()
-	for i := range errs {
-		s, account, kill := stages[i/2], w.accounts[i], i%2 == 0
-		verb := map[bool]string{true: "killed", false: "frozen for 20 s"}[kill]
+	for i, s := range stages {
+		account := w.accounts[first+i]
 		rows[i] = &row{
-			name: fmt.Sprintf("%s: %s", verb, s.name), attacks: "One call, Never dead",
-			span: span{accounts: []string{account}, from: from}, lost: s.step == "open" || s.step == "answer",
+			name: verb.and(s.name), attacks: []words{oneCall, neverDead},
+			span: span{accounts: []string{account}, from: from}, lost: s.lost,
 		}
-		all.Go(func() { errs[i] = w.inStep(ctx, rows[i], account, s.step, verb+": "+s.name, kill) })
+		all.Go(func() { errs[i] = w.inStep(ctx, rows[i], account, s.step, kill) })
 	}
 	all.Wait()
 	w.rows = append(w.rows, rows...)
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	last := &row{}
+	last := &row{undone: w.journal.now()}
 	if err := w.calm(ctx, last, nil); err != nil {
 		return err
 	}
@@ -58,15 +65,15 @@ func eachStep(ctx context.Context, w *world) error {
 }
 
 // inStep hurts whoever comes to a step of this account's next renewal.
-func (w *world) inStep(ctx context.Context, r *row, account, step, what string, kill bool) error {
+func (w *world) inStep(ctx context.Context, r *row, account, step string, kill bool) error {
 	order := map[bool]string{true: "kill", false: "stop"}[kill]
 	if step == "open" {
 		order, step = "mark", "call"
-		w.wechat.sicken(account, func(n int) (wechattest.Answer, string) {
+		w.wechat.sicken(account, func(n int) (wechattest.Answer, words) {
 			if n > 1 {
-				return wechattest.Answer{}, ""
+				return wechattest.Answer{}, words{}
 			}
-			return wechattest.Answer{DelayAfter: 2 * time.Second}, "" // issued, not answered yet
+			return wechattest.Answer{DelayAfter: 2 * time.Second}, words{} // issued, not answered yet
 		})
 		defer w.wechat.heal(account)
 	}
@@ -77,7 +84,7 @@ func (w *world) inStep(ctx context.Context, r *row, account, step, what string, 
 	defer cancel()
 	pid, err := w.steps.taken(patient, account)
 	if err != nil {
-		return fmt.Errorf("%s, %s: %w", what, account, err)
+		return fmt.Errorf("%s, %s: %w", r.name.en, account, err)
 	}
 	p, err := w.podOf(pid)
 	if err != nil {
@@ -94,8 +101,8 @@ func (w *world) inStep(ctx context.Context, r *row, account, step, what string, 
 		}
 	}
 	hit := w.journal.now()
-	w.judge.hit(account, what)
-	w.journal.say("   sidecar %d %s (%s)", p.number, what, account)
+	w.judge.hit(account, r.name)
+	w.journal.say("   %s (sidecar %d, %s)", r.name.en, p.number, account)
 	var mending sync.WaitGroup
 	var mended error
 	mending.Go(func() { mended = w.mendPod(ctx, p, kill) })
@@ -103,7 +110,7 @@ func (w *world) inStep(ctx context.Context, r *row, account, step, what string, 
 	r.never = w.healed(ctx, account, hit-6*time.Second)
 	r.healed = w.journal.now()
 	mending.Wait()
-	w.journal.say("   healed: %s (%s) %.2f s after", what, account, (r.healed - hit).Seconds())
+	w.journal.say("   healed: %s (%s) %.2f s after", r.name.en, account, (r.healed - hit).Seconds())
 	return mended
 }
 

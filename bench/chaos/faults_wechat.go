@@ -23,18 +23,18 @@ func weChatFaults() []fault {
 		}
 	}
 	return []fault{
-		{name: "WeChat answers wrongly", attacks: "Never dead, Bounded", parts: wrongly},
-		{name: "WeChat's certificate expired", attacks: "Never nothing", short: true, hold: hold, run: shows(func(w *weChat) *tls.Certificate { return w.expired })},
-		{name: "WeChat's certificate for another name", attacks: "Never nothing", hold: hold, run: shows(func(w *weChat) *tls.Certificate { return w.misnamed })},
-		{name: "WeChat's certificate of nobody we trust", attacks: "Never nothing", hold: hold, run: shows(func(w *weChat) *tls.Certificate { return w.untrusted })},
-		{name: "WeChat's name does not resolve", attacks: "Never nothing", hold: 20 * time.Second, run: nameless},
-		{name: "the way to WeChat stalls", attacks: "Never nothing", hold: hold, run: func(ctx context.Context, w *world, hold time.Duration) error {
+		{name: same("WeChat answers wrongly"), parts: wrongly},
+		{name: words{"WeChat's certificate expired", "微信的证书过期"}, attacks: []words{neverNothing}, hold: hold, brief: 5 * time.Second, run: shows(func(w *weChat) *tls.Certificate { return w.expired })},
+		{name: words{"WeChat's certificate for another name", "微信的证书属于别的域名"}, attacks: []words{neverNothing}, hold: hold, run: shows(func(w *weChat) *tls.Certificate { return w.misnamed })},
+		{name: words{"WeChat's certificate of nobody we trust", "微信的证书由不受信任者签发"}, attacks: []words{neverNothing}, hold: hold, run: shows(func(w *weChat) *tls.Certificate { return w.untrusted })},
+		{name: words{"WeChat's name does not resolve", "微信的域名解析不了"}, attacks: []words{neverNothing}, hold: 20 * time.Second, run: nameless},
+		{name: words{"the way to WeChat stalls", "到微信的路停滞"}, attacks: []words{neverNothing}, hold: hold, run: func(ctx context.Context, w *world, hold time.Duration) error {
 			if err := w.wechat.way.poison(toxic{"timeout", "", map[string]int{"timeout": 0}}); err != nil {
 				return err
 			}
 			return errors.Join(w.meeting(ctx, hold), w.wechat.way.cure())
 		}},
-		{name: "AppSecret replaced at WeChat, 20 s later in the file", attacks: "Never nothing, Never leaked", hold: 20 * time.Second, run: rotated},
+		{name: words{"AppSecret replaced at WeChat, 20 s later in the file", "微信一侧更换 AppSecret，文件 20 秒后才换"}, attacks: []words{neverNothing, neverLeaked}, hold: 20 * time.Second, run: rotated},
 	}
 }
 
@@ -81,10 +81,10 @@ func rotated(ctx context.Context, w *world, hold time.Duration) error {
 
 // once is a first call that goes wrong, and others that do not: that its answer is
 // lost costs a doubt, and the doubt's minute leaves the old token little more.
-func once(name string, a wechattest.Answer) answers {
-	return func(n int) (wechattest.Answer, string) {
+func once(name words, a wechattest.Answer) answers {
+	return func(n int) (wechattest.Answer, words) {
 		if n > 1 {
-			return wechattest.Answer{}, ""
+			return wechattest.Answer{}, words{}
 		}
 		return a, name
 	}
@@ -93,43 +93,48 @@ func once(name string, a wechattest.Answer) answers {
 // refuses refuses every call of the first 20 s.
 func refuses(j *journal, code int) answers {
 	var until time.Duration
-	return func(n int) (wechattest.Answer, string) {
+	return func(n int) (wechattest.Answer, words) {
 		if n == 1 {
 			until = j.now() + 20*time.Second
 		}
 		if j.now() > until {
-			return wechattest.Answer{}, ""
+			return wechattest.Answer{}, words{}
 		}
-		return wechattest.Answer{Errcode: code}, fmt.Sprintf("errcode %d", code)
+		return wechattest.Answer{Errcode: code}, same(fmt.Sprintf("errcode %d", code))
 	}
 }
 
 // wrongly answers for each account in another way, as its renewal comes.
 func wrongly(ctx context.Context, w *world) error {
 	const late = 8 * time.Second // beyond the sidecars' 5 s
-	slow := "WeChat slow: "
-	wrong := "WeChat wrong: "
+	slow, wrong := words{"WeChat slow: ", "微信慢："}, words{"WeChat wrong: ", "微信答错："}
+	tooLate := words{"an answer that came too late", "太迟的应答"}
+	page, cut := words{"a web page", "一个网页"}, words{"JSON cut in the middle", "中途截断的 JSON"}
+	lifeless, brief := words{"no expires_in", "没有 expires_in"}, same("expires_in 9")
+	empty, redirect := words{"an empty token", "空的 token"}, words{"a redirect", "重定向"}
+	endless, reset := words{"a body without end", "没有尽头的正文"}, words{"a reset", "连接重置"}
+	but := words{", though issued", "，但已签发"}
 	ways := []struct {
-		name string
+		name words
 		answers
 		lost bool // a token was issued that nobody gets
 	}{
-		{slow + "answers after 3 s", once("3 s of waiting", wechattest.Answer{DelayAfter: 3 * time.Second}), false},
-		{slow + "issues, answers after 8 s", once("an answer that came too late", wechattest.Answer{DelayAfter: late}), true},
-		{slow + "issues after 8 s", once("an answer that came too late", wechattest.Answer{Delay: late, Late: true}), true},
-		{wrong + "a web page", once("a web page", wechattest.Answer{Kind: wechattest.HTML}), false},
-		{wrong + "HTTP 502, issued", once("HTTP 502", wechattest.Answer{Kind: wechattest.IssuedServerError}), true},
-		{wrong + "JSON cut in the middle, issued", once("JSON cut in the middle", wechattest.Answer{Kind: wechattest.TruncatedJSON}), true},
-		{wrong + "no expires_in, issued", once("no expires_in", wechattest.Answer{Kind: wechattest.NoExpires}), true},
-		{wrong + "expires_in 9, issued", once("expires_in 9", wechattest.Answer{Kind: wechattest.ShortExpires}), true},
-		{wrong + "an empty token", once("an empty token", wechattest.Answer{Kind: wechattest.EmptyToken}), false},
-		{wrong + "a redirect", once("a redirect", wechattest.Answer{Kind: wechattest.Redirect}), false},
-		{wrong + "a body without end", once("a body without end", wechattest.Answer{Kind: wechattest.Huge}), false},
-		{wrong + "reset after it issued", once("a reset", wechattest.Answer{Kind: wechattest.IssuedNoAnswer}), true},
-		{wrong + "reset before", once("a reset", wechattest.Answer{Kind: wechattest.Reset}), false},
-		{"WeChat busy: errcode -1 for 20 s", refuses(w.journal, -1), false},
-		{"rate-limited: errcode 45011", refuses(w.journal, 45011), false},
-		{"refused: errcode 40164 for 20 s", refuses(w.journal, 40164), false},
+		{slow.and(words{"answers after 3 s", "3 秒后应答"}), once(words{"3 s of waiting", "等待 3 秒"}, wechattest.Answer{DelayAfter: 3 * time.Second}), false},
+		{slow.and(words{"issues, answers after 8 s", "签发后 8 秒才应答"}), once(tooLate, wechattest.Answer{DelayAfter: late}), true},
+		{slow.and(words{"issues after 8 s", "8 秒后才签发"}), once(tooLate, wechattest.Answer{Delay: late, Late: true}), true},
+		{wrong.and(page), once(page, wechattest.Answer{Kind: wechattest.HTML}), false},
+		{wrong.and(same("HTTP 502")).and(but), once(same("HTTP 502"), wechattest.Answer{Kind: wechattest.IssuedServerError}), true},
+		{wrong.and(cut).and(but), once(cut, wechattest.Answer{Kind: wechattest.TruncatedJSON}), true},
+		{wrong.and(lifeless).and(but), once(lifeless, wechattest.Answer{Kind: wechattest.NoExpires}), true},
+		{wrong.and(brief).and(but), once(brief, wechattest.Answer{Kind: wechattest.ShortExpires}), true},
+		{wrong.and(empty), once(empty, wechattest.Answer{Kind: wechattest.EmptyToken}), false},
+		{wrong.and(redirect), once(redirect, wechattest.Answer{Kind: wechattest.Redirect}), false},
+		{wrong.and(endless), once(endless, wechattest.Answer{Kind: wechattest.Huge}), false},
+		{wrong.and(reset).and(but), once(reset, wechattest.Answer{Kind: wechattest.IssuedNoAnswer}), true},
+		{wrong.and(words{"a reset, nothing issued", "连接重置，没有签发"}), once(reset, wechattest.Answer{Kind: wechattest.Reset}), false},
+		{words{"WeChat busy: errcode -1 for 20 s", "微信繁忙：errcode -1，持续 20 秒"}, refuses(w.journal, -1), false},
+		{words{"WeChat limits the rate: errcode 45011 for 20 s", "微信限频：errcode 45011，持续 20 秒"}, refuses(w.journal, 45011), false},
+		{words{"WeChat refuses the IP address: errcode 40164 for 20 s", "微信拒绝 IP：errcode 40164，持续 20 秒"}, refuses(w.journal, 40164), false},
 	}
 	var all sync.WaitGroup
 	errs := make([]error, len(ways))
@@ -138,7 +143,7 @@ func wrongly(ctx context.Context, w *world) error {
 	for i, way := range ways {
 		account := w.accounts[i]
 		w.wechat.lasts(account, life+time.Duration(i)*life/accounts) // what came together goes apart again
-		rows[i] = &row{name: way.name, attacks: "Never dead, Bounded", span: span{accounts: []string{account}, from: from}, lost: way.lost}
+		rows[i] = &row{name: way.name, attacks: []words{neverDead, bounded}, span: span{accounts: []string{account}, from: from}, lost: way.lost}
 		all.Go(func() { errs[i] = w.wrongly(ctx, rows[i], account, way.answers) })
 	}
 	used, err := w.usedUp(ctx)
@@ -147,7 +152,7 @@ func wrongly(ctx context.Context, w *world) error {
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return err
 	}
-	last := &row{}
+	last := &row{undone: w.journal.now()}
 	if err = w.calm(ctx, last, nil); err != nil {
 		return err
 	}
@@ -173,10 +178,10 @@ func (w *world) wrongly(ctx context.Context, r *row, account string, a answers) 
 			return fmt.Errorf("%s: no renewal came", account)
 		}
 	}
-	w.journal.say("   %s (%s)", r.name, account)
+	w.journal.say("   %s (%s)", r.name.en, account)
 	r.never = w.healed(ctx, account, r.undone-time.Second)
 	r.healed = w.journal.now()
-	w.journal.say("   healed: %s (%s) %.2f s after", r.name, account, (r.healed - r.undone).Seconds())
+	w.journal.say("   healed: %s (%s) %.2f s after", r.name.en, account, (r.healed - r.undone).Seconds())
 	return nil
 }
 
@@ -185,8 +190,13 @@ func (w *world) wrongly(ctx context.Context, r *row, account string, a answers) 
 // again, and go on with it.
 func (w *world) usedUp(ctx context.Context) (*row, error) {
 	account := w.accounts[len(w.accounts)-1]
-	r := &row{name: "rate-limited: errcode 45009, and the token reported 20 times", attacks: "Bounded, Never nothing", span: span{accounts: []string{account}, from: w.journal.now()}}
-	w.wechat.sicken(account, func(int) (wechattest.Answer, string) { return wechattest.Answer{Errcode: 45009}, "errcode 45009" })
+	r := &row{
+		name:    words{"the day's quota used up: errcode 45009, and the token reported 20 times", "当天配额用完：errcode 45009，token 又被上报 20 次"},
+		attacks: []words{bounded, neverNothing}, span: span{accounts: []string{account}, from: w.journal.now()},
+	}
+	w.wechat.sicken(account, func(int) (wechattest.Answer, words) {
+		return wechattest.Answer{Errcode: 45009}, same("errcode 45009")
+	})
 	defer w.wechat.heal(account)
 	token := w.watch.entry(account)
 	for i := range 20 {

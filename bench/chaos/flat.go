@@ -12,93 +12,113 @@ type state struct {
 	usage
 	goroutines int
 	process    *process
-	lived      time.Duration // since its start
+	at         time.Duration
 }
 
-// take looks at each sidecar: the median of looks over 10 s, since a look at
-// memcached, or an app's question, holds a connection for a moment.
+const (
+	// rest is how long nothing is hurt before a look: a sidecar keeps connections
+	// for up to 30 s after their last use, and looks, which is when it trims those
+	// to memcached, within 15.
+	rest = 35 * time.Second
+	// looks of lookFor each: two looks of a sidecar at least, after one of which it
+	// had no renewal under way.
+	looks   = 61
+	lookFor = 500 * time.Millisecond
+)
+
+// take is the least that each sidecar holds within half a minute: its accounts are
+// renewed all the time, and readers ask, which takes a connection or two for a
+// moment. What it leaks it would hold at every moment.
 func (w *world) take(ctx context.Context) (map[*pod]state, error) {
-	const looks = 21
+	if err := pause(ctx, rest); err != nil {
+		return nil, err
+	}
 	states := map[*pod]state{}
-	seen := map[*pod][]state{}
 	for range looks {
 		for _, p := range w.pods {
-			u, err := p.now().usage()
+			running := p.now()
+			u, err := running.usage()
 			if err != nil {
 				return nil, err
 			}
-			g, err := w.steps.goroutines(p.now().pid())
+			g, err := w.steps.goroutines(running.pid())
 			if err != nil {
 				return nil, err
 			}
-			seen[p] = append(seen[p], state{usage: u, goroutines: g})
+			s, seen := states[p]
+			if !seen {
+				s = state{usage: u, goroutines: g, process: running, at: w.journal.now()}
+			}
+			s.descriptors = min(s.descriptors, u.descriptors)
+			s.threads = min(s.threads, u.threads)
+			s.anonymous = min(s.anonymous, u.anonymous)
+			s.goroutines = min(s.goroutines, g)
+			states[p] = s
 		}
-		if err := pause(ctx, 500*time.Millisecond); err != nil {
+		if err := pause(ctx, lookFor); err != nil {
 			return nil, err
 		}
-	}
-	for _, p := range w.pods {
-		pick := func(of func(state) int) int {
-			all := make([]int, looks)
-			for i, s := range seen[p] {
-				all[i] = of(s)
-			}
-			return median(all)
-		}
-		p.mu.Lock()
-		s := state{process: p.process, lived: w.journal.now() - p.since}
-		p.mu.Unlock()
-		s.descriptors = pick(func(s state) int { return s.descriptors })
-		s.threads = pick(func(s state) int { return s.threads })
-		s.anonymous = pick(func(s state) int { return s.anonymous })
-		s.goroutines = pick(func(s state) int { return s.goroutines })
-		states[p] = s
 	}
 	return states, nil
 }
 
-// What a sidecar may hold more at the end: the eight idle connections to memcached
-// that it keeps after a rush, and a reader's or two; what the collector has not
-// given back yet, and a tenth.
+// What a sidecar may hold more at the end: a connection to memcached, to WeChat or
+// from an app that came within half a minute; what the collector has not given
+// back yet, and a tenth.
 const (
-	moreDescriptors = 10
-	moreGoroutines  = 8
+	moreDescriptors = 3
+	moreGoroutines  = 4
 	moreAnonymous   = 3 << 20
 )
 
-// grown is whether a sidecar holds more than before.
-func grown(before, after state) bool {
-	return after.descriptors > before.descriptors+moreDescriptors ||
-		after.goroutines > before.goroutines+moreGoroutines ||
-		after.anonymous > before.anonymous*11/10+moreAnonymous
+// flat is what a sidecar held before and after.
+type flat struct {
+	sidecar       int
+	before, after state
 }
 
-// flatness is the table of what the sidecars held before and after, for those that
-// lived through all, and whether one has grown.
-func (w *world) flatness() (text string, growing int) {
-	if w.end == nil || w.baseline == nil {
-		return "", 0
+var flatHead = []words{
+	{"sidecar", "sidecar"},
+	{"between, s", "相隔（秒）"},
+	{"descriptors", "描述符"},
+	{"goroutines", "goroutine"},
+	{"threads", "线程"},
+	{"private memory, MB", "私有内存（MB）"},
+}
+
+func (f flat) cells() []string {
+	arrow := func(before, after int) string { return fmt.Sprintf("%d → %d", before, after) }
+	return []string{
+		fmt.Sprint(f.sidecar), fmt.Sprintf("%.0f", (f.after.at - f.before.at).Seconds()),
+		arrow(f.before.descriptors, f.after.descriptors), arrow(f.before.goroutines, f.after.goroutines), arrow(f.before.threads, f.after.threads),
+		fmt.Sprintf("%.1f → %.1f", float64(f.before.anonymous)/1e6, float64(f.after.anonymous)/1e6),
 	}
-	text = "| sidecar | between, s | descriptors | goroutines | threads | private memory, MB |\n|---|---|---|---|---|---|\n"
-	lived := 0
+}
+
+// grown is whether the sidecar holds more than before.
+func (f flat) grown() bool {
+	return f.after.descriptors > f.before.descriptors+moreDescriptors ||
+		f.after.goroutines > f.before.goroutines+moreGoroutines ||
+		f.after.anonymous > f.before.anonymous*11/10+moreAnonymous
+}
+
+// flatness is what the sidecars held before and after, and how many have grown. One
+// that did not live through it all counts as such.
+func (w *world) flatness() (all []flat, growing int) {
+	if w.end == nil || w.baseline == nil {
+		return nil, 0
+	}
 	for _, p := range w.pods {
-		before, after := w.baseline[p], w.end[p]
-		if before.process != after.process {
-			continue
-		}
-		lived++
-		if grown(before, after) {
+		f := flat{p.number, w.baseline[p], w.end[p]}
+		if f.grown() || f.before.process != f.after.process {
 			growing++
 		}
-		text += fmt.Sprintf("| %d | %.0f | %d → %d | %d → %d | %d → %d | %.1f → %.1f |\n", p.number, (after.lived - before.lived).Seconds(),
-			before.descriptors, after.descriptors, before.goroutines, after.goroutines, before.threads, after.threads,
-			float64(before.anonymous)/1e6, float64(after.anonymous)/1e6)
+		all = append(all, f)
 	}
-	if lived == 0 {
-		return "no sidecar lived through all\n", 1
-	}
-	return text, growing
+	return all, growing
 }
 
 // machine is what the figures were taken on.
-func machine() string { return fmt.Sprintf("%d processors, %s", runtime.NumCPU(), runtime.Version()) }
+func machine() words {
+	return words{"%d processors, %s", "%d 个处理器，%s"}.filled(runtime.NumCPU(), runtime.Version())
+}

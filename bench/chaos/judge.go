@@ -37,7 +37,7 @@ const (
 type hit struct {
 	at      time.Duration
 	account string
-	what    string
+	what    words
 }
 
 func newJudge(j *journal) *judge { return &judge{journal: j, held: map[string]bool{}} }
@@ -78,7 +78,7 @@ const (
 	rejected      = "a token was rejected before its time and none of our sidecars renewed it"
 )
 
-func (j *judge) hit(account, what string) {
+func (j *judge) hit(account string, what words) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.hits = append(j.hits, hit{j.journal.now(), account, what})
@@ -119,7 +119,7 @@ func (j *judge) refused(account string, from, to time.Duration) int {
 }
 
 // hitOf is what was done to the renewal of an account in a time; empty for nothing.
-func (j *judge) hitOf(account string, from, to time.Duration) string {
+func (j *judge) hitOf(account string, from, to time.Duration) words {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, h := range j.hits {
@@ -127,7 +127,7 @@ func (j *judge) hitOf(account string, from, to time.Duration) string {
 			return h.what
 		}
 	}
-	return ""
+	return words{}
 }
 
 // span is some accounts in some time.
@@ -145,6 +145,12 @@ type figures struct {
 	reads, dead, failed int
 	longest             time.Duration // a read
 	deadAt              []read
+}
+
+// add adds those of another one.
+func (f *figures) add(g figures) {
+	f.reads, f.dead, f.failed = f.reads+g.reads, f.dead+g.dead, f.failed+g.failed
+	f.longest, f.deadAt = max(f.longest, g.longest), append(f.deadAt, g.deadAt...)
 }
 
 func (j *judge) of(s span) (f figures) {

@@ -14,11 +14,13 @@
 // Each fault has its turn, then comes a calm that lasts until all has healed: in
 // memcached lies, for each account, the last token that WeChat issued, and no
 // sidecar misses anything. WeChat says of every read, in the moment of the read,
-// whether its token is alive. At the end stands a table, Markdown, on stdout; the
-// journal of all that happened is on stderr and in -out.
+// whether its token is alive. At the end stands a page of Markdown on stdout, and in
+// -out in English and Chinese: what docs/chaos.md and its Chinese twin are. The
+// journal of all that happened is on stderr and in -out, and so is what each call
+// to WeChat was for.
 //
-//	go run .             all of them: a quarter of an hour
-//	go run . -minutes 2  the faults that are short
+//	go run .             all of them, some twice: 20 minutes
+//	go run . -minutes 2  a few of them, shorter
 //	go run . -only 'a|b' the faults whose names match
 //
 // It exits with 1 where a promise was broken. It needs Linux, memcached, PHP with
@@ -60,13 +62,13 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	minutes := flags.Int("minutes", fullMinutes, "under 20, only the faults that are short; 4 more are the limit")
+	minutes := flags.Int("minutes", fullMinutes, "under 20, only a few faults, shorter; 4 more are the limit")
 	only := flags.String("only", "", "only the faults whose names match this regular expression")
-	out := flags.String("out", filepath.Join(os.TempDir(), "wxsidecar-chaos"), "the folder for journal, logs and table")
+	out := flags.String("out", filepath.Join(os.TempDir(), "wxsidecar-chaos"), "the folder for the page, the journal and the logs")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	plan, err := planned(*minutes, *only)
+	p, err := planned(*minutes, *only)
 	if err != nil {
 		return err
 	}
@@ -77,12 +79,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
 	defer cancel()
 
-	w, err := newWorld(ctx, *out, stderr)
+	w, err := newWorld(ctx, *out, stderr, p.firstLife())
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	if err = w.live(ctx, plan, *minutes); err != nil {
+	if err = w.live(ctx, p, *minutes); err != nil {
 		return err
 	}
 	return w.report(stdout)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,10 +31,14 @@ func TestAPlanHasTheFaultsThatFit(t *testing.T) {
 	require.NoError(t, err)
 	short, err := planned(2, "")
 	require.NoError(t, err)
-	assert.Less(t, len(short), len(whole))
+	assert.True(t, whole.whole)
+	assert.False(t, short.whole)
+	assert.NotEmpty(t, short.first)
+	assert.Less(t, len(short.first), len(whole.first))
+	assert.Equal(t, whole.again[0].name, whole.first[slices.IndexFunc(whole.first, func(f fault) bool { return f.name == whole.again[0].name })].name)
 	one, err := planned(2, "does not resolve")
 	require.NoError(t, err)
-	assert.Len(t, one, 1, "what was named is in it, however short the run")
+	assert.Len(t, one.first, 1, "what was named is in it, however short the run")
 	for _, bad := range []struct {
 		minutes int
 		only    string
@@ -40,8 +46,9 @@ func TestAPlanHasTheFaultsThatFit(t *testing.T) {
 		_, err := planned(bad.minutes, bad.only)
 		require.Error(t, err)
 	}
-	for _, f := range whole {
+	for _, f := range slices.Concat(whole.first, whole.again, whole.last) {
 		assert.NotEqual(t, f.run == nil, f.parts == nil, "%s: one of the two", f.name)
+		assert.NotEmpty(t, f.name.zh)
 	}
 }
 
@@ -75,14 +82,14 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 		why      string
 		unknown  int
 	}{
-		"one renewal": {func(w *world) { w.called(account, true) }, 0, "", 0},
+		"one renewal": {func(w *world) { w.called(account, true) }, 0, "0", 0},
 		"twice, and nothing is known": {func(w *world) {
 			w.called(account, true)
 			w.called(account, true)
 		}, 1, "1 × **unexplained**", 1},
 		"its sidecar was killed": {func(w *world) {
 			w.called(account, false)
-			w.judge.hit(account, "killed")
+			w.judge.hit(account, same("killed"))
 			w.called(account, true)
 		}, 1, "1 × killed", 0},
 		"its lease was lost, when memcached was hurt": {func(w *world) {
@@ -98,22 +105,22 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 		}, 1, "1 × **unexplained**", 1},
 		"WeChat answered wrongly": {func(w *world) {
 			w.called(account, false)
-			w.wechat.calls[0].answered = "a web page"
+			w.wechat.calls[0].answered = same("a web page")
 			w.called(account, true)
 		}, 1, "1 × after a web page", 0},
 		"another account's": {func(w *world) {
 			w.called(account, true)
 			w.called("wx2", true)
-		}, 0, "", 0},
+		}, 0, "0", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := books(t)
 			w.wechat.AddAccount(account, firstSecret)
 			w.wechat.AddAccount("wx2", firstSecret)
 			test.happened(w)
-			n, why, unknown := extra(w.explain(), span{to: time.Hour})
-			assert.Equal(t, test.extra, n)
-			assert.Equal(t, test.why, why)
+			reasons, unknown := extra(w.explain(), span{to: time.Hour})
+			assert.Equal(t, test.extra, sum(reasons))
+			assert.Equal(t, test.why, told(reasons, languages[0]))
 			assert.Equal(t, test.unknown, unknown)
 		})
 	}
@@ -140,11 +147,11 @@ func TestADeadTokenAndAFailedReadBreakAPromise(t *testing.T) {
 	w.watch = &watch{}
 	w.judge.reads = []read{{account: "wx1", verdict: dead, at: time.Second}, {account: "wx1", verdict: failed, at: time.Second}}
 	all := span{to: time.Minute}
-	assert.Len(t, w.line(&row{span: all}, nil).broken, 2)
-	assert.Len(t, w.line(&row{span: all, pardon: "nothing is anywhere"}, nil).broken, 1, "a read may fail there")
-	assert.Len(t, w.line(&row{span: all, lost: true}, nil).broken, 2, "no call came just before")
+	assert.Len(t, w.line([]*row{{span: all}}, nil).broken, 2)
+	assert.Len(t, w.line([]*row{{span: all, pardon: same("nothing is anywhere")}}, nil).broken, 1, "a read may fail there")
+	assert.Len(t, w.line([]*row{{span: all, lost: true}}, nil).broken, 2, "no call came just before")
 	calls := []explained{{call: call{at: 900 * time.Millisecond, account: "wx1"}}}
-	assert.Len(t, w.line(&row{span: all, lost: true}, calls).broken, 1)
+	assert.Len(t, w.line([]*row{{span: all, lost: true}}, calls).broken, 1)
 }
 
 func TestAnEntryThatGoesBackIsTimed(t *testing.T) {
@@ -157,4 +164,88 @@ func TestAnEntryThatGoesBackIsTimed(t *testing.T) {
 	w.order("wx1", "stable_token", 1, 20*time.Second)
 	w.order("wx1", "stable_token", 1, 30*time.Second)
 	assert.Equal(t, 4*time.Second, w.backwards(), "it went on")
+}
+
+// The page of docs must be one that make chaos wrote: whose rows are those of a run
+// of all faults, in both languages.
+func TestThePageOfDocsIsOfAWholeRun(t *testing.T) {
+	whole := everything()
+	for _, in := range languages {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", in.page))
+		require.NoError(t, err)
+		assert.True(t, strings.HasPrefix(string(text), in.of(head)), in.page)
+		for _, f := range slices.Concat(whole.first, whole.last) {
+			if f.run != nil {
+				assert.Contains(t, string(text), "\n| "+in.of(f.name)+" | "+list(f.attacks, in)+" | ", in.page)
+			}
+		}
+		assert.Contains(t, string(text), in.of(clocksHead))
+		assert.Contains(t, string(text), in.of(flatsHead))
+		assert.NotContains(t, string(text), in.of(unknown))
+	}
+}
+
+func TestAFaultOfTwoTurnsIsOneLine(t *testing.T) {
+	w := books(t)
+	w.watch = &watch{gaps: []gap{{"wx1", 11 * time.Second, 13 * time.Second}}}
+	w.judge.reads = []read{{account: "wx1", at: time.Second, took: time.Second}, {account: "wx1", at: 11 * time.Second, took: 2 * time.Second}}
+	name := words{"a fault", "故障"}
+	rows := byName([]*row{
+		{name: name, attacks: []words{oneCall, neverDead}, span: span{to: 5 * time.Second}, healed: time.Second},
+		{name: same("another one"), span: span{from: 5 * time.Second, to: 10 * time.Second}},
+		{name: name, span: span{from: 10 * time.Second, to: 15 * time.Second}, undone: 11 * time.Second, healed: 14 * time.Second},
+	})
+	require.Len(t, rows, 2)
+	l := w.line(rows[0], nil)
+	assert.Equal(t, []string{"a fault", "One call, Never dead", "2", "2", "0", "0", "0", "2.00 s", "3.00 s", "2.00 s"}, l.cells(languages[0]))
+	assert.Equal(t, []string{"故障", "只调一次、绝不失效", "2", "2", "0", "0", "0", "2.00 秒", "3.00 秒", "2.00 秒"}, l.cells(languages[1]))
+}
+
+func TestASidecarThatHoldsMoreOrDiedHasGrown(t *testing.T) {
+	p := &pod{number: 1}
+	w := &world{pods: []*pod{p}}
+	before := state{usage: usage{descriptors: 12, anonymous: 6 << 20}, goroutines: 12, process: &process{}}
+	for name, change := range map[string]func(*state){
+		"descriptors": func(s *state) { s.descriptors += moreDescriptors + 1 },
+		"goroutines":  func(s *state) { s.goroutines += moreGoroutines + 1 },
+		"memory":      func(s *state) { s.anonymous += moreAnonymous + 1<<20 },
+		"another one": func(s *state) { s.process = &process{} },
+	} {
+		after := before
+		w.baseline, w.end = map[*pod]state{p: before}, map[*pod]state{p: after}
+		_, growing := w.flatness()
+		assert.Zero(t, growing)
+		change(&after)
+		w.end[p] = after
+		_, growing = w.flatness()
+		assert.Equal(t, 1, growing, name)
+	}
+}
+
+func TestTheBusiestTenMinutesCountEachAPIForItself(t *testing.T) {
+	one := func(minute int, api, account string, extra bool) explained {
+		return explained{call: call{at: time.Duration(minute) * time.Minute, account: account, api: api}, extra: extra}
+	}
+	all := []explained{
+		one(0, "token", "wx1", false),
+		one(1, "token", "wx1", true), one(2, "stable_token", "wx1", true), one(5, "token", "wx2", true),
+		one(10, "token", "wx1", true), one(11, "token", "wx1", true), one(12, "stable_token", "wx1", true),
+	}
+	assert.Equal(t, 2, busiest(all, configured), "10 and 11, or 1 and 10: 11 is ten minutes after 1")
+	assert.Equal(t, 1, busiest(all, func(c call) bool { return !configured(c) }))
+}
+
+func TestTheRowsOfClocksThatJumpAreRead(t *testing.T) {
+	root, err := goTool(t.Context(), "", "list", "-m", "-f", "{{.Dir}}", "github.com/wxsidecar/wxsidecar")
+	require.NoError(t, err)
+	w := &world{root: strings.TrimSpace(root)}
+	require.NoError(t, w.jumped(t.Context()))
+	require.Len(t, w.clocks, 8, "by 10 minutes and 3 hours, forwards and backwards, of one and of all")
+	assert.Equal(t, []string{"1 of 5 sidecars, forwards by 3 hours", "One call, Never dead, Never nothing"}, w.clocks[0].cells(languages[0])[:2])
+	assert.Equal(t, "5 个 sidecar（共 5 个），向后 3 小时", w.clocks[7].cells(languages[1])[0])
+	for _, c := range w.clocks {
+		reads := c.figures[0]
+		assert.NotEqual(t, "0", reads)
+		assert.Equal(t, []string{"0", "0"}, c.figures[1:3], "dead, failed")
+	}
 }

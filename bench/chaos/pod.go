@@ -23,7 +23,6 @@ type pod struct {
 
 	mu      sync.Mutex // guards what follows
 	process *process
-	since   time.Duration // when it was started last
 }
 
 func (w *world) newPod(ctx context.Context, number int) (*pod, error) {
@@ -58,7 +57,7 @@ func (p *pod) start(ctx context.Context) error {
 		return fmt.Errorf("%w (a mount namespace needs root, or user namespaces)", err)
 	}
 	p.mu.Lock()
-	p.process, p.since = running, w.journal.now()
+	p.process = running
 	p.mu.Unlock()
 	err = running.until(ctx, func() bool { return p.probe(ctx, "/livez") })
 	if err != nil {
@@ -66,6 +65,9 @@ func (p *pod) start(ctx context.Context) error {
 	}
 	return nil
 }
+
+// probes keeps no connection, which would be one of the sidecar's too.
+var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // probe asks the ops listener.
 func (p *pod) probe(ctx context.Context, path string) bool {
@@ -75,7 +77,7 @@ func (p *pod) probe(ctx context.Context, path string) bool {
 	if err != nil {
 		return false
 	}
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := probes.Do(request)
 	if err != nil {
 		return false
 	}

@@ -9,29 +9,31 @@ import (
 
 // fault is something that goes wrong, and is undone again.
 type fault struct {
-	name    string
-	attacks string // the promises
-	short   bool   // it has its place in a run of two minutes
+	name    words
+	attacks []words // the promises
 	hold    time.Duration
+	brief   time.Duration // the hold in a short run; 0: it has no place there
 	// memcached: it, or the way to it, is what is hurt.
 	memcached bool
 	// run brings it about, holds it, and undoes it.
 	run func(ctx context.Context, w *world, hold time.Duration) error
-	// parts replaces run where each account suffers something else. It adds rows.
+	// parts replaces run where each account suffers something else: it adds rows; or
+	// where nothing is hurt.
 	parts func(ctx context.Context, w *world) error
 	// also is what must be well too before all has healed; nil: nothing more.
 	also func(w *world) error
 	// pardon is why reads may fail, where the protocol cannot promise otherwise.
-	pardon string
+	pardon words
 }
 
 // row is a line of the table.
 type row struct {
-	name, attacks string
+	name    words
+	attacks []words
 	span
 	undone, healed time.Duration
 	never          error // why it did not heal
-	pardon         string
+	pardon         words
 	memcached      bool
 	// lost: an answer of WeChat's was lost. The next call's token is the second one
 	// then, and ends the one that apps have without a grace: until it is in memcached,
@@ -48,7 +50,7 @@ const (
 
 // suffer is a fault in its turn, and the calm after it.
 func (w *world) suffer(ctx context.Context, f fault) error {
-	w.journal.say("== %s; attacks: %s", f.name, f.attacks)
+	w.journal.say("== %s", f.name.en)
 	if f.parts != nil {
 		return f.parts(ctx, w)
 	}

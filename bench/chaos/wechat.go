@@ -24,8 +24,8 @@ const (
 )
 
 // answers is how WeChat answers the n-th call, from 1, for an account; name tells
-// it to people, "" where nothing is wrong with it.
-type answers func(n int) (a wechattest.Answer, name string)
+// it to people, empty where nothing is wrong with it.
+type answers func(n int) (a wechattest.Answer, name words)
 
 // weChat is wechattest over https, with what can go wrong there.
 type weChat struct {
@@ -55,7 +55,7 @@ type call struct {
 	at       time.Duration
 	account  string
 	api      string
-	answered string // how it went wrong; empty: not at all, as far as WeChat knows
+	answered words // how it went wrong; empty: not at all, as far as WeChat knows
 	forced   bool
 }
 
@@ -114,7 +114,7 @@ func (w *weChat) onCall(c wechattest.Call) wechattest.Answer {
 	}
 	w.calls = append(w.calls, noted)
 	of := life
-	if own, ok := w.lives[c.AppID]; ok && noted.answered == "" {
+	if own, ok := w.lives[c.AppID]; ok && noted.answered == (words{}) {
 		of = own
 		delete(w.lives, c.AppID)
 	}
@@ -199,13 +199,19 @@ func (w *weChat) sick(account, token string) error {
 	return nil
 }
 
-// dueLatest is the age at which somebody has renewed a token of this life, if
-// nothing is wrong: when it is due, the jitter, and 3 s.
-func dueLatest(of time.Duration) time.Duration {
-	return dueFirst(of) + of/20 + 3*time.Second
+// due is the age at which a token of this life is due, before any jitter.
+func due(of time.Duration) time.Duration {
+	return min(3300*time.Second, max(of-295*time.Second, of/2))
 }
 
-// dueFirst is the age at which nobody renews yet.
+// dueLatest is the age at which somebody has renewed it, if nothing is wrong: after
+// the jitter, and a second.
+func dueLatest(of time.Duration) time.Duration { return due(of) + of/20 + time.Second }
+
+// dueFirst is the age at which nobody renews it yet: what was fetched out of its
+// time, as all are that start together, is due sooner by up to 300 ms for each
+// account, so that they part.
 func dueFirst(of time.Duration) time.Duration {
-	return min(3300*time.Second, max(of-295*time.Second, of/2)) - 2*time.Second
+	const apart, round = 300 * time.Millisecond, 2 * time.Second
+	return due(of) - min(due(of)/2, (accounts+1)*apart) - round
 }

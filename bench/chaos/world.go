@@ -38,24 +38,26 @@ type world struct {
 	forgotten      time.Duration // when all was forgotten at once
 	baseline       map[*pod]state
 	end            map[*pod]state
+	clocks         []clock
 	broken         atomic.Bool // the run itself went wrong
 }
 
-// newWorld builds and starts everything but the readers.
-func newWorld(ctx context.Context, out string, stderr io.Writer) (*world, error) {
+// newWorld builds and starts everything but the readers. The first tokens live at
+// least so long.
+func newWorld(ctx context.Context, out string, stderr io.Writer, firstLife time.Duration) (*world, error) {
 	dir, err := os.MkdirTemp("", "wxchaos")
 	if err != nil {
 		return nil, err
 	}
 	w := &world{out: out, dir: dir}
-	if err = w.furnish(ctx, stderr); err != nil {
+	if err = w.furnish(ctx, stderr, firstLife); err != nil {
 		w.close()
 		return nil, err
 	}
 	return w, nil
 }
 
-func (w *world) furnish(ctx context.Context, stderr io.Writer) (err error) {
+func (w *world) furnish(ctx context.Context, stderr io.Writer, firstLife time.Duration) (err error) {
 	if w.journal, err = newJournal(w.out, stderr); err != nil {
 		return err
 	}
@@ -78,7 +80,7 @@ func (w *world) furnish(ctx context.Context, stderr io.Writer) (err error) {
 	for i := range accounts {
 		account := fmt.Sprintf("wx%016d", i)
 		w.accounts = append(w.accounts, account)
-		w.wechat.lasts(account, life/4+time.Duration(i)*(life-life/4)/accounts) // so that they come one after the other
+		w.wechat.lasts(account, firstLife+time.Duration(i)*(life-firstLife)/accounts) // so that they come one after the other
 		if err = w.setSecret(account, firstSecret); err != nil {
 			return err
 		}
@@ -171,7 +173,12 @@ func (w *world) close() {
 }
 
 // live is the run: start, readers, faults in turn, the last look.
-func (w *world) live(ctx context.Context, plan []fault, minutes int) error {
+func (w *world) live(ctx context.Context, p plan, minutes int) error {
+	if p.whole {
+		if err := w.jumped(ctx); err != nil {
+			return err
+		}
+	}
 	w.watch = newWatch(w)
 	ctx, cancel := context.WithCancelCause(ctx)
 	var all sync.WaitGroup
@@ -181,7 +188,7 @@ func (w *world) live(ctx context.Context, plan []fault, minutes int) error {
 	if err := w.begin(ctx); err != nil {
 		return err
 	}
-	if minutes >= fullMinutes {
+	if p.whole {
 		if err := w.settled(ctx); err != nil {
 			return err
 		}
@@ -197,17 +204,12 @@ func (w *world) live(ctx context.Context, plan []fault, minutes int) error {
 		reading(func() error { return w.read(ctx, p) })
 		reading(func() error { return w.readPHP(ctx, p, phpKinds[p.number%len(phpKinds)]) })
 	}
-	for _, f := range plan {
-		if err := w.suffer(ctx, f); err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
-		}
-	}
-	return nil
+	return w.follow(ctx, p, minutes)
 }
 
 // begin starts all sidecars at once, which is the first row: nothing is anywhere.
 func (w *world) begin(ctx context.Context) error {
-	r := &row{name: "none: all sidecars start at once, memcached empty", attacks: "One call"}
+	r := &row{name: words{"no fault: all sidecars start at once, memcached empty", "没有故障：所有 sidecar 同时启动，memcached 为空"}, attacks: []words{oneCall}}
 	w.rows = append(w.rows, r)
 	r.from, r.undone = w.journal.now(), w.journal.now()
 	w.journal.say("%d sidecars start, %d accounts", sidecars, accounts)

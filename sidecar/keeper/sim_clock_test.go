@@ -15,6 +15,9 @@ import (
 // life: for three hours, and then back. No reader notices. Each jump costs a call
 // at most, and so does each renewal while the clocks are apart: to a sidecar that
 // is three hours ahead, a token that another one has just fetched is dead.
+//
+// With -v each case is a row of docs/chaos.md: what it attacks, tokens read, of
+// them dead, reads that failed, calls beyond one per renewal.
 func TestAWallClockThatJumpsIsNoticedByNoReader(t *testing.T) {
 	t.Parallel()
 	for _, jump := range []time.Duration{10 * time.Minute, 3 * time.Hour} {
@@ -37,7 +40,8 @@ func TestAWallClockThatJumpsIsNoticedByNoReader(t *testing.T) {
 					planned := 1 + int((100*time.Minute+5*time.Hour)/(3300*time.Second))
 					const jumps, renewals = 2, 4
 					assert.LessOrEqual(t, calls, planned+jumps+renewals)
-					t.Logf("%d calls, %d of them planned; %d reads", calls, planned, w.judge.reads)
+					t.Logf("| %d of 5 wall clocks jump by %s | One call, Never dead, Never nothing | %d | %d | %d | %d |",
+						of, by, w.judge.reads, w.judge.dead, w.judge.nothing, max(0, calls-planned))
 				})
 			}
 		}
