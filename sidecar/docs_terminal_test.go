@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -203,6 +204,15 @@ func (x *terminal) beside(t *testing.T) {
 func (x *terminal) secretFile(t *testing.T) {
 	t.Helper()
 	writeFile(t, filepath.Join(x.dir, "appsecret.txt"), testSecret+"\n")
+}
+
+// memcachedAnswers waits for the memcached that was started.
+func (x *terminal) memcachedAnswers(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", x.memcached)
+		return err == nil && c.Close() == nil
+	}, typedWithin/2, often, "memcached answers")
 }
 
 // ready waits for the sidecar that was started.
