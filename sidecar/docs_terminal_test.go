@@ -80,6 +80,7 @@ func newTerminal(t *testing.T) *terminal {
 		"PATH=" + x.standIns.dir + ":" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
 		"CURL_HOME=" + x.etc, // on a terminal curl shows no progress
 		"WECHAT_BASE_URL=" + x.url, "MEMCACHED_SERVERS=" + x.memcached,
+		"MEMCACHED_TIMEOUT=2s", "WECHAT_TIMEOUT=10s", // a busy machine is no outage
 		"SIDECAR_LISTEN=" + api, "SIDECAR_URL=http://" + api, "SIDECAR_OPS_LISTEN=" + x.ops,
 	})
 	return x
