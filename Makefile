@@ -101,7 +101,7 @@ sdk: setup ## the SDKs, and programs of every kind, beside a real sidecar: a sho
 	@$(call gotest,-count=1 -timeout 10m ./...,$(SDKLOG),client/sdktest)
 
 .PHONY: variants
-variants: setup ## the same over ten renewals and through all trouble; prints the README's table: minutes
+variants: setup ## the same over ten renewals and through all trouble; prints docs/measured.md's table: minutes
 	cd client/sdktest && WXSIDECAR_VARIANTS=long $(GO) test -count=1 -timeout 30m -v -run 'TestVariants|TestPoison' .
 
 .PHONY: k8s
@@ -190,7 +190,7 @@ bench: ## side by side with peers and with the floor
 	cd bench && $(GO) run .
 
 .PHONY: bench-peers
-bench-peers: setup ## side by side with what teams use today, at three sizes: docs/peers.md and docs/peers.svg (ten minutes)
+bench-peers: setup ## side by side with what teams use today, at three sizes: docs/peers.md and its charts (ten minutes)
 	cd bench/peers && $(GO) run . -keep ../../bin/peers.json -docs ../../docs
 
 .PHONY: bill

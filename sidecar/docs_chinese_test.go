@@ -143,18 +143,20 @@ func TestBothLanguagesHaveTheSameLinks(t *testing.T) {
 
 func TestBothLanguagesHaveMeasuredTheSame(t *testing.T) {
 	t.Parallel()
-	en, zh := document(t, "docs/measured.md"), document(t, "docs/measured.zh-CN.md")
-	assertSameWords(t, figures(en), figures(zh), "all that was measured")
+	for _, name := range []string{"docs/measured", "docs/peers"} {
+		en, zh := document(t, name+".md"), document(t, name+".zh-CN.md")
+		assertSameWords(t, figures(en), figures(zh), name)
+	}
 }
 
-// A sentence that was forgotten is one of English words alone.
+// A sentence that was forgotten is one of English words alone; units are none.
 func TestTheChineseDocumentsAreChinese(t *testing.T) {
 	t.Parallel()
 	han := regexp.MustCompile(`\p{Han}`)
 	for _, name := range chinese {
 		text := regexp.MustCompile("`[^`\n]*`|\\([^)\n]*\\)|<[^>]*>").ReplaceAllString(prose(document(t, name)), "")
 		for line := range strings.SplitSeq(text, "\n") {
-			if words := regexp.MustCompile(`[A-Za-z]{2,}`).FindAllString(line, -1); len(words) > 5 {
+			if words := regexp.MustCompile(`[A-Za-z]{3,}`).FindAllString(line, -1); len(words) > 5 {
 				assert.Regexp(t, han, line, name)
 			}
 		}

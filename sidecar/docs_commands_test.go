@@ -50,6 +50,9 @@ func (x *terminal) block(t *testing.T, text string) {
 		if strings.Contains(line, "systemctl enable") {
 			x.startUnit(t)
 		}
+		if strings.HasPrefix(line, "memcached ") {
+			x.memcachedAnswers(t)
+		}
 		if startsASidecar.MatchString(line) {
 			x.ready(t)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,6 +80,7 @@ func newTerminal(t *testing.T) *terminal {
 		"PATH=" + x.standIns.dir + ":" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
 		"CURL_HOME=" + x.etc, // on a terminal curl shows no progress
 		"WECHAT_BASE_URL=" + x.url, "MEMCACHED_SERVERS=" + x.memcached,
+		"MEMCACHED_TIMEOUT=2s", "WECHAT_TIMEOUT=10s", // a busy machine is no outage
 		"SIDECAR_LISTEN=" + api, "SIDECAR_URL=http://" + api, "SIDECAR_OPS_LISTEN=" + x.ops,
 	})
 	return x
@@ -203,6 +205,15 @@ func (x *terminal) beside(t *testing.T) {
 func (x *terminal) secretFile(t *testing.T) {
 	t.Helper()
 	writeFile(t, filepath.Join(x.dir, "appsecret.txt"), testSecret+"\n")
+}
+
+// memcachedAnswers waits for the memcached that was started.
+func (x *terminal) memcachedAnswers(t *testing.T) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		c, err := net.Dial("tcp", x.memcached)
+		return err == nil && c.Close() == nil
+	}, typedWithin/2, often, "memcached answers")
 }
 
 // ready waits for the sidecar that was started.

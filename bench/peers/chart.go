@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"image/color"
 	"os"
@@ -47,8 +48,8 @@ type legend struct {
 }
 
 // drawChart draws, for each situation, the calls to WeChat, and what share of the
-// workers' asks ended badly.
-func drawChart(path string, r result) error {
+// workers' asks ended badly; in English, and in Chinese beside it.
+func drawChart(path, chinese string, r result) error {
 	canvas := vgsvg.New(chartWidth, chartHeight)
 	whole := draw.New(canvas)
 	pods := ""
@@ -84,7 +85,10 @@ func drawChart(path string, r result) error {
 	}
 	// Few readers have the font; these are as wide.
 	image := bytes.ReplaceAll(svg.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
-	return os.WriteFile(path, image, 0o644) //nolint:gosec // a picture for everybody
+	return errors.Join(
+		os.WriteFile(path, image, 0o644),               //nolint:gosec // a picture for everybody
+		os.WriteFile(chinese, inChinese(image), 0o644), //nolint:gosec // the same
+	)
 }
 
 func (b block) draw(c draw.Canvas) error {

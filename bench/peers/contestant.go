@@ -24,7 +24,7 @@ type contestant struct {
 }
 
 var contestants = []contestant{
-	{name: "PHP class", api: classicAPI, entry: appID, entryLife: 3600 * time.Second},
+	{name: "PHP class (rebuilt)", api: classicAPI, entry: appID, entryLife: 3600 * time.Second},
 	{
 		name: "silenceper/wechat", runs: "silenceper", api: classicAPI,
 		entry: "gowechat_officialaccount__access_token_" + appID, entryLife: life - 1500*time.Second,

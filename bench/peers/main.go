@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	keep := flags.String("keep", "", "write the figures to this file")
 	draw := flags.String("draw", "", "measure nothing: take the figures from this file, which -keep wrote")
-	docs := flags.String("docs", "", "write peers.md and peers.svg into this folder")
+	docs := flags.String("docs", "", "write peers.md, peers.svg and peers.zh-CN.svg into this folder")
 	only := flags.String("only", "", "measure the contestants whose names contain this, and print their figures alone")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -140,7 +140,7 @@ func publish(r result, docs string, stdout io.Writer) error {
 		if err != nil {
 			return err
 		}
-		err = errors.Join(writePage(page, r), page.Close(), drawChart(filepath.Join(docs, "peers.svg"), r))
+		err = errors.Join(writePage(page, r), page.Close(), drawChart(filepath.Join(docs, "peers.svg"), filepath.Join(docs, "peers.zh-CN.svg"), r))
 		if err != nil {
 			return err
 		}

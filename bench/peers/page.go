@@ -24,7 +24,9 @@ func writePage(w io.Writer, r result) error {
 	return err
 }
 
-const pageHead = `# wxsidecar beside its peers
+const pageHead = `**English** | [简体中文](peers.zh-CN.md)
+
+# wxsidecar beside its peers
 
 Written by ` + "`make bench-peers`" + ` (about ten minutes; needs Linux, Go, memcached and PHP, which ` + "`make setup`" + ` installs). All figures
 are of one run. Three each: 1 · 4 · 16 pods, of %d workers each.
@@ -44,7 +46,7 @@ const pageFoot = `
 
 Each as its own documentation has it, with its own defaults:
 
-* **PHP class**: how the well-known class keeps a token in its memcache variant: ` + "`get`" + ` the AppID, fetch where there is nothing, ` + "`set`" + `
+* **PHP class (rebuilt)**: how the well-known class keeps a token in its memcache variant: ` + "`get`" + ` the AppID, fetch where there is nothing, ` + "`set`" + `
   for 3600 s. Written for this bench ([worker.php](../bench/peers/worker/worker.php)), run by real PHP with ext-memcache, a process for each worker. As in
   PHP-FPM each request connects anew.
 * **silenceper/wechat** v2.1.13 with its cache for memcached, one ` + "`OfficialAccount`" + ` in each process. While memcached is down it fetches

@@ -54,7 +54,7 @@ func TestTheBooksAddUp(t *testing.T) {
 		name  string
 		check func(t *testing.T, seen [situations]figures)
 	}{
-		{"PHP class", func(t *testing.T, seen [situations]figures) {
+		{"PHP class (rebuilt)", func(t *testing.T, seen [situations]figures) {
 			t.Helper()
 			assert.Positive(t, seen[coldStart].Calls)
 			assert.Equal(t, everyAsk(seen[memcachedDown]), seen[memcachedDown].Calls, "each ask fetches")
@@ -131,7 +131,7 @@ func named(t *testing.T, name string) contestant {
 func TestARenewalIsTheContestantsOwn(t *testing.T) {
 	t.Parallel()
 	b := bench{programs: built, loopback: addresses, workers: 1, environ: patient, window: 600 * time.Millisecond, later: 200 * time.Millisecond}
-	for _, name := range []string{"PHP class", "wxsidecar, token"} {
+	for _, name := range []string{"PHP class (rebuilt)", "wxsidecar, token"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f, err := newFleet(t.Context(), b, named(t, name), 1)
@@ -148,12 +148,12 @@ func TestARenewalIsTheContestantsOwn(t *testing.T) {
 	}
 }
 
-// TestTheDocumentsAreThoseOfOneRun: README.md shows the summary of docs/peers.md.
+// TestTheDocumentsAreThoseOfOneRun: docs/measured.md shows the summary of docs/peers.md.
 func TestTheDocumentsAreThoseOfOneRun(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/peers.md")
 	require.NoError(t, err)
-	readme, err := os.ReadFile("../../README.md")
+	measured, err := os.ReadFile("../../docs/measured.md")
 	require.NoError(t, err)
 	_, rest, found := strings.Cut(string(page), "All five together")
 	require.True(t, found)
@@ -162,7 +162,7 @@ func TestTheDocumentsAreThoseOfOneRun(t *testing.T) {
 		for _, c := range contestants {
 			if strings.HasPrefix(line, "| "+c.name+" |") {
 				rows++
-				assert.Contains(t, string(readme), line, "the table that make bench-peers prints belongs into README.md")
+				assert.Contains(t, string(measured), line, "the table that make bench-peers prints belongs into docs/measured.md")
 			}
 		}
 	}
@@ -171,6 +171,21 @@ func TestTheDocumentsAreThoseOfOneRun(t *testing.T) {
 	require.NoError(t, err)
 	for _, c := range contestants {
 		assertDrawn(t, picture, c.name)
+	}
+	chinese, err := os.ReadFile("../../docs/peers.zh-CN.svg")
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(inChinese(picture), chinese), "docs/peers.zh-CN.svg is another picture than docs/peers.svg")
+}
+
+// TestAllWordsOfTheChartAreTranslated: what is left in English is names.
+func TestAllWordsOfTheChartAreTranslated(t *testing.T) {
+	t.Parallel()
+	picture, err := os.ReadFile("../../docs/peers.zh-CN.svg")
+	require.NoError(t, err)
+	texts := textElement.FindAllSubmatch(picture, -1)
+	require.Greater(t, len(texts), len(contestants))
+	for _, text := range texts {
+		assert.Regexp(t, `\p{Han}|，|^[\d ,./%]+$|^(silenceper|chanxuehong)/wechat$|^wxsidecar$`, string(text[7]))
 	}
 }
 
@@ -184,24 +199,24 @@ func TestFiguresAreKeptAndDrawn(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	r := newResult([]int{1, 4, 16}, 4)
-	r.Figures["PHP class"][16][memcachedDown] = figures{Calls: 1234, tally: tally{Given: 2000, Dead: 1999, Errors: 0, Worst: 1_540_000}}
+	r.Figures["PHP class (rebuilt)"][16][memcachedDown] = figures{Calls: 1234, tally: tally{Given: 2000, Dead: 1999, Errors: 0, Worst: 1_540_000}}
 	path := filepath.Join(dir, "figures.json")
 	require.NoError(t, r.keep(path))
 	var stdout bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-draw", path, "-docs", dir}, &stdout, &stdout))
-	assert.Contains(t, stdout.String(), "| PHP class | 1,234 | 1,999 of 2,000 | 0 | 1.5 s |")
+	assert.Contains(t, stdout.String(), "| PHP class (rebuilt) | 1,234 | 1,999 of 2,000 | 0 | 1.5 s |")
 	page, err := os.ReadFile(filepath.Join(dir, "peers.md"))
 	require.NoError(t, err)
-	assert.Contains(t, string(page), "| PHP class | 0 · 0 · 1,234 | 0 of 0 · 0 of 0 · 1,999 of 2,000 | 0 · 0 · 0 | 0.0 ms · 0.0 ms · 1.5 s |")
+	assert.Contains(t, string(page), "| PHP class (rebuilt) | 0 · 0 · 1,234 | 0 of 0 · 0 of 0 · 1,999 of 2,000 | 0 · 0 · 0 | 0.0 ms · 0.0 ms · 1.5 s |")
 	picture, err := os.ReadFile(filepath.Join(dir, "peers.svg"))
 	require.NoError(t, err)
 	assertDrawn(t, picture, "0 / 0 / 1,234")
 	assertDrawn(t, picture, "99 %")
 
-	delete(r.Figures, "PHP class")
+	delete(r.Figures, "PHP class (rebuilt)")
 	require.NoError(t, r.keep(path))
 	err = run(t.Context(), []string{"-draw", path}, &stdout, &stdout)
-	require.ErrorContains(t, err, "PHP class with 1 pods")
+	require.ErrorContains(t, err, "PHP class (rebuilt) with 1 pods")
 }
 
 func TestASharePassesForNothingOrAllOnlyWhereItIs(t *testing.T) {
