@@ -108,6 +108,15 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 			w.wechat.calls[0].answered = same("a web page")
 			w.called(account, true)
 		}, 1, "1 × after a web page", 0},
+		"who was stopped finds his lease lost when he goes on, after another one's call": {func(w *world) {
+			w.called(account, false)
+			w.judge.hit(account, same("frozen"))
+			w.called(account, true)
+			w.wechat.calls[1].at += 15 * time.Second
+			w.called(account, true)
+			w.wechat.calls[2].at += 20 * time.Second
+			w.judge.events = append(w.judge.events, event{at: w.wechat.calls[2].at, AppID: account, Text: lostLease})
+		}, 2, "1 × frozen; 1 × the lease could not be confirmed after the answer: a doubt", 0},
 		"another account's": {func(w *world) {
 			w.called(account, true)
 			w.called("wx2", true)
