@@ -197,9 +197,13 @@ bench-peers: setup ## side by side with what teams use today, at three sizes: do
 bill: setup ## what a sidecar costs its pod, beside bare net/http; fails where a limit is exceeded by a third
 	cd bench && $(GO) test -tags bill -count=1 -v -run '^TestBill$$' .
 
+.PHONY: bill-others
+bill-others: setup ## the same with other sidecars in the same run, built from the module proxy: both tables of the documentation
+	cd bench && $(GO) test -tags bill -count=1 -timeout 20m -v -run '^TestBill$$' . -others
+
 .PHONY: hostile
-hostile: setup ## real sidecars under attack by callers, memcached and WeChat, SIEGE (6s) each: memory, and who is served meanwhile (as root)
-	$(GO) test -tags hostile -count=1 -timeout 15m -v -run '^TestHostile$$' ./sidecar -siege $(SIEGE)
+hostile: setup ## real sidecars under attack, in cgroups of the pod's size, SIEGE (6s) each: memory, and who is served meanwhile (as root)
+	$(GO) test -tags hostile -count=1 -timeout 15m -v -run '^TestHostile' ./sidecar -siege $(SIEGE)
 
 .PHONY: chaos
 chaos: setup ## eight real sidecars through every fault, 20 minutes (CHAOS_MINUTES=2: a few); bin/chaos has all logs, and docs/chaos.md anew

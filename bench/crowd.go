@@ -12,14 +12,14 @@ type crowd struct {
 	spent   samples // the server's processor time per request, by batch
 }
 
-// newCrowd waits until the server answers.
-func newCrowd(ctx context.Context, s *server, size int) (*crowd, error) {
-	if err := s.ready(ctx); err != nil {
+// newCrowd waits until the server answers the request.
+func newCrowd(ctx context.Context, s *server, request string, size int) (*crowd, error) {
+	if _, err := s.firstAnswer(ctx, s.address, request); err != nil {
 		return nil, err
 	}
 	c := &crowd{server: s}
 	for range size {
-		one, err := newCaller(ctx, s.address, tokenRequest)
+		one, err := newCaller(ctx, s.address, request)
 		if err != nil {
 			c.close()
 			return nil, err

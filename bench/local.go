@@ -66,13 +66,15 @@ func measureLocal(ctx context.Context, r *rig) ([]row, error) {
 	allocs := testing.AllocsPerRun(1000, func() { _ = ours() })
 	return []row{
 		{
-			what: "`AccessToken` with `Config.Local`, to one atomic load",
-			ours: all[0].spread(1) + " ns", floor: all[1].spread(1) + " ns",
+			brief: "`AccessToken` with `Config.Local`, to one atomic load",
+			what:  "`AccessToken` with `Config.Local`, to one atomic load",
+			ours:  all[0].spread(1) + " ns", floor: all[1].spread(1) + " ns",
 			goal: fmt.Sprintf("≤ %d ns", maxLocal), met: verdictOf(all[0].median() <= maxLocal),
 			note: "the rest asks whether the context has ended",
 		},
 		{
-			what: "allocations of the same", ours: fmt.Sprintf("%.0f", allocs), floor: "0",
+			brief: "allocations of the same",
+			what:  "allocations of the same", ours: fmt.Sprintf("%.0f", allocs), floor: "0",
 			goal: "0", met: verdictOf(allocs == 0),
 		},
 	}, nil

@@ -15,9 +15,10 @@ func TestQuickRunPrintsTheTable(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-quick", "-only", "local"}, &stdout, &stderr))
 	lines := strings.Split(strings.TrimRight(stdout.String(), "\n"), "\n")
-	require.Len(t, lines, 4, "head, rule, two rows")
+	require.Len(t, lines, 11, "head, rule, two rows; a line between two empty ones; head, rule, two rows")
 	assert.Equal(t, "| "+strings.Join(columns, " | ")+" |", lines[0])
-	for _, line := range lines {
+	assert.Equal(t, "| what | wxsidecar | floor | ratio | goal |", lines[7])
+	for _, line := range lines[:4] {
 		assert.Equal(t, len(columns)+1, strings.Count(line, "|"))
 	}
 	assert.Contains(t, lines[3], "| met |", "no allocation")

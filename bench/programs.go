@@ -17,6 +17,9 @@ type programs struct {
 	fetch   string // net/http and one call over https
 }
 
+// linkerFlags are those of the image, but for the version.
+const linkerFlags = "-s -w"
+
 // build builds all three with the same flags, those of the image.
 func build(ctx context.Context, dir string) (programs, error) {
 	root, err := goTool(ctx, "", "list", "-m", "-f", "{{.Dir}}", "github.com/wxsidecar/wxsidecar")
@@ -31,7 +34,7 @@ func build(ctx context.Context, dir string) (programs, error) {
 		{"", built.floor, "github.com/wxsidecar/wxsidecar/bench/floor"},
 		{"", built.fetch, "github.com/wxsidecar/wxsidecar/bench/fetch"},
 	} {
-		_, err := goTool(ctx, one.folder, "build", "-trimpath", "-ldflags", "-s -w", "-o", one.target, one.source)
+		_, err := goTool(ctx, one.folder, "build", "-trimpath", "-ldflags", linkerFlags, "-o", one.target, one.source)
 		if err != nil {
 			return programs{}, err
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -106,22 +105,6 @@ func (r *rig) socket() string { return "unix://" + filepath.Join(r.dir, r.name("
 func (r *rig) write(name, text string) (string, error) {
 	path := filepath.Join(r.dir, name)
 	return path, os.WriteFile(path, []byte(text), 0o600)
-}
-
-// accounts makes n accounts at WeChat and a folder with their files.
-func (r *rig) accounts(n int) (folder string, err error) {
-	folder = r.name("accounts")
-	if err := os.Mkdir(filepath.Join(r.dir, folder), 0o700); err != nil {
-		return "", err
-	}
-	for i := range n {
-		id := fmt.Sprintf("wx%s%08d", folder, i)
-		r.wechat.AddAccount(id, appSecret)
-		if _, err := r.write(filepath.Join(folder, id), appSecret); err != nil {
-			return "", err
-		}
-	}
-	return filepath.Join(r.dir, folder), nil
 }
 
 // environ is a sidecar's environment, with memcached keys of its own; more comes

@@ -14,6 +14,7 @@ type row struct {
 	goal        string
 	met         verdict
 	note        string
+	brief       string // the row of the documentation that it is one figure of; none where empty
 }
 
 // verdict is how a row stands to its goal.
@@ -42,8 +43,16 @@ func (r row) cells() []string {
 	return []string{r.what, r.ours, r.floor, r.ratio, r.goal, r.met.String(), r.note}
 }
 
-// writeTable writes Markdown.
+// writeTable writes all that was measured.
 func writeTable(w io.Writer, rows []row) error {
+	lines := make([][]string, len(rows))
+	for i, r := range rows {
+		lines[i] = r.cells()
+	}
+	return writeMarkdown(w, columns, lines)
+}
+
+func writeMarkdown(w io.Writer, head []string, lines [][]string) error {
 	var text strings.Builder
 	line := func(cells []string) {
 		for _, cell := range cells {
@@ -54,10 +63,10 @@ func writeTable(w io.Writer, rows []row) error {
 		}
 		text.WriteString("|\n")
 	}
-	line(columns)
-	text.WriteString(strings.Repeat("|---", len(columns)) + "|\n")
-	for _, r := range rows {
-		line(r.cells())
+	line(head)
+	text.WriteString(strings.Repeat("|---", len(head)) + "|\n")
+	for _, cells := range lines {
+		line(cells)
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
@@ -68,7 +77,16 @@ func (s samples) spread(decimals int) string {
 	return fmt.Sprintf("%.*f (%.*f–%.*f)", decimals, s.median(), decimals, s.at(0.25), decimals, s.at(0.75))
 }
 
-// Units, from nanoseconds and bytes.
+// Units, from nanoseconds and numbers.
 func microseconds(ns float64) string { return fmt.Sprintf("%.1f µs", ns/1e3) }
 func milliseconds(ns float64) string { return fmt.Sprintf("%.1f ms", ns/1e6) }
-func megabytes(bytes float64) string { return fmt.Sprintf("%.2f MB", bytes/1e6) }
+func perSecond(n float64) string     { return thousands(n) + " a second" }
+
+// thousands is a whole number as English writes it.
+func thousands(n float64) string {
+	text := fmt.Sprintf("%.0f", n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}

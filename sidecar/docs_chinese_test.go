@@ -141,19 +141,9 @@ func TestBothLanguagesHaveTheSameLinks(t *testing.T) {
 	})
 }
 
-// measured is the part of the README with figures that were measured.
-func measured(t *testing.T, text string) string {
-	t.Helper()
-	_, rest, ok := strings.Cut(text, "<!-- measured: begin -->")
-	require.True(t, ok)
-	part, _, ok := strings.Cut(rest, "<!-- measured: end -->")
-	require.True(t, ok)
-	return part
-}
-
 func TestBothLanguagesHaveMeasuredTheSame(t *testing.T) {
 	t.Parallel()
-	en, zh := measured(t, readme(t)), measured(t, document(t, "README.zh-CN.md"))
+	en, zh := document(t, "docs/measured.md"), document(t, "docs/measured.zh-CN.md")
 	assertSameWords(t, figures(en), figures(zh), "all that was measured")
 }
 

@@ -151,13 +151,13 @@ func besiegeAPI(t *testing.T) {
 		{"API: bodies of a byte now and then", crowded, drip(apiPost + "Content-Length: 8000\r\n\r\n{")},
 		{"API: heads without end", 32, pour(apiGet, "X-Long: "+strings.Repeat("a", 100)+"\r\n")},
 		{"API: bodies without end", 32, pour(apiPost+"Transfer-Encoding: chunked\r\n\r\n", "400\r\n"+strings.Repeat("a", 1024)+"\r\n")},
-		{"API: requests whose answers nobody reads", 200, unread(apiGet + "\r\n")},
+		{"API: requests whose answers nobody reads", crowded, unread(apiGet + "\r\n")},
 		{"API: requests without pause", 64, asking(strings.Repeat(apiGet+"\r\n", 10))},
 		{"API: noise", 200, babble},
 		{"API: malformed requests", 20, oddities},
 	} {
 		s, environ := newSiege(t)
-		lay(t, a.name, fmt.Sprint(a.n), environ, s, func(ctx context.Context, s *siege) { crowd(ctx, a.n, s.api, a.act) })
+		lay(t, a.name, thousands(a.n), environ, s, func(ctx context.Context, s *siege) { crowd(ctx, a.n, s.api, a.act) })
 	}
 
 	s, environ := newSiege(t)
@@ -171,7 +171,7 @@ func besiegeAPI(t *testing.T) {
 	folder := t.TempDir()
 	writeFile(t, folder+"/"+slowAcct, testSecret)
 	waiting := silent(strings.ReplaceAll(apiGet, appID, slowAcct) + "\r\n")
-	lay(t, "API: callers of an account for which WeChat hangs", fmt.Sprint(crowded), append(environ, "WECHAT_ACCOUNTS_DIR="+folder), s,
+	lay(t, "API: callers of an account for which WeChat hangs", thousands(crowded), append(environ, "WECHAT_ACCOUNTS_DIR="+folder), s,
 		func(ctx context.Context, s *siege) { crowd(ctx, crowded, s.api, waiting) })
 }
 
@@ -184,19 +184,26 @@ func besiegeOps(t *testing.T) {
 	}{
 		{"ops: connections that say nothing", crowded, silent("")},
 		{"ops: heads of a byte now and then", crowded, drip("GET /livez" + head + "X-Slow: ")},
-		{"ops: pages whose answers nobody reads", 200, unread("GET /" + head + "\r\n")},
+		{"ops: pages whose answers nobody reads", crowded, unread("GET /" + head + "\r\n")},
 		{"ops: metrics without pause", 64, asking("GET /metrics" + head + "\r\n")},
 	} {
 		s, environ := newSiege(t)
-		lay(t, a.name, fmt.Sprint(a.n), environ, s, func(ctx context.Context, s *siege) { crowd(ctx, a.n, s.ops, a.act) })
+		lay(t, a.name, thousands(a.n), environ, s, func(ctx context.Context, s *siege) { crowd(ctx, a.n, s.ops, a.act) })
 	}
 
-	s, environ := newSiege(t)
-	lay(t, "API and ops: heads of a byte now and then, after 7 kB", fmt.Sprintf("2 × %d", crowded), environ, s, func(ctx context.Context, s *siege) {
-		var both sync.WaitGroup
-		slow := drip(apiGet + "X-Slow: " + long)
-		both.Go(func() { crowd(ctx, crowded, s.api, slow) })
-		both.Go(func() { crowd(ctx, crowded, s.ops, slow) })
-		both.Wait()
-	})
+	for _, a := range []struct {
+		name     string
+		api, ops func(context.Context, net.Conn)
+	}{
+		{"API and ops: heads of a byte now and then, after 7 kB", drip(apiGet + "X-Slow: " + long), drip(apiGet + "X-Slow: " + long)},
+		{"API and ops: requests whose answers nobody reads", unread(apiGet + "\r\n"), unread("GET /" + head + "\r\n")},
+	} {
+		s, environ := newSiege(t)
+		lay(t, a.name, "2 × "+thousands(crowded), environ, s, func(ctx context.Context, s *siege) {
+			var both sync.WaitGroup
+			both.Go(func() { crowd(ctx, crowded, s.api, a.api) })
+			both.Go(func() { crowd(ctx, crowded, s.ops, a.ops) })
+			both.Wait()
+		})
+	}
 }

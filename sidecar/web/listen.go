@@ -16,6 +16,11 @@ import (
 const (
 	// socketMode lets the group in: in a pod, fsGroup.
 	socketMode = 0o660
+	// kernelBuffer is how many bytes the kernel keeps for a caller who does not read
+	// his answers, and of one who asks before he has read them; Linux takes twice as
+	// much. It counts in the pod's memory, and by itself goes up to megabytes: 200
+	// callers took 34 MB. What is asked and answered here fits, or waits a moment.
+	kernelBuffer = 4 << 10
 	// socketPatience is how long a socket that is there may take to answer.
 	socketPatience = time.Second
 )
@@ -29,7 +34,7 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	}
 	path, ok := strings.CutPrefix(address, "unix://")
 	if !ok {
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+		l, err := (&net.ListenConfig{Control: narrow}).Listen(ctx, "tcp", address)
 		if err != nil {
 			return nil, fmt.Errorf("listen on %s: %w", address, err)
 		}
@@ -39,7 +44,20 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	return l, nil
+	return narrowUnix{l}, nil
+}
+
+// narrowUnix bounds what waits for whoever reads from a unix socket. A TCP connection
+// has it from its listener, a unix socket has nothing from its.
+type narrowUnix struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l narrowUnix) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if wide, ok := conn.(*net.UnixConn); ok {
+		_ = wide.SetWriteBuffer(kernelBuffer) // else it stays as wide as it is
+	}
+	return conn, err
 }
 
 func listenUnix(ctx context.Context, path string) (net.Listener, error) {

@@ -1,0 +1,52 @@
+//go:build unix
+
+package web_test
+
+import (
+	"net"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+)
+
+// What waits in the kernel counts in the pod's memory, see TestHostile.
+func TestTheKernelKeepsLittleOfAConnection(t *testing.T) {
+	t.Parallel()
+	const little = 8 << 10
+	for name, address := range map[string]string{
+		"tcp": "127.0.0.1:0", "unix": "unix://" + filepath.Join(t.TempDir(), "s"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := web.Listen(t.Context(), address)
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, l.Close()) }()
+			caller, err := new(net.Dialer).DialContext(t.Context(), name, l.Addr().String())
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, caller.Close()) }()
+			conn, err := l.Accept()
+			require.NoError(t, err)
+			defer func() { assert.NoError(t, conn.Close()) }()
+
+			assert.LessOrEqual(t, option(t, conn, syscall.SO_SNDBUF), little, "answers")
+			if name == "tcp" { // what comes over a unix socket is the caller's
+				assert.LessOrEqual(t, option(t, conn, syscall.SO_RCVBUF), little, "requests")
+			}
+		})
+	}
+}
+
+func option(t *testing.T, conn net.Conn, name int) (value int) {
+	t.Helper()
+	raw, err := conn.(syscall.Conn).SyscallConn()
+	require.NoError(t, err)
+	var failed error
+	require.NoError(t, raw.Control(func(fd uintptr) { value, failed = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, name) }))
+	require.NoError(t, failed)
+	return value
+}
