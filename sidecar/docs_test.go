@@ -15,8 +15,8 @@ const root = ".."
 
 // The documents, from root. Those of the second list are the first's in Chinese.
 var (
-	english = []string{"README.md", "docs/recipes.md", "docs/measured.md", "docs/chaos.md"}
-	chinese = []string{"README.zh-CN.md", "docs/recipes.zh-CN.md", "docs/measured.zh-CN.md", "docs/chaos.zh-CN.md"}
+	english = []string{"README.md", "docs/recipes.md", "docs/measured.md"}
+	chinese = []string{"README.zh-CN.md", "docs/recipes.zh-CN.md", "docs/measured.zh-CN.md"}
 	// documents is all that a user reads; the first ones have no Chinese.
 	documents = append(append([]string{"client/php/README.md", "docs/peers.md"}, english...), chinese...)
 )
