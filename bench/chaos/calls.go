@@ -85,16 +85,19 @@ func (w *world) reason(e *explained, before explained, lost bool) words {
 	since := before.at - round
 	code := w.judge.refused(e.account, since, e.at)
 	hurt := w.judge.hitOf(e.account, since, e.at)
+	stopped := w.judge.hitOf(e.account, e.at-frozenFor-lookAtMost, e.at) // who was, learns it when he goes on
 	switch {
 	case e.api == "stable_token" && w.memcachedHurt(e.at):
 		return words{"memcached out of reach: a sidecar asks stable_token for itself", "够不到 memcached：sidecar 各自向 stable_token 要"}
 	case before.answered != (words{}):
 		return words{"after ", "前一个应答："}.and(before.answered)
+	case w.amnesia(before.at, e.at):
+		return words{"nobody remembered the token", "没有谁记得 token"}
 	case lost && hurt != (words{}):
 		return hurt
 	case lost && code != 0:
 		return words{"after errcode %d", "前一个应答：errcode %d"}.filled(code)
-	case w.judge.heardOf(lostLease, e.account, since, e.at+round) && (hurt != (words{}) || w.memcachedHurt(e.at)):
+	case w.judge.heardOf(lostLease, e.account, since, e.at+round) && (stopped != (words{}) || w.memcachedHurt(e.at)):
 		return words{"the lease could not be confirmed after the answer: a doubt", "应答之后无法确认租约：存疑"}
 	case w.judge.heardOf(rejected, e.account, since, e.at+round):
 		return words{"reported as refused", "被上报为已拒绝"}
@@ -102,8 +105,6 @@ func (w *world) reason(e *explained, before explained, lost bool) words {
 		return hurt
 	case e.doubted != (words{}):
 		return words{"the doubt after ", "存疑，因为应答："}.and(e.doubted)
-	case w.amnesia(before.at, e.at):
-		return words{"nobody remembered the token", "没有谁记得 token"}
 	case w.judge.heardOf(outcast, e.account, since-grace, e.at) && w.memcachedHurt(e.at):
 		return words{"memcached in reach again: back from stable_token", "memcached 又够得到：从 stable_token 换回"}
 	}

@@ -23,13 +23,14 @@ type plan struct {
 }
 
 // firstLife is the shortest life of a token at the start. A whole run begins once
-// all have been renewed. In others one of less than half a life would be due with
-// less time left than the fleet needs to put back what an emptied memcached forgot.
+// all have been renewed. In others one that lives much less than usual would be due
+// with less time left than the fleet needs to put back what an emptied memcached
+// forgot.
 func (p plan) firstLife() time.Duration {
 	if p.whole {
 		return life / 4
 	}
-	return life / 2
+	return life * 2 / 3
 }
 
 // everything is the plan of a whole run. What the sidecars hold is looked at before

@@ -16,25 +16,20 @@ type state struct {
 }
 
 const (
-	// rest is how long nothing is hurt before a look: a sidecar keeps connections
-	// for up to 30 s after their last use, and looks, which is when it trims those
-	// to memcached, within 15.
-	rest = 35 * time.Second
-	// looks of lookFor each: two looks of a sidecar at least, after one of which it
-	// had no renewal under way.
-	looks   = 61
-	lookFor = 500 * time.Millisecond
+	// takes of takeEach each: longer than a sidecar goes without giving back what it
+	// does not need. To WeChat and from apps it keeps connections for 30 s after their
+	// last use, to memcached until a look within 15 s; memory it gives back 11 s after
+	// its last call to WeChat, once in 66 s while there is no end of calls.
+	takes    = 140
+	takeEach = 500 * time.Millisecond
 )
 
-// take is the least that each sidecar holds within half a minute: its accounts are
-// renewed all the time, and readers ask, which takes a connection or two for a
-// moment. What it leaks it would hold at every moment.
+// take is the least that each sidecar holds within 70 s: its accounts are renewed
+// all the time, and readers ask, which takes connections and memory for a while.
+// What it leaks it would hold at every moment.
 func (w *world) take(ctx context.Context) (map[*pod]state, error) {
-	if err := pause(ctx, rest); err != nil {
-		return nil, err
-	}
 	states := map[*pod]state{}
-	for range looks {
+	for range takes {
 		for _, p := range w.pods {
 			running := p.now()
 			u, err := running.usage()
@@ -55,7 +50,7 @@ func (w *world) take(ctx context.Context) (map[*pod]state, error) {
 			s.goroutines = min(s.goroutines, g)
 			states[p] = s
 		}
-		if err := pause(ctx, lookFor); err != nil {
+		if err := pause(ctx, takeEach); err != nil {
 			return nil, err
 		}
 	}

@@ -108,6 +108,15 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 			w.wechat.calls[0].answered = same("a web page")
 			w.called(account, true)
 		}, 1, "1 × after a web page", 0},
+		"who was stopped finds his lease lost when he goes on, after another one's call": {func(w *world) {
+			w.called(account, false)
+			w.judge.hit(account, same("frozen"))
+			w.called(account, true)
+			w.wechat.calls[1].at += 15 * time.Second
+			w.called(account, true)
+			w.wechat.calls[2].at += 20 * time.Second
+			w.judge.events = append(w.judge.events, event{at: w.wechat.calls[2].at, AppID: account, Text: lostLease})
+		}, 2, "1 × frozen; 1 × the lease could not be confirmed after the answer: a doubt", 0},
 		"another account's": {func(w *world) {
 			w.called(account, true)
 			w.called("wx2", true)
@@ -164,25 +173,6 @@ func TestAnEntryThatGoesBackIsTimed(t *testing.T) {
 	w.order("wx1", "stable_token", 1, 20*time.Second)
 	w.order("wx1", "stable_token", 1, 30*time.Second)
 	assert.Equal(t, 4*time.Second, w.backwards(), "it went on")
-}
-
-// The page of docs must be one that make chaos wrote: whose rows are those of a run
-// of all faults, in both languages.
-func TestThePageOfDocsIsOfAWholeRun(t *testing.T) {
-	whole := everything()
-	for _, in := range languages {
-		text, err := os.ReadFile(filepath.Join("..", "..", "docs", in.page))
-		require.NoError(t, err)
-		assert.True(t, strings.HasPrefix(string(text), in.of(head)), in.page)
-		for _, f := range slices.Concat(whole.first, whole.last) {
-			if f.run != nil {
-				assert.Contains(t, string(text), "\n| "+in.of(f.name)+" | "+list(f.attacks, in)+" | ", in.page)
-			}
-		}
-		assert.Contains(t, string(text), in.of(clocksHead))
-		assert.Contains(t, string(text), in.of(flatsHead))
-		assert.NotContains(t, string(text), in.of(unknown))
-	}
 }
 
 func TestAFaultOfTwoTurnsIsOneLine(t *testing.T) {

@@ -110,7 +110,7 @@ var flatsHead = words{
 	`
 ## What the sidecars hold
 
-The least within half a minute, at the beginning and at the end: after all faults but those that kill sidecars, which come last. In between a sidecar holds
+The least within 70 s, at the beginning and at the end: after all faults but those that kill sidecars, which come last. In between a sidecar holds
 more, above all connections to memcached while many accounts are renewed; what is leaked would stay.
 
 `,
@@ -118,7 +118,7 @@ more, above all connections to memcached while many accounts are renewed; what i
 <a id="what-the-sidecars-hold"></a>
 ## sidecar 占用多少
 
-半分钟之内的最小值，开始时和结束时：结束时经历了全部故障，只差杀掉 sidecar 的那些，它们排在最后。其间 sidecar 会占用更多，主要是很多账号续期时到 memcached 的连接；泄漏的则会一直留着。
+70 秒之内的最小值，开始时和结束时：结束时经历了全部故障，只差杀掉 sidecar 的那些，它们排在最后。其间 sidecar 会占用更多，主要是很多账号续期时到 memcached 的连接；泄漏的则会一直留着。
 
 `,
 }
