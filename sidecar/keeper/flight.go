@@ -13,6 +13,7 @@ import (
 type flight struct {
 	of       *credential
 	rejected string        // the token that must be replaced; empty: whatever is due
+	since    time.Time     // when it began to queue
 	queued   bool          // it stands in the queue; guarded by the group's mu
 	awaited  chan struct{} // closed when somebody waits for it
 	await    sync.Once
@@ -97,7 +98,7 @@ func (c *credential) start(rejected string) *flight {
 	if c.closed {
 		return nil
 	}
-	f := &flight{of: c, rejected: rejected, awaited: make(chan struct{}), done: make(chan struct{})}
+	f := &flight{of: c, rejected: rejected, since: time.Now(), awaited: make(chan struct{}), done: make(chan struct{})}
 	if !c.house.enqueue(f, c.mem.live(c.Wall)) {
 		return nil
 	}

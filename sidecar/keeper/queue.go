@@ -184,25 +184,30 @@ func (g *Group) keepAway(most time.Duration) {
 	}
 }
 
-// herds reports whether a renewal may be one of very many at once, and can wait:
-// there is no token and nobody waits for one, as at a start; or it is overdue since
-// an outage, and the token lives for a while yet. One that comes when it was
-// planned, that was reported or is in doubt is none, nor is any of a few accounts:
-// those cost memcached no further request.
+// herds reports whether a renewal may be one of very many at once, and can wait.
+// Those of a few accounts never are, and cost memcached no further request. One that
+// has waited for longer than a start with all these accounts takes waits no more:
+// whatever memcached counts there, or somebody has written by hand, ends no renewal.
 func (c *credential) herds(rejected string) bool {
-	if c.house.kept() <= int(paceFirst) {
+	kept := c.house.kept()
+	if kept <= int(paceFirst) || rejected != "" {
 		return false
 	}
+	patience := time.Minute + 2*time.Duration(kept)*paceEvery
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if rejected != "" || c.flight == nil || c.flight.isAwaited() {
-		return false
-	}
-	if !c.mem.live(c.Wall) {
+	f := c.flight
+	return f != nil && !f.isAwaited() && time.Since(f.since) < patience && c.mem.canWait(c.Wall)
+}
+
+// canWait reports whether it matters little when a renewal comes: there is no token,
+// and nobody has missed it; or it is overdue since an outage, and the token lives
+// for a while yet. A planned one is of no herd: those are scattered.
+func (m *memory) canWait(wall clock) bool {
+	if !m.live(wall) {
 		return true
 	}
-	return c.mem.record.Doubt == 0 && !c.mem.onTime(c.Wall) &&
-		c.mem.left(c.Wall) > grace+margin(c.mem.record.Life())
+	return m.record.Doubt == 0 && !m.isRejected() && !m.onTime(wall) && m.left(wall) > grace+margin(m.record.Life())
 }
 
 // early is by how much sooner than usual a credential is due that was fetched
