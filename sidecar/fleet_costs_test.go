@@ -120,6 +120,10 @@ func (c costs) explains(t *testing.T, o outcome) {
 	}
 }
 
+// worstSecond is the most calls to WeChat in a second of a start that nobody waits
+// for: 50 in each of memcached's seconds, and any second lies in two of them.
+func worstSecond(accounts int) float64 { return float64(min(accounts, 100)) }
+
 // laterMinute is the worst minute of renewals after a common start, by the queue's
 // arithmetic: what starts together is spread over 0.3 s for each account, at most
 // over half the time after which a token is due.

@@ -142,6 +142,7 @@ func (o realTrial) run(t *testing.T) (watch, usage) {
 	spent.halfMinute = time.Duration(float64(cpuOf(t, fleet)-began) * 30 / o.watched.Seconds())
 	for _, p := range fleet {
 		spent.memory = max(spent.memory, p.anonymous(t))
+		spent.peak = max(spent.peak, p.kilobytes(t, "status", "VmHWM")-p.kilobytes(t, "status", "RssFile"))
 		assertNoCanary(t, p.stderr.String())
 	}
 	return w, spent
@@ -174,10 +175,11 @@ type usage struct {
 	start      time.Duration // of a processor, until all was published
 	halfMinute time.Duration // of a processor, in 30 s of being watched
 	memory     int           // private, in bytes, of the largest
+	peak       int           // the most that it ever was, about: what of it is of files is taken off as it is now
 }
 
 func (u usage) String() string {
-	return fmt.Sprintf("%.0f ms of CPU to start, %.1f ms in 30 s, %.1f MB", u.start.Seconds()*1e3, u.halfMinute.Seconds()*1e3, float64(u.memory)/1e6)
+	return fmt.Sprintf("%.0f ms of CPU to start, %.1f ms in 30 s, %.1f MB, at most %.1f", u.start.Seconds()*1e3, u.halfMinute.Seconds()*1e3, float64(u.memory)/1e6, float64(u.peak)/1e6)
 }
 
 // cpuOf is the processor time of all threads, in the mean of the processes.
@@ -205,13 +207,19 @@ func cpuOf(t *testing.T, fleet []*process) time.Duration {
 // anonymous is its private memory in bytes.
 func (p *process) anonymous(t *testing.T) int {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(p.proc(), "smaps_rollup"))
+	return p.kilobytes(t, "smaps_rollup", "Anonymous")
+}
+
+// kilobytes is a line of one of its files in /proc, in bytes.
+func (p *process) kilobytes(t *testing.T, file, name string) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.proc(), file))
 	require.NoError(t, err)
-	_, rest, found := strings.Cut(string(text), "\nAnonymous:")
+	_, rest, found := strings.Cut(string(text), "\n"+name+":")
 	require.True(t, found)
-	kilobytes, err := strconv.Atoi(strings.Fields(rest)[0])
+	n, err := strconv.Atoi(strings.Fields(rest)[0])
 	require.NoError(t, err)
-	return kilobytes * 1024
+	return n * 1024
 }
 
 func (p *process) proc() string {

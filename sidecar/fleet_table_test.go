@@ -21,7 +21,7 @@ var cells = func() (all []trial) {
 func (c costs) table(all []outcome) string {
 	var text strings.Builder
 	line := func(words ...string) { text.WriteString("| " + strings.Join(words, " | ") + " |\n") }
-	line("sidecars", "accounts", "calls to WeChat for an account in a day", "most in a minute: at the start, later",
+	line("sidecars", "accounts", "calls to WeChat for an account in a day", "most in a second of the start, in a minute later",
 		"memcached: requests, keys in a second", "from memcached", "connections", "requests of a sidecar in a second")
 	text.WriteString(strings.Repeat("|---", 8) + "|\n")
 	for _, cell := range cells {
@@ -38,10 +38,10 @@ func (c costs) table(all []outcome) string {
 		if o.perDay > 0 {
 			perDay = fmt.Sprintf("%.1f", o.perDay)
 		}
-		first := short(float64(min(cell.accounts, cell.sidecars*3050))) + "*"
+		first := short(worstSecond(cell.accounts)) + "*"
 		connections := short(float64(cell.sidecars)) + "*"
 		if at >= 0 {
-			first, connections = short(float64(o.startMinute)), short(float64(o.calmCost.open))
+			first, connections = short(float64(o.startSecond)), short(float64(o.calmCost.open))
 		}
 		later := short(laterMinute(cell.accounts)) + "*"
 		if o.after > period {

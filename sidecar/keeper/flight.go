@@ -11,21 +11,37 @@ import (
 
 // flight is one renewal that many may wait for.
 type flight struct {
+	of       *credential
 	rejected string        // the token that must be replaced; empty: whatever is due
+	since    time.Time     // when it began to queue
+	queued   bool          // it stands in the queue; guarded by the group's mu
 	awaited  chan struct{} // closed when somebody waits for it
 	await    sync.Once
 	done     chan struct{}
 	err      error // valid once done is closed
 }
 
-// wait waits for the renewal to end.
+// wait waits for the renewal to end, and lets it go past the queue.
 func (f *flight) wait(ctx context.Context) error {
-	f.await.Do(func() { close(f.awaited) })
+	f.await.Do(func() {
+		close(f.awaited)
+		f.of.house.hurry(f)
+	})
 	select {
 	case <-f.done:
 		return nil
 	case <-ctx.Done():
 		return &Error{Reason: Unavailable, Code: busyCode, Message: "no credential came in time", RetryAfter: time.Second}
+	}
+}
+
+// isAwaited reports whether somebody waits for it.
+func (f *flight) isAwaited() bool {
+	select {
+	case <-f.awaited:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -76,27 +92,34 @@ func (c *credential) mandated(token string) bool {
 	return c.mandate != "" && c.mandate == memcache.Fingerprint(token) && c.mem.isRejected()
 }
 
-// start starts a renewal; nil when the sidecar is stopping. The caller holds mu
+// start has a renewal queue; nil when the sidecar is stopping. The caller holds mu
 // and has seen that there is none.
 func (c *credential) start(rejected string) *flight {
 	if c.closed {
 		return nil
 	}
-	f := &flight{rejected: rejected, awaited: make(chan struct{}), done: make(chan struct{})}
-	if !c.house.run(func(ctx context.Context) { c.fly(ctx, f) }) {
+	f := &flight{of: c, rejected: rejected, since: time.Now(), awaited: make(chan struct{}), done: make(chan struct{})}
+	if !c.house.enqueue(f, c.mem.live(c.Wall)) {
 		return nil
 	}
 	c.flight = f
 	return f
 }
 
-// fly runs one renewal and tells its end. One that nobody waits for queues, and
-// does not begin any more once the sidecar is stopping.
-func (c *credential) fly(ctx context.Context, f *flight) {
+// fly runs one renewal and tells its end. One that nobody waits for keeps the pace,
+// queues again where the fleet has no room for it, and does not begin any more once
+// the sidecar is stopping.
+func (f *flight) fly(ctx context.Context) {
+	c := f.of
 	var err error = errStopping
-	if end, ok := c.house.turn(c, f); ok {
+	if c.good(f.rejected) || c.house.pace(f) { // one that was adopted meanwhile calls nobody
 		err = c.renew(ctx, f.rejected)
-		end()
+	}
+	if errors.Is(err, errCrowded) {
+		if c.house.enqueue(f, c.serves("")) {
+			return
+		}
+		err = errStopping
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -19,7 +19,7 @@ type Group struct {
 	credentials map[place]*credential
 	stopping    bool
 	behind      bool               // the last progress told was not the end
-	next        time.Time          // when the next renewal that nobody waits for may begin
+	queue       queue              // of the renewals that nobody waits for
 	outages     map[string]*outage // by the server's name; none for one that answers
 	work        sync.WaitGroup     // looks and renewals under way
 	tokens      []*credential      // the access_tokens, see accessTokens; nil: to be made anew
@@ -27,7 +27,6 @@ type Group struct {
 	nextSurvey  time.Time          // no survey before then
 
 	closing chan struct{} // closed by Close
-	quiet   chan struct{} // holds one for each renewal under way that nobody waits for
 
 	ctx    context.Context //nolint:containedctx // ends the renewals under way, which outlive the calls that start them
 	cancel context.CancelFunc
@@ -45,7 +44,7 @@ func New(cfg Config) *Group {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Group{
 		cfg: cfg.withDefaults(), credentials: map[place]*credential{}, outages: map[string]*outage{},
-		closing: make(chan struct{}), quiet: make(chan struct{}, renewals), ctx: ctx, cancel: cancel,
+		closing: make(chan struct{}), ctx: ctx, cancel: cancel,
 	}
 }
 

@@ -1,12 +1,13 @@
 package keeper
 
 import (
+	"errors"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// What nobody waits for queues, so that a sidecar with thousands of accounts is
+// What nobody waits for queues, so that a start with thousands of accounts is
 // gentle with WeChat and memcached. Whoever waits goes past the queue.
 const (
 	// renewals is how many of those run at a time.
@@ -17,59 +18,196 @@ const (
 	// the same time.
 	paceEvery = 20 * time.Millisecond
 	paceFirst = time.Second / paceEvery
+	// crowdMost is how long a sidecar keeps away at the most where the fleet has
+	// called so often in this second already.
+	crowdMost = 10 * time.Second
 	// scatterEvery is how far apart two accounts are renewed that were fetched
 	// together: 200 a minute.
 	scatterEvery = 300 * time.Millisecond
 )
 
-// turn waits for the flight's turn: at once where somebody waits for it. It
-// reports false once the sidecar is stopping; else end must be called after it.
-func (g *Group) turn(c *credential, f *flight) (end func(), ok bool) {
-	select {
-	case g.quiet <- struct{}{}:
-		if c.good(f.rejected) || g.pace(f) { // one that was adopted meanwhile calls nobody
-			return func() { <-g.quiet }, true
+// queue holds the renewals that nobody waits for until one of a few goroutines
+// takes them: there may be ten thousand.
+type queue struct {
+	due, cold []*flight // what there is a live token for; what there is none for
+	workers   int       // goroutines that take from it
+	next      time.Time // when the last one that has its time may begin
+	crowded   time.Time // none may begin before: the fleet calls often enough
+}
+
+// take is the first that is still in the queue, one with a live token before one
+// without: what is due is soon late, and what is not there is missed by nobody, or
+// awaited. Nil when there is none.
+func (q *queue) take() *flight {
+	for _, line := range []*[]*flight{&q.due, &q.cold} {
+		for len(*line) > 0 {
+			f := (*line)[0]
+			(*line)[0] = nil
+			*line = (*line)[1:]
+			if f.queued {
+				f.queued = false
+				return f
+			}
 		}
-		<-g.quiet
-	case <-f.awaited:
-		return func() {}, true
-	case <-g.closing:
 	}
-	return nil, false
+	return nil
+}
+
+// enqueue has the flight run when its turn comes, or at once where somebody waits
+// for it already. It reports false when the sidecar is stopping.
+func (g *Group) enqueue(f *flight, live bool) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stopping {
+		return false
+	}
+	if f.isAwaited() {
+		g.work.Go(func() { f.fly(g.ctx) })
+		return true
+	}
+	f.queued = true
+	if live {
+		g.queue.due = append(g.queue.due, f)
+	} else {
+		g.queue.cold = append(g.queue.cold, f)
+	}
+	if g.queue.workers < renewals {
+		g.queue.workers++
+		g.work.Go(g.serve)
+	}
+	return true
+}
+
+// hurry runs a flight at once that is still in the queue: somebody waits for it.
+func (g *Group) hurry(f *flight) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if f.queued && !g.stopping { // else one of those who empty the queue tells its end
+		f.queued = false
+		g.work.Go(func() { f.fly(g.ctx) })
+	}
+}
+
+// serve runs what is in the queue until it is empty.
+func (g *Group) serve() {
+	for {
+		g.mu.Lock()
+		f := g.queue.take()
+		if f == nil {
+			g.queue.workers--
+			g.mu.Unlock()
+			return
+		}
+		g.mu.Unlock()
+		f.fly(g.ctx)
+	}
 }
 
 // rest is what comes after a look: it tells how far a start is, and lets
 // connections go when the renewals that opened them are over.
 func (g *Group) rest() {
 	g.tellProgress()
-	if len(g.quiet) == 0 {
+	g.mu.Lock()
+	idle := g.queue.workers == 0
+	g.mu.Unlock()
+	if idle {
 		g.cfg.Store.Trim()
 	}
 }
 
-// pace keeps two calls to WeChat apart, unless somebody waits for this one. It
-// reports false once the sidecar is stopping.
+// pace keeps two calls of this sidecar to WeChat apart, unless somebody waits for
+// this one. It reports false once the sidecar is stopping.
 func (g *Group) pace(f *flight) bool {
-	g.mu.Lock()
-	now := time.Now()
-	if saved := now.Add(-paceFirst * paceEvery); g.next.Before(saved) {
-		g.next = saved
-	}
-	g.next = g.next.Add(paceEvery)
-	wait := g.next.Sub(now)
-	g.mu.Unlock()
-	if wait <= 0 {
-		return true
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-f.awaited:
-	case <-g.closing:
-		return false
+	for !f.isAwaited() {
+		at, ok := g.reserve()
+		if !ok {
+			return false
+		}
+		timer := time.NewTimer(time.Until(at))
+		select {
+		case <-timer.C:
+		case <-f.awaited:
+		case <-g.closing:
+		}
+		timer.Stop()
+		g.mu.Lock()
+		free := !g.stopping && !at.Before(g.queue.crowded) // else another was refused meanwhile
+		g.mu.Unlock()
+		if free {
+			break
+		}
 	}
 	return true
+}
+
+// reserve is when the next call may begin that nobody waits for; false when the
+// sidecar is stopping.
+func (g *Group) reserve() (time.Time, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	q := &g.queue
+	for _, earliest := range []time.Time{time.Now().Add(-paceFirst * paceEvery), q.crowded} {
+		if q.next.Before(earliest) {
+			q.next = earliest
+		}
+	}
+	q.next = q.next.Add(paceEvery)
+	return q.next, !g.stopping
+}
+
+// errCrowded: the fleet calls WeChat often enough, and nobody waits for this call.
+var errCrowded = errors.New("the fleet has made 50 calls to WeChat in this second")
+
+// admit asks the fleet for room for one more call, where it may be one of a herd:
+// all sidecars together make 50 in a second of memcached's clock. A token is asked
+// for under its lease, so by one sidecar. The more have asked in vain, the longer this
+// one keeps away: a hundred times as many sidecars ask ten times as often.
+// Where memcached cannot say, the sidecar's own pace must do.
+func (c *credential) admit(rejected string) error {
+	if !c.herds(rejected) {
+		return nil
+	}
+	n, err := c.Store.CountSecond("pace")
+	if err != nil || n <= int(paceFirst) {
+		return nil //nolint:nilerr // see above
+	}
+	c.house.keepAway(min(crowdMost, time.Duration(n-int(paceFirst))*paceEvery))
+	return errCrowded
+}
+
+// keepAway lets nothing begin for up to most that nobody waits for.
+func (g *Group) keepAway(most time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := time.Now(); !now.Before(g.queue.crowded) { // who was refused first in this sidecar says
+		g.queue.crowded = now.Add(time.Duration(jitter() * float64(most)))
+	}
+}
+
+// herds reports whether a renewal may be one of very many at once, and can wait.
+// Those of a few accounts never are, and cost memcached no further request. One that
+// has waited for longer than a start with all these accounts takes waits no more:
+// whatever memcached counts there, or somebody has written by hand, ends no renewal.
+func (c *credential) herds(rejected string) bool {
+	kept := c.house.kept()
+	if kept <= int(paceFirst) || rejected != "" {
+		return false
+	}
+	patience := time.Minute + 2*time.Duration(kept)*paceEvery
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.flight
+	return f != nil && !f.isAwaited() && time.Since(f.since) < patience && c.mem.canWait(c.Wall)
+}
+
+// canWait reports whether it matters little when a renewal comes: there is no token,
+// and nobody has missed it; or it is overdue since an outage, and the token lives
+// for a while yet. A planned one is of no herd: those are scattered.
+func (m *memory) canWait(wall clock) bool {
+	if !m.live(wall) {
+		return true
+	}
+	return m.record.Doubt == 0 && !m.isRejected() && !m.onTime(wall) && m.left(wall) > grace+margin(m.record.Life())
 }
 
 // early is by how much sooner than usual a credential is due that was fetched

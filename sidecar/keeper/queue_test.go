@@ -3,7 +3,10 @@ package keeper_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
@@ -19,21 +23,27 @@ import (
 // keepMany has the house keep wx1 to wx<n>.
 func (h *house) keepMany(n int) {
 	h.t.Helper()
-	var accounts []keeper.Account
-	for i := range n {
-		appID := fmt.Sprintf("wx%d", i+1)
-		h.wechat.AddAccount(appID, simSecret)
-		accounts = append(accounts, account(appID))
+	all := accounts(n)
+	for _, a := range all {
+		h.wechat.AddAccount(a.AppID, simSecret)
 	}
-	require.NoError(h.t, h.group.SetAccounts(accounts))
+	require.NoError(h.t, h.group.SetAccounts(all))
+}
+
+// accounts are wx1 to wx<n>.
+func accounts(n int) (all []keeper.Account) {
+	for i := range n {
+		all = append(all, account(fmt.Sprintf("wx%d", i+1)))
+	}
+	return all
 }
 
 func TestAStartWithManyAccountsCallsFiftyTimesASecondAndWhoWaitsGoesFirst(t *testing.T) {
 	inHouse(t, func(h *house) {
 		t := h.t
 		h.keepMany(1000)
-		time.Sleep(2 * time.Second)
-		assert.InDelta(t, 150, h.wechat.Issues(""), 5)
+		time.Sleep(4 * time.Second)
+		assert.InDelta(t, 200, h.wechat.Issues(""), 25)
 		start, before := time.Now(), h.wechat.Issues("")
 		for _, state := range h.group.States() {
 			if !state.Valid {
@@ -46,6 +56,133 @@ func TestAStartWithManyAccountsCallsFiftyTimesASecondAndWhoWaitsGoesFirst(t *tes
 		assert.LessOrEqual(t, h.wechat.Issues("")-before, 10, "the others did")
 		time.Sleep(20 * time.Second)
 		assert.Equal(t, 1000, h.wechat.Issues(""))
+	})
+}
+
+// callsAt has WeChat note when it is called.
+func (h *house) callsAt() func() []time.Duration {
+	var mu sync.Mutex
+	var calls []time.Duration
+	began := time.Now()
+	h.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+		mu.Lock()
+		defer mu.Unlock()
+		calls = append(calls, time.Since(began))
+		return wechattest.Answer{Delay: 100 * time.Millisecond}
+	})
+	return func() []time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(calls)
+	}
+}
+
+// pacedBy is how often memcached was asked for room in the fleet's pace.
+func (h *house) pacedBy() func() int {
+	var asked atomic.Int64
+	h.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+		if c.Verb == "incr" && slices.Equal(c.Keys, []string{"*:pace"}) {
+			asked.Add(1)
+		}
+		return memcachetest.None
+	})
+	return func() int { return int(asked.Load()) }
+}
+
+func TestSidecarsThatStartTogetherCallFiftyTimesASecondTogetherWhateverTheirClocksSay(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		calls, asked := h.callsAt(), h.pacedBy()
+		fleet := []*keeper.Group{h.group}
+		for i := range 9 {
+			ahead := time.Duration(i-4) * 2 * time.Second
+			h.config.Wall = func() time.Time { return time.Now().Add(ahead) }
+			fleet = append(fleet, h.another())
+		}
+		h.keepMany(500)
+		for _, group := range fleet[1:] {
+			require.NoError(t, group.SetAccounts(accounts(500)))
+		}
+		time.Sleep(30 * time.Second)
+		all := calls()
+		assert.Len(t, all, 500, "one call for an account")
+		for i := range all[:len(all)-100] {
+			assert.GreaterOrEqual(t, all[i+100]-all[i], time.Second, "101 calls within a second")
+		}
+		assert.Less(t, all[len(all)-1], 15*time.Second, "and no slower than need be")
+		assert.Less(t, asked(), 500+10*renewalsAtATime+15*100, "who was refused keeps away")
+	})
+}
+
+// renewalsAtATime is how many renewals of a sidecar run that nobody waits for.
+const renewalsAtATime = 32
+
+func TestFewAccountsAndPlannedRenewalsAskTheFleetForNothing(t *testing.T) {
+	inHouse(t, func(h *house) {
+		asked := h.pacedBy()
+		h.keepMany(50)
+		time.Sleep(2 * time.Hour)
+		assert.Zero(h.t, asked())
+		h.keepMany(51)
+		time.Sleep(time.Minute)
+		assert.Equal(h.t, 2, asked(), "the new one; the first of a second must add the number")
+		time.Sleep(2 * time.Hour)
+		assert.Equal(h.t, 2, asked())
+	})
+}
+
+func TestAPaceThatMemcachedCannotCountIsTheSidecarsOwn(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		calls := h.callsAt()
+		h.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			if slices.Equal(c.Keys, []string{"*:pace"}) {
+				return memcachetest.ServerError
+			}
+			return memcachetest.None
+		})
+		h.keepMany(500)
+		time.Sleep(20 * time.Second)
+		all := calls()
+		assert.Len(t, all, 500)
+		assert.InDelta(t, 9, all[len(all)-1].Seconds(), 1, "fifty at once, then fifty a second")
+	})
+}
+
+func TestAPaceThatNeverHasRoomOnlyDelays(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		h.memcached.Put("*:pace", "1000", 0, 0) // by hand, without an end
+		h.keepMany(100)
+		time.Sleep(time.Minute)
+		assert.Zero(t, h.wechat.Issues(""))
+		start := time.Now()
+		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		assert.Less(t, time.Since(start), 100*time.Millisecond, "who waits goes past it")
+		time.Sleep(30 * time.Second)
+		assert.Equal(t, 100, h.wechat.Issues(""))
+	})
+}
+
+func TestTicketsDoNotPullTheirTokensPastThePace(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		calls := h.callsAt()
+		all := accounts(150)
+		for i := range all {
+			h.wechat.AddAccount(all[i].AppID, simSecret)
+			all[i].Tickets = []memcache.Kind{memcache.JSAPITicket}
+		}
+		for _, group := range []*keeper.Group{h.group, h.another(), h.another(), h.another()} {
+			require.NoError(t, group.SetAccounts(all))
+		}
+		time.Sleep(2 * time.Minute)
+		times := calls()
+		assert.Len(t, times, 300, "a token and a ticket each")
+		for i := range times[:len(times)-100] {
+			assert.GreaterOrEqual(t, times[i+100]-times[i], time.Second, "101 calls within a second")
+		}
 	})
 }
 
