@@ -84,10 +84,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer w.close()
-	if err = w.live(ctx, p, *minutes); err != nil {
+	err = w.live(ctx, p, *minutes)
+	if w.watch == nil {
 		return err
 	}
-	return w.report(stdout)
+	return errors.Join(err, w.report(stdout)) // the page of a run that broke off tells most
 }
 
 // overtime is what may come on top: the building, and healing that takes long.

@@ -18,7 +18,8 @@ import (
 const (
 	sidecars    = 8
 	accounts    = 16
-	quotaLife   = 2 * time.Hour // of the account whose quota is used up: a fleet then waits for an hour
+	quota       = "wxquota000000000" // the account whose quota is used up
+	quotaLife   = 2 * time.Hour      // of its tokens: a fleet then waits for an hour
 	firstSecret = "canarysecret0123456789abcdef0000"
 	hosts       = "127.0.0.1 localhost\n"
 )
@@ -216,7 +217,6 @@ func (w *world) begin(ctx context.Context) error {
 	if err := w.startAll(ctx); err != nil {
 		return err
 	}
-	quota := "wxquota000000000"
 	own := w.accounts
 	for _, account := range own {
 		if err := w.healed(ctx, account, 0); err != nil {
@@ -224,7 +224,6 @@ func (w *world) begin(ctx context.Context) error {
 		}
 	}
 	r.healed, r.to = w.journal.now(), w.journal.now()
-	w.wechat.lasts(quota, quotaLife)
 	if err := w.setSecret(quota, firstSecret); err != nil {
 		return err
 	}
