@@ -29,6 +29,15 @@ func newNarrator(out io.Writer, environ []string) *narrator {
 	return n
 }
 
+func isSet(environ []string, name string) bool {
+	for _, pair := range environ {
+		if value, ok := strings.CutPrefix(pair, name+"="); ok && value != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // colours of those who act, as the terminal numbers them.
 var colours = map[string]string{
 	"script": "1", "stranger": "31", "memcached": "35",

@@ -70,12 +70,3 @@ func hostname() string {
 	}
 	return name
 }
-
-func isSet(environ []string, name string) bool {
-	for _, pair := range environ {
-		if value, ok := strings.CutPrefix(pair, name+"="); ok && value != "" {
-			return true
-		}
-	}
-	return false
-}

@@ -44,8 +44,10 @@ func (t *trim) run(ctx context.Context) error {
 		case <-t.asked:
 		}
 		for waits := 0; ; waits++ {
-			if !pause(ctx, trimAfter) {
+			select {
+			case <-ctx.Done():
 				return nil
+			case <-time.After(trimAfter):
 			}
 			if !t.wasAsked() || waits == trimWaits {
 				break
@@ -60,18 +62,6 @@ func (t *trim) wasAsked() bool {
 	case <-t.asked:
 		return true
 	default:
-		return false
-	}
-}
-
-// pause waits for d; false where ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
 		return false
 	}
 }

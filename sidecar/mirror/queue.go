@@ -45,7 +45,7 @@ type queue struct {
 
 	mu      sync.Mutex // guards what follows; never held over I/O
 	waiting map[place]*job
-	pause   time.Time // nothing is tried before: the whole target failed
+	resume  time.Time // nothing is tried before: the whole target failed
 	outage
 }
 
@@ -131,18 +131,6 @@ func (q *queue) run(ctx context.Context) {
 	}
 }
 
-// pause waits, unless ctx ends first.
-func pause(ctx context.Context, wait time.Duration) error {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
 // due are the places of what is to be written now; where there are none, wait is
 // how long until there may be.
 func (q *queue) due(now time.Time) (due []place, wait time.Duration) {
@@ -151,8 +139,8 @@ func (q *queue) due(now time.Time) (due []place, wait time.Duration) {
 	wait = time.Hour
 	for at, j := range q.waiting {
 		until := j.due
-		if q.pause.After(until) {
-			until = q.pause
+		if q.resume.After(until) {
+			until = q.resume
 		}
 		if left := until.Sub(now); left > 0 {
 			wait = min(wait, left)
@@ -192,7 +180,7 @@ func (q *queue) writeOne(ctx context.Context, at place) bool {
 		} else if current {
 			delete(q.waiting, at)
 		}
-		q.pause = time.Time{}
+		q.resume = time.Time{}
 		q.worked(at, q.log)
 		return true
 	}
@@ -205,7 +193,7 @@ func (q *queue) writeOne(ctx context.Context, at place) bool {
 	failures := q.failed(where, at, err, q.log)
 	retry := time.Now().Add(retryAfter(failures, jitter()))
 	if where == everything {
-		q.pause = retry
+		q.resume = retry
 		return false
 	}
 	if waits := q.waiting[at]; waits != nil && waits.due.Before(retry) {

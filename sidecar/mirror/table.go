@@ -143,7 +143,9 @@ func (r *row) put(ctx context.Context) error {
 				return err
 			}
 		case isNumber(err, deadlock, duplicate):
-			if pause(ctx, time.Duration(float64(try)*jitter()*float64(apart))) != nil {
+			select {
+			case <-time.After(time.Duration(float64(try) * jitter() * float64(apart))):
+			case <-ctx.Done():
 				return err
 			}
 		default:
