@@ -103,12 +103,25 @@ func (w *world) reason(e *explained, before explained, lost bool) words {
 		return words{"reported as refused", "被上报为已拒绝"}
 	case hurt != (words{}):
 		return hurt
+	case w.stoppedInDoubt(e) != (words{}):
+		return words{"the doubt of ", "存疑，来自"}.and(w.stoppedInDoubt(e))
 	case e.doubted != (words{}):
 		return words{"the doubt after ", "存疑，因为应答："}.and(e.doubted)
 	case w.judge.heardOf(outcast, e.account, since-grace, e.at) && w.memcachedHurt(e.at):
 		return words{"memcached in reach again: back from stable_token", "memcached 又够得到：从 stable_token 换回"}
 	}
 	return words{}
+}
+
+// stoppedInDoubt is what was done to a sidecar that was stopped in the midst of its
+// call, and found when it went on that the time for an answer was over: a minute
+// later one more renewal is owed.
+func (w *world) stoppedInDoubt(e *explained) words {
+	const minute = time.Minute + lookAtMost
+	if !w.judge.heardOf(failedRenewal, e.account, e.at-minute, e.at) {
+		return words{}
+	}
+	return w.judge.hitOf(e.account, e.at-minute-frozenFor-time.Second, e.at)
 }
 
 // memcachedHurt reports whether memcached, or the way to it, was hurt in the minutes

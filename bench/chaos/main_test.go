@@ -117,6 +117,13 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 			w.wechat.calls[2].at += 20 * time.Second
 			w.judge.events = append(w.judge.events, event{at: w.wechat.calls[2].at, AppID: account, Text: lostLease})
 		}, 2, "1 × frozen; 1 × the lease could not be confirmed after the answer: a doubt", 0},
+		"who was stopped finds the time for an answer over": {func(w *world) {
+			w.judge.hits = append(w.judge.hits, hit{-5 * time.Second, account, same("frozen")})
+			w.called(account, true)
+			w.judge.events = append(w.judge.events, event{at: 15 * time.Second, AppID: account, Text: failedRenewal, Code: -1})
+			w.called(account, true)
+			w.wechat.calls[1].at += 75 * time.Second
+		}, 1, "1 × the doubt of frozen", 0},
 		"another account's": {func(w *world) {
 			w.called(account, true)
 			w.called("wx2", true)
