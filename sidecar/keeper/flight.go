@@ -14,6 +14,7 @@ type flight struct {
 	of       *credential
 	rejected string        // the token that must be replaced; empty: whatever is due
 	since    time.Time     // when it began to queue
+	planned  bool          // it began at its time, and is of no herd however long it queues
 	queued   bool          // it stands in the queue; guarded by the group's mu
 	awaited  chan struct{} // closed when somebody waits for it
 	await    sync.Once
@@ -43,6 +44,13 @@ func (f *flight) isAwaited() bool {
 	default:
 		return false
 	}
+}
+
+// isGone reports whether its account was removed, and nobody waits for it.
+func (f *flight) isGone() bool {
+	f.of.mu.Lock()
+	defer f.of.mu.Unlock()
+	return f.of.closed && !f.isAwaited()
 }
 
 // arm sets the timer for the time when the token is due, or when a renewal that
@@ -98,7 +106,10 @@ func (c *credential) start(rejected string) *flight {
 	if c.closed {
 		return nil
 	}
-	f := &flight{of: c, rejected: rejected, since: time.Now(), awaited: make(chan struct{}), done: make(chan struct{})}
+	f := &flight{
+		of: c, rejected: rejected, since: time.Now(), planned: c.mem.onTime(c.Wall),
+		awaited: make(chan struct{}), done: make(chan struct{}),
+	}
 	if !c.house.enqueue(f, c.mem.live(c.Wall)) {
 		return nil
 	}
@@ -108,11 +119,11 @@ func (c *credential) start(rejected string) *flight {
 
 // fly runs one renewal and tells its end. One that nobody waits for keeps the pace,
 // queues again where the fleet has no room for it, and does not begin any more once
-// the sidecar is stopping.
+// the sidecar is stopping or does not keep the account.
 func (f *flight) fly(ctx context.Context) {
 	c := f.of
 	var err error = errStopping
-	if c.good(f.rejected) || c.house.pace(f) { // one that was adopted meanwhile calls nobody
+	if (c.good(f.rejected) || c.house.pace(f)) && !f.isGone() { // one that was adopted meanwhile calls nobody
 		err = c.renew(ctx, f.rejected)
 	}
 	if errors.Is(err, errCrowded) {

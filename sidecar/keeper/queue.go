@@ -32,7 +32,7 @@ type queue struct {
 	due, cold []*flight // what there is a live token for; what there is none for
 	workers   int       // goroutines that take from it
 	next      time.Time // when the last one that has its time may begin
-	crowded   time.Time // none may begin before: the fleet calls often enough
+	crowded   time.Time // none of a herd may begin before: the fleet calls often enough
 }
 
 // take is the first that is still in the queue, one with a live token before one
@@ -116,43 +116,62 @@ func (g *Group) rest() {
 }
 
 // pace keeps two calls of this sidecar to WeChat apart, unless somebody waits for
-// this one. It reports false once the sidecar is stopping.
+// this one, and keeps one of a herd away where the fleet has no room. It reports
+// false once the sidecar is stopping.
 func (g *Group) pace(f *flight) bool {
 	for !f.isAwaited() {
-		at, ok := g.reserve()
-		if !ok {
+		if away := g.away(f); away > 0 {
+			if !g.rests(f, away) {
+				return false
+			}
+			continue
+		}
+		if !g.rests(f, g.reserve()) {
 			return false
 		}
-		timer := time.NewTimer(time.Until(at))
-		select {
-		case <-timer.C:
-		case <-f.awaited:
-		case <-g.closing:
-		}
-		timer.Stop()
-		g.mu.Lock()
-		free := !g.stopping && !at.Before(g.queue.crowded) // else another was refused meanwhile
-		g.mu.Unlock()
-		if free {
+		if g.away(f) == 0 { // else another was refused meanwhile
 			break
 		}
 	}
 	return true
 }
 
-// reserve is when the next call may begin that nobody waits for; false when the
+// rests waits, unless somebody waits for the flight. It reports false once the
 // sidecar is stopping.
-func (g *Group) reserve() (time.Time, bool) {
+func (g *Group) rests(f *flight, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-f.awaited:
+	case <-g.closing:
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	q := &g.queue
-	for _, earliest := range []time.Time{time.Now().Add(-paceFirst * paceEvery), q.crowded} {
-		if q.next.Before(earliest) {
-			q.next = earliest
-		}
+	return !g.stopping
+}
+
+// reserve is how long it is until the next call may begin that nobody waits for.
+func (g *Group) reserve() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	if saved := now.Add(-paceFirst * paceEvery); g.queue.next.Before(saved) {
+		g.queue.next = saved
 	}
-	q.next = q.next.Add(paceEvery)
-	return q.next, !g.stopping
+	g.queue.next = g.queue.next.Add(paceEvery)
+	return g.queue.next.Sub(now)
+}
+
+// away is for how long the fleet has no room for one of a herd.
+func (g *Group) away(f *flight) time.Duration {
+	g.mu.Lock()
+	away := time.Until(g.queue.crowded)
+	g.mu.Unlock()
+	if away <= 0 || !f.of.herds(f.rejected) {
+		return 0
+	}
+	return away
 }
 
 // errCrowded: the fleet calls WeChat often enough, and nobody waits for this call.
@@ -175,7 +194,7 @@ func (c *credential) admit(rejected string) error {
 	return errCrowded
 }
 
-// keepAway lets nothing begin for up to most that nobody waits for.
+// keepAway lets nothing of a herd begin for up to most.
 func (g *Group) keepAway(most time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -185,7 +204,8 @@ func (g *Group) keepAway(most time.Duration) {
 }
 
 // herds reports whether a renewal may be one of very many at once, and can wait.
-// Those of a few accounts never are, and cost memcached no further request. One that
+// Those of a few accounts never are, nor are planned ones, which are scattered: they
+// cost memcached no further request. One that
 // has waited for longer than a start with all these accounts takes waits no more:
 // whatever memcached counts there, or somebody has written by hand, ends no renewal.
 func (c *credential) herds(rejected string) bool {
@@ -197,17 +217,17 @@ func (c *credential) herds(rejected string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := c.flight
-	return f != nil && !f.isAwaited() && time.Since(f.since) < patience && c.mem.canWait(c.Wall)
+	return f != nil && !f.planned && !f.isAwaited() && time.Since(f.since) < patience && c.mem.canWait(c.Wall)
 }
 
 // canWait reports whether it matters little when a renewal comes: there is no token,
 // and nobody has missed it; or it is overdue since an outage, and the token lives
-// for a while yet. A planned one is of no herd: those are scattered.
+// for a while yet.
 func (m *memory) canWait(wall clock) bool {
 	if !m.live(wall) {
 		return true
 	}
-	return m.record.Doubt == 0 && !m.isRejected() && !m.onTime(wall) && m.left(wall) > grace+margin(m.record.Life())
+	return m.record.Doubt == 0 && !m.isRejected() && m.left(wall) > grace+margin(m.record.Life())
 }
 
 // early is by how much sooner than usual a credential is due that was fetched

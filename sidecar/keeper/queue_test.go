@@ -165,6 +165,37 @@ func TestAPaceThatNeverHasRoomOnlyDelays(t *testing.T) {
 	})
 }
 
+func TestAPaceThatNeverHasRoomHoldsUpNothingThatWasPlanned(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		const early = 60
+		h.keepMany(early)
+		time.Sleep(54 * time.Minute)
+		require.Equal(t, early, h.wechat.Issues(""))
+		h.memcached.Put("*:pace", "1000000", 0, 0) // by hand, without an end
+		h.keepMany(2000)
+		time.Sleep(2 * time.Minute)
+		for i := range early {
+			assert.Equal(t, 2, h.wechat.Issues(fmt.Sprintf("wx%d", i+1)), "renewed at its time")
+		}
+		assert.Equal(t, 2*early, h.wechat.Issues(""), "and nothing else")
+		time.Sleep(90 * time.Second)
+		assert.Equal(t, 2000+early, h.wechat.Issues(""), "all others once they have waited for long enough")
+	})
+}
+
+func TestAnAccountThatIsRemovedLeavesTheQueue(t *testing.T) {
+	inHouse(t, func(h *house) {
+		h.keepMany(1000)
+		time.Sleep(time.Second)
+		require.NoError(h.t, h.group.SetAccounts(accounts(10)))
+		before := h.memcached.Count("add")
+		time.Sleep(time.Minute)
+		assert.Less(h.t, h.memcached.Count("add")-before, 5*(renewalsAtATime+10), "leases of those under way, and of those that are kept")
+		assert.Less(h.t, h.wechat.Issues(""), 150)
+	})
+}
+
 func TestTicketsDoNotPullTheirTokensPastThePace(t *testing.T) {
 	inHouse(t, func(h *house) {
 		t := h.t

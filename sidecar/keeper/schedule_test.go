@@ -215,7 +215,6 @@ func TestOnlyWhatIsMissingOrLongOverdueCanWaitForTheFleet(t *testing.T) {
 	}{
 		{"none", 0, func(m *memory) { m.record = nil }, true},
 		{"dead", 7300 * s, func(*memory) {}, true},
-		{"due as planned", 3310 * s, func(*memory) {}, false},
 		{"overdue", 3400 * s, func(*memory) {}, true},
 		{"overdue, lives for six minutes", 6839 * s, func(*memory) {}, true},
 		{"overdue, its entry lapses in 300 s", 6840 * s, func(*memory) {}, false},
