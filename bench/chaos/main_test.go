@@ -205,7 +205,8 @@ func TestASidecarThatHoldsMoreOrDiedHasGrown(t *testing.T) {
 	for name, change := range map[string]func(*state){
 		"descriptors": func(s *state) { s.descriptors += moreDescriptors + 1 },
 		"goroutines":  func(s *state) { s.goroutines += moreGoroutines + 1 },
-		"memory":      func(s *state) { s.anonymous += moreAnonymous + 1<<20 },
+		"heap":        func(s *state) { s.live += moreLive + 1 },
+		"memory":      func(s *state) { s.anonymous = mostAnonymous + 1 },
 		"another one": func(s *state) { s.process = &process{} },
 	} {
 		after := before

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -53,11 +54,13 @@ func (s *steps) taken(ctx context.Context, account string) (pid int, err error) 
 	}
 }
 
-// goroutines is how many a sidecar last told of.
-func (s *steps) goroutines(pid int) (int, error) {
-	text, err := os.ReadFile(filepath.Join(s.dir, "goroutines."+strconv.Itoa(pid)))
+// held is how many goroutines a sidecar last told of, and how many bytes of its heap
+// were in use at its last collection.
+func (s *steps) held(pid int) (goroutines, live int, err error) {
+	text, err := os.ReadFile(filepath.Join(s.dir, "held."+strconv.Itoa(pid)))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return strconv.Atoi(string(text))
+	_, err = fmt.Sscan(string(text), &goroutines, &live)
+	return goroutines, live, err
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/metrics"
 	"strings"
 	"syscall"
 	"time"
@@ -37,16 +38,18 @@ func (c *credential) reached(step string) {
 	}
 }
 
-// init tells how many goroutines there are, every second: nothing else of this
-// program does.
+// init tells how many goroutines there are, and how many bytes of the heap were in use
+// at the last collection, every second: nothing else of this program does.
 func init() {
 	if chaosDir == "" {
 		return
 	}
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	go func() {
 		for range time.Tick(time.Second) {
-			name := filepath.Join(chaosDir, fmt.Sprintf("goroutines.%d", os.Getpid()))
-			if os.WriteFile(name+".new", fmt.Appendf(nil, "%d", runtime.NumGoroutine()), 0o600) == nil {
+			metrics.Read(live)
+			name := filepath.Join(chaosDir, fmt.Sprintf("held.%d", os.Getpid()))
+			if os.WriteFile(name+".new", fmt.Appendf(nil, "%d %d", runtime.NumGoroutine(), live[0].Value.Uint64()), 0o600) == nil {
 				_ = os.Rename(name+".new", name) // read while it is written, it would be empty
 			}
 		}
