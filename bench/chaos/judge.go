@@ -99,11 +99,19 @@ func (j *judge) wasHeld(token string) bool {
 
 // heardOf reports whether a sidecar logged this of an account, "" any, in a time.
 func (j *judge) heardOf(text, account string, from, to time.Duration) bool {
+	return len(j.when(text, account, from, to)) > 0
+}
+
+// when is the moments at which it did.
+func (j *judge) when(text, account string, from, to time.Duration) (moments []time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return slices.ContainsFunc(j.events, func(e event) bool {
-		return e.Text == text && (account == "" || e.AppID == account) && e.at >= from && e.at <= to
-	})
+	for _, e := range j.events {
+		if e.Text == text && (account == "" || e.AppID == account) && e.at >= from && e.at <= to {
+			moments = append(moments, e.at)
+		}
+	}
+	return moments
 }
 
 // refused is the errcode that a call for an account failed with in a time; 0: none.

@@ -98,6 +98,34 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 			w.judge.events = append(w.judge.events, event{at: w.journal.now(), AppID: account, Text: lostLease})
 			w.called(account, true)
 		}, 1, "1 × the lease could not be confirmed after the answer: a doubt", 0},
+		"its lease was lost, long after memcached was hurt": {func(w *world) {
+			w.called(account, true)
+			w.rows = []*row{{memcached: true, undone: w.journal.now()}}
+			w.called(account, true)
+			w.wechat.calls[1].at += lag
+			w.judge.events = append(w.judge.events, event{at: w.wechat.calls[1].at, AppID: account, Text: lostLease})
+		}, 1, "1 × **unexplained**", 1},
+		"stable_token, when memcached was hurt": {func(w *world) {
+			w.called(account, true)
+			w.rows = []*row{{memcached: true, undone: w.journal.now()}}
+			w.called(account, true)
+			w.wechat.calls[1].api = "stable_token"
+			w.wechat.calls[1].at += lag - time.Second
+		}, 1, "1 × memcached out of reach: a sidecar asks stable_token for itself", 0},
+		"stable_token, long after": {func(w *world) {
+			w.called(account, true)
+			w.rows = []*row{{memcached: true, undone: w.journal.now()}}
+			w.called(account, true)
+			w.wechat.calls[1].api = "stable_token"
+			w.wechat.calls[1].at += lag
+		}, 1, "1 × **unexplained**", 1},
+		"stable_token, after a wrong answer": {func(w *world) {
+			w.rows = []*row{{memcached: true}}
+			w.called(account, false)
+			w.wechat.calls[0].answered = same("a web page")
+			w.called(account, true)
+			w.wechat.calls[1].api = "stable_token"
+		}, 1, "1 × after a web page", 0},
 		"its lease was lost, and nothing was done to memcached": {func(w *world) {
 			w.called(account, true)
 			w.judge.events = append(w.judge.events, event{at: w.journal.now(), AppID: account, Text: lostLease})
