@@ -91,7 +91,7 @@ func (w *world) reason(e *explained, before explained, lost bool) words {
 	case before.answered != (words{}):
 		return words{"after ", "前一个应答："}.and(before.answered)
 	case w.amnesia(before.at, e.at):
-		return words{"nobody remembered the token", "没有谁记得 token"}
+		return words{"nobody remembered the token", "没有任何 sidecar 还记得 token"}
 	case lost && hurt != (words{}):
 		return hurt
 	case lost && code != 0 && !direct: // without memcached, a renewal that fails is nothing of WeChat's
@@ -101,7 +101,7 @@ func (w *world) reason(e *explained, before explained, lost bool) words {
 	case w.judge.heardOf(rejected, e.account, since, e.at+round):
 		return words{"reported as refused", "被上报为已拒绝"}
 	case direct:
-		return words{"memcached out of reach: a sidecar asks stable_token for itself", "够不到 memcached：sidecar 各自向 stable_token 要"}
+		return words{"memcached out of reach: a sidecar asks stable_token for itself", "连不上 memcached：sidecar 各自向 stable_token 要"}
 	case hurt != (words{}):
 		return hurt
 	case w.stoppedInDoubt(e) != (words{}):
@@ -111,7 +111,7 @@ func (w *world) reason(e *explained, before explained, lost bool) words {
 	case slices.ContainsFunc(w.judge.when(lostLease, e.account, since, e.at+round), w.memcachedHurt):
 		return unconfirmed
 	case w.judge.heardOf(outcast, e.account, since-grace, e.at) && w.memcachedHurt(e.at):
-		return words{"memcached in reach again: back from stable_token", "memcached 又够得到：从 stable_token 换回"}
+		return words{"memcached in reach again: back from stable_token", "memcached 又连得上：从 stable_token 换回"}
 	}
 	return words{}
 }

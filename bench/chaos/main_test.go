@@ -267,7 +267,7 @@ func TestTheRowsOfClocksThatJumpAreRead(t *testing.T) {
 	require.NoError(t, w.jumped(t.Context()))
 	require.Len(t, w.clocks, 8, "by 10 minutes and 3 hours, forwards and backwards, of one and of all")
 	assert.Equal(t, []string{"1 of 5 sidecars, forwards by 3 hours", "One call, Never dead, Never nothing"}, w.clocks[0].cells(languages[0])[:2])
-	assert.Equal(t, "5 个 sidecar（共 5 个），向后 3 小时", w.clocks[7].cells(languages[1])[0])
+	assert.Equal(t, "5 个 sidecar（共 5 个），拨慢 3 小时", w.clocks[7].cells(languages[1])[0])
 	for _, c := range w.clocks {
 		reads := c.figures[0]
 		assert.NotEqual(t, "0", reads)
