@@ -247,6 +247,13 @@ func TestASidecarThatHoldsMoreOrDiedHasGrown(t *testing.T) {
 	}
 }
 
+func TestOfARunThatDidNotLookNoneIsSaidToHaveGrown(t *testing.T) {
+	f := findings{totals: []total{{same("grown"), grown(nil, 0)}, {same("counted"), grown([]flat{{}}, 0)}}}
+	assert.Contains(t, f.page(languages[0]), "* grown: nobody looked")
+	assert.Contains(t, f.page(languages[1]), "* grown：没有检查")
+	assert.Contains(t, f.page(languages[0]), "* counted: 0\n")
+}
+
 func TestTheBusiestTenMinutesCountEachAPIForItself(t *testing.T) {
 	one := func(minute int, api, account string, extra bool) explained {
 		return explained{call: call{at: time.Duration(minute) * time.Minute, account: account, api: api}, extra: extra}

@@ -112,7 +112,7 @@ func (w *world) findings() (*findings, error) {
 		},
 		{words{"longest time that an entry was older than one before", "条目比之前更旧的最长时间"}, seconds(w.watch.backwards())},
 		{words{"AppSecrets and tokens printed", "输出的 AppSecret 和 token"}, leaks},
-		{words{"sidecars that have grown", "占用增长的 sidecar"}, growing},
+		{words{"sidecars that have grown", "占用增长的 sidecar"}, grown(f.flat, growing)},
 		{words{"time", "用时"}, w.journal.now().Round(time.Second)},
 		{words{"calls that nothing explains", "无法解释的调用"}, unexplained},
 		{words{"calls beyond one per renewal", "超出“每次续期一次”的调用"}, sum(f.reason)},
