@@ -152,13 +152,14 @@ func (s span) has(account string, at time.Duration) bool {
 type figures struct {
 	reads, dead, failed int
 	longest             time.Duration // a read
-	deadAt              []read
+	deadAt, failedAt    []read
 }
 
 // add adds those of another one.
 func (f *figures) add(g figures) {
 	f.reads, f.dead, f.failed = f.reads+g.reads, f.dead+g.dead, f.failed+g.failed
-	f.longest, f.deadAt = max(f.longest, g.longest), append(f.deadAt, g.deadAt...)
+	f.longest = max(f.longest, g.longest)
+	f.deadAt, f.failedAt = append(f.deadAt, g.deadAt...), append(f.failedAt, g.failedAt...)
 }
 
 func (j *judge) of(s span) (f figures) {
@@ -176,6 +177,7 @@ func (j *judge) of(s span) (f figures) {
 			f.deadAt = append(f.deadAt, r)
 		case failed:
 			f.failed++
+			f.failedAt = append(f.failedAt, r)
 		case alive:
 		}
 	}

@@ -198,6 +198,25 @@ func TestADeadTokenAndAFailedReadBreakAPromise(t *testing.T) {
 	assert.Len(t, w.line([]*row{{span: all, lost: true}}, calls).broken, 1)
 }
 
+func TestAfterAllWasForgottenAReadMayFailUntilThereIsATokenAgain(t *testing.T) {
+	const account = "wx1"
+	w := books(t)
+	w.watch = &watch{}
+	w.wechat.AddAccount(account, firstSecret)
+	w.called(account, true) // before: it is of no account
+	w.forgotten = w.journal.now()
+	r := &row{span: span{to: time.Minute}, pardon: same("nothing is anywhere")}
+	failing := func(at time.Duration) []string {
+		w.judge.reads = []read{{account: account, verdict: failed, at: at}}
+		return w.line([]*row{r}, nil).broken
+	}
+	assert.Empty(t, failing(30*time.Second), "there is none yet")
+	w.called(account, true)
+	issued := w.journal.now()
+	assert.Empty(t, failing(issued))
+	assert.Len(t, failing(issued+answered+time.Second), 1)
+}
+
 func TestAnEntryThatGoesBackIsTimed(t *testing.T) {
 	w := newWatch(&world{})
 	w.order("wx1", "token", 2, time.Second)
