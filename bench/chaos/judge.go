@@ -20,6 +20,7 @@ type judge struct {
 // read is one token that an app asked for.
 type read struct {
 	at, took time.Duration
+	reader   string
 	account  string
 	verdict  verdict
 }
@@ -42,9 +43,9 @@ type hit struct {
 
 func newJudge(j *journal) *judge { return &judge{journal: j, held: map[string]bool{}} }
 
-// read notes a read of kind that began at; why is the error of one that failed.
-func (j *judge) read(kind, account, token string, at time.Duration, v verdict, why string) {
-	r := read{at: at, took: j.journal.now() - at, account: account, verdict: v}
+// read notes a read that began at; why is the error of one that failed.
+func (j *judge) read(reader, account, token string, at time.Duration, v verdict, why string) {
+	r := read{at: at, took: j.journal.now() - at, reader: reader, account: account, verdict: v}
 	j.mu.Lock()
 	j.reads = append(j.reads, r)
 	if v != failed {
@@ -53,9 +54,9 @@ func (j *judge) read(kind, account, token string, at time.Duration, v verdict, w
 	j.mu.Unlock()
 	switch v {
 	case dead:
-		j.journal.say("DEAD TOKEN read by %s, account %s", kind, account)
+		j.journal.say("DEAD TOKEN read by %s, account %s", reader, account)
 	case failed:
-		j.journal.say("a read failed: %s, account %s, after %.2f s: %s", kind, account, r.took.Seconds(), why)
+		j.journal.say("a read failed: %s, account %s, after %.2f s: %s", reader, account, r.took.Seconds(), why)
 	case alive:
 	}
 }
@@ -136,6 +137,19 @@ func (j *judge) hitOf(account string, from, to time.Duration) words {
 		}
 	}
 	return words{}
+}
+
+// counts is how often each reader read in a span.
+func (j *judge) counts(s span) map[string]int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	counts := map[string]int{}
+	for _, r := range j.reads {
+		if s.has(r.account, r.at) {
+			counts[r.reader]++
+		}
+	}
+	return counts
 }
 
 // span is some accounts in some time.

@@ -198,6 +198,26 @@ func TestADeadTokenAndAFailedReadBreakAPromise(t *testing.T) {
 	assert.Len(t, w.line([]*row{{span: all, lost: true}}, calls).broken, 1)
 }
 
+func TestAReaderThatHangsBreaksAPromise(t *testing.T) {
+	w := books(t)
+	w.watch = &watch{}
+	p := &pod{number: 3}
+	w.pods = []*pod{p}
+	r := &row{span: span{to: 15 * time.Second}, free: true}
+	for at := range 10 {
+		w.judge.reads = append(w.judge.reads, read{at: time.Duration(at) * time.Second, reader: inGo(p)}, read{at: time.Duration(at) * time.Second, reader: inPHP(p)})
+	}
+	assert.Empty(t, w.line([]*row{r}, nil).broken)
+	w.judge.reads = w.judge.reads[:19]
+	broken := w.line([]*row{r}, nil).broken
+	require.Len(t, broken, 1)
+	assert.Contains(t, broken[0], "PHP, client, pod 3 read 9 times")
+	r.free = false
+	assert.Empty(t, w.line([]*row{r}, nil).broken, "what hinders them may")
+	w.judge.reads[0].took = longestRead + time.Millisecond
+	assert.Len(t, w.line([]*row{r}, nil).broken, 1, "a read that the clients' own limits should have ended")
+}
+
 func TestAfterAllWasForgottenAReadMayFailUntilThereIsATokenAgain(t *testing.T) {
 	const account = "wx1"
 	w := books(t)

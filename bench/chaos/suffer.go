@@ -15,6 +15,8 @@ type fault struct {
 	brief   time.Duration // the hold in a short run; 0: it has no place there
 	// memcached: it, or the way to it, is what is hurt.
 	memcached bool
+	// free: neither memcached nor sidecars are hurt, so nothing hinders the readers.
+	free bool
 	// run brings it about, holds it, and undoes it.
 	run func(ctx context.Context, w *world, hold time.Duration) error
 	// parts replaces run where each account suffers something else: it adds rows; or
@@ -35,6 +37,7 @@ type row struct {
 	never          error // why it did not heal
 	pardon         words
 	memcached      bool
+	free           bool
 	// lost: an answer of WeChat's was lost. The next call's token is the second one
 	// then, and ends the one that apps have without a grace: until it is in memcached,
 	// and until a sidecar that is asked has looked.
@@ -54,7 +57,7 @@ func (w *world) suffer(ctx context.Context, f fault) error {
 	if f.parts != nil {
 		return f.parts(ctx, w)
 	}
-	r := &row{name: f.name, attacks: f.attacks, pardon: f.pardon, memcached: f.memcached}
+	r := &row{name: f.name, attacks: f.attacks, pardon: f.pardon, memcached: f.memcached, free: f.free}
 	w.rows = append(w.rows, r)
 	r.from = w.journal.now()
 	if err := f.run(ctx, w, f.hold); err != nil {
