@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
 func TestAnOrdinarySidecarCannotBeCaughtInItsSteps(t *testing.T) {
@@ -235,6 +240,40 @@ func TestAfterAllWasForgottenAReadMayFailUntilThereIsATokenAgain(t *testing.T) {
 	issued := w.journal.now()
 	assert.Empty(t, failing(issued))
 	assert.Len(t, failing(issued+answered+time.Second), 1)
+}
+
+func TestASidecarMustRememberTheEntrySoonAfterItChanged(t *testing.T) {
+	const account = "wx1"
+	remembered := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"credentials": [{"appid": %q, "fingerprint": %q}]}`, account, remembered)
+	}))
+	defer server.Close()
+	w := books(t)
+	w.accounts, w.pods = []string{account}, []*pod{{number: 3, ops: server.Listener.Addr().String()}}
+	w.wechat.AddAccount(account, firstSecret)
+	before, entry := w.wechat.Steal(account), w.wechat.Steal(account)
+	w.watch = &watch{now: map[string]string{account: entry}}
+	now := time.Now()
+	later := now.Add(lookAtMost + time.Second)
+	for _, test := range []struct {
+		remembered string
+		at         time.Time
+		want       string
+	}{
+		{memcache.Fingerprint(entry), later, ""},
+		{memcache.Fingerprint(before), now, ""},
+		{memcache.Fingerprint(before), later, "sidecar 3: wx1: another token than that of the entry is remembered"},
+		{"", now, "sidecar 3: wx1: no token is remembered"},
+	} {
+		remembered = test.remembered
+		err := w.everyMemory(t.Context(), test.at)
+		if test.want == "" {
+			require.NoError(t, err)
+		} else {
+			require.EqualError(t, err, test.want)
+		}
+	}
 }
 
 func TestAnEntryThatGoesBackIsTimed(t *testing.T) {

@@ -72,7 +72,7 @@ counts the one account that it befell.
 * **dead**: tokens that WeChat refused in the moment of the read; **failed**: reads that brought none.
 * **no entry for**: the longest time that memcached held no token of some account.
 * **healed after**: from the end of the fault until the last token that WeChat issued lies in memcached for each account, and every sidecar is ready. For a
-  step or a wrong answer: from the moment itself, for its account.
+  step or a wrong answer: from the moment itself, for its account. The next fault waits until every sidecar remembers those tokens too, a look later.
 
 `,
 	`[English](chaos.md) | **简体中文**
@@ -84,7 +84,7 @@ counts the one account that it befell.
 
 * **失效**：读取的那一刻微信不接受的 token；**失败**：没有读到 token 的读取。
 * **缺条目时长**：memcached 里缺某个账号的 token 的最长时间。
-* **恢复用时**：从故障结束，到每个账号在 memcached 里都是微信最后签发的 token、每个 sidecar 都就绪为止。续期步骤和错误应答则从那一刻算起，只看那个账号。
+* **恢复用时**：从故障结束，到每个账号在 memcached 里都是微信最后签发的 token、每个 sidecar 都就绪为止。续期步骤和错误应答则从那一刻算起，只看那个账号。下一个故障要等到每个 sidecar 也都记得这些 token，即再查看一次之后。
 
 `,
 }

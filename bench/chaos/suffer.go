@@ -87,7 +87,43 @@ func (w *world) calm(ctx context.Context, r *row, also func(*world) error) error
 		return nil
 	}
 	w.journal.say("   healed after %.2f s%s", (r.healed - r.undone).Seconds(), because(last))
+	if r.never = w.remembered(ctx); ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if r.never != nil {
+		w.journal.say("   NOT HEALED: %s", r.never)
+		return nil
+	}
+	w.journal.say("   every sidecar remembers it after %.2f s", (w.journal.now() - r.undone).Seconds())
 	return pause(ctx, calmAtLeast-(w.journal.now()-r.undone))
+}
+
+// remembered waits until every sidecar remembers what the entries are, which it
+// learns of when it looks: after a look, and one more where entries still changed.
+func (w *world) remembered(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*lookAtMost)
+	defer cancel()
+	for {
+		err := w.everyMemory(ctx, time.Now())
+		if err == nil || pause(ctx, 250*time.Millisecond) != nil {
+			return err
+		}
+	}
+}
+
+func (w *world) everyMemory(ctx context.Context, now time.Time) error {
+	for _, p := range w.pods {
+		all, err := p.remembered(ctx)
+		if err != nil {
+			return fmt.Errorf("sidecar %d: %w", p.number, err)
+		}
+		for _, account := range w.accounts {
+			if err = w.wechat.outdated(account, w.watch.entry(account), all[account], now); err != nil {
+				return fmt.Errorf("sidecar %d: %w", p.number, err)
+			}
+		}
+	}
+	return nil
 }
 
 // because says what healed last.
