@@ -86,32 +86,37 @@ func (w *world) reason(e *explained, before explained, lost bool) words {
 	code := w.judge.refused(e.account, since, e.at)
 	hurt := w.judge.hitOf(e.account, since, e.at)
 	stopped := w.judge.hitOf(e.account, e.at-frozenFor-lookAtMost, e.at) // who was, learns it when he goes on
+	direct := e.api == "stable_token" && w.memcachedHurt(e.at)
 	switch {
-	case e.api == "stable_token" && w.memcachedHurt(e.at):
-		return words{"memcached out of reach: a sidecar asks stable_token for itself", "够不到 memcached：sidecar 各自向 stable_token 要"}
 	case before.answered != (words{}):
 		return words{"after ", "前一个应答："}.and(before.answered)
 	case w.amnesia(before.at, e.at):
-		return words{"nobody remembered the token", "没有谁记得 token"}
+		return words{"nobody remembered the token", "没有任何 sidecar 还记得 token"}
 	case lost && hurt != (words{}):
 		return hurt
-	case lost && code != 0:
+	case lost && code != 0 && !direct: // without memcached, a renewal that fails is nothing of WeChat's
 		return words{"after errcode %d", "前一个应答：errcode %d"}.filled(code)
-	case w.judge.heardOf(lostLease, e.account, since, e.at+round) && (stopped != (words{}) || w.memcachedHurt(e.at)):
-		return words{"the lease could not be confirmed after the answer: a doubt", "应答之后无法确认租约：存疑"}
+	case stopped != (words{}) && w.judge.heardOf(lostLease, e.account, since, e.at+round):
+		return unconfirmed
 	case w.judge.heardOf(rejected, e.account, since, e.at+round):
 		return words{"reported as refused", "被上报为已拒绝"}
+	case direct:
+		return words{"memcached out of reach: a sidecar asks stable_token for itself", "连不上 memcached：sidecar 各自向 stable_token 要"}
 	case hurt != (words{}):
 		return hurt
 	case w.stoppedInDoubt(e) != (words{}):
 		return words{"the doubt of ", "存疑，来自"}.and(w.stoppedInDoubt(e))
 	case e.doubted != (words{}):
 		return words{"the doubt after ", "存疑，因为应答："}.and(e.doubted)
+	case slices.ContainsFunc(w.judge.when(lostLease, e.account, since, e.at+round), w.memcachedHurt):
+		return unconfirmed
 	case w.judge.heardOf(outcast, e.account, since-grace, e.at) && w.memcachedHurt(e.at):
-		return words{"memcached in reach again: back from stable_token", "memcached 又够得到：从 stable_token 换回"}
+		return words{"memcached in reach again: back from stable_token", "memcached 又连得上：从 stable_token 换回"}
 	}
 	return words{}
 }
+
+var unconfirmed = words{"the lease could not be confirmed after the answer: a doubt", "应答之后无法确认租约：存疑"}
 
 // stoppedInDoubt is what was done to a sidecar that was stopped in the midst of its
 // call, and found when it went on that the time for an answer was over: a minute
@@ -124,11 +129,16 @@ func (w *world) stoppedInDoubt(e *explained) words {
 	return w.judge.hitOf(e.account, e.at-minute-frozenFor-time.Second, e.at)
 }
 
-// memcachedHurt reports whether memcached, or the way to it, was hurt in the minutes
-// before: else that it was lost explains nothing.
+// lag is how long after the end of memcached's trouble a call may still follow from
+// it: a look until a sidecar learns of the end, the 30 s for which it does not ask
+// stable_token again, and the 10 s for which a renewal may hang.
+const lag = lookAtMost + 30*time.Second + 10*time.Second
+
+// memcachedHurt reports whether memcached, or the way to it, was hurt at a time or
+// just before: else that it was lost explains nothing.
 func (w *world) memcachedHurt(at time.Duration) bool {
 	return slices.ContainsFunc(w.rows, func(r *row) bool {
-		return r.memcached && at >= r.from && (r.to == 0 || at < r.to+life)
+		return r.memcached && at >= r.from && (r.undone == 0 || at < r.undone+lag)
 	})
 }
 

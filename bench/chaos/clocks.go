@@ -59,9 +59,9 @@ func (w *world) jumped(ctx context.Context) error {
 func (c clock) cells(in language) []string {
 	name := words{"%d of %d sidecars, ", "%d 个 sidecar（共 %d 个），"}.filled(c.of, c.all)
 	if c.by < 0 {
-		name = name.and(words{"backwards by ", "向后 "})
+		name = name.and(words{"backwards by ", "拨慢 "})
 	} else {
-		name = name.and(words{"forwards by ", "向前 "})
+		name = name.and(words{"forwards by ", "拨快 "})
 	}
 	if by := c.by.Abs(); by < time.Hour {
 		name = name.and(words{"%.0f minutes", "%.0f 分钟"}.filled(by.Minutes()))

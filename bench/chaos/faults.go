@@ -40,7 +40,7 @@ func everything() plan {
 		return fault{name: same(name), parts: func(ctx context.Context, w *world) (err error) {
 			r := &row{
 				name:    words{"no fault, for a minute before all others and for one after them", "没有故障：在所有其他故障之前一分钟，之后一分钟"},
-				attacks: []words{oneCall}, span: span{from: w.journal.now()},
+				attacks: []words{oneCall}, span: span{from: w.journal.now()}, free: true,
 			}
 			*to(w), err = w.take(ctx)
 			r.to = w.journal.now()
@@ -57,7 +57,7 @@ func everything() plan {
 		first: slices.Concat([]fault{looks("what the sidecars hold at the beginning", func(w *world) *map[*pod]state { return &w.baseline })},
 			frozenFaults(), hurt, weChatFaults(), []fault{{
 				name:    words{"the disks of the file mirrors full", "文件镜像所在的磁盘写满"},
-				attacks: []words{neverNothing}, hold: 20 * time.Second, run: diskFull, also: mirrored,
+				attacks: []words{neverNothing}, hold: 20 * time.Second, run: diskFull, also: mirrored, free: true,
 			}}),
 		again: backwards(hurt),
 		last:  append([]fault{looks("what the sidecars hold at the end", func(w *world) *map[*pod]state { return &w.end })}, lethalFaults()...),

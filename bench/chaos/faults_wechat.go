@@ -22,7 +22,7 @@ func weChatFaults() []fault {
 			return w.meeting(ctx, hold)
 		}
 	}
-	return []fault{
+	all := []fault{
 		{name: same("WeChat answers wrongly"), parts: wrongly},
 		{name: words{"WeChat's certificate expired", "微信的证书过期"}, attacks: []words{neverNothing}, hold: hold, brief: 5 * time.Second, run: shows(func(w *weChat) *tls.Certificate { return w.expired })},
 		{name: words{"WeChat's certificate for another name", "微信的证书属于别的域名"}, attacks: []words{neverNothing}, hold: hold, run: shows(func(w *weChat) *tls.Certificate { return w.misnamed })},
@@ -36,6 +36,10 @@ func weChatFaults() []fault {
 		}},
 		{name: words{"AppSecret replaced at WeChat, 20 s later in the file", "微信一侧更换 AppSecret，文件 20 秒后才换"}, attacks: []words{neverNothing, neverLeaked}, hold: 20 * time.Second, run: rotated},
 	}
+	for i := range all {
+		all[i].free = true
+	}
+	return all
 }
 
 // nameless takes WeChat's name away; a resolver remembers its hosts file for 5 s.

@@ -122,6 +122,15 @@ func (w *world) flatness() (all []flat, growing int) {
 	return all, growing
 }
 
+// grown is what the page says of how many have grown: a run that does not look at
+// what they hold knows of none.
+func grown(looked []flat, growing int) any {
+	if len(looked) == 0 {
+		return words{"nobody looked: only a whole run does", "没有检查：只有完整的运行才检查"}
+	}
+	return growing
+}
+
 // machine is what the figures were taken on.
 func machine() words {
 	return words{"%d processors, %s", "%d 个处理器，%s"}.filled(runtime.NumCPU(), runtime.Version())

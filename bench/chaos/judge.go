@@ -20,6 +20,7 @@ type judge struct {
 // read is one token that an app asked for.
 type read struct {
 	at, took time.Duration
+	reader   string
 	account  string
 	verdict  verdict
 }
@@ -42,9 +43,9 @@ type hit struct {
 
 func newJudge(j *journal) *judge { return &judge{journal: j, held: map[string]bool{}} }
 
-// read notes a read of kind that began at; why is the error of one that failed.
-func (j *judge) read(kind, account, token string, at time.Duration, v verdict, why string) {
-	r := read{at: at, took: j.journal.now() - at, account: account, verdict: v}
+// read notes a read that began at; why is the error of one that failed.
+func (j *judge) read(reader, account, token string, at time.Duration, v verdict, why string) {
+	r := read{at: at, took: j.journal.now() - at, reader: reader, account: account, verdict: v}
 	j.mu.Lock()
 	j.reads = append(j.reads, r)
 	if v != failed {
@@ -53,9 +54,9 @@ func (j *judge) read(kind, account, token string, at time.Duration, v verdict, w
 	j.mu.Unlock()
 	switch v {
 	case dead:
-		j.journal.say("DEAD TOKEN read by %s, account %s", kind, account)
+		j.journal.say("DEAD TOKEN read by %s, account %s", reader, account)
 	case failed:
-		j.journal.say("a read failed: %s, account %s, after %.2f s: %s", kind, account, r.took.Seconds(), why)
+		j.journal.say("a read failed: %s, account %s, after %.2f s: %s", reader, account, r.took.Seconds(), why)
 	case alive:
 	}
 }
@@ -99,11 +100,19 @@ func (j *judge) wasHeld(token string) bool {
 
 // heardOf reports whether a sidecar logged this of an account, "" any, in a time.
 func (j *judge) heardOf(text, account string, from, to time.Duration) bool {
+	return len(j.when(text, account, from, to)) > 0
+}
+
+// when is the moments at which it did.
+func (j *judge) when(text, account string, from, to time.Duration) (moments []time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return slices.ContainsFunc(j.events, func(e event) bool {
-		return e.Text == text && (account == "" || e.AppID == account) && e.at >= from && e.at <= to
-	})
+	for _, e := range j.events {
+		if e.Text == text && (account == "" || e.AppID == account) && e.at >= from && e.at <= to {
+			moments = append(moments, e.at)
+		}
+	}
+	return moments
 }
 
 // refused is the errcode that a call for an account failed with in a time; 0: none.
@@ -130,6 +139,19 @@ func (j *judge) hitOf(account string, from, to time.Duration) words {
 	return words{}
 }
 
+// counts is how often each reader read in a span.
+func (j *judge) counts(s span) map[string]int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	counts := map[string]int{}
+	for _, r := range j.reads {
+		if s.has(r.account, r.at) {
+			counts[r.reader]++
+		}
+	}
+	return counts
+}
+
 // span is some accounts in some time.
 type span struct {
 	accounts []string // empty: all
@@ -144,13 +166,14 @@ func (s span) has(account string, at time.Duration) bool {
 type figures struct {
 	reads, dead, failed int
 	longest             time.Duration // a read
-	deadAt              []read
+	deadAt, failedAt    []read
 }
 
 // add adds those of another one.
 func (f *figures) add(g figures) {
 	f.reads, f.dead, f.failed = f.reads+g.reads, f.dead+g.dead, f.failed+g.failed
-	f.longest, f.deadAt = max(f.longest, g.longest), append(f.deadAt, g.deadAt...)
+	f.longest = max(f.longest, g.longest)
+	f.deadAt, f.failedAt = append(f.deadAt, g.deadAt...), append(f.failedAt, g.failedAt...)
 }
 
 func (j *judge) of(s span) (f figures) {
@@ -168,6 +191,7 @@ func (j *judge) of(s span) (f figures) {
 			f.deadAt = append(f.deadAt, r)
 		case failed:
 			f.failed++
+			f.failedAt = append(f.failedAt, r)
 		case alive:
 		}
 	}

@@ -13,7 +13,7 @@
 //
 // Each fault has its turn, then comes a calm that lasts until all has healed: in
 // memcached lies, for each account, the last token that WeChat issued, and no
-// sidecar misses anything. WeChat says of every read, in the moment of the read,
+// sidecar misses anything; then each sidecar remembers it too. WeChat says of every read, in the moment of the read,
 // whether its token is alive. At the end stands a page of Markdown on stdout, and in
 // -out in English and Chinese: what docs/chaos.md and its Chinese twin are. The
 // journal of all that happened is on stderr and in -out, and so is what each call

@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
 func TestAnOrdinarySidecarCannotBeCaughtInItsSteps(t *testing.T) {
@@ -98,6 +103,34 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 			w.judge.events = append(w.judge.events, event{at: w.journal.now(), AppID: account, Text: lostLease})
 			w.called(account, true)
 		}, 1, "1 × the lease could not be confirmed after the answer: a doubt", 0},
+		"its lease was lost, long after memcached was hurt": {func(w *world) {
+			w.called(account, true)
+			w.rows = []*row{{memcached: true, undone: w.journal.now()}}
+			w.called(account, true)
+			w.wechat.calls[1].at += lag
+			w.judge.events = append(w.judge.events, event{at: w.wechat.calls[1].at, AppID: account, Text: lostLease})
+		}, 1, "1 × **unexplained**", 1},
+		"stable_token, when memcached was hurt": {func(w *world) {
+			w.called(account, true)
+			w.rows = []*row{{memcached: true, undone: w.journal.now()}}
+			w.called(account, true)
+			w.wechat.calls[1].api = "stable_token"
+			w.wechat.calls[1].at += lag - time.Second
+		}, 1, "1 × memcached out of reach: a sidecar asks stable_token for itself", 0},
+		"stable_token, long after": {func(w *world) {
+			w.called(account, true)
+			w.rows = []*row{{memcached: true, undone: w.journal.now()}}
+			w.called(account, true)
+			w.wechat.calls[1].api = "stable_token"
+			w.wechat.calls[1].at += lag
+		}, 1, "1 × **unexplained**", 1},
+		"stable_token, after a wrong answer": {func(w *world) {
+			w.rows = []*row{{memcached: true}}
+			w.called(account, false)
+			w.wechat.calls[0].answered = same("a web page")
+			w.called(account, true)
+			w.wechat.calls[1].api = "stable_token"
+		}, 1, "1 × after a web page", 0},
 		"its lease was lost, and nothing was done to memcached": {func(w *world) {
 			w.called(account, true)
 			w.judge.events = append(w.judge.events, event{at: w.journal.now(), AppID: account, Text: lostLease})
@@ -170,6 +203,79 @@ func TestADeadTokenAndAFailedReadBreakAPromise(t *testing.T) {
 	assert.Len(t, w.line([]*row{{span: all, lost: true}}, calls).broken, 1)
 }
 
+func TestAReaderThatHangsBreaksAPromise(t *testing.T) {
+	w := books(t)
+	w.watch = &watch{}
+	p := &pod{number: 3}
+	w.pods = []*pod{p}
+	r := &row{span: span{to: 15 * time.Second}, free: true}
+	for at := range 10 {
+		w.judge.reads = append(w.judge.reads, read{at: time.Duration(at) * time.Second, reader: inGo(p)}, read{at: time.Duration(at) * time.Second, reader: inPHP(p)})
+	}
+	assert.Empty(t, w.line([]*row{r}, nil).broken)
+	w.judge.reads = w.judge.reads[:19]
+	broken := w.line([]*row{r}, nil).broken
+	require.Len(t, broken, 1)
+	assert.Contains(t, broken[0], "PHP, client, pod 3 read 9 times")
+	r.free = false
+	assert.Empty(t, w.line([]*row{r}, nil).broken, "what hinders them may")
+	w.judge.reads[0].took = longestRead + time.Millisecond
+	assert.Len(t, w.line([]*row{r}, nil).broken, 1, "a read that the clients' own limits should have ended")
+}
+
+func TestAfterAllWasForgottenAReadMayFailUntilThereIsATokenAgain(t *testing.T) {
+	const account = "wx1"
+	w := books(t)
+	w.watch = &watch{}
+	w.wechat.AddAccount(account, firstSecret)
+	w.called(account, true) // before: it is of no account
+	w.forgotten = w.journal.now()
+	r := &row{span: span{to: time.Minute}, pardon: same("nothing is anywhere")}
+	failing := func(at time.Duration) []string {
+		w.judge.reads = []read{{account: account, verdict: failed, at: at}}
+		return w.line([]*row{r}, nil).broken
+	}
+	assert.Empty(t, failing(30*time.Second), "there is none yet")
+	w.called(account, true)
+	issued := w.journal.now()
+	assert.Empty(t, failing(issued))
+	assert.Len(t, failing(issued+answered+time.Second), 1)
+}
+
+func TestASidecarMustRememberTheEntrySoonAfterItChanged(t *testing.T) {
+	const account = "wx1"
+	remembered := ""
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"credentials": [{"appid": %q, "fingerprint": %q}]}`, account, remembered)
+	}))
+	defer server.Close()
+	w := books(t)
+	w.accounts, w.pods = []string{account}, []*pod{{number: 3, ops: server.Listener.Addr().String()}}
+	w.wechat.AddAccount(account, firstSecret)
+	before, entry := w.wechat.Steal(account), w.wechat.Steal(account)
+	w.watch = &watch{now: map[string]string{account: entry}}
+	now := time.Now()
+	later := now.Add(lookAtMost + time.Second)
+	for _, test := range []struct {
+		remembered string
+		at         time.Time
+		want       string
+	}{
+		{memcache.Fingerprint(entry), later, ""},
+		{memcache.Fingerprint(before), now, ""},
+		{memcache.Fingerprint(before), later, "sidecar 3: wx1: another token than that of the entry is remembered"},
+		{"", now, "sidecar 3: wx1: no token is remembered"},
+	} {
+		remembered = test.remembered
+		err := w.everyMemory(t.Context(), test.at)
+		if test.want == "" {
+			require.NoError(t, err)
+		} else {
+			require.EqualError(t, err, test.want)
+		}
+	}
+}
+
 func TestAnEntryThatGoesBackIsTimed(t *testing.T) {
 	w := newWatch(&world{})
 	w.order("wx1", "token", 2, time.Second)
@@ -220,6 +326,13 @@ func TestASidecarThatHoldsMoreOrDiedHasGrown(t *testing.T) {
 	}
 }
 
+func TestOfARunThatDidNotLookNoneIsSaidToHaveGrown(t *testing.T) {
+	f := findings{totals: []total{{same("grown"), grown(nil, 0)}, {same("counted"), grown([]flat{{}}, 0)}}}
+	assert.Contains(t, f.page(languages[0]), "* grown: nobody looked")
+	assert.Contains(t, f.page(languages[1]), "* grown：没有检查")
+	assert.Contains(t, f.page(languages[0]), "* counted: 0\n")
+}
+
 func TestTheBusiestTenMinutesCountEachAPIForItself(t *testing.T) {
 	one := func(minute int, api, account string, extra bool) explained {
 		return explained{call: call{at: time.Duration(minute) * time.Minute, account: account, api: api}, extra: extra}
@@ -240,7 +353,7 @@ func TestTheRowsOfClocksThatJumpAreRead(t *testing.T) {
 	require.NoError(t, w.jumped(t.Context()))
 	require.Len(t, w.clocks, 8, "by 10 minutes and 3 hours, forwards and backwards, of one and of all")
 	assert.Equal(t, []string{"1 of 5 sidecars, forwards by 3 hours", "One call, Never dead, Never nothing"}, w.clocks[0].cells(languages[0])[:2])
-	assert.Equal(t, "5 个 sidecar（共 5 个），向后 3 小时", w.clocks[7].cells(languages[1])[0])
+	assert.Equal(t, "5 个 sidecar（共 5 个），拨慢 3 小时", w.clocks[7].cells(languages[1])[0])
 	for _, c := range w.clocks {
 		reads := c.figures[0]
 		assert.NotEqual(t, "0", reads)

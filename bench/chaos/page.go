@@ -55,9 +55,9 @@ var rowHead = []words{
 	{"dead", "失效"},
 	{"failed", "失败"},
 	{"calls beyond one per renewal", "超出“每次续期一次”的调用"},
-	{"no entry for", "没有条目"},
-	{"healed after", "多久恢复"},
-	{"longest read", "最久的读取"},
+	{"no entry for", "缺条目时长"},
+	{"healed after", "恢复用时"},
+	{"longest read", "最长一次读取"},
 }
 
 var head = words{
@@ -72,7 +72,7 @@ counts the one account that it befell.
 * **dead**: tokens that WeChat refused in the moment of the read; **failed**: reads that brought none.
 * **no entry for**: the longest time that memcached held no token of some account.
 * **healed after**: from the end of the fault until the last token that WeChat issued lies in memcached for each account, and every sidecar is ready. For a
-  step or a wrong answer: from the moment itself, for its account.
+  step or a wrong answer: from the moment itself, for its account. The next fault waits until every sidecar remembers those tokens too, a look later.
 
 `,
 	`[English](chaos.md) | **简体中文**
@@ -80,11 +80,11 @@ counts the one account that it befell.
 <a id="the-sidecars-under-every-fault"></a>
 # 各种故障之下的 sidecar
 
-由 ` + "`make chaos`" + ` 在一次运行中写出；如何判定见 [bench/chaos](../bench/chaos/main.go)。只要有一条承诺被破坏、有一次超出“每次续期一次”的调用无法解释、或者有一个 sidecar 变大了，它就以失败结束。账号共享其 sidecar 的遭遇，因此续期步骤和错误应答的每一行只统计遭遇它的那个账号。
+由 ` + "`make chaos`" + ` 在一次运行中写出；如何判定见 [bench/chaos](../bench/chaos/main.go)。只要有一条承诺被破坏、有一次超出“每次续期一次”的调用无法解释、或者有一个 sidecar 的占用增长了，它就以失败结束。账号共享其 sidecar 的遭遇，因此续期步骤和错误应答的每一行只统计遭遇它的那个账号。
 
 * **失效**：读取的那一刻微信不接受的 token；**失败**：没有读到 token 的读取。
-* **没有条目**：memcached 里缺某个账号的 token 的最长时间。
-* **多久恢复**：从故障结束，到每个账号在 memcached 里都是微信最后签发的 token、每个 sidecar 都就绪为止。续期步骤和错误应答则从那一刻算起，只看那个账号。
+* **缺条目时长**：memcached 里缺某个账号的 token 的最长时间。
+* **恢复用时**：从故障结束，到每个账号在 memcached 里都是微信最后签发的 token、每个 sidecar 都就绪为止。续期步骤和错误应答则从那一刻算起，只看那个账号。下一个故障要等到每个 sidecar 也都记得这些 token，即再查看一次之后。
 
 `,
 }

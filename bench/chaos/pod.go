@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -71,18 +73,46 @@ var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 
 // probe asks the ops listener.
 func (p *pod) probe(ctx context.Context, path string) bool {
+	_, err := p.ask(ctx, path)
+	return err == nil
+}
+
+// remembered is the fingerprints of the tokens that the sidecar remembers, by account.
+func (p *pod) remembered(ctx context.Context) (map[string]string, error) {
+	text, err := p.ask(ctx, "/status.json")
+	if err != nil {
+		return nil, err
+	}
+	var status struct {
+		Credentials []struct{ AppID, Fingerprint string }
+	}
+	if err = json.Unmarshal(text, &status); err != nil {
+		return nil, err
+	}
+	all := map[string]string{}
+	for _, c := range status.Credentials {
+		all[c.AppID] = c.Fingerprint
+	}
+	return all, nil
+}
+
+// ask asks the ops listener too, for what it answers with 200.
+func (p *pod) ask(ctx context.Context, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.ops+path, nil)
 	if err != nil {
-		return false
+		return nil, err
 	}
 	answer, err := probes.Do(request)
 	if err != nil {
-		return false
+		return nil, err
 	}
-	_ = answer.Body.Close()
-	return answer.StatusCode == http.StatusOK
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: HTTP %d", path, answer.StatusCode)
+	}
+	return io.ReadAll(answer.Body)
 }
 
 func (p *pod) now() *process {

@@ -28,6 +28,13 @@ const (
 	// readers share one machine, and a reader whose sidecar was killed has only
 	// memcached.
 	readTimeout = time.Second
+	// longestRead is what no read may take: what the clients say of themselves, once
+	// the time-out for a dial to memcached and once for its answer, and 13 s for the
+	// sidecar; and a second on a busy machine.
+	longestRead = 2*readTimeout + 13*time.Second + time.Second
+	// readAtLeast is how often each reader reads where nothing hinders it: a tenth of
+	// what PHP is asked for, the slower one. One that hangs does not.
+	readAtLeast = 1500 * time.Millisecond
 )
 
 // read reads with the Go client until ctx ends. WeChat judges each token in the
@@ -54,11 +61,11 @@ func (w *world) read(ctx context.Context, p *pod) error {
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
-			w.judge.read("Go", account, "", at, failed, err.Error())
+			w.judge.read(inGo(p), account, "", at, failed, err.Error())
 		case w.wechat.Accepts(token) != 0:
-			w.judge.read("Go", account, token, at, dead, "")
+			w.judge.read(inGo(p), account, token, at, dead, "")
 		default:
-			w.judge.read("Go", account, token, at, alive, "")
+			w.judge.read(inGo(p), account, token, at, alive, "")
 		}
 	}
 }
@@ -70,8 +77,15 @@ func (w *world) readable(n int) string { return w.accounts[n%len(w.accounts)] }
 // extension.
 var phpKinds = []string{"client", "lines memcached", "lines memcache"}
 
+func phpKind(p *pod) string { return phpKinds[p.number%len(phpKinds)] }
+
+// inGo and inPHP are the names of a pod's readers.
+func inGo(p *pod) string  { return fmt.Sprintf("Go, pod %d", p.number) }
+func inPHP(p *pod) string { return fmt.Sprintf("PHP, %s, pod %d", phpKind(p), p.number) }
+
 // readPHP lets PHP read until ctx ends. It tells a token's SHA-256.
-func (w *world) readPHP(ctx context.Context, p *pod, kind string) error {
+func (w *world) readPHP(ctx context.Context, p *pod) error {
+	kind := phpKind(p)
 	php, err := exec.LookPath("php")
 	if err != nil {
 		return errors.New("php is not installed: run make setup")
@@ -99,7 +113,7 @@ func (w *world) readPHP(ctx context.Context, p *pod, kind string) error {
 	})
 	defer ending.Wait()
 	for scanner := bufio.NewScanner(out); scanner.Scan(); {
-		w.judgePHP("PHP, "+kind, scanner.Text())
+		w.judgePHP(inPHP(p), scanner.Text())
 	}
 	if ctx.Err() == nil {
 		return fmt.Errorf("php ended: %s", said)
@@ -109,7 +123,7 @@ func (w *world) readPHP(ctx context.Context, p *pod, kind string) error {
 
 // judgePHP judges a line: the account, the token's SHA-256 or -, microseconds, and
 // why there is none.
-func (w *world) judgePHP(kind, line string) {
+func (w *world) judgePHP(reader, line string) {
 	fields := strings.SplitN(line, " ", 4)
 	if len(fields) != 4 {
 		w.journal.say("PHP said what nobody understands: %d bytes", len(line))
@@ -119,7 +133,7 @@ func (w *world) judgePHP(kind, line string) {
 	took, _ := strconv.Atoi(fields[2]) // our own script writes a number
 	at := w.journal.now() - time.Duration(took)*time.Microsecond
 	if fields[1] == "-" {
-		w.judge.read(kind, fields[0], "", at, failed, fields[3])
+		w.judge.read(reader, fields[0], "", at, failed, fields[3])
 		return
 	}
 	verdict, token := dead, ""
@@ -131,7 +145,7 @@ func (w *world) judgePHP(kind, line string) {
 	if token != "" && w.wechat.Accepts(token) == 0 {
 		verdict = alive
 	}
-	w.judge.read(kind, fields[0], token, at, verdict, "")
+	w.judge.read(reader, fields[0], token, at, verdict, "")
 }
 
 // phpLines is a file with the README's PHP, with other addresses and one extension.

@@ -15,6 +15,8 @@ type fault struct {
 	brief   time.Duration // the hold in a short run; 0: it has no place there
 	// memcached: it, or the way to it, is what is hurt.
 	memcached bool
+	// free: neither memcached nor sidecars are hurt, so nothing hinders the readers.
+	free bool
 	// run brings it about, holds it, and undoes it.
 	run func(ctx context.Context, w *world, hold time.Duration) error
 	// parts replaces run where each account suffers something else: it adds rows; or
@@ -35,6 +37,7 @@ type row struct {
 	never          error // why it did not heal
 	pardon         words
 	memcached      bool
+	free           bool
 	// lost: an answer of WeChat's was lost. The next call's token is the second one
 	// then, and ends the one that apps have without a grace: until it is in memcached,
 	// and until a sidecar that is asked has looked.
@@ -54,7 +57,7 @@ func (w *world) suffer(ctx context.Context, f fault) error {
 	if f.parts != nil {
 		return f.parts(ctx, w)
 	}
-	r := &row{name: f.name, attacks: f.attacks, pardon: f.pardon, memcached: f.memcached}
+	r := &row{name: f.name, attacks: f.attacks, pardon: f.pardon, memcached: f.memcached, free: f.free}
 	w.rows = append(w.rows, r)
 	r.from = w.journal.now()
 	if err := f.run(ctx, w, f.hold); err != nil {
@@ -84,7 +87,43 @@ func (w *world) calm(ctx context.Context, r *row, also func(*world) error) error
 		return nil
 	}
 	w.journal.say("   healed after %.2f s%s", (r.healed - r.undone).Seconds(), because(last))
+	if r.never = w.remembered(ctx); ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if r.never != nil {
+		w.journal.say("   NOT HEALED: %s", r.never)
+		return nil
+	}
+	w.journal.say("   every sidecar remembers it after %.2f s", (w.journal.now() - r.undone).Seconds())
 	return pause(ctx, calmAtLeast-(w.journal.now()-r.undone))
+}
+
+// remembered waits until every sidecar remembers what the entries are, which it
+// learns of when it looks: after a look, and one more where entries still changed.
+func (w *world) remembered(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*lookAtMost)
+	defer cancel()
+	for {
+		err := w.everyMemory(ctx, time.Now())
+		if err == nil || pause(ctx, 250*time.Millisecond) != nil {
+			return err
+		}
+	}
+}
+
+func (w *world) everyMemory(ctx context.Context, now time.Time) error {
+	for _, p := range w.pods {
+		all, err := p.remembered(ctx)
+		if err != nil {
+			return fmt.Errorf("sidecar %d: %w", p.number, err)
+		}
+		for _, account := range w.accounts {
+			if err = w.wechat.outdated(account, w.watch.entry(account), all[account], now); err != nil {
+				return fmt.Errorf("sidecar %d: %w", p.number, err)
+			}
+		}
+	}
+	return nil
 }
 
 // because says what healed last.

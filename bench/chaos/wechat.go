@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -198,6 +199,25 @@ func (w *weChat) sick(account, token string) error {
 		return fmt.Errorf("%s: not the last token that WeChat issued", account)
 	case time.Since(held.At) > dueLatest(held.Dies.Sub(held.At)):
 		return fmt.Errorf("%s: a token that is overdue", account)
+	}
+	return nil
+}
+
+// outdated is why what a sidecar remembers of an account, a fingerprint, is not as
+// it should be; nil where it is the entry, or where the entry's token is younger
+// than a look.
+func (w *weChat) outdated(account, entry, remembered string, now time.Time) error {
+	if remembered != "" && remembered == memcache.Fingerprint(entry) {
+		return nil
+	}
+	_, held, err := w.newest(account, entry)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", account, err)
+	case remembered == "":
+		return fmt.Errorf("%s: no token is remembered", account)
+	case now.Sub(held.At) > lookAtMost:
+		return fmt.Errorf("%s: another token than that of the entry is remembered", account)
 	}
 	return nil
 }

@@ -203,7 +203,7 @@ func (w *world) live(ctx context.Context, p plan, minutes int) error {
 	}
 	for _, p := range w.pods {
 		reading(func() error { return w.read(ctx, p) })
-		reading(func() error { return w.readPHP(ctx, p, phpKinds[p.number%len(phpKinds)]) })
+		reading(func() error { return w.readPHP(ctx, p) })
 	}
 	return w.follow(ctx, p, minutes)
 }

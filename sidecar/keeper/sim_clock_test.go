@@ -16,8 +16,8 @@ import (
 // at most, and so does each renewal while the clocks are apart: to a sidecar that
 // is three hours ahead, a token that another one has just fetched is dead.
 //
-// With -v each case is a row of docs/chaos.md: what it attacks, tokens read, of
-// them dead, reads that failed, calls beyond one per renewal.
+// With -v each case prints what bench/chaos makes a row of docs/chaos.md of: what it
+// attacks, tokens read, of them dead, reads that failed, calls beyond one per renewal.
 func TestAWallClockThatJumpsIsNoticedByNoReader(t *testing.T) {
 	t.Parallel()
 	for _, jump := range []time.Duration{10 * time.Minute, 3 * time.Hour} {
