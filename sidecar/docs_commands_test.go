@@ -43,6 +43,12 @@ func (x *terminal) block(t *testing.T, text string) {
 			x.ready(t)
 		}
 	}
+	x.paste(t, text)
+}
+
+// paste types the commands of a block, and waits for what they start.
+func (x *terminal) paste(t *testing.T, text string) {
+	t.Helper()
 	for _, line := range commandLines(text) {
 		done := x.enter(t, line)
 		assert.Zero(t, done.exit, "%s\n%s", line, x.redact(done.output))
