@@ -2,8 +2,16 @@
 #
 #   docker build -t wxsidecar:dev .            (or podman build; `make image` picks the one that is there)
 #   docker build --build-arg VERSION=v1.2.3 -t registry.example.com/wxsidecar:v1.2.3 .
+#
+# Where docker.io and proxy.golang.org are out of reach, from their mirrors:
+#
+#   docker build --build-arg GO_IMAGE=m.daocloud.io/docker.io/library/golang:1.26 \
+#       --build-arg GOPROXY=https://goproxy.cn,direct -t wxsidecar:dev .
 
-FROM docker.io/library/golang:1.26 AS build
+ARG GO_IMAGE=docker.io/library/golang:1.26
+FROM ${GO_IMAGE} AS build
+# Of the build alone; without it Go's own.
+ARG GOPROXY
 WORKDIR /src
 # The modules first: this layer is built again only when they change.
 COPY go.mod go.sum ./

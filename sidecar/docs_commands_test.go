@@ -43,6 +43,12 @@ func (x *terminal) block(t *testing.T, text string) {
 			x.ready(t)
 		}
 	}
+	x.paste(t, text)
+}
+
+// paste types the commands of a block, and waits for what they start.
+func (x *terminal) paste(t *testing.T, text string) {
+	t.Helper()
 	for _, line := range commandLines(text) {
 		done := x.enter(t, line)
 		assert.Zero(t, done.exit, "%s\n%s", line, x.redact(done.output))
@@ -116,7 +122,7 @@ func (x *terminal) judge(t *testing.T, done typed) {
 }
 
 // commandInProse is a span of code that is a command, by its first word.
-var commandInProse = regexp.MustCompile(`^(go|make|docker|kubectl|sudo|systemctl|journalctl|curl|openssl|bin/sidecar|sidecar|k8s/e2e/images\.sh) [^…]+$`)
+var commandInProse = regexp.MustCompile(`^(git|go|make|docker|kubectl|sudo|systemctl|journalctl|curl|openssl|bin/sidecar|sidecar|k8s/e2e/images\.sh) [^…]+$`)
 
 // phrases look like commands and are none: they lack what a table's cell adds.
 var phrases = []string{"kubectl apply -n NAMESPACE -k", "docker restart"}

@@ -23,6 +23,7 @@ var elsewhere = map[string]struct {
 	"kubectl":    {checkKubectl, "k8s/e2e/cluster_test.go"},            // make test-cluster
 	"docker":     {checkDocker, "k8s/compose_run_test.go"},             // make k8s; images: k8s/e2e/images.sh
 	"make":       {checkMake, ".ci/run"},                               // CI
+	"git":        {checkGit, "go.mod"},                                 // which has the address
 	"systemctl":  {checkSystemctl, "sidecar/systemd_test.go"},          // the unit's command line is run there
 	"journalctl": {checkJournalctl, "sidecar/systemd_test.go"},         //
 	"chown":      {func(*testing.T, []string) {}, "docs/compose.yaml"}, // root's
@@ -46,9 +47,12 @@ const asIf = `#!/bin/sh
 exec "$@"
 `
 
-// goTool notes `go test`, which would run this test within itself, and is go for
-// everything else.
-const goTool = "#!/bin/sh\n[ \"$1\" = test ] || exec GO \"$@\"\n" + noting
+// cloned is where `git clone` leads to: a terminal stands in a clone already.
+const cloned = `ln -s . "${2##*/}"` + "\n"
+
+// goTool notes `go test`, which would run this test within itself, and `go env -w`,
+// which would set something for whoever runs it; it is go for everything else.
+const goTool = "#!/bin/sh\ncase \"$1 $2\" in 'test '* | 'env -w') ;; *) exec GO \"$@\" ;; esac\n" + noting
 
 func newStandIns(t *testing.T, dir string) *standIns {
 	t.Helper()
@@ -60,6 +64,7 @@ func newStandIns(t *testing.T, dir string) *standIns {
 	for name := range elsewhere {
 		programs[name] = noting
 	}
+	programs["git"] += cloned
 	for name, text := range programs {
 		require.NoError(t, os.Chmod(writeFile(t, filepath.Join(s.dir, name), words.Replace(text)), 0o755))
 	}
@@ -78,7 +83,7 @@ func (s *standIns) check(t *testing.T) {
 	for line := range strings.Lines(string(text)) {
 		words := strings.Split(strings.TrimSuffix(line, "\n"), "\037")
 		if words[0] == "go" {
-			checkGoTest(t, words[1:])
+			checkGo(t, words[1:])
 			continue
 		}
 		one := elsewhere[words[0]]
@@ -182,8 +187,25 @@ func checkDocker(t *testing.T, args []string) {
 
 func checkMake(t *testing.T, args []string) {
 	t.Helper()
-	require.Len(t, args, 1)
-	assert.Regexp(t, `(?m)^`+args[0]+`:`, fileText(t, filepath.Join(root, "Makefile")))
+	makefile := document(t, "Makefile")
+	assert.Regexp(t, `(?m)^`+args[0]+`:`, makefile)
+	for _, arg := range args[1:] {
+		name, value, _ := strings.Cut(arg, "=")
+		assert.Regexp(t, `(?m)^`+name+` +\?=`, makefile, arg)
+		rest, values := flagged(strings.Fields(value), "--build-arg")
+		assert.Empty(t, rest, arg)
+		for _, given := range values["--build-arg"] {
+			name, _, _ := strings.Cut(given, "=")
+			assert.Regexp(t, `(?m)^ARG `+name+`(=|$)`, document(t, "Dockerfile"), arg)
+		}
+	}
+}
+
+func checkGit(t *testing.T, args []string) {
+	t.Helper()
+	address, ok := strings.CutPrefix(strings.Join(args, " "), "clone https://")
+	require.True(t, ok, args)
+	assert.Contains(t, document(t, "go.mod"), "module "+address+"\n")
 }
 
 func checkSystemctl(t *testing.T, args []string) {
@@ -195,6 +217,15 @@ func checkSystemctl(t *testing.T, args []string) {
 func checkJournalctl(t *testing.T, args []string) {
 	t.Helper()
 	assert.Equal(t, []string{"-u", "wxsidecar"}, args[:2])
+}
+
+func checkGo(t *testing.T, args []string) {
+	t.Helper()
+	if args[0] == "env" {
+		assert.Regexp(t, `^GOPROXY=https://[a-z.]+,direct$`, strings.Join(args[2:], " "))
+		return
+	}
+	checkGoTest(t, args)
 }
 
 // checkGoTest: such a test is there, with its flags. `make test` runs them all.

@@ -22,15 +22,10 @@ var writeTranscript = flag.Bool("docs.transcript", false, "write what the quick 
 // stands behind them in both READMEs.
 func TestAStrangersPathThroughTheChineseREADME(t *testing.T) {
 	t.Parallel()
-	var quick string
-	for _, b := range blocks(document(t, "README.zh-CN.md")) {
-		if strings.HasPrefix(b.text, "go build") {
-			quick = b.text
-		}
-	}
-	require.NotEmpty(t, quick)
 	x := newTerminal(t)
-	x.block(t, quick)
+	for _, b := range quickStart(t) {
+		x.paste(t, b.text)
+	}
 	assert.Equal(t, 1, x.wechat.Calls("", ""), "one call, whatever was asked")
 	screen := x.transcript.String()
 	assertNoCanary(t, screen)
@@ -46,6 +41,37 @@ func TestAStrangersPathThroughTheChineseREADME(t *testing.T) {
 		}
 		assert.Equal(t, screen, text[at[2]:at[3]], "%s: see -docs.transcript", name)
 	}
+}
+
+// quickStart are the blocks of commands before the transcript.
+func quickStart(t *testing.T) []codeBlock {
+	t.Helper()
+	_, text, _ := strings.Cut(document(t, "README.zh-CN.md"), `<a id="quick-start"></a>`)
+	text, _, found := strings.Cut(text, "\n<details>\n")
+	require.True(t, found)
+	return blocks(text)
+}
+
+// A terminal without bracketed paste gives the lines of a block one by one to
+// whatever reads. So nothing stands behind a command that waits for the AppSecret,
+// and nothing that looks around behind the start of what it looks at.
+func TestNothingStandsBehindWhatAPastedBlockWaitsFor(t *testing.T) {
+	t.Parallel()
+	var secrets, starts int
+	for _, b := range quickStart(t) {
+		lines := commandLines(b.text)
+		for i, line := range lines {
+			switch {
+			case strings.Contains(line, "head -n 1 >"):
+				assert.Len(t, lines, 1, b.text)
+				secrets++
+			case startsASidecar.MatchString(line):
+				assert.Equal(t, len(lines)-1, i, b.text)
+				starts++
+			}
+		}
+	}
+	assert.Equal(t, []int{1, 1}, []int{secrets, starts})
 }
 
 // published is the transcript in a README.

@@ -27,7 +27,7 @@ var words = []word{
 	{regexp.MustCompile(`^a rejected token$`), "token 被拒", 0.5},
 	{regexp.MustCompile(`^memcached restarted$`), "memcached 重启", 0.5},
 	{regexp.MustCompile(`^memcached down$`), "memcached 宕机", 0.5},
-	{regexp.MustCompile(`^PHP class \(rebuilt\)$`), "PHP 类（重写）", 1},
+	{regexp.MustCompile(`^PHP class \(rebuilt\)$`), "PHP 类（仿写）", 1},
 	{regexp.MustCompile(`^bare stable_token$`), "直接用 stable_token", 1},
 	{regexp.MustCompile(`^(silenceper/wechat), (UseStableAK)$`), "$1，$2", 1},
 	{regexp.MustCompile(`^(wxsidecar), (token|stable_token)$`), "$1，$2", 1},
