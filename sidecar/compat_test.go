@@ -109,7 +109,7 @@ func TestProgramsThatFetchInRealTimeNeedOnlyAnotherAddress(t *testing.T) {
 	wx.SetExpiresIn(12 * time.Second) // renewed after 6
 	memcached, listen := newRealMemcached(t), freeAddress(t)
 	sidecar := spawn(t, append(secure, "WECHAT_APPID="+appID, "WECHAT_APPSECRET="+testSecret, "WECHAT_TICKETS=jsapi",
-		"MEMCACHED_SERVERS="+memcached.address, "SIDECAR_LISTEN="+listen, "SIDECAR_OPS_LISTEN=off", "SIDECAR_COMPAT=true", "LOG_LEVEL=debug"))
+		"MEMCACHED_SERVERS="+memcached.Address, "SIDECAR_LISTEN="+listen, "SIDECAR_OPS_LISTEN=off", "SIDECAR_COMPAT=true", "LOG_LEVEL=debug"))
 	eventually(t, func() bool { return entry(t, memcached.store) != "" }, "an entry")
 
 	program := newRealTime(t, "http://"+listen, api, noSecret)
@@ -162,7 +162,7 @@ func TestWhereABearerIsConfiguredItTakesTheAppSecretsPlace(t *testing.T) {
 	wx, secure, api := newWeChat(t)
 	listen, bearer := freeAddress(t), "canarysecret-bearer"
 	file := writeFile(t, filepath.Join(t.TempDir(), "bearer"), bearer+"\n")
-	spawn(t, append(secure, "WECHAT_APPID="+appID, "WECHAT_APPSECRET="+testSecret, "WECHAT_TICKETS=jsapi", "MEMCACHED_SERVERS="+newRealMemcached(t).address,
+	spawn(t, append(secure, "WECHAT_APPID="+appID, "WECHAT_APPSECRET="+testSecret, "WECHAT_TICKETS=jsapi", "MEMCACHED_SERVERS="+newRealMemcached(t).Address,
 		"SIDECAR_LISTEN="+listen, "SIDECAR_OPS_LISTEN=off", "SIDECAR_COMPAT=true", "SIDECAR_AUTH_TOKEN_FILE="+file))
 	eventually(t, func() bool { return len(wx.Tickets()) > 0 }, "a token and a ticket")
 	program := newRealTime(t, "http://"+listen, api, bearer)

@@ -126,7 +126,7 @@ func (o realTrial) run(t *testing.T) (watch, usage) {
 	for i := range o.sidecars {
 		fleet = append(fleet, spawn(t, []string{
 			"WECHAT_ACCOUNTS_DIR=" + accounts, "WECHAT_BASE_URL=" + url, "SSL_CERT_FILE=" + trusted, "LOG_LEVEL=warn",
-			"MEMCACHED_SERVERS=" + m.address, "SIDECAR_OPS_LISTEN=off",
+			"MEMCACHED_SERVERS=" + m.Address, "SIDECAR_OPS_LISTEN=off",
 			"SIDECAR_LISTEN=unix://" + filepath.Join(dir, fmt.Sprintf("%d.sock", i)),
 		}))
 	}
@@ -151,7 +151,7 @@ func (o realTrial) run(t *testing.T) (watch, usage) {
 // bill is what the stats say.
 func (m *realMemcached) bill(t *testing.T) bill {
 	t.Helper()
-	conn, err := net.Dial("tcp", m.address)
+	conn, err := net.Dial("tcp", m.Address)
 	require.NoError(t, err)
 	return readBill(t, conn)
 }

@@ -196,7 +196,7 @@ var given sync.Map
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(10_000)) // realmemcached takes those above
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
 			continue // somebody listens there

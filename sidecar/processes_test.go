@@ -92,7 +92,7 @@ func newFleet(t *testing.T, plan fleetPlan) *fleet {
 		f.sockets = append(f.sockets, filepath.Join(dir, fmt.Sprintf("%d.sock", i)))
 		f.environs = append(f.environs, []string{
 			"WECHAT_ACCOUNTS_DIR=" + filepath.Dir(secretFile), "WECHAT_BASE_URL=" + url, "SSL_CERT_FILE=" + trusted,
-			"MEMCACHED_SERVERS=" + f.memcached.address, "SIDECAR_LISTEN=unix://" + f.sockets[i], "SIDECAR_OPS_LISTEN=off",
+			"MEMCACHED_SERVERS=" + f.memcached.Address, "SIDECAR_LISTEN=unix://" + f.sockets[i], "SIDECAR_OPS_LISTEN=off",
 		})
 	}
 	return f
@@ -107,7 +107,7 @@ func (f *fleet) start(t *testing.T) {
 	eventually(t, func() bool { return entry(t, f.memcached.store) != "" }, "the first entry")
 	for i := range f.readers {
 		c, err := client.New(client.Config{
-			AppID: appID, Servers: []string{f.memcached.address}, Sidecar: "unix://" + f.sockets[i%f.sidecarCount()],
+			AppID: appID, Servers: []string{f.memcached.Address}, Sidecar: "unix://" + f.sockets[i%f.sidecarCount()],
 			Timeout: readTimeout,
 		})
 		require.NoError(t, err)
@@ -151,7 +151,7 @@ func (f *fleet) round(t *testing.T) {
 	// memcached dies and comes back empty: everybody remembers.
 	before := f.wechat.Calls("", "")
 	begin := time.Now()
-	f.memcached.restart(t)
+	f.memcached.Restart(t)
 	require.Eventually(t, func() bool { return entry(t, f.memcached.store) != "" }, 16*time.Second, time.Millisecond, "the entry is back")
 	f.backAfter = append(f.backAfter, time.Since(begin))
 	f.callsByRestart += f.wechat.Calls("", "") - before
@@ -159,9 +159,9 @@ func (f *fleet) round(t *testing.T) {
 
 	// memcached stands still for a while: the sidecars answer.
 	before = f.wechat.Calls("", "")
-	f.memcached.freeze()
+	f.memcached.Signal(syscall.SIGSTOP)
 	f.quietFor(t, f.frozen, "calls while memcached stands still", before)
-	f.memcached.thaw()
+	f.memcached.Signal(syscall.SIGCONT)
 	// Reads that began while it stood still must end before their sidecar dies:
 	// without both nobody can have a token.
 	f.quietFor(t, 2*readTimeout, "calls because memcached stood still", before)

@@ -27,7 +27,7 @@ func TestTheUnitUnderARealSystemd(t *testing.T) {
 	unitText := document(t, unitFile)
 	write("wxsidecar.service", unitText)
 	write("wxsidecar.service.d/test.conf", "[Unit]\nDefaultDependencies=no\n[Service]\n"+
-		"Environment=WECHAT_BASE_URL="+w.url+" MEMCACHED_SERVERS="+m.address+" SIDECAR_OPS_LISTEN="+w.ops+
+		"Environment=WECHAT_BASE_URL="+w.url+" MEMCACHED_SERVERS="+m.Address+" SIDECAR_OPS_LISTEN="+w.ops+
 		"\nStandardError=append:"+dir+"/log\n")
 	writeFile(t, filepath.Join(dir, "probe.sh"), `
 until /usr/local/bin/sidecar healthcheck >/dev/null 2>&1; do sleep 0.1; done

@@ -43,7 +43,7 @@ func php(name string, tellings ...telling) func(*testing.T, *stage, *door) func(
 		t.Helper()
 		// What is said last counts.
 		all := []string{
-			"APPID=" + appID, "API=" + d.url, "TOKEN_API=" + d.url, "MEMCACHED=" + s.memcached.address, "SIDECAR=http://" + s.api,
+			"APPID=" + appID, "API=" + d.url, "TOKEN_API=" + d.url, "MEMCACHED=" + s.memcached.Address, "SIDECAR=http://" + s.api,
 		}
 		for _, tell := range tellings {
 			all = append(all, tell(s)...)

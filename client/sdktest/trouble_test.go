@@ -22,8 +22,7 @@ func inTrouble(t *testing.T) []*program {
 		s.awaitRenewals(t, 1)
 		s.sidecar.kill()
 		s.start(t)
-		s.memcached.kill()
-		s.memcached.start(t)
+		s.memcached.Restart(t)
 		s.mariadb.Kill()
 		s.mariadb.start(t)
 		s.failOnce(t)
@@ -68,7 +67,7 @@ func (s *stage) failOnce(t *testing.T) {
 func (s *stage) hurtOverRenewals(t *testing.T) {
 	t.Helper()
 	s.around(t, 2*time.Second, s.sidecar.kill, func() { s.start(t) })
-	s.around(t, 2*time.Second, s.memcached.kill, func() { s.memcached.start(t) })
+	s.around(t, 2*time.Second, s.memcached.Kill, func() { s.memcached.Restart(t) })
 	s.around(t, 0, s.mariadb.Kill, func() { s.mariadb.start(t) })
 	s.around(t, 8*time.Second, func() { s.wechat.FailAll(-1) }, s.wechat.Heal)
 }
