@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -132,14 +133,14 @@ func TestProgramsThatFetchInRealTimeNeedOnlyAnotherAddress(t *testing.T) {
 	assert.Zero(t, wx.Calls("", "stable_token"))
 	t.Logf("%d uses over %d renewals: 0 dead tokens, 0 calls to WeChat but the sidecar's %d", uses, renewals, wx.Calls("", "token"))
 	assert.Equal(t, exitFine, sidecar.terminates(t))
-	assertNoCanary(t, sidecar.stderr.String())
-	assert.NotContains(t, sidecar.stderr.String(), "grant_type", "no query is logged")
+	programtest.AssertNoCanary(t, sidecar.Stderr.String())
+	assert.NotContains(t, sidecar.Stderr.String(), "grant_type", "no query is logged")
 }
 
 // renewed counts what a sidecar says it renewed.
 func renewed(sidecar *process, kind string) int {
 	n := 0
-	for line := range strings.SplitSeq(sidecar.stderr.String(), "\n") {
+	for line := range strings.SplitSeq(sidecar.Stderr.String(), "\n") {
 		if strings.Contains(line, `"msg":"renewed"`) && strings.Contains(line, `"kind":"`+kind+`"`) {
 			n++
 		}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // writeTranscript is for whoever has changed what a command prints:
@@ -33,7 +35,7 @@ func TestAStrangersPathThroughTheChineseREADME(t *testing.T) {
 	x.block(t, quick)
 	assert.Equal(t, 1, x.wechat.Calls("", ""), "one call, whatever was asked")
 	screen := x.transcript.String()
-	assertNoCanary(t, screen)
+	programtest.AssertNoCanary(t, screen)
 	screen = asPublished(screen, hostname())
 	for _, name := range []string{"README.md", "README.zh-CN.md"} {
 		text := document(t, name)

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -143,7 +144,7 @@ func (o realTrial) run(t *testing.T) (watch, usage) {
 	for _, p := range fleet {
 		spent.memory = max(spent.memory, p.anonymous(t))
 		spent.peak = max(spent.peak, p.kilobytes(t, "status", "VmHWM")-p.kilobytes(t, "status", "RssFile"))
-		assertNoCanary(t, p.stderr.String())
+		programtest.AssertNoCanary(t, p.Stderr.String())
 	}
 	return w, spent
 }
@@ -223,5 +224,5 @@ func (p *process) kilobytes(t *testing.T, file, name string) int {
 }
 
 func (p *process) proc() string {
-	return filepath.Join("/proc", strconv.Itoa(p.command.Process.Pid))
+	return filepath.Join("/proc", strconv.Itoa(p.Command.Process.Pid))
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // readWith is what a PHP app does with each of the two extensions. It prints the
@@ -49,7 +51,7 @@ func TestPHPReadsTheTokenThatTheSidecarPublished(t *testing.T) {
 // nothing to complain of.
 func converse(t *testing.T, command *exec.Cmd) (io.WriteCloser, *bufio.Scanner) {
 	t.Helper()
-	var complaints output
+	var complaints programtest.Output
 	command.Stderr = &complaints
 	in, err := command.StdinPipe()
 	require.NoError(t, err)

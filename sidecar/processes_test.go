@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -170,14 +171,14 @@ func (f *fleet) round(t *testing.T) {
 	// A quarter of the sidecars is killed, a quarter frozen over the renewal.
 	quarter := f.sidecarCount() / 4
 	for i := range quarter {
-		f.sidecars[i].kill()
-		f.sidecars[quarter+i].signal(syscall.SIGSTOP)
+		f.sidecars[i].Kill()
+		f.sidecars[quarter+i].Signal(syscall.SIGSTOP)
 	}
 	before = f.wechat.Calls("", "")
 	require.Eventually(t, func() bool { return f.wechat.Calls("", "") > before }, f.life, often, "the next renewal")
 	for i := range quarter {
 		f.sidecars[i] = spawn(t, f.environs[i])
-		f.sidecars[quarter+i].signal(syscall.SIGCONT)
+		f.sidecars[quarter+i].Signal(syscall.SIGCONT)
 	}
 	// The sidecars whose jitter puts them last see the new token within a
 	// twentieth of its life. A memcached that is lost before that may cost one more
@@ -201,17 +202,17 @@ func (f *fleet) stop(t *testing.T) {
 	f.stopAfter = make([]time.Duration, len(f.sidecars))
 	for i, p := range f.sidecars {
 		begin := time.Now()
-		p.signal(syscall.SIGTERM)
+		p.Signal(syscall.SIGTERM)
 		ending.Go(func() {
-			<-p.ended
+			<-p.Ended
 			f.stopAfter[i] = time.Since(begin)
 		})
 	}
 	ending.Wait()
 	for i, p := range f.sidecars {
-		assert.Equal(t, exitFine, p.command.ProcessState.ExitCode())
+		assert.Equal(t, exitFine, p.Command.ProcessState.ExitCode())
 		assert.Less(t, f.stopAfter[i], stopsWithin)
-		assertNoCanary(t, p.stderr.String()+p.stdout.String())
+		programtest.AssertNoCanary(t, p.Stderr.String()+p.Stdout.String())
 	}
 }
 

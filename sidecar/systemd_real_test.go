@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // TestTheUnitUnderARealSystemd starts systemd as process 1 of namespaces of its own
@@ -68,7 +70,7 @@ cd / && exec env -i container=lxc PATH="$PATH" /lib/systemd/systemd --system --u
 	require.NoError(t, err, "%s", said)
 	out, log := fileText(t, filepath.Join(dir, "out")), fileText(t, filepath.Join(dir, "log"))
 	t.Logf("\n%s", out)
-	assertNoCanary(t, out+log)
+	programtest.AssertNoCanary(t, out+log)
 	for _, line := range []string{
 		"user wxsidecar            www-data", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2",
 		"socket 660 wxsidecar www-data", "www-data 200", "nobody 000", "restarts 0, result success",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/client"
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -29,7 +30,7 @@ type world struct {
 	road      *door  // the sidecar's way to WeChat
 	api       string // the sidecar's API, host:port
 	environ   []string
-	sidecar   *process
+	sidecar   *programtest.Process
 }
 
 // newWorld starts a world without a sidecar. environ is further variables of it.
