@@ -4,7 +4,6 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -24,31 +23,19 @@ var writeTranscript = flag.Bool("docs.transcript", false, "write what the quick 
 // stands behind them in both READMEs.
 func TestAStrangersPathThroughTheChineseREADME(t *testing.T) {
 	t.Parallel()
-	var quick string
-	for _, b := range blocks(document(t, "README.zh-CN.md")) {
-		if strings.HasPrefix(b.text, "go build") {
-			quick = b.text
-		}
-	}
-	require.NotEmpty(t, quick)
 	x := newTerminal(t)
-	x.block(t, quick)
+	x.block(t, block(t, "README.zh-CN.md", "sh", "go build"))
 	assert.Equal(t, 1, x.wechat.Calls("", ""), "one call, whatever was asked")
 	screen := x.transcript.String()
 	programtest.AssertNoCanary(t, screen)
 	screen = asPublished(screen, hostname())
 	for _, name := range []string{"README.md", "README.zh-CN.md"} {
-		text := document(t, name)
-		places := published.FindAllStringSubmatchIndex(text, -1)
-		require.Len(t, places, 1, "%s has one transcript", name)
-		at := places[0]
+		published := block(t, name, "text", "$ go build")
 		if *writeTranscript {
-			require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text[:at[2]]+screen+text[at[3]:]), 0o600))
+			text := strings.Replace(document(t, name), published, screen, 1)
+			require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text), 0o600))
 			continue
 		}
-		assert.Equal(t, screen, text[at[2]:at[3]], "%s: see -docs.transcript", name)
+		assert.Equal(t, screen, published, "%s: see -docs.transcript", name)
 	}
 }
-
-// published is the transcript in a README.
-var published = regexp.MustCompile("(?ms)^```text\n(\\$ go build.*?)^```$")

@@ -28,7 +28,7 @@ func phpOf(t *testing.T, extension, memcached, sidecar string) string {
 	t.Helper()
 	host, port, err := net.SplitHostPort(memcached)
 	require.NoError(t, err)
-	code := block(t, "php", "function wx_access_token")
+	code := block(t, "README.md", "php", "function wx_access_token")
 	for _, replace := range [][2]string{
 		{phpMemcached, "'" + host + "', " + port}, {phpSidecar, "http://" + sidecar}, {phpHas, extensions[extension]},
 	} {
@@ -131,7 +131,7 @@ func TestTheREADMEsPHPThrowsWhatTheSidecarRefusesWith(t *testing.T) {
 
 func TestTheREADMEsPHPIsShortAndHasNothingThatPHP56Lacks(t *testing.T) {
 	t.Parallel()
-	code := block(t, "php", "function wx_access_token")
+	code := block(t, "README.md", "php", "function wx_access_token")
 	assert.LessOrEqual(t, strings.Count(code, "\n"), 8, "lines")
 	assert.NotRegexp(t, `\?\?|\?->|\bfn ?\(|\bmatch ?\(|\) ?: ?\??\w+ ?\{`, code)
 	assert.NotRegexp(t, `function \w+\(\??\w+ \$`, code, "types of parameters")
@@ -142,12 +142,7 @@ func TestTheRecipesPHPAsksTheSidecarOverItsSocket(t *testing.T) {
 	w := newWorld(t)
 	start(t, w.environ)
 	eventually(t, func() bool { return w.last() != "" }, "a token")
-	var code string
-	for _, b := range blocks(document(t, "docs/recipes.md")) {
-		if b.language == "php" {
-			code = b.text
-		}
-	}
+	code := block(t, "docs/recipes.md", "php", "")
 	require.Contains(t, code, "'/run/wxsidecar/api.sock'")
 	script := "error_reporting(E_ALL); ini_set('display_errors', 'stdout'); $appid = '" + appID + "';\n" +
 		strings.ReplaceAll(code, "/run/wxsidecar/api.sock", w.socket) + "echo hash('sha256', $got['access_token']);"
