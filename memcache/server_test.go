@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/realmemcached"
 )
 
 // server is a memcached that the suite runs against, and a Store on it.
@@ -118,47 +117,12 @@ func at(address string) *server {
 	}
 }
 
-// startReal starts memcached. That it is missing is a failure and no skip: the
-// suite would pass without having met the real one.
 func startReal(t *testing.T) *server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	address := l.Addr().String()
-	require.NoError(t, l.Close())
-	s := at(address)
-	stop := run(t, address)
-	s.restart = func(t *testing.T) {
-		t.Helper()
-		stop()
-		stop = run(t, address)
-	}
+	m := realmemcached.Start(t, "", "-t", "1")
+	s := at(m.Address)
+	s.restart = m.Restart
 	return s
-}
-
-// run runs memcached until stop or the end of the test.
-func run(t *testing.T, address string) (stop func()) {
-	t.Helper()
-	program, err := exec.LookPath("memcached")
-	require.NoError(t, err, "memcached is not installed: run make setup")
-	host, port, err := net.SplitHostPort(address)
-	require.NoError(t, err)
-	args := []string{"-l", host, "-p", port, "-U", "0", "-m", "16", "-t", "1"}
-	if os.Getuid() == 0 {
-		args = append(args, "-u", "nobody")
-	}
-	cmd := exec.Command(program, args...)
-	require.NoError(t, cmd.Start())
-	stop = func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	t.Cleanup(stop)
-	require.Eventually(t, func() bool {
-		conn, err := net.Dial("tcp", address)
-		return err == nil && conn.Close() == nil
-	}, 10*time.Second, 5*time.Millisecond, "memcached does not listen on %s", address)
-	return stop
 }
 
 // say says text over a connection of its own and returns all that is answered.

@@ -17,6 +17,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
@@ -27,7 +28,7 @@ type scanned struct {
 	*accounts
 	group  *keeper.Group
 	wechat *wechattest.Server
-	log    output
+	log    programtest.Output
 }
 
 func newScanned(t *testing.T, folder string, more ...string) *scanned {
@@ -48,7 +49,7 @@ func newScanned(t *testing.T, folder string, more ...string) *scanned {
 		assert.NoError(t, store.Close())
 		assert.NoError(t, memcached.Close())
 		stop()
-		assertNoCanary(t, s.log.String())
+		programtest.AssertNoCanary(t, s.log.String())
 	})
 	return s
 }
@@ -183,7 +184,7 @@ func TestABadSecretNamesItsFileAndShowsNothing(t *testing.T) {
 		assert.Empty(t, secret)
 		require.Error(t, err)
 		assert.Contains(t, err.Error(), path+" "+says)
-		assertNoCanary(t, err.Error())
+		programtest.AssertNoCanary(t, err.Error())
 	}
 }
 

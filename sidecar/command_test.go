@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 func TestHelpListsCommandsAndVariables(t *testing.T) {
@@ -53,7 +55,7 @@ func TestMisuseEndsWithTwo(t *testing.T) {
 		assert.Equal(t, exitBadUsage, exit, args)
 		assert.Empty(t, stdout, args)
 		assert.Contains(t, stderr, "sidecar", args)
-		assertNoCanary(t, stderr)
+		programtest.AssertNoCanary(t, stderr)
 	}
 }
 

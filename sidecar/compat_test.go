@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -109,7 +110,7 @@ func TestProgramsThatFetchInRealTimeNeedOnlyAnotherAddress(t *testing.T) {
 	wx.SetExpiresIn(12 * time.Second) // renewed after 6
 	memcached, listen := newRealMemcached(t), freeAddress(t)
 	sidecar := spawn(t, append(secure, "WECHAT_APPID="+appID, "WECHAT_APPSECRET="+testSecret, "WECHAT_TICKETS=jsapi",
-		"MEMCACHED_SERVERS="+memcached.address, "SIDECAR_LISTEN="+listen, "SIDECAR_OPS_LISTEN=off", "SIDECAR_COMPAT=true", "LOG_LEVEL=debug"))
+		"MEMCACHED_SERVERS="+memcached.Address, "SIDECAR_LISTEN="+listen, "SIDECAR_OPS_LISTEN=off", "SIDECAR_COMPAT=true", "LOG_LEVEL=debug"))
 	eventually(t, func() bool { return entry(t, memcached.store) != "" }, "an entry")
 
 	program := newRealTime(t, "http://"+listen, api, noSecret)
@@ -132,14 +133,14 @@ func TestProgramsThatFetchInRealTimeNeedOnlyAnotherAddress(t *testing.T) {
 	assert.Zero(t, wx.Calls("", "stable_token"))
 	t.Logf("%d uses over %d renewals: 0 dead tokens, 0 calls to WeChat but the sidecar's %d", uses, renewals, wx.Calls("", "token"))
 	assert.Equal(t, exitFine, sidecar.terminates(t))
-	assertNoCanary(t, sidecar.stderr.String())
-	assert.NotContains(t, sidecar.stderr.String(), "grant_type", "no query is logged")
+	programtest.AssertNoCanary(t, sidecar.Stderr.String())
+	assert.NotContains(t, sidecar.Stderr.String(), "grant_type", "no query is logged")
 }
 
 // renewed counts what a sidecar says it renewed.
 func renewed(sidecar *process, kind string) int {
 	n := 0
-	for line := range strings.SplitSeq(sidecar.stderr.String(), "\n") {
+	for line := range strings.SplitSeq(sidecar.Stderr.String(), "\n") {
 		if strings.Contains(line, `"msg":"renewed"`) && strings.Contains(line, `"kind":"`+kind+`"`) {
 			n++
 		}
@@ -162,7 +163,7 @@ func TestWhereABearerIsConfiguredItTakesTheAppSecretsPlace(t *testing.T) {
 	wx, secure, api := newWeChat(t)
 	listen, bearer := freeAddress(t), "canarysecret-bearer"
 	file := writeFile(t, filepath.Join(t.TempDir(), "bearer"), bearer+"\n")
-	spawn(t, append(secure, "WECHAT_APPID="+appID, "WECHAT_APPSECRET="+testSecret, "WECHAT_TICKETS=jsapi", "MEMCACHED_SERVERS="+newRealMemcached(t).address,
+	spawn(t, append(secure, "WECHAT_APPID="+appID, "WECHAT_APPSECRET="+testSecret, "WECHAT_TICKETS=jsapi", "MEMCACHED_SERVERS="+newRealMemcached(t).Address,
 		"SIDECAR_LISTEN="+listen, "SIDECAR_OPS_LISTEN=off", "SIDECAR_COMPAT=true", "SIDECAR_AUTH_TOKEN_FILE="+file))
 	eventually(t, func() bool { return len(wx.Tickets()) > 0 }, "a token and a ticket")
 	program := newRealTime(t, "http://"+listen, api, bearer)

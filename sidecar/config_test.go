@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // good is a configuration without fault, to which a case adds.
@@ -165,7 +167,7 @@ func TestABadVariableIsNamedWithAHintAndNothingListens(t *testing.T) {
 			exit, stdout, stderr := tell(t, environ)
 			assert.Equal(t, exitBadUsage, exit)
 			assert.Empty(t, stdout)
-			assertNoCanary(t, stderr)
+			programtest.AssertNoCanary(t, stderr)
 			var lines []string
 			for line := range strings.SplitSeq(stderr, "\n") {
 				if strings.HasPrefix(line, "  "+c.variable+": ") {
@@ -187,7 +189,7 @@ func TestEverythingThatIsWrongIsToldAtOnce(t *testing.T) {
 	}
 	exit, _, stderr := tell(t, environ)
 	assert.Equal(t, exitBadUsage, exit)
-	assertNoCanary(t, stderr)
+	programtest.AssertNoCanary(t, stderr)
 	at := 0
 	for _, v := range variables() {
 		i := strings.Index(stderr, "\n  "+v.name+": ")
@@ -204,7 +206,7 @@ func TestATypingErrorIsHintedAtBesideTheErrors(t *testing.T) {
 	assert.Equal(t, exitBadUsage, exit)
 	assert.Contains(t, stderr, "WECHAT_APP_ID is unknown and has no effect; the nearest known name is WECHAT_APPID)")
 	assert.Contains(t, stderr, "WECHAT_APPSECRETS is unknown and has no effect; the nearest known name is WECHAT_APPSECRET)")
-	assertNoCanary(t, stderr)
+	programtest.AssertNoCanary(t, stderr)
 }
 
 func TestTwoListenersMayShareAPortOfTheSystemsChoice(t *testing.T) {
@@ -221,11 +223,11 @@ func TestASecretShowsItselfToNobody(t *testing.T) {
 	t.Parallel()
 	cfg, found := parse(good)
 	require.Empty(t, found)
-	var log output
+	var log programtest.Output
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "secret", cfg.AppSecret, "all", cfg)
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "secret", cfg.AppSecret, "all", cfg)
 	text, err := json.Marshal(cfg)
 	require.NoError(t, err)
-	assertNoCanary(t, log.String()+string(text)+fmt.Sprintf("%v %+v %#v %s %q %x %d", cfg, cfg, cfg, cfg.AppSecret, cfg.AppSecret, cfg.AppSecret, cfg.AppSecret))
+	programtest.AssertNoCanary(t, log.String()+string(text)+fmt.Sprintf("%v %+v %#v %s %q %x %d", cfg, cfg, cfg, cfg.AppSecret, cfg.AppSecret, cfg.AppSecret, cfg.AppSecret))
 	assert.Contains(t, string(text), hidden)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -24,7 +25,7 @@ func TestTheDemoShowsAllAndEndsByItself(t *testing.T) {
 	} {
 		assert.Contains(t, stdout, part)
 	}
-	assertNoCanary(t, stdout)
+	programtest.AssertNoCanary(t, stdout)
 	assert.NotContains(t, stdout, "\x1b", "no colour without a terminal")
 }
 
@@ -48,7 +49,7 @@ func TestTheDemoSaysWhereItsMemcachedIsMissing(t *testing.T) {
 
 func TestTheDemoCountsACallThatNobodyNeeded(t *testing.T) {
 	t.Parallel()
-	var out output
+	var out programtest.Output
 	d := &demo{narrator: newNarrator(&out, nil), appID: appID, wechat: wechattest.New()}
 	now := time.Now()
 	d.wechat.SetNow(func() time.Time { return now })

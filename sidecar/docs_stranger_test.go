@@ -4,12 +4,13 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // writeTranscript is for whoever has changed what a command prints:
@@ -28,18 +29,16 @@ func TestAStrangersPathThroughTheChineseREADME(t *testing.T) {
 	}
 	assert.Equal(t, 1, x.wechat.Calls("", ""), "one call, whatever was asked")
 	screen := x.transcript.String()
-	assertNoCanary(t, screen)
+	programtest.AssertNoCanary(t, screen)
 	screen = asPublished(screen, hostname())
 	for _, name := range []string{"README.md", "README.zh-CN.md"} {
-		text := document(t, name)
-		places := published.FindAllStringSubmatchIndex(text, -1)
-		require.Len(t, places, 1, "%s has one transcript", name)
-		at := places[0]
+		published := block(t, name, "text", "$ go build")
 		if *writeTranscript {
-			require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text[:at[2]]+screen+text[at[3]:]), 0o600))
+			text := strings.Replace(document(t, name), published, screen, 1)
+			require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text), 0o600))
 			continue
 		}
-		assert.Equal(t, screen, text[at[2]:at[3]], "%s: see -docs.transcript", name)
+		assert.Equal(t, screen, published, "%s: see -docs.transcript", name)
 	}
 }
 
@@ -73,6 +72,3 @@ func TestNothingStandsBehindWhatAPastedBlockWaitsFor(t *testing.T) {
 	}
 	assert.Equal(t, []int{1, 1}, []int{secrets, starts})
 }
-
-// published is the transcript in a README.
-var published = regexp.MustCompile("(?ms)^```text\n(\\$ go build.*?)^```$")

@@ -71,16 +71,16 @@ func spans(text string) []string {
 	return all
 }
 
-// block is the README's only block of code in this language that begins so.
-func block(t *testing.T, language, begin string) string {
+// block is a document's only block of code in this language that begins so.
+func block(t *testing.T, name, language, begin string) string {
 	t.Helper()
 	var found []string
-	for _, b := range blocks(readme(t)) {
+	for _, b := range blocks(document(t, name)) {
 		if b.language == language && strings.HasPrefix(b.text, begin) {
 			found = append(found, b.text)
 		}
 	}
-	require.Len(t, found, 1, "blocks of %s in the README that begin with %q", language, begin)
+	require.Len(t, found, 1, "blocks of %s in %s that begin with %q", language, name, begin)
 	return found[0]
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -126,7 +127,7 @@ func (o realTrial) run(t *testing.T) (watch, usage) {
 	for i := range o.sidecars {
 		fleet = append(fleet, spawn(t, []string{
 			"WECHAT_ACCOUNTS_DIR=" + accounts, "WECHAT_BASE_URL=" + url, "SSL_CERT_FILE=" + trusted, "LOG_LEVEL=warn",
-			"MEMCACHED_SERVERS=" + m.address, "SIDECAR_OPS_LISTEN=off",
+			"MEMCACHED_SERVERS=" + m.Address, "SIDECAR_OPS_LISTEN=off",
 			"SIDECAR_LISTEN=unix://" + filepath.Join(dir, fmt.Sprintf("%d.sock", i)),
 		}))
 	}
@@ -143,7 +144,7 @@ func (o realTrial) run(t *testing.T) (watch, usage) {
 	for _, p := range fleet {
 		spent.memory = max(spent.memory, p.anonymous(t))
 		spent.peak = max(spent.peak, p.kilobytes(t, "status", "VmHWM")-p.kilobytes(t, "status", "RssFile"))
-		assertNoCanary(t, p.stderr.String())
+		programtest.AssertNoCanary(t, p.Stderr.String())
 	}
 	return w, spent
 }
@@ -151,7 +152,7 @@ func (o realTrial) run(t *testing.T) (watch, usage) {
 // bill is what the stats say.
 func (m *realMemcached) bill(t *testing.T) bill {
 	t.Helper()
-	conn, err := net.Dial("tcp", m.address)
+	conn, err := net.Dial("tcp", m.Address)
 	require.NoError(t, err)
 	return readBill(t, conn)
 }
@@ -223,5 +224,5 @@ func (p *process) kilobytes(t *testing.T, file, name string) int {
 }
 
 func (p *process) proc() string {
-	return filepath.Join("/proc", strconv.Itoa(p.command.Process.Pid))
+	return filepath.Join("/proc", strconv.Itoa(p.Command.Process.Pid))
 }

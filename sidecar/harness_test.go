@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -30,28 +30,10 @@ const (
 	often      = 10 * time.Millisecond
 )
 
-// output is what a program prints, readable while it runs.
-type output struct {
-	mu   sync.Mutex // guards text
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // tell runs the program to its end.
 func tell(t *testing.T, environ []string, args ...string) (exit int, stdout, stderr string) {
 	t.Helper()
-	var out, errs output
+	var out, errs programtest.Output
 	exit = run(t.Context(), args, environ, &out, &errs)
 	return exit, out.String(), errs.String()
 }
@@ -126,8 +108,8 @@ func (w *world) last() string {
 type running struct {
 	stop   context.CancelFunc // is SIGTERM
 	exit   chan int
-	stdout output
-	stderr output
+	stdout programtest.Output
+	stderr programtest.Output
 }
 
 func start(t *testing.T, environ []string) *running {
@@ -142,7 +124,7 @@ func start(t *testing.T, environ []string) *running {
 	t.Cleanup(func() {
 		cancel()
 		<-ended
-		assertNoCanary(t, r.stderr.String())
+		programtest.AssertNoCanary(t, r.stderr.String())
 	})
 	return r
 }
@@ -157,14 +139,6 @@ func (r *running) ends(t *testing.T) int {
 		require.Fail(t, "the program did not end in time")
 		return -1
 	}
-}
-
-// assertNoCanary says that neither a secret nor a token was printed, without
-// printing it.
-func assertNoCanary(t *testing.T, text string) {
-	t.Helper()
-	assert.Zero(t, strings.Count(text, "canary"+"secret"), "an AppSecret was printed")
-	assert.Zero(t, strings.Count(text, "canary"+"token"), "a token was printed")
 }
 
 // assertSame compares two secrets without printing them.
@@ -196,7 +170,7 @@ var given sync.Map
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(10_000)) // realmemcached takes those above
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
 			continue // somebody listens there

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 func TestHealthcheckAsksWhereHealthIs(t *testing.T) {
@@ -30,7 +32,7 @@ func TestHealthcheckOfNothingIsMisuse(t *testing.T) {
 		exit, _, stderr := tell(t, []string{"SIDECAR_OPS_LISTEN=" + listen}, "healthcheck")
 		assert.Equal(t, exitBadUsage, exit)
 		assert.Contains(t, stderr, "SIDECAR_OPS_LISTEN")
-		assertNoCanary(t, stderr)
+		programtest.AssertNoCanary(t, stderr)
 	}
 }
 

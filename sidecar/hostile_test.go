@@ -26,6 +26,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -116,7 +117,7 @@ func lay(t *testing.T, name, attackers string, environ []string, s *siege, attac
 	assert.Less(t, s.probes.Longest, probeFailures, "Kubernetes would restart it: %v", s.probes.First)
 	assert.Positive(t, s.reads.Done)
 	assert.Equal(t, exitFine, s.sidecar.terminates(t))
-	assertNoCanary(t, s.sidecar.stderr.String())
+	programtest.AssertNoCanary(t, s.sidecar.Stderr.String())
 }
 
 // thousands is a number of up to six digits as English writes it.
@@ -236,7 +237,7 @@ func (s *siege) watch(t *testing.T) (stop func()) {
 	begin, err := watcher.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, watcher.Start())
-	for _, p := range []*os.Process{watcher.Process, s.sidecar.command.Process} { // they are on other machines than the attackers
+	for _, p := range []*os.Process{watcher.Process, s.sidecar.Command.Process} { // they are on other machines than the attackers
 		require.NoError(t, syscall.Setpriority(syscall.PRIO_PROCESS, p.Pid, -5), "needs root")
 	}
 	return func() {
@@ -286,7 +287,7 @@ func ask(ctx context.Context, url string) error {
 
 // weigh notes the private memory.
 func (s *siege) weigh() {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.sidecar.command.Process.Pid))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.sidecar.Command.Process.Pid))
 	if err != nil {
 		return
 	}

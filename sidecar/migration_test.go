@@ -37,9 +37,9 @@ func newMigration(t *testing.T) *migration {
 	t.Helper()
 	m := &migration{world: newWorld(t), memcached: newRealMemcached(t)}
 	m.wechat.SetNow(func() time.Time { return time.Now().Add(time.Duration(m.ahead.Load())) })
-	m.environ = append(m.environ, "MEMCACHED_SERVERS="+m.memcached.address)
+	m.environ = append(m.environ, "MEMCACHED_SERVERS="+m.memcached.Address)
 	var err error
-	m.reader, err = client.New(client.Config{AppID: appID, Servers: []string{m.memcached.address}, Sidecar: "unix://" + m.socket})
+	m.reader, err = client.New(client.Config{AppID: appID, Servers: []string{m.memcached.Address}, Sidecar: "unix://" + m.socket})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.reader.Close()) })
 	return m
@@ -59,7 +59,7 @@ func (m *migration) program(t *testing.T, keep, tokens, secret string, environ .
 	require.NoError(t, err, "php is not installed: run make setup")
 	// 24575 is all but deprecations: pecl-memcache's own connect makes one on PHP 8.2.
 	command := exec.Command(php, "-d", "error_reporting=24575", "-d", "display_errors=stderr", filepath.Join("testdata", "oldprogram.php"), keep, tokens, m.url)
-	command.Env = append([]string{"APPID=" + appID, "APPSECRET=" + secret, "MEMCACHED=" + m.memcached.address}, environ...)
+	command.Env = append([]string{"APPID=" + appID, "APPSECRET=" + secret, "MEMCACHED=" + m.memcached.Address}, environ...)
 	in, lines := converse(t, command)
 	return &oldProgram{keep, in, lines}
 }
@@ -130,7 +130,7 @@ func TestMovingOverFromTheMemcacheVariantMeetsNoDeadToken(t *testing.T) {
 	assert.Equal(t, 1, m.calls(), "nobody fetches any more")
 
 	// What the variant does after an error of WeChat.
-	require.Equal(t, "STORED", m.memcached.ask(t, "set "+appID+" 1 3600 2\r\nN;"))
+	require.Equal(t, "STORED", m.memcached.Ask(t, "set "+appID+" 1 3600 2\r\nN;"))
 	require.Eventually(t, func() bool { return entry(t, m.memcached.store) == m.last() }, 2*patience, often, "a look repairs it")
 	m.everybody(t)
 	m.noneWasDead(t)
@@ -142,7 +142,7 @@ func TestMovingOverFromTheRealTimeVariantMeetsNoDeadToken(t *testing.T) {
 	api := freeAddress(t)
 	compat := []string{"SIDECAR_COMPAT=true", "SIDECAR_LISTEN=" + api}
 	var err error
-	m.reader, err = client.New(client.Config{AppID: appID, Servers: []string{m.memcached.address}, Sidecar: "http://" + api})
+	m.reader, err = client.New(client.Config{AppID: appID, Servers: []string{m.memcached.Address}, Sidecar: "http://" + api})
 	require.NoError(t, err)
 	m.programs = []*oldProgram{m.program(t, "realtime", m.url, testSecret), m.program(t, "realtime", m.url, testSecret)}
 	m.everybody(t)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // get is what an ops listener answers.
@@ -20,7 +22,7 @@ func get(t *testing.T, url string) string {
 	body, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
-	assertNoCanary(t, string(body))
+	programtest.AssertNoCanary(t, string(body))
 	return string(body)
 }
 
@@ -58,7 +60,7 @@ func TestForcedRenewalsAreCountedWhereStableTokenIsUsed(t *testing.T) {
 func TestTheDemosStatusPageShowsOneIllAccountOfThree(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
-	var out, errs output
+	var out, errs programtest.Output
 	ended := make(chan int, 1)
 	go func() { ended <- run(ctx, []string{"demo"}, nil, &out, &errs) }()
 	address := ""

@@ -28,7 +28,7 @@ func phpOf(t *testing.T, extension, memcached, sidecar string) string {
 	t.Helper()
 	host, port, err := net.SplitHostPort(memcached)
 	require.NoError(t, err)
-	code := block(t, "php", "function wx_access_token")
+	code := block(t, "README.md", "php", "function wx_access_token")
 	for _, replace := range [][2]string{
 		{phpMemcached, "'" + host + "', " + port}, {phpSidecar, "http://" + sidecar}, {phpHas, extensions[extension]},
 	} {
@@ -74,36 +74,36 @@ func onLoopback(t *testing.T, memcached string, more ...string) (w *world, api s
 func TestTheREADMEsPHPReadsTheEntryAndAsksNobodyElse(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
-	w, _ := onLoopback(t, m.address)
-	eventually(t, func() bool { return m.ask(t, "get "+appID) != "END" }, "an entry")
+	w, _ := onLoopback(t, m.Address)
+	eventually(t, func() bool { return m.Ask(t, "get "+appID) != "END" }, "an entry")
 	nobody := freeAddress(t)
 	for extension := range extensions {
-		assert.Equal(t, sha256Of(w.last()), askPHP(t, extension, m.address, nobody, appID), extension)
+		assert.Equal(t, sha256Of(w.last()), askPHP(t, extension, m.Address, nobody, appID), extension)
 	}
 }
 
 func TestTheREADMEsPHPAsksTheSidecarOnAMiss(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
-	w, api := onLoopback(t, m.address, "MEMCACHED_KEY_PREFIX=elsewhere:") // so that PHP's key stays empty
+	w, api := onLoopback(t, m.Address, "MEMCACHED_KEY_PREFIX=elsewhere:") // so that PHP's key stays empty
 	for extension := range extensions {
-		assert.Equal(t, sha256Of(w.last()), askPHP(t, extension, m.address, api, appID), extension)
+		assert.Equal(t, sha256Of(w.last()), askPHP(t, extension, m.Address, api, appID), extension)
 	}
-	assert.Equal(t, "END", m.ask(t, "get "+appID), "it was a miss")
+	assert.Equal(t, "END", m.Ask(t, "get "+appID), "it was a miss")
 }
 
 func TestTheREADMEsPHPAsksTheSidecarWhereTheEntryIsDamaged(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
-	w, api := onLoopback(t, m.address, "MEMCACHED_KEY_PREFIX=elsewhere:")
+	w, api := onLoopback(t, m.Address, "MEMCACHED_KEY_PREFIX=elsewhere:")
 	for name, set := range map[string]string{
 		"a null that PHP serialized": "set " + appID + " 1 60 2\r\nN;",
 		"an empty value":             "set " + appID + " 0 60 0\r\n",
 		"a value with a space":       "set " + appID + " 0 60 3\r\na b",
 	} {
-		require.Equal(t, "STORED", m.ask(t, set))
+		require.Equal(t, "STORED", m.Ask(t, set))
 		for extension := range extensions {
-			assert.Equal(t, sha256Of(w.last()), askPHP(t, extension, m.address, api, appID), "%s, %s", extension, name)
+			assert.Equal(t, sha256Of(w.last()), askPHP(t, extension, m.Address, api, appID), "%s, %s", extension, name)
 		}
 	}
 }
@@ -111,27 +111,27 @@ func TestTheREADMEsPHPAsksTheSidecarWhereTheEntryIsDamaged(t *testing.T) {
 func TestTheREADMEsPHPAsksTheSidecarWhereMemcachedIsDown(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
-	w, api := onLoopback(t, m.address)
-	m.kill()
+	w, api := onLoopback(t, m.Address)
+	m.Kill()
 	for extension := range extensions {
-		assert.Equal(t, sha256Of(w.last()), askPHP(t, extension, m.address, api, appID), extension)
+		assert.Equal(t, sha256Of(w.last()), askPHP(t, extension, m.Address, api, appID), extension)
 	}
 }
 
 func TestTheREADMEsPHPThrowsWhatTheSidecarRefusesWith(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
-	_, api := onLoopback(t, m.address)
+	_, api := onLoopback(t, m.Address)
 	nobody := freeAddress(t)
 	for extension := range extensions {
-		assert.Equal(t, "refused: 40013: invalid appid: not kept by this sidecar", askPHP(t, extension, m.address, api, "wxunknown"), extension)
-		assert.Equal(t, "refused: no answer from the sidecar", askPHP(t, extension, m.address, nobody, "wxunknown"), extension)
+		assert.Equal(t, "refused: 40013: invalid appid: not kept by this sidecar", askPHP(t, extension, m.Address, api, "wxunknown"), extension)
+		assert.Equal(t, "refused: no answer from the sidecar", askPHP(t, extension, m.Address, nobody, "wxunknown"), extension)
 	}
 }
 
 func TestTheREADMEsPHPIsShortAndHasNothingThatPHP56Lacks(t *testing.T) {
 	t.Parallel()
-	code := block(t, "php", "function wx_access_token")
+	code := block(t, "README.md", "php", "function wx_access_token")
 	assert.LessOrEqual(t, strings.Count(code, "\n"), 8, "lines")
 	assert.NotRegexp(t, `\?\?|\?->|\bfn ?\(|\bmatch ?\(|\) ?: ?\??\w+ ?\{`, code)
 	assert.NotRegexp(t, `function \w+\(\??\w+ \$`, code, "types of parameters")
@@ -142,12 +142,7 @@ func TestTheRecipesPHPAsksTheSidecarOverItsSocket(t *testing.T) {
 	w := newWorld(t)
 	start(t, w.environ)
 	eventually(t, func() bool { return w.last() != "" }, "a token")
-	var code string
-	for _, b := range blocks(document(t, "docs/recipes.md")) {
-		if b.language == "php" {
-			code = b.text
-		}
-	}
+	code := block(t, "docs/recipes.md", "php", "")
 	require.Contains(t, code, "'/run/wxsidecar/api.sock'")
 	script := "error_reporting(E_ALL); ini_set('display_errors', 'stdout'); $appid = '" + appID + "';\n" +
 		strings.ReplaceAll(code, "/run/wxsidecar/api.sock", w.socket) + "echo hash('sha256', $got['access_token']);"

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // readWith is what a PHP app does with each of the two extensions. It prints the
@@ -26,11 +28,11 @@ func TestPHPReadsTheTokenThatTheSidecarPublished(t *testing.T) {
 	php, err := exec.LookPath("php")
 	require.NoError(t, err, "php is not installed: run make setup")
 	w, m := newWorld(t), newRealMemcached(t)
-	start(t, append(w.environ, "MEMCACHED_SERVERS="+m.address, "MEMCACHED_KEY_PREFIX=p:"))
-	eventually(t, func() bool { return w.last() != "" && m.ask(t, "get p:"+appID) != "END" }, "an entry")
+	start(t, append(w.environ, "MEMCACHED_SERVERS="+m.Address, "MEMCACHED_KEY_PREFIX=p:"))
+	eventually(t, func() bool { return w.last() != "" && m.Ask(t, "get p:"+appID) != "END" }, "an entry")
 	sum := sha256.Sum256([]byte(w.last()))
 	want := fmt.Sprintf("string %d %s", len(w.last()), hex.EncodeToString(sum[:]))
-	host, port, err := net.SplitHostPort(m.address)
+	host, port, err := net.SplitHostPort(m.Address)
 	require.NoError(t, err)
 	for extension, read := range readWith {
 		script := `if (!extension_loaded('` + extension + `')) { echo 'not installed'; exit; } ` +
@@ -41,15 +43,15 @@ func TestPHPReadsTheTokenThatTheSidecarPublished(t *testing.T) {
 		assert.Equal(t, want, string(got), extension)
 	}
 
-	assert.Regexp(t, `^HD t(3600|3599)$`, m.ask(t, "mg p:"+appID+" t"), "its lifetime")
-	assert.Equal(t, fmt.Sprintf("VALUE p:%s 0 %d", appID, len(w.last())), m.ask(t, "get p:"+appID), "flags 0, nothing but the token")
+	assert.Regexp(t, `^HD t(3600|3599)$`, m.Ask(t, "mg p:"+appID+" t"), "its lifetime")
+	assert.Equal(t, fmt.Sprintf("VALUE p:%s 0 %d", appID, len(w.last())), m.Ask(t, "get p:"+appID), "flags 0, nothing but the token")
 }
 
 // converse starts a program that answers lines until the test ends, and that has
 // nothing to complain of.
 func converse(t *testing.T, command *exec.Cmd) (io.WriteCloser, *bufio.Scanner) {
 	t.Helper()
-	var complaints output
+	var complaints programtest.Output
 	command.Stderr = &complaints
 	in, err := command.StdinPipe()
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -92,7 +93,7 @@ func newFleet(t *testing.T, plan fleetPlan) *fleet {
 		f.sockets = append(f.sockets, filepath.Join(dir, fmt.Sprintf("%d.sock", i)))
 		f.environs = append(f.environs, []string{
 			"WECHAT_ACCOUNTS_DIR=" + filepath.Dir(secretFile), "WECHAT_BASE_URL=" + url, "SSL_CERT_FILE=" + trusted,
-			"MEMCACHED_SERVERS=" + f.memcached.address, "SIDECAR_LISTEN=unix://" + f.sockets[i], "SIDECAR_OPS_LISTEN=off",
+			"MEMCACHED_SERVERS=" + f.memcached.Address, "SIDECAR_LISTEN=unix://" + f.sockets[i], "SIDECAR_OPS_LISTEN=off",
 		})
 	}
 	return f
@@ -107,7 +108,7 @@ func (f *fleet) start(t *testing.T) {
 	eventually(t, func() bool { return entry(t, f.memcached.store) != "" }, "the first entry")
 	for i := range f.readers {
 		c, err := client.New(client.Config{
-			AppID: appID, Servers: []string{f.memcached.address}, Sidecar: "unix://" + f.sockets[i%f.sidecarCount()],
+			AppID: appID, Servers: []string{f.memcached.Address}, Sidecar: "unix://" + f.sockets[i%f.sidecarCount()],
 			Timeout: readTimeout,
 		})
 		require.NoError(t, err)
@@ -151,7 +152,7 @@ func (f *fleet) round(t *testing.T) {
 	// memcached dies and comes back empty: everybody remembers.
 	before := f.wechat.Calls("", "")
 	begin := time.Now()
-	f.memcached.restart(t)
+	f.memcached.Restart(t)
 	require.Eventually(t, func() bool { return entry(t, f.memcached.store) != "" }, 16*time.Second, time.Millisecond, "the entry is back")
 	f.backAfter = append(f.backAfter, time.Since(begin))
 	f.callsByRestart += f.wechat.Calls("", "") - before
@@ -159,9 +160,9 @@ func (f *fleet) round(t *testing.T) {
 
 	// memcached stands still for a while: the sidecars answer.
 	before = f.wechat.Calls("", "")
-	f.memcached.freeze()
+	f.memcached.Signal(syscall.SIGSTOP)
 	f.quietFor(t, f.frozen, "calls while memcached stands still", before)
-	f.memcached.thaw()
+	f.memcached.Signal(syscall.SIGCONT)
 	// Reads that began while it stood still must end before their sidecar dies:
 	// without both nobody can have a token.
 	f.quietFor(t, 2*readTimeout, "calls because memcached stood still", before)
@@ -170,14 +171,14 @@ func (f *fleet) round(t *testing.T) {
 	// A quarter of the sidecars is killed, a quarter frozen over the renewal.
 	quarter := f.sidecarCount() / 4
 	for i := range quarter {
-		f.sidecars[i].kill()
-		f.sidecars[quarter+i].signal(syscall.SIGSTOP)
+		f.sidecars[i].Kill()
+		f.sidecars[quarter+i].Signal(syscall.SIGSTOP)
 	}
 	before = f.wechat.Calls("", "")
 	require.Eventually(t, func() bool { return f.wechat.Calls("", "") > before }, f.life, often, "the next renewal")
 	for i := range quarter {
 		f.sidecars[i] = spawn(t, f.environs[i])
-		f.sidecars[quarter+i].signal(syscall.SIGCONT)
+		f.sidecars[quarter+i].Signal(syscall.SIGCONT)
 	}
 	// The sidecars whose jitter puts them last see the new token within a
 	// twentieth of its life. A memcached that is lost before that may cost one more
@@ -201,17 +202,17 @@ func (f *fleet) stop(t *testing.T) {
 	f.stopAfter = make([]time.Duration, len(f.sidecars))
 	for i, p := range f.sidecars {
 		begin := time.Now()
-		p.signal(syscall.SIGTERM)
+		p.Signal(syscall.SIGTERM)
 		ending.Go(func() {
-			<-p.ended
+			<-p.Ended
 			f.stopAfter[i] = time.Since(begin)
 		})
 	}
 	ending.Wait()
 	for i, p := range f.sidecars {
-		assert.Equal(t, exitFine, p.command.ProcessState.ExitCode())
+		assert.Equal(t, exitFine, p.Command.ProcessState.ExitCode())
 		assert.Less(t, f.stopAfter[i], stopsWithin)
-		assertNoCanary(t, p.stderr.String()+p.stdout.String())
+		programtest.AssertNoCanary(t, p.Stderr.String()+p.Stdout.String())
 	}
 }
 

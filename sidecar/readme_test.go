@@ -112,7 +112,7 @@ func TestEverySubcommandThatADocumentNamesIsThere(t *testing.T) {
 func TestTheREADMEsGoCompiles(t *testing.T) {
 	t.Parallel()
 	source := "package main\n\nimport (\n\t\"context\"\n\n\t\"github.com/wxsidecar/wxsidecar/client\"\n)\n\n" +
-		"func main() { _ = use(context.Background()) }\n\nfunc use(ctx context.Context) error {\n" + block(t, "go", "") +
+		"func main() { _ = use(context.Background()) }\n\nfunc use(ctx context.Context) error {\n" + block(t, "README.md", "go", "") +
 		"\t_ = token\n\treturn err\n}\n"
 	vet(t, source)
 }

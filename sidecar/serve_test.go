@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -130,7 +131,7 @@ func TestAnAddressThatIsTakenIsFatal(t *testing.T) {
 		assert.Contains(t, stderr, variable+": ")
 		assert.Contains(t, stderr, "address already in use")
 		assert.Zero(t, w.wechat.Calls("", ""), "nobody was called")
-		assertNoCanary(t, stderr)
+		programtest.AssertNoCanary(t, stderr)
 	}
 }
 

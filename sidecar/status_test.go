@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 )
 
@@ -24,7 +25,7 @@ func TestStatusPrintsATableAndEndsWithZeroWhenAllIsWell(t *testing.T) {
 	assert.Contains(t, stdout, "memcached answers ("+w.server+")\n")
 	assert.Regexp(t, `(?m)^STATE +APPID +KIND +TOKEN +AGE +LEFT +NEXT RENEWAL +RENEWED BY +TODAY$`, stdout)
 	assert.Regexp(t, `(?m)^ok +`+appID+` +access_token +[0-9a-f]{8} +\d s +(2 h|1 h 59 min) +in (54|55) min +\S+ +1 renewed, 0 failed$`, stdout)
-	assertNoCanary(t, stdout)
+	programtest.AssertNoCanary(t, stdout)
 }
 
 func TestStatusTellsWhatIsIllAndEndsWithOne(t *testing.T) {
@@ -70,7 +71,7 @@ func TestStatusOfNothingIsMisuse(t *testing.T) {
 		exit, _, stderr := tell(t, []string{"SIDECAR_OPS_LISTEN=" + listen}, "status")
 		assert.Equal(t, exitBadUsage, exit)
 		assert.Contains(t, stderr, "SIDECAR_OPS_LISTEN")
-		assertNoCanary(t, stderr)
+		programtest.AssertNoCanary(t, stderr)
 	}
 }
 

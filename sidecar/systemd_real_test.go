@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // TestTheUnitUnderARealSystemd starts systemd as process 1 of namespaces of its own
@@ -27,7 +29,7 @@ func TestTheUnitUnderARealSystemd(t *testing.T) {
 	unitText := document(t, unitFile)
 	write("wxsidecar.service", unitText)
 	write("wxsidecar.service.d/test.conf", "[Unit]\nDefaultDependencies=no\n[Service]\n"+
-		"Environment=WECHAT_BASE_URL="+w.url+" MEMCACHED_SERVERS="+m.address+" SIDECAR_OPS_LISTEN="+w.ops+
+		"Environment=WECHAT_BASE_URL="+w.url+" MEMCACHED_SERVERS="+m.Address+" SIDECAR_OPS_LISTEN="+w.ops+
 		"\nStandardError=append:"+dir+"/log\n")
 	writeFile(t, filepath.Join(dir, "probe.sh"), `
 until /usr/local/bin/sidecar healthcheck >/dev/null 2>&1; do sleep 0.1; done
@@ -68,7 +70,7 @@ cd / && exec env -i container=lxc PATH="$PATH" /lib/systemd/systemd --system --u
 	require.NoError(t, err, "%s", said)
 	out, log := fileText(t, filepath.Join(dir, "out")), fileText(t, filepath.Join(dir, "log"))
 	t.Logf("\n%s", out)
-	assertNoCanary(t, out+log)
+	programtest.AssertNoCanary(t, out+log)
 	for _, line := range []string{
 		"user wxsidecar            www-data", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2",
 		"socket 660 wxsidecar www-data", "www-data 200", "nobody 000", "restarts 0, result success",

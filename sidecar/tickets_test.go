@@ -31,14 +31,14 @@ func TestATicketGoesFromWeChatToAnApp(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
 	w := newWorld(t)
-	start(t, append(w.environ, "MEMCACHED_SERVERS="+m.address, "WECHAT_TICKETS=jsapi,"+appID+":wx_card"))
-	c, err := client.New(client.Config{AppID: appID, Servers: []string{m.address}, Sidecar: "unix://" + w.socket})
+	start(t, append(w.environ, "MEMCACHED_SERVERS="+m.Address, "WECHAT_TICKETS=jsapi,"+appID+":wx_card"))
+	c, err := client.New(client.Config{AppID: appID, Servers: []string{m.Address}, Sidecar: "unix://" + w.socket})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, c.Close()) })
 	first := map[client.TicketKind]string{}
 	for kind, key := range map[client.TicketKind]string{client.JSAPI: appID + ":jsapi_ticket", client.WXCard: appID + ":wx_card_ticket"} {
-		eventually(t, func() bool { return m.ask(t, "get "+key) != "END" }, "an entry")
-		assert.True(t, strings.HasPrefix(m.ask(t, "get "+key), "VALUE "+key+" 0 "), "flags 0")
+		eventually(t, func() bool { return m.Ask(t, "get "+key) != "END" }, "an entry")
+		assert.True(t, strings.HasPrefix(m.Ask(t, "get "+key), "VALUE "+key+" 0 "), "flags 0")
 		ticket, err := c.Ticket(t.Context(), kind)
 		require.NoError(t, err)
 		assert.Zero(t, w.wechat.AcceptsTicket(ticket), kind)

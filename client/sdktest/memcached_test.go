@@ -2,8 +2,6 @@ package sdktest
 
 import (
 	"net"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -11,38 +9,22 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/realmemcached"
 )
 
-// memcached is the real one, on an address that stays over restarts.
+// memcached is the real one, and what a sidecar sees of it.
 type memcached struct {
-	*process
-	address string
-	store   *memcache.Store
+	*realmemcached.Server
+	store *memcache.Store
 }
 
 func newMemcached(t *testing.T) *memcached {
 	t.Helper()
-	m := &memcached{address: freeAddress(t)}
-	var err error
-	m.store, err = memcache.New(memcache.Config{Servers: []string{m.address}, Timeout: time.Second})
+	server := realmemcached.Start(t, "")
+	store, err := memcache.New(memcache.Config{Servers: []string{server.Address}, Timeout: time.Second})
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, m.store.Close()) })
-	m.start(t)
-	return m
-}
-
-func (m *memcached) start(t *testing.T) {
-	t.Helper()
-	path, err := exec.LookPath("memcached")
-	require.NoError(t, err, "memcached is not installed: run make setup")
-	host, port, err := net.SplitHostPort(m.address)
-	require.NoError(t, err)
-	args := []string{"-l", host, "-p", port, "-U", "0", "-m", "16", "-t", "2"}
-	if os.Getuid() == 0 {
-		args = append(args, "-u", "nobody")
-	}
-	m.process = spawn(t, nil, path, args...)
-	require.Eventually(t, func() bool { return m.store.Ping() == nil }, patience, time.Millisecond, "memcached answers")
+	t.Cleanup(func() { assert.NoError(t, store.Close()) })
+	return &memcached{server, store}
 }
 
 // entry is what an app reads; empty where there is none.

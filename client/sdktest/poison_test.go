@@ -49,7 +49,7 @@ func newPoisoned(t *testing.T) poisoned {
 	t.Helper()
 	s := poisoned{stage: &stage{world: newWorld(t), plainPHP: map[string]string{}}}
 	for extension := range extensions {
-		s.plainPHP[extension] = readmeLines(t, extension, s.memcached.address, s.api)
+		s.plainPHP[extension] = readmeLines(t, extension, s.memcached.Address, s.api)
 	}
 	s.start(t)
 	s.program = &program{name: "class, memcache", start: php("memcache")}
@@ -110,7 +110,7 @@ func (s poisoned) rounds(t *testing.T, who string) {
 // ask says one line to memcached and returns its whole answer, without END.
 func (s poisoned) ask(t *testing.T, line string) string {
 	t.Helper()
-	conn, err := net.Dial("tcp", s.memcached.address)
+	conn, err := net.Dial("tcp", s.memcached.Address)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
 	_, err = conn.Write([]byte(line + "\r\n"))

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // every is how often a program has a request to answer, for which it needs a
@@ -43,7 +44,7 @@ func php(name string, tellings ...telling) func(*testing.T, *stage, *door) func(
 		t.Helper()
 		// What is said last counts.
 		all := []string{
-			"APPID=" + appID, "API=" + d.url, "TOKEN_API=" + d.url, "MEMCACHED=" + s.memcached.address, "SIDECAR=http://" + s.api,
+			"APPID=" + appID, "API=" + d.url, "TOKEN_API=" + d.url, "MEMCACHED=" + s.memcached.Address, "SIDECAR=http://" + s.api,
 		}
 		for _, tell := range tellings {
 			all = append(all, tell(s)...)
@@ -52,9 +53,10 @@ func php(name string, tellings ...telling) func(*testing.T, *stage, *door) func(
 		require.NoError(t, err)
 		p := spawn(t, all, "php", "-d", "display_errors=stderr", "-d", "error_reporting=-1", "-d", "curl.cainfo="+d.ca, run, name)
 		return func() tally {
-			p.finish(t)
+			_ = p.Stdin.Close() // tells it to end
+			p.Ends(t, patience)
 			var told tally
-			require.NoError(t, json.Unmarshal([]byte(p.stdout.String()), &told), "%s.php: %s", name, p.stderr.String())
+			require.NoError(t, json.Unmarshal([]byte(p.Stdout.String()), &told), "%s.php: %s", name, p.Stderr.String())
 			return told
 		}
 	}
@@ -108,7 +110,7 @@ func (p *program) begin(t *testing.T, s *stage) {
 func (p *program) end(t *testing.T) {
 	t.Helper()
 	p.told, p.count = p.stop(), p.door.so()
-	assertNoCanary(t, p.told.First)
+	programtest.AssertNoCanary(t, p.told.First)
 	p.told.First = shortened(p.told.First)
 	assert.Positive(t, p.count.uses, "%s never used a token", p)
 }

@@ -29,7 +29,7 @@ func newStage(t *testing.T, plan plan) *stage {
 	s.wechat.SetExpiresIn(plan.life)
 	s.wechat.SetGrace(plan.grace)
 	for extension := range extensions {
-		s.plainPHP[extension] = readmeLines(t, extension, s.memcached.address, s.api)
+		s.plainPHP[extension] = readmeLines(t, extension, s.memcached.Address, s.api)
 	}
 	s.start(t)
 	s.settle(t)

@@ -20,10 +20,9 @@ func inTrouble(t *testing.T) []*program {
 	s := newStage(t, plan)
 	all := run(t, s, func() {
 		s.awaitRenewals(t, 1)
-		s.sidecar.kill()
+		s.sidecar.Kill()
 		s.start(t)
-		s.memcached.kill()
-		s.memcached.start(t)
+		s.memcached.Restart(t)
 		s.mariadb.Kill()
 		s.mariadb.start(t)
 		s.failOnce(t)
@@ -45,7 +44,7 @@ func inTrouble(t *testing.T) []*program {
 	t.Logf("%d renewals of the token, %d of the ticket, %d calls to WeChat by the sidecar",
 		s.renewed(), len(s.wechat.Tickets())-1, s.road.so().fetches)
 	if t.Failed() {
-		t.Log(s.sidecar.stderr.String())
+		t.Log(s.sidecar.Stderr.String())
 	}
 	for _, p := range all {
 		if p.told.Failed > 0 {
@@ -67,8 +66,8 @@ func (s *stage) failOnce(t *testing.T) {
 // hurtOverRenewals ends each from just before a renewal is due until it is overdue.
 func (s *stage) hurtOverRenewals(t *testing.T) {
 	t.Helper()
-	s.around(t, 2*time.Second, s.sidecar.kill, func() { s.start(t) })
-	s.around(t, 2*time.Second, s.memcached.kill, func() { s.memcached.start(t) })
+	s.around(t, 2*time.Second, s.sidecar.Kill, func() { s.start(t) })
+	s.around(t, 2*time.Second, s.memcached.Kill, func() { s.memcached.Restart(t) })
 	s.around(t, 0, s.mariadb.Kill, func() { s.mariadb.start(t) })
 	s.around(t, 8*time.Second, func() { s.wechat.FailAll(-1) }, s.wechat.Heal)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/client"
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -29,7 +30,7 @@ type world struct {
 	road      *door  // the sidecar's way to WeChat
 	api       string // the sidecar's API, host:port
 	environ   []string
-	sidecar   *process
+	sidecar   *programtest.Process
 }
 
 // newWorld starts a world without a sidecar. environ is further variables of it.
@@ -42,7 +43,7 @@ func newWorld(t *testing.T, environ ...string) *world {
 	require.NoError(t, os.WriteFile(secret, []byte(appSecret), 0o600))
 	w.environ = append([]string{
 		"WECHAT_APPID=" + appID, "WECHAT_APPSECRET_FILE=" + secret, "WECHAT_BASE_URL=" + w.road.url, "SSL_CERT_FILE=" + w.road.ca,
-		"MEMCACHED_SERVERS=" + w.memcached.address, "SIDECAR_LISTEN=" + w.api, "SIDECAR_OPS_LISTEN=off",
+		"MEMCACHED_SERVERS=" + w.memcached.Address, "SIDECAR_LISTEN=" + w.api, "SIDECAR_OPS_LISTEN=off",
 	}, environ...)
 	return w
 }
@@ -63,7 +64,7 @@ func (w *world) start(t *testing.T) {
 func (w *world) client(t *testing.T) *client.Client {
 	t.Helper()
 	c, err := client.New(client.Config{
-		AppID: appID, Servers: []string{w.memcached.address}, Sidecar: "http://" + w.api, Timeout: time.Second,
+		AppID: appID, Servers: []string{w.memcached.Address}, Sidecar: "http://" + w.api, Timeout: time.Second,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })

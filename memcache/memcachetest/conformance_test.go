@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -19,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/realmemcached"
 )
 
 // dialer makes a connection to the memcached under test.
@@ -118,58 +118,19 @@ func serve(t *testing.T, l net.Listener) dialer {
 		assert.NoError(t, server.Close())
 		assert.NoError(t, <-ended)
 	})
-	return dialTo(l.Addr())
+	return dialTo(l.Addr().Network(), l.Addr().String())
 }
 
+// startReal starts it with one thread: with more, stats may be answered before
+// another has counted what it wrote.
 func startReal(t *testing.T) dialer {
 	t.Helper()
-	program, err := exec.LookPath("memcached")
-	require.NoError(t, err, "memcached is not installed: run make setup")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	addr := l.Addr()
-	_, port, err := net.SplitHostPort(addr.String())
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
-
-	// One thread: with more, stats may be answered before another has counted what
-	// it wrote.
-	args := []string{"-l", "127.0.0.1", "-p", port, "-U", "0", "-t", "1"}
-	if os.Getuid() == 0 {
-		args = append(args, "-u", "nobody")
-	}
-	cmd := exec.Command(program, args...)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	dial := dialTo(addr)
-	require.Eventually(t, func() bool {
-		return answers(t, dial) // a connection that was only dialled is counted later
-	}, 10*time.Second, 20*time.Millisecond, "memcached does not listen on %s", addr)
-	return dial
+	return dialTo("tcp", realmemcached.Start(t, "", "-t", "1").Address)
 }
 
-// answers reports whether somebody answers there.
-func answers(t *testing.T, dial dialer) bool {
-	t.Helper()
-	c, err := dial(t.Context())
-	if err != nil {
-		return false
-	}
-	defer func() { _ = c.Close() }()
-	if _, err := c.Write([]byte("mn\r\n")); err != nil {
-		return false
-	}
-	answer := make([]byte, len("MN\r\n"))
-	_, err = io.ReadFull(c, answer)
-	return err == nil
-}
-
-func dialTo(addr net.Addr) dialer {
+func dialTo(network, address string) dialer {
 	return func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, addr.Network(), addr.String())
+		return new(net.Dialer).DialContext(ctx, network, address)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 func TestTablesNames(t *testing.T) {
@@ -83,6 +84,6 @@ func TestDataSourceNames(t *testing.T) {
 			continue
 		}
 		require.ErrorContains(t, err, says, shown)
-		assertNoCanary(t, err.Error())
+		programtest.AssertNoCanary(t, err.Error())
 	}
 }

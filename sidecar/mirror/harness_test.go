@@ -1,7 +1,6 @@
 package mirror_test
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror/mirrortest"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 const (
@@ -58,24 +57,13 @@ func TestMain(m *testing.M) {
 }
 
 // output is what a log prints, readable while it is written.
-type output struct {
-	mu   sync.Mutex // guards text
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
+type output struct{ programtest.Output }
 
 // lines are the log's lines with this message.
 func (o *output) lines(t *testing.T, message string) []map[string]any {
 	t.Helper()
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	var found []map[string]any
-	for line := range strings.Lines(o.text.String()) {
+	for line := range strings.Lines(o.String()) {
 		var one map[string]any
 		require.NoError(t, json.Unmarshal([]byte(line), &one))
 		if one["msg"] == message {
@@ -83,12 +71,6 @@ func (o *output) lines(t *testing.T, message string) []map[string]any {
 		}
 	}
 	return found
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }
 
 const (
@@ -124,9 +106,9 @@ func run(t *testing.T, cfg mirror.Config) *running {
 	}
 	t.Cleanup(func() {
 		r.stop()
-		assertNoCanary(t, r.log.String())
+		programtest.AssertNoCanary(t, r.log.String())
 		for _, s := range r.States() {
-			assertNoCanary(t, s.Error+s.Hint)
+			programtest.AssertNoCanary(t, s.Error+s.Hint)
 		}
 	})
 	return r
@@ -229,12 +211,4 @@ func state(t *testing.T, m *running) mirror.State {
 	all := m.States()
 	require.Len(t, all, 1)
 	return all[0]
-}
-
-// assertNoCanary says that no credential and no password was told, without telling
-// it.
-func assertNoCanary(t *testing.T, text string) {
-	t.Helper()
-	assert.Zero(t, strings.Count(text, "canary"+"token"), "a credential was told")
-	assert.Zero(t, strings.Count(text, "canary"+"secret"), "a password was told")
 }

@@ -1,0 +1,48 @@
+package programtest
+
+import (
+	"bytes"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Output is what is printed, readable meanwhile. The zero value is ready.
+type Output struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+// Write implements io.Writer.
+func (o *Output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *Output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// canaries are the words in the tests' secrets, here in two parts: CI finds them
+// wherever they are printed.
+var canaries = []struct{ word, of string }{
+	{"canary" + "secret", "an AppSecret or a password"},
+	{"canary" + "token", "a token"},
+}
+
+// AssertNoCanary says that neither a secret nor a token was printed, without
+// printing it. It reports whether that is so.
+func AssertNoCanary(t testing.TB, text string) bool { //nolint:thelper // the tests of this package give it a t of their own
+	t.Helper()
+	clean := true
+	for _, canary := range canaries {
+		if strings.Contains(text, canary.word) {
+			t.Errorf("%s was printed", canary.of)
+			clean = false
+		}
+	}
+	return clean
+}

@@ -1,0 +1,71 @@
+package programtest_test
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
+)
+
+const patience = 10 * time.Second
+
+func sh(t *testing.T, script string) *programtest.Process {
+	t.Helper()
+	return programtest.Start(t, []string{"WORD=here"}, "/bin/sh", "-c", script)
+}
+
+func TestWhatAProgramPrintsIsThereWhileItRuns(t *testing.T) {
+	t.Parallel()
+	p := sh(t, `echo "$WORD $HOME"; echo there >&2; read -r nothing; exit 3`)
+	require.Eventually(t, func() bool { return p.Stdout.String() == "here \n" && p.Stderr.String() == "there\n" }, patience, time.Millisecond)
+	select {
+	case <-p.Ended:
+		assert.Fail(t, "it waits for its input")
+	default:
+	}
+	require.NoError(t, p.Stdin.Close())
+	assert.Equal(t, 3, p.Ends(t, patience))
+}
+
+func TestAProgramEndsWithItsTestFrozenOrNot(t *testing.T) {
+	t.Parallel()
+	var p *programtest.Process
+	require.True(t, t.Run("its test", func(t *testing.T) {
+		p = sh(t, "while :; do read -r nothing; done")
+		p.Signal(syscall.SIGSTOP)
+	}))
+	assert.Equal(t, -1, p.Ends(t, patience), "killed")
+	p.Kill()
+}
+
+// told is a test that is told of its errors and goes on.
+type told struct {
+	testing.TB
+	errors []string
+}
+
+func (*told) Helper() {}
+
+func (f *told) Errorf(format string, args ...any) {
+	f.errors = append(f.errors, fmt.Sprintf(format, args...))
+}
+
+func TestACanaryIsNoticedAndNotPrinted(t *testing.T) {
+	t.Parallel()
+	for text, errors := range map[string]int{
+		"": 0, "a canary, a secret, a token": 0,
+		"its canary" + "secret": 1, "canary" + "token-1": 1, "canary" + "token, canary" + "secret": 2,
+	} {
+		f := &told{TB: t}
+		assert.Equal(t, errors == 0, programtest.AssertNoCanary(f, text))
+		assert.Len(t, f.errors, errors)
+		printed := strings.Contains(strings.Join(f.errors, ""), "canary") // claimed of a bool: a failure prints what it compares
+		assert.False(t, printed)
+	}
+}
