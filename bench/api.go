@@ -74,8 +74,11 @@ func measureAPIOver(ctx context.Context, r *rig, transport string) ([]row, error
 	}
 	var rows []row
 	for i, floor := range []string{"the same body", "the same body and headers"} {
-		ratio := all[0].per(all[i+1])
-		ours, bare := crowds[0].spent[len(crowds[0].spent)-len(ratio):], crowds[i+1].spent[len(crowds[i+1].spent)-len(ratio):]
+		asked := duel{all[0], all[i+1]}
+		ratio := asked.ratio()
+		ours, bare := asked.middle()
+		spent := duel{crowds[0].spent[len(crowds[0].spent)-len(ratio):], crowds[i+1].spent[len(crowds[i+1].spent)-len(ratio):]}
+		oursSpent, bareSpent := spent.middle()
 		var brief string
 		if i == 1 {
 			brief = "the API to bare net/http with the same body and headers, TCP / unix socket"
@@ -83,9 +86,9 @@ func measureAPIOver(ctx context.Context, r *rig, transport string) ([]row, error
 		rows = append(rows, row{
 			brief: brief,
 			what:  fmt.Sprintf("API's token to bare net/http with %s, %s, keep-alive", floor, transport),
-			ours:  perSecond(all[0].median()), floor: perSecond(all[i+1].median()),
+			ours:  perSecond(ours), floor: perSecond(bare),
 			ratio: ratio.spread(2), goal: fmt.Sprintf("≥ %.1f ×", minAPIRatio), met: verdictOf(ratio.median() >= minAPIRatio),
-			note: fmt.Sprintf("server's CPU %s to %s a request: × %s", microseconds(ours.median()), microseconds(bare.median()), ours.per(bare).spread(2)),
+			note: fmt.Sprintf("server's CPU %s to %s a request: × %s", microseconds(oursSpent), microseconds(bareSpent), spent.ratio().spread(2)),
 		})
 	}
 	return rows, nil

@@ -45,7 +45,7 @@ func newHouse(ctx context.Context, r *rig, sizes ...int) (*house, error) {
 	}
 	h.started = time.Now()
 	var err error
-	if h.floor, err = r.startFloor(ctx, unixSocket); err != nil {
+	if h.floor, err = r.startFloor(ctx, tcp); err != nil {
 		return h, err
 	}
 	address, err := freePort(ctx)
@@ -72,16 +72,20 @@ func (r *rig) accounts(n int) (folder string, err error) {
 	return filepath.Join(r.dir, folder), nil
 }
 
-// startHome starts a sidecar of n accounts; one is the account of all rows.
+// startHome starts a sidecar of n accounts, on TCP as its neighbours are; one is the
+// account of all rows.
 func (r *rig) startHome(ctx context.Context, n int) (*server, error) {
 	if n == 1 {
-		return r.startSidecar(ctx, unixSocket)
+		return r.startSidecar(ctx, tcp)
 	}
 	folder, err := r.accounts(n)
 	if err != nil {
 		return nil, err
 	}
-	address := r.socket()
+	address, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
 	p, err := start(ctx, append(r.environ("WECHAT_ACCOUNTS_DIR="+folder), "SIDECAR_LISTEN="+address), r.programs.sidecar)
 	if err != nil {
 		return nil, err

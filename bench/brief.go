@@ -8,7 +8,7 @@ import (
 )
 
 // writeBrief writes the rows of the documentation, ready to paste: rows of one name
-// are one, and the medians stand alone.
+// are one, and their figures stand without quartiles.
 func writeBrief(w io.Writer, rows []row) error {
 	if _, err := io.WriteString(w, "\nFor the documentation:\n\n"); err != nil {
 		return err

@@ -6,8 +6,9 @@
 // Machines are noisy, so no number stands alone. What is compared takes turns in
 // one run, in batches of a fraction of a second, A B B A A B …; each batch of A
 // is divided by the batch of B beside it, and the table gives the median of these
-// ratios with their quartiles. Where a row says "noise", the floor was measured
-// twice, and that is what its two halves differ by.
+// ratios with their quartiles, and both figures of the very round that has it.
+// Where a row says "noise", the floor was measured twice, and that is what its two
+// halves differ by.
 //
 // The bench starts what it needs: memcached, a fake WeChat over https, real
 // sidecars, and two programs of nothing but net/http that stand beside them

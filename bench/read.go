@@ -96,11 +96,13 @@ func (d *readDuel) measure(ctx context.Context, r *rig, where string) ([]row, er
 	if err != nil {
 		return nil, err
 	}
-	ratio := all[0].per(all[1])
+	pair := duel{all[0], all[1]}
+	ratio := pair.ratio()
+	one, floor := pair.middle()
 	rows := []row{{
 		brief: readBriefs[where],
 		what:  fmt.Sprintf("`AccessToken` to a bare gomemcache get, %s, %d at a time", where, d.goroutines),
-		ours:  microseconds(all[0].median()), floor: microseconds(all[1].median()),
+		ours:  microseconds(one), floor: microseconds(floor),
 		ratio: ratio.spread(2), goal: fmt.Sprintf("≤ %.2f ×", maxReadRatio), met: verdictOf(ratio.median() <= maxReadRatio),
 		note: fmt.Sprintf("noise %s; this process's CPU × %s", all[2].per(all[1]).spread(3), spent[0].per(spent[1]).spread(3)),
 	}}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"runtime"
 	"slices"
@@ -33,6 +34,25 @@ func (s samples) per(t samples) samples {
 		ratios[i] = s[i] / t[i]
 	}
 	return ratios
+}
+
+// duel is two contenders' numbers, round by round.
+type duel struct{ ours, floor samples }
+
+func (d duel) ratio() samples { return d.ours.per(d.floor) }
+
+// middle is what both had in the round whose ratio is the median: printed side by
+// side, they divide to it, which the medians of each alone need not. Of an even number
+// of rounds it is the lower one of the two in the middle.
+func (d duel) middle() (ours, floor float64) {
+	ratio := d.ratio()
+	order := make([]int, len(ratio))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(ratio[a], ratio[b]) })
+	at := order[(len(order)-1)/2]
+	return d.ours[at], d.floor[at]
 }
 
 // minus is what s has more than t, round by round.

@@ -25,6 +25,16 @@ func TestRatiosAreTakenRoundByRound(t *testing.T) {
 	assert.Equal(t, samples{1, 10}, ours.minus(floor))
 }
 
+func TestTheFiguresOfARowAreOfTheRoundThatHasItsRatio(t *testing.T) {
+	t.Parallel()
+	d := duel{ours: samples{20, 3, 11, 30, 13}, floor: samples{10, 4, 10, 29, 1}}
+	ours, floor := d.middle()
+	assert.InDelta(t, d.ratio().median(), ours/floor, 1e-9)
+	assert.Equal(t, []float64{11, 10}, []float64{ours, floor}, "and not 13 / 10, the medians of each alone")
+	ours, floor = duel{ours: samples{1, 3}, floor: samples{1, 1}}.middle()
+	assert.Equal(t, []float64{1, 1}, []float64{ours, floor})
+}
+
 func TestContendersTakeTurnsInBothOrders(t *testing.T) {
 	t.Parallel()
 	order := ""

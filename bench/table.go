@@ -77,8 +77,8 @@ func (s samples) spread(decimals int) string {
 	return fmt.Sprintf("%.*f (%.*f–%.*f)", decimals, s.median(), decimals, s.at(0.25), decimals, s.at(0.75))
 }
 
-// Units, from nanoseconds and numbers.
-func microseconds(ns float64) string { return fmt.Sprintf("%.1f µs", ns/1e3) }
+// Units, from nanoseconds and numbers, with as many digits as a ratio of two of them needs.
+func microseconds(ns float64) string { return fmt.Sprintf("%.2f µs", ns/1e3) }
 func milliseconds(ns float64) string { return fmt.Sprintf("%.1f ms", ns/1e6) }
 func perSecond(n float64) string     { return thousands(n) + " a second" }
 
