@@ -288,6 +288,25 @@ func TestAnEntryThatGoesBackIsTimed(t *testing.T) {
 	assert.Equal(t, 4*time.Second, w.backwards(), "it went on")
 }
 
+// The page of docs must be one that make chaos wrote: whose rows are those of a run
+// of all faults, in both languages.
+func TestThePageOfDocsIsOfAWholeRun(t *testing.T) {
+	whole := everything()
+	for _, in := range languages {
+		text, err := os.ReadFile(filepath.Join("..", "..", "docs", in.page))
+		require.NoError(t, err)
+		assert.True(t, strings.HasPrefix(string(text), in.of(head)), in.page)
+		for _, f := range slices.Concat(whole.first, whole.last) {
+			if f.run != nil {
+				assert.Contains(t, string(text), "\n| "+in.of(f.name)+" | "+list(f.attacks, in)+" | ", in.page)
+			}
+		}
+		assert.Contains(t, string(text), in.of(clocksHead))
+		assert.Contains(t, string(text), in.of(flatsHead))
+		assert.NotContains(t, string(text), in.of(unknown))
+	}
+}
+
 func TestAFaultOfTwoTurnsIsOneLine(t *testing.T) {
 	w := books(t)
 	w.watch = &watch{gaps: []gap{{"wx1", 11 * time.Second, 13 * time.Second}}}
