@@ -124,6 +124,9 @@ func (c costs) explains(t *testing.T, o outcome) {
 // for: 50 in each of memcached's seconds, and any second lies in two of them.
 func worstSecond(accounts int) float64 { return float64(min(accounts, 100)) }
 
+// worstMinute is the same for a minute.
+func worstMinute(accounts int) float64 { return float64(min(accounts, 61*50)) }
+
 // laterMinute is the most calls in a minute of renewals after a common start, by the
 // queue's arithmetic: what starts together is spread over 0.3 s for each account, at
 // most over half the time after which a token is due. By chance, a minute may have a

@@ -21,7 +21,7 @@ var cells = func() (all []trial) {
 func (c costs) table(all []outcome) string {
 	var text strings.Builder
 	line := func(words ...string) { text.WriteString("| " + strings.Join(words, " | ") + " |\n") }
-	line("sidecars", "accounts", "calls to WeChat for an account in a day", "most in a second of the start, in a minute later",
+	line("sidecars", "accounts", "calls to WeChat for an account in a day", "most in a second, a minute of the start, a minute later",
 		"memcached: requests, keys in a second", "from memcached", "connections", "requests of a sidecar in a second")
 	text.WriteString(strings.Repeat("|---", 8) + "|\n")
 	for _, cell := range cells {
@@ -38,10 +38,11 @@ func (c costs) table(all []outcome) string {
 		if o.perDay > 0 {
 			perDay = fmt.Sprintf("%.1f", o.perDay)
 		}
-		first := short(worstSecond(cell.accounts)) + "*"
+		first := short(worstSecond(cell.accounts)) + "*, " + short(worstMinute(cell.accounts)) + "*"
 		connections := short(float64(cell.sidecars)) + "*"
 		if at >= 0 {
-			first, connections = short(float64(o.startSecond)), short(float64(o.calmCost.open))
+			first = short(float64(o.startSecond)) + ", " + short(float64(o.startMinute))
+			connections = short(float64(o.calmCost.open))
 		}
 		later := short(laterMinute(cell.accounts)) + "*"
 		if o.after > period {
@@ -56,7 +57,7 @@ func (c costs) table(all []outcome) string {
 }
 
 func (l load) String() string {
-	return fmt.Sprintf("%.1f requests, %.1f keys, %.0f bytes in, %.0f out", l.requests, l.keys, l.in, l.out)
+	return fmt.Sprintf("%s requests, %s keys, %s bytes in, %s out", short(l.requests), short(l.keys), short(l.in), short(l.out))
 }
 
 // short is a number with three digits that count, and commas.
