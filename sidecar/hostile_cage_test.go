@@ -24,6 +24,7 @@ import (
 type cage struct {
 	folder string
 	names  cageNames
+	limit  int64        // of the memory that the kernel does not count apart, in bytes
 	peak   atomic.Int64 // in bytes, as the kernel kept it or as it was seen
 	held   atomic.Int64 // of what it cannot take back, at most: all but the pages of files
 }
@@ -34,7 +35,8 @@ type cageNames struct{ limit, swap, usage, peak, events, files, sockets string }
 var (
 	unified = cageNames{limit: "memory.max", swap: "memory.swap.max", usage: "memory.current", peak: "memory.peak", events: "memory.events", files: "file"}
 	// The first version counts what waits in sockets apart, and only where it has a
-	// limit of its own: it is added, so that both count the same.
+	// limit of its own: it is added, and taken off the other limit, so that both count
+	// the same.
 	legacy = cageNames{
 		limit: "memory.limit_in_bytes", swap: "memory.memsw.limit_in_bytes", usage: "memory.usage_in_bytes",
 		peak: "memory.max_usage_in_bytes", events: "memory.oom_control", files: "cache", sockets: "memory.kmem.tcp.",
@@ -71,6 +73,7 @@ func (c *cage) build() error {
 		return err
 	}
 	limit := strconv.Itoa(podLimit)
+	c.limit = podLimit
 	if err := c.write(c.names.limit, limit); err != nil {
 		return err
 	}
@@ -105,13 +108,29 @@ func (c *cage) number(name string) int64 {
 
 // weigh notes what the cage holds.
 func (c *cage) weigh() {
-	now := c.number(c.names.usage)
+	var sockets int64
 	if c.names.sockets != "" {
-		now += c.number(c.names.sockets + "usage_in_bytes")
+		sockets = c.number(c.names.sockets + "usage_in_bytes")
+		c.leave(sockets)
 	}
+	now := c.number(c.names.usage) + sockets
 	c.peak.Store(max(c.peak.Load(), now, c.number(c.names.peak)))
 	files, _ := c.counter("memory.stat", c.names.files)
 	c.held.Store(max(c.held.Load(), now-files))
+}
+
+// leave lowers the limit of all else by what sockets hold, or raises it again: the
+// kernel gives up pages of files for it. Where it cannot at once it is asked again
+// with the next look; what it can never give up is judged as held.
+func (c *cage) leave(sockets int64) {
+	const step = 64 << 10 // not for every packet
+	limit := podLimit - (sockets+step-1)/step*step
+	if limit == c.limit {
+		return
+	}
+	if c.write(c.names.limit, strconv.FormatInt(limit, 10)) == nil {
+		c.limit = limit
+	}
 }
 
 // kills is how many processes the kernel has killed in it.
@@ -215,11 +234,11 @@ func TestHostileReadsCgroupsOfBothVersions(t *testing.T) {
 			"memory.events": "low 0\noom 3\noom_kill 2\noom_group_kill 1\n",
 		}},
 		{legacy, map[string]string{
-			"memory.usage_in_bytes": "700\n", "memory.kmem.tcp.usage_in_bytes": "200\n", "memory.max_usage_in_bytes": "1000\n",
+			"memory.usage_in_bytes": "700\n", "memory.kmem.tcp.usage_in_bytes": "200\n", "memory.max_usage_in_bytes": "1000\n", "memory.limit_in_bytes": "",
 			"memory.stat": "cache 300\nrss 400\ntotal_cache 999\n", "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
 		}},
 	} {
-		c := &cage{folder: t.TempDir(), names: v.names}
+		c := &cage{folder: t.TempDir(), names: v.names, limit: podLimit}
 		for name, text := range v.files {
 			writeFile(t, filepath.Join(c.folder, name), text)
 		}
@@ -227,5 +246,8 @@ func TestHostileReadsCgroupsOfBothVersions(t *testing.T) {
 		assert.Equal(t, int64(1000), c.peak.Load(), "the kernel's own peak counts")
 		assert.Equal(t, int64(600), c.held.Load(), "files' pages do not, what is in sockets does")
 		assert.Equal(t, 2, c.kills(t))
+		if v.names == legacy {
+			assert.Equal(t, int64(podLimit-64<<10), c.number(v.names.limit), "what is in sockets is taken off the limit of all else")
+		}
 	}
 }
