@@ -211,14 +211,18 @@ var builtAsImage = sync.OnceValues(func() (string, error) {
 })
 
 // TestHostile attacks real sidecars from all sides, one after the other, and prints
-// a table of what they took and how those fared who only wanted an answer.
+// a table of what they took and how those fared who only wanted an answer; then an
+// app that has the client, and prints another.
 func TestHostile(t *testing.T) {
 	t.Run("API", besiegeAPI)
 	t.Run("ops", besiegeOps)
 	t.Run("memcached", besiegeFromMemcached)
 	t.Run("WeChat", besiegeFromWeChat)
+	t.Run("client", besiegeClient)
 	_, _ = fmt.Fprintln(os.Stdout, "| attack | attackers | its cgroup at most | without pages of files | private memory at most | tokens read, failed | the slowest | probes, failed | the slowest probe |\n"+
 		"|---|---|---|---|---|---|---|---|---|\n"+strings.Join(rows, "\n"))
+	_, _ = fmt.Fprintln(os.Stdout, "\n| what an app's client meets | callers | private memory at most | calls, failed | the slowest |\n|---|---|---|---|---|\n"+
+		strings.Join(clientRows, "\n"))
 	if uncaged != nil {
 		_, _ = fmt.Fprintf(os.Stdout, "\nThe limit was held to the process's own memory alone, without the kernel's: %v\n", uncaged)
 	}

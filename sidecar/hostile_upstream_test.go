@@ -62,12 +62,7 @@ func besiegeFromMemcached(t *testing.T) {
 		})
 	}
 
-	for _, a := range []struct{ name, more string }{
-		{"memcached: a server that announces 4 GB", "VALUE " + appID + " 0 4294967295 1\r\n" + strings.Repeat("a", 32<<10)},
-		{"memcached: a server whose answers do not end", "VALUE %d 0 1 1\r\nx\r\n"},
-		{"memcached: a server whose lines do not end", strings.Repeat("a", 32<<10)},
-		{"memcached: a server that says a byte in 100 ms", ""},
-	} {
+	for _, a := range turncoats {
 		s := &siege{wechat: wechattest.New(), memcached: memcachetest.New()}
 		s.wechat.AddAccount(appID, testSecret)
 		url, certificate, stop, err := s.wechat.ListenTLS()
@@ -83,6 +78,14 @@ func besiegeFromMemcached(t *testing.T) {
 		})
 		assert.Positive(t, turned.met.Load(), "the sidecar met it")
 	}
+}
+
+// turncoats are what the servers say that only look like memcached.
+var turncoats = []struct{ name, more string }{
+	{"memcached: a server that announces 4 GB", "VALUE " + appID + " 0 4294967295 1\r\n" + strings.Repeat("a", 32<<10)},
+	{"memcached: a server whose answers do not end", "VALUE %d 0 1 1\r\nx\r\n"},
+	{"memcached: a server whose lines do not end", strings.Repeat("a", 32<<10)},
+	{"memcached: a server that says a byte in 100 ms", ""},
 }
 
 // turncoat is a memcached that is sound at first.
@@ -219,24 +222,10 @@ func answers(elsewhere string) map[string]func(conn net.Conn) {
 // besiegeFromWeChat is a WeChat, or what stands in its place, that answers each
 // account but one with something else.
 func besiegeFromWeChat(t *testing.T) {
-	elsewhere, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	var visitors atomic.Int64
-	go func() {
-		for {
-			conn, err := elsewhere.Accept()
-			if err != nil {
-				return
-			}
-			visitors.Add(1)
-			_ = conn.Close()
-		}
-	}()
-	t.Cleanup(func() { _ = elsewhere.Close() })
-
+	elsewhere, visitors := trap(t)
 	s := &siege{wechat: wechattest.New(), memcached: memcachetest.New()}
 	s.wechat.AddAccount(appID, testSecret)
-	all := answers(elsewhere.Addr().String())
+	all := answers(elsewhere)
 	var mu sync.Mutex
 	asked := map[string]int{}
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
