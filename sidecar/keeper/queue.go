@@ -139,12 +139,14 @@ func (g *Group) pace(f *flight) bool {
 // rests waits, unless somebody waits for the flight. It reports false once the
 // sidecar is stopping.
 func (g *Group) rests(f *flight, wait time.Duration) bool {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-f.awaited:
-	case <-g.closing:
+	if wait > 0 { // a timer that is due at once, in many goroutines at a time, crashes go1.26's race detector under synctest
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-f.awaited:
+		case <-g.closing:
+		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
