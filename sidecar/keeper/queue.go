@@ -121,12 +121,12 @@ func (g *Group) rest() {
 func (g *Group) pace(f *flight) bool {
 	for !f.isAwaited() {
 		if away := g.away(f); away > 0 {
-			if !g.rests(f, away) {
+			if !g.sleep(f, away) {
 				return false
 			}
 			continue
 		}
-		if !g.rests(f, g.reserve()) {
+		if !g.sleep(f, g.reserve()) {
 			return false
 		}
 		if g.away(f) == 0 { // else another was refused meanwhile
@@ -136,9 +136,9 @@ func (g *Group) pace(f *flight) bool {
 	return true
 }
 
-// rests waits, unless somebody waits for the flight. It reports false once the
+// sleep waits, unless somebody waits for the flight. It reports false once the
 // sidecar is stopping.
-func (g *Group) rests(f *flight, wait time.Duration) bool {
+func (g *Group) sleep(f *flight, wait time.Duration) bool {
 	if wait > 0 { // a timer that is due at once, in many goroutines at a time, crashes go1.26's race detector under synctest
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
@@ -207,9 +207,9 @@ func (g *Group) keepAway(most time.Duration) {
 
 // herds reports whether a renewal may be one of very many at once, and can wait.
 // Those of a few accounts never are, nor are planned ones, which are scattered: they
-// cost memcached no further request. One that
-// has waited for longer than a start with all these accounts takes waits no more:
-// whatever memcached counts there, or somebody has written by hand, ends no renewal.
+// cost memcached no further request. One that has waited for longer than a start with
+// all these accounts takes waits no more: whatever memcached counts there, or somebody
+// has written by hand, ends no renewal.
 func (c *credential) herds(rejected string) bool {
 	kept := c.house.kept()
 	if kept <= int(paceFirst) || rejected != "" {
