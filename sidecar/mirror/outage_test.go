@@ -90,6 +90,30 @@ func TestAValueThatIsTooLongIsAFailureAndIsNotCut(t *testing.T) {
 	eventually(t, func() bool { return len(m.log.lines(t, works)) == 1 }, "that is told")
 }
 
+// A full disk refuses a row with error 1114, as a table does that has reached its own
+// limit. No other mirror waits for it.
+func TestATableThatIsFullIsTriedAgainUntilThereIsRoom(t *testing.T) {
+	t.Parallel()
+	name, db := newDatabase(t, keyless+" ENGINE=MEMORY MAX_ROWS=1", strings.Replace(keyless, "wx_token", "other", 1))
+	other := inTable(t, name, "other")
+	var full error
+	for full == nil {
+		_, full = db.Exec("INSERT INTO wx_token VALUES (9, 'junk', '', '')")
+	}
+	require.ErrorContains(t, full, "1114")
+	m := run(t, mirror.Config{DSN: dsnOf(mariadb.DSN(name))})
+	mine := change(1, inTwoHours())
+	m.Changed(mine)
+	other.Changed(mine)
+	eventually(t, func() bool { return len(m.log.lines(t, fails)) == 1 }, "it is told")
+	assert.Contains(t, state(t, m).Error, "error 1114")
+	assert.Equal(t, "make room on the database's disk", state(t, m).Hint)
+	eventually(t, func() bool { return holds(db, "other", mine) }, "others are written meanwhile")
+	execute(t, db, "DELETE FROM wx_token WHERE type = 'junk'")
+	eventually(t, func() bool { return holds(db, "wx_token", mine) && state(t, m).Up() }, "written once there is room")
+	assert.Len(t, m.log.lines(t, fails), 1, "one line for the outage")
+}
+
 // What servers say may quote what was written: here a key of the user's own, and a
 // trigger that shows it.
 func TestNothingThatTheServerSaysShowsACredential(t *testing.T) {
