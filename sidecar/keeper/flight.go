@@ -15,6 +15,7 @@ type flight struct {
 	rejected string        // the token that must be replaced; empty: whatever is due
 	since    time.Time     // when it began to queue
 	planned  bool          // it began at its time, and is of no herd however long it queues
+	urgent   bool          // it goes before all that can wait
 	queued   bool          // it stands in the queue; guarded by the group's mu
 	awaited  chan struct{} // closed when somebody waits for it
 	await    sync.Once
@@ -108,6 +109,7 @@ func (c *credential) start(rejected string) *flight {
 	}
 	f := &flight{
 		of: c, rejected: rejected, since: time.Now(), planned: c.mem.onTime(c.Wall),
+		urgent:  c.mem.live(c.Wall) && (rejected != "" || c.mem.onTime(c.Wall) || !c.mem.canWait(c.Wall)),
 		awaited: make(chan struct{}), done: make(chan struct{}),
 	}
 	if !c.house.enqueue(f, c.mem.live(c.Wall)) {

@@ -29,17 +29,17 @@ const (
 // queue holds the renewals that nobody waits for until one of a few goroutines
 // takes them: there may be ten thousand.
 type queue struct {
-	due, cold []*flight // what there is a live token for; what there is none for
-	workers   int       // goroutines that take from it
-	next      time.Time // when the last one that has its time may begin
-	crowded   time.Time // none of a herd may begin before: the fleet calls often enough
+	due, late, cold []*flight // what cannot wait; what else there is a live token for; what there is none for
+	workers         int       // goroutines that take from it
+	next            time.Time // when the last one that has its time may begin
+	crowded         time.Time // none of a herd may begin before: the fleet calls often enough
 }
 
-// take is the first that is still in the queue, one with a live token before one
-// without: what is due is soon late, and what is not there is missed by nobody, or
-// awaited. Nil when there is none.
+// take is the first that is still in the queue: what cannot wait, a doubt say, before
+// what is late already, and that before what there is no token for: it is missed by
+// nobody, or awaited. Nil when there is none.
 func (q *queue) take() *flight {
-	for _, line := range []*[]*flight{&q.due, &q.cold} {
+	for _, line := range []*[]*flight{&q.due, &q.late, &q.cold} {
 		for len(*line) > 0 {
 			f := (*line)[0]
 			(*line)[0] = nil
@@ -66,9 +66,12 @@ func (g *Group) enqueue(f *flight, live bool) bool {
 		return true
 	}
 	f.queued = true
-	if live {
+	switch {
+	case f.urgent:
 		g.queue.due = append(g.queue.due, f)
-	} else {
+	case live:
+		g.queue.late = append(g.queue.late, f)
+	default:
 		g.queue.cold = append(g.queue.cold, f)
 	}
 	if g.queue.workers < renewals {

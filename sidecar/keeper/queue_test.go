@@ -184,6 +184,43 @@ func TestAPaceThatNeverHasRoomHoldsUpNothingThatWasPlanned(t *testing.T) {
 	})
 }
 
+// Four thousand overdue accounts take 80 s. One whose answer is lost is in doubt, and
+// called again within a minute: the token in use dies soon.
+func TestADoubtIsPaidBeforeWhatIsOverdue(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		const many = 4000
+		h.keepMany(many)
+		time.Sleep(3 * time.Minute)
+		require.Equal(t, many, h.wechat.Issues(""))
+		require.NoError(t, h.group.SetAccounts(nil))
+		time.Sleep(70 * time.Minute) // nobody renews; the records live
+		var mu sync.Mutex
+		var calls int
+		var victim string
+		var lost, again time.Time
+		h.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+			mu.Lock()
+			defer mu.Unlock()
+			calls++
+			switch {
+			case calls == 20:
+				victim, lost = c.AppID, time.Now()
+				return wechattest.Answer{Kind: wechattest.IssuedNoAnswer}
+			case c.AppID == victim && again.IsZero():
+				again = time.Now()
+			}
+			return wechattest.Answer{}
+		})
+		require.NoError(t, h.group.SetAccounts(accounts(many)))
+		time.Sleep(2 * time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
+		assert.Equal(t, many+1, calls)
+		assert.Less(t, again.Sub(lost), 70*time.Second)
+	})
+}
+
 func TestAnAccountThatIsRemovedLeavesTheQueue(t *testing.T) {
 	inHouse(t, func(h *house) {
 		h.keepMany(1000)
