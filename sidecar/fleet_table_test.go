@@ -39,7 +39,7 @@ func (c costs) table(all []outcome) string {
 			perDay = fmt.Sprintf("%.1f", o.perDay)
 		}
 		first := short(worstSecond(cell.accounts)) + "*, " + short(worstMinute(cell.accounts)) + "*"
-		connections := short(float64(cell.sidecars)) + "*"
+		connections := short(float64(cell.sidecars)) + " to " + short(float64(2*cell.sidecars)) + "*"
 		if at >= 0 {
 			first = short(float64(o.startSecond)) + ", " + short(float64(o.startMinute))
 			connections = short(float64(o.calmCost.open))

@@ -103,6 +103,9 @@ const answered = 2 * time.Second
 // forgiven reports whether a read that failed began before there could be a token
 // of its account again, after all was forgotten.
 func (w *world) forgiven(r read) bool {
+	if r.at+r.took < w.forgotten {
+		return false
+	}
 	for _, i := range w.wechat.Issued() {
 		if at := w.journal.at(i.At); i.AppID == r.account && at >= w.forgotten {
 			return r.at < at+answered

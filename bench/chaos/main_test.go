@@ -229,12 +229,14 @@ func TestAfterAllWasForgottenAReadMayFailUntilThereIsATokenAgain(t *testing.T) {
 	w.watch = &watch{}
 	w.wechat.AddAccount(account, firstSecret)
 	w.called(account, true) // before: it is of no account
-	w.forgotten = w.journal.now()
+	w.forgotten = 40 * time.Second
 	r := &row{span: span{to: time.Minute}, pardon: same("nothing is anywhere")}
 	failing := func(at time.Duration) []string {
 		w.judge.reads = []read{{account: account, verdict: failed, at: at}}
 		return w.line([]*row{r}, nil).broken
 	}
+	assert.Len(t, failing(30*time.Second), 1, "nothing is forgotten yet")
+	w.forgotten = w.journal.now()
 	assert.Empty(t, failing(30*time.Second), "there is none yet")
 	w.called(account, true)
 	issued := w.journal.now()

@@ -67,7 +67,8 @@ var head = words{
 
 Written by ` + "`make chaos`" + ` in one run; [bench/chaos](../bench/chaos/main.go) says how it judges. It fails where a promise is broken, where a call to WeChat is beyond one per
 renewal and nothing explains it, or where a sidecar has grown. Accounts share what happens to their sidecars, so each row of a step or of a wrong answer
-counts the one account that it befell.
+counts the one account that it befell; what the other accounts' readers read meanwhile stands in no row, so the rows' reads are fewer than all
+together.
 
 * **dead**: tokens that WeChat refused in the moment of the read; **failed**: reads that brought none.
 * **no entry for**: the longest time that memcached held no token of some account.
@@ -80,7 +81,7 @@ counts the one account that it befell.
 <a id="the-sidecars-under-every-fault"></a>
 # 各种故障之下的 sidecar
 
-由 ` + "`make chaos`" + ` 在一次运行中写出；如何判定见 [bench/chaos](../bench/chaos/main.go)。只要有一条承诺被破坏、有一次超出“每次续期一次”的调用无法解释、或者有一个 sidecar 的占用增长了，它就以失败结束。账号共享其 sidecar 的遭遇，因此续期步骤和错误应答的每一行只统计遭遇它的那个账号。
+由 ` + "`make chaos`" + ` 在一次运行中写出；如何判定见 [bench/chaos](../bench/chaos/main.go)。只要有一条承诺被破坏、有一次超出“每次续期一次”的调用无法解释、或者有一个 sidecar 的占用增长了，它就以失败结束。账号共享其 sidecar 的遭遇，因此续期步骤和错误应答的每一行只统计遭遇它的那个账号；其间其他账号的读取不在任何一行里，所以各行读取之和小于合计。
 
 * **失效**：读取的那一刻微信不接受的 token；**失败**：没有读到 token 的读取。
 * **缺条目时长**：memcached 里缺某个账号的 token 的最长时间。
@@ -111,14 +112,15 @@ var flatsHead = words{
 ## What the sidecars hold
 
 The least within 70 s, at the beginning and at the end: after all faults but those that kill sidecars, which come last. In between a sidecar holds
-more, above all connections to memcached while many accounts are renewed; what is leaked would stay.
+more, above all connections to memcached while many accounts are renewed; what is leaked would stay. One has grown that holds 4 more descriptors, 5 more
+goroutines or over 1 MiB more of heap, or more private memory than the 16 MiB that the manifests request.
 
 `,
 	`
 <a id="what-the-sidecars-hold"></a>
 ## sidecar 占用多少
 
-70 秒之内的最小值，开始时和结束时：结束时经历了全部故障，只差杀掉 sidecar 的那些，它们排在最后。其间 sidecar 会占用更多，主要是很多账号续期时到 memcached 的连接；泄漏的则会一直留着。
+70 秒之内的最小值，开始时和结束时：结束时经历了全部故障，只差杀掉 sidecar 的那些，它们排在最后。其间 sidecar 会占用更多，主要是很多账号续期时到 memcached 的连接；泄漏的则会一直留着。多出 4 个描述符、5 个 goroutine 或超过 1 MiB 的堆，或者私有内存超过清单所请求的 16 MiB，就算占用增长。
 
 `,
 }
