@@ -173,7 +173,7 @@ func leaveHalfway(t *testing.T, server *memcachetest.Server, dial func(*memcache
 	require.NoError(t, server.Close())
 	for i, conn := range conns {
 		_, err := io.Copy(io.Discard, conn)
-		if i < 4 { // over TCP an unread answer may turn the end into a reset
+		if i < 3 { // over TCP half a value or an answer that was not read yet may turn the end into a reset
 			require.NoError(t, err, "ended, connection %d", i)
 		}
 		assert.NoError(t, conn.Close())
