@@ -180,6 +180,12 @@ func TestARecordIsDueAndPromisedAsMuchEarlierAsItSays(t *testing.T) {
 	assert.InDelta(t, 2300*s, got.ExpiresIn, float64(s))
 }
 
+// aged is a memory of a token of two hours that is so old.
+func aged(now time.Time, age time.Duration) memory {
+	issued := now.Add(-age).Unix()
+	return memory{record: &memcache.Record{Token: "t", Issued: issued, Dies: issued + 7200}, since: now}
+}
+
 func TestARenewalIsOnTimeOnlyWhereItWasPlanned(t *testing.T) {
 	now := time.Now()
 	wall := func() time.Time { return now }
@@ -197,15 +203,14 @@ func TestARenewalIsOnTimeOnlyWhereItWasPlanned(t *testing.T) {
 		{"none", 3310 * s, func(m *memory) { m.record = nil }, false},
 		{"dead", 7300 * s, func(*memory) {}, false},
 	} {
-		issued := now.Add(-c.age).Unix()
-		m := memory{record: &memcache.Record{Token: "t", Issued: issued, Dies: issued + 7200}, since: now}
+		m := aged(now, c.age)
 		c.change(&m)
 		assert.Equal(t, c.want, m.onTime(wall), c.name)
 	}
 }
 
 func TestOnlyWhatIsMissingOrLongOverdueCanWaitForTheFleet(t *testing.T) {
-	now := time.Now()
+	now := time.Unix(time.Now().Unix(), 0) // two of the ages are a second apart
 	wall := func() time.Time { return now }
 	for _, c := range []struct {
 		name   string
@@ -221,9 +226,7 @@ func TestOnlyWhatIsMissingOrLongOverdueCanWaitForTheFleet(t *testing.T) {
 		{"overdue and in doubt", 3400 * s, func(m *memory) { m.record.Doubt = now.Unix() - 1 }, false},
 		{"overdue and rejected", 3400 * s, func(m *memory) { m.rejected = memcache.Fingerprint("t") }, false},
 	} {
-		issued := now.Add(-c.age).Unix()
-		m := memory{record: &memcache.Record{Token: "t", Issued: issued, Dies: issued + 7200}, since: now}
-		now = time.Unix(issued, 0).Add(c.age)
+		m := aged(now, c.age)
 		c.change(&m)
 		assert.Equal(t, c.want, m.canWait(wall), c.name)
 	}
