@@ -17,7 +17,7 @@ const (
 	maxLine = 2 << 10
 	// maxItems and maxAnswer bound one answer, in items and in bytes: to the largest
 	// multi-get, with the longest values.
-	maxItems  = 2 * LookBatch
+	maxItems  = 2 * PollBatch
 	maxAnswer = maxItems * (maxValue + maxLine)
 	// answerTimeouts is how many time-outs an answer may take after its first read:
 	// the client library allows one for each item.

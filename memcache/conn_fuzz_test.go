@@ -72,10 +72,10 @@ func FuzzAnswer(f *testing.F) {
 		if token, err := slot.Get(); err == nil {
 			require.True(t, ValidCredential(token))
 		}
-		view, err := slot.Look()
+		view, err := slot.Poll()
 		assert.True(t, err == nil || view == View{})
 		_, _ = slot.Lease()
-		_, _ = slot.Mark("forced", time.Minute)
+		_, _ = slot.Mark(memcache.MarkReportThrottle, time.Minute)
 		_, _ = slot.CountTry()
 		_ = slot.ForgetTries()
 		_ = slot.PutEntry(Entry{seen: version{there: true, casID: 7, value: "x"}}, "canarytoken-1", time.Hour)

@@ -42,7 +42,7 @@ func TestASizeIsNotBelieved(t *testing.T) {
 		taken := allocated(func() {
 			_, err := slot.Get()
 			assertFailure(t, err)
-			_, err = slot.Look()
+			_, err = slot.Poll()
 			assertFailure(t, err)
 		})
 		assert.Less(t, taken, uint64(2<<20), answer)
@@ -73,7 +73,7 @@ func TestAGiantValueIsDamagedAndReplaced(t *testing.T) {
 
 	var views []memcache.View
 	taken := allocated(func() {
-		views, err = store.Look(slots)
+		views, err = store.Poll(slots)
 		require.NoError(t, err)
 	})
 	t.Logf("a look at %d accounts allocated %d bytes", accounts, taken)
@@ -92,7 +92,7 @@ func TestAGiantValueIsDamagedAndReplaced(t *testing.T) {
 	lease, err := slots[last].TakeOver(held)
 	require.NoError(t, err)
 	require.NoError(t, lease.Release())
-	view, err := slots[last].Look()
+	view, err := slots[last].Poll()
 	require.NoError(t, err)
 	assert.True(t, view.Entry.Token == token1 && view.Record.Record.Token == token1)
 }
@@ -119,7 +119,7 @@ func streams(t *testing.T, write func(conn net.Conn)) (address string) {
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		all.Wait()
+		all.CoolDown()
 	})
 	return l.Addr().String()
 }
@@ -153,7 +153,7 @@ func TestAnAnswerThatDoesNotEndIsCut(t *testing.T) {
 		taken := allocated(func() {
 			_, err := slot.Get()
 			assertFailure(t, err)
-			_, err = slot.Look()
+			_, err = slot.Poll()
 			assertFailure(t, err)
 		})
 		t.Logf("%s: %d bytes allocated, the server's too", story, taken)

@@ -165,7 +165,7 @@ func TestLessThanASecondIsNotWrittenSinceItWouldLiveForEver(t *testing.T) {
 		for _, life := range []time.Duration{time.Second - 1, 1, 0, -1, -time.Hour} {
 			require.ErrorContains(t, slot.PutEntry(memcache.Entry{}, token1, life), "less than a second", life)
 			require.Error(t, slot.PutRecord(memcache.Seen{}, record, life), life)
-			_, err := slot.Mark("forced", life)
+			_, err := slot.Mark(memcache.MarkReportThrottle, life)
 			require.Error(t, err, life)
 		}
 		assert.Equal(t, "EN\r\nEN\r\nEN\r\n", s.say(t, "mg wx1 v\r\nmg wx1:record v\r\nmg wx1:forced v\r\n"))

@@ -82,7 +82,7 @@ func ExampleSlot_PutRecord() {
 
 	now := time.Now()
 	next := &memcache.Record{
-		Token: token1, Number: now.UnixMilli(), Issued: now.Unix(), Dies: now.Unix() + 7200, API: "token", By: "pod-7f9c",
+		Token: token1, Number: now.UnixMilli(), Issued: now.Unix(), Expires: now.Unix() + 7200, API: "token", By: "pod-7f9c",
 	}
 	seen, _ := slot.Record()
 	if older := seen.Record; older != nil {
@@ -97,7 +97,7 @@ func ExampleSlot_PutRecord() {
 	// [wx0123456789abcdef:record]
 }
 
-func ExampleStore_Look() {
+func ExampleStore_Poll() {
 	server := memcachetest.New()
 	defer func() { _ = server.Close() }()
 	store, _ := memcache.New(memcache.Config{Dial: server.Dial})
@@ -107,7 +107,7 @@ func ExampleStore_Look() {
 		slots = append(slots, slot)
 	}
 	server.Put("wx2", token1, 0, 3600)
-	views, err := store.Look(slots)
+	views, err := store.Poll(slots)
 	fmt.Println(err, views[0].Entry.Token == "", views[1].Entry.Token == token1, server.Count("gets"))
 	// Output: <nil> true true 1
 }
@@ -127,14 +127,14 @@ func ExampleSlot_TakeLease() {
 	// <nil> <nil> memcache: lease is lost
 }
 
-func ExampleLease_Wait() {
+func ExampleLease_CoolDown() {
 	server, slot := example()
 	defer func() { _ = server.Close() }()
 
 	lease, _ := slot.TakeLease()
-	_ = lease.Wait(memcache.Wait{Class: "person", ErrCode: 40125, ErrMsg: "invalid appsecret", Secret: "1f3870be"}, time.Minute)
+	_ = lease.CoolDown(memcache.Cooldown{Class: "person", ErrCode: 40125, ErrMsg: "invalid appsecret", Secret: "1f3870be"}, time.Minute)
 	seen, _ := slot.Lease()
-	fmt.Println(seen.Held, seen.Wait.ErrCode, seen.Wait.ErrMsg)
+	fmt.Println(seen.Held, seen.Cooldown.ErrCode, seen.Cooldown.ErrMsg)
 	_, err := slot.TakeLease()
 	fmt.Println(err)
 	_, err = slot.TakeOver(seen) // another AppSecret need not wait
@@ -149,7 +149,7 @@ func ExampleSlot_Mark() {
 	server, slot := example()
 	defer func() { _ = server.Close() }()
 	for range 2 {
-		fmt.Println(slot.Mark("forced", 31*time.Second))
+		fmt.Println(slot.Mark(memcache.MarkReportThrottle, 31*time.Second))
 	}
 	// Output:
 	// true <nil>
@@ -160,7 +160,7 @@ func ExampleSlot_Spend() {
 	server, slot := example()
 	defer func() { _ = server.Close() }()
 	for range 3 {
-		fmt.Println(slot.Spend("calls", 2, 10*time.Minute))
+		fmt.Println(slot.Spend(memcache.MarkBudget, 2, 10*time.Minute))
 	}
 	// Output:
 	// true <nil>

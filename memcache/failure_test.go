@@ -60,11 +60,11 @@ func newScene(t *testing.T, store *memcache.Store) *scene {
 	var err error
 	sc.lease, err = sc.slot.TakeLease()
 	require.NoError(t, err)
-	sc.view, err = sc.slot.Look()
+	sc.view, err = sc.slot.Poll()
 	require.NoError(t, err)
 	lease, err := sc.waiter.TakeLease()
 	require.NoError(t, err)
-	require.NoError(t, lease.Wait(memcache.Wait{Class: "person", ErrCode: 40125}, time.Hour))
+	require.NoError(t, lease.CoolDown(memcache.Cooldown{Class: "person", ErrCode: 40125}, time.Hour))
 	sc.wait, err = sc.waiter.Lease()
 	require.NoError(t, err)
 	return sc
@@ -77,7 +77,7 @@ var operations = map[string]func(sc *scene) error{
 	"Get, a miss":          func(sc *scene) error { _, err := sc.other.Get(); return err },
 	"Entry":                func(sc *scene) error { _, err := sc.slot.Entry(); return err },
 	"Record":               func(sc *scene) error { _, err := sc.slot.Record(); return err },
-	"Look":                 func(sc *scene) error { _, err := sc.slot.Look(); return err },
+	"Look":                 func(sc *scene) error { _, err := sc.slot.Poll(); return err },
 	"PutEntry by add":      func(sc *scene) error { return sc.other.PutEntry(memcache.Entry{}, token2, time.Hour) },
 	"PutEntry by swap":     func(sc *scene) error { return sc.slot.PutEntry(sc.view.Entry, token2, time.Hour) },
 	"PutRecord by add":     func(sc *scene) error { return sc.other.PutRecord(memcache.Seen{}, newRecord(token2), time.Hour) },
@@ -87,13 +87,13 @@ var operations = map[string]func(sc *scene) error{
 	"TakeOver":             func(sc *scene) error { _, err := sc.waiter.TakeOver(sc.wait); return err },
 	"Verify":               func(sc *scene) error { return sc.lease.Verify() },
 	"Release":              func(sc *scene) error { return sc.lease.Release() },
-	"Wait":                 func(sc *scene) error { return sc.lease.Wait(memcache.Wait{Class: "person"}, time.Minute) },
-	"Mark":                 func(sc *scene) error { _, err := sc.slot.Mark("forced", time.Minute); return err },
-	"Spend":                func(sc *scene) error { _, err := sc.slot.Spend("calls", 3, time.Minute); return err },
+	"Wait":                 func(sc *scene) error { return sc.lease.CoolDown(memcache.Cooldown{Class: "person"}, time.Minute) },
+	"Mark":                 func(sc *scene) error { _, err := sc.slot.Mark(memcache.MarkReportThrottle, time.Minute); return err },
+	"Spend":                func(sc *scene) error { _, err := sc.slot.Spend(memcache.MarkBudget, 3, time.Minute); return err },
 	"CountTry":             func(sc *scene) error { _, err := sc.slot.CountTry(); return err },
 	"ForgetTries":          func(sc *scene) error { return sc.slot.ForgetTries() },
 	"ForgetTries, if any":  func(sc *scene) error { return sc.other.ForgetTries() },
-	"Look at all accounts": func(sc *scene) error { _, err := sc.store.Look([]*memcache.Slot{sc.slot, sc.other}); return err },
+	"Look at all accounts": func(sc *scene) error { _, err := sc.store.Poll([]*memcache.Slot{sc.slot, sc.other}); return err },
 }
 
 func TestAFailureIsNeverAnAnswer(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 // FuzzRecord: whatever lies under the record's key, reading it does not panic,
 // what is read is within its limits, and what is written of it reads the same.
 func FuzzRecord(f *testing.F) {
-	f.Add([]byte(`{"token":"canarytoken-1","number":5,"issued":100,"dies":7300,"api":"token","by":"pod","doubt":0,"past":["9f86d081"]}`))
+	f.Add([]byte(`{"token":"canarytoken-1","number":5,"issued":100,"expires":7300,"api":"token","by":"pod","doubt":0,"past":["9f86d081"]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := decodeRecord(data)
 		if err != nil {
@@ -30,7 +30,7 @@ func FuzzRecord(f *testing.F) {
 		assert.Equal(t, written, again.encode())
 		assertSame(t, r, again, len(data))
 
-		next := &Record{Token: "canarytoken-2", Number: r.Number, Issued: 1, Dies: 2, Past: r.PastAfter("canarytoken-2")}
+		next := &Record{Token: "canarytoken-2", Number: r.Number, Issued: 1, Expires: 2, Past: r.PastAfter("canarytoken-2")}
 		next.Continue(r)
 		again, err = decodeRecord([]byte(next.encode()))
 		require.NoError(t, err)
@@ -76,21 +76,21 @@ func assertSame(t *testing.T, want, got *Record, size int) {
 // FuzzLease: whatever lies under the lease's key is a lease or a wait, and a wait
 // that is written reads the same.
 func FuzzLease(f *testing.F) {
-	f.Add([]byte(`{"wait":"person","errcode":40164,"errmsg":"invalid ip","secret":"1f3870be","until":1763811960}`))
+	f.Add([]byte(`{"cooldown":"person","errcode":40164,"errmsg":"invalid ip","secret":"1f3870be","until":1763811960}`))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		item := &memcache.Item{Key: "wx1:lease", Value: value, CasID: 7}
 		seen := leaseOf(item)
 		assert.Equal(t, versionOf(item), seen.seen)
-		require.Equal(t, seen.Wait == nil, seen.Held, "one of the two")
+		require.Equal(t, seen.Cooldown == nil, seen.Held, "one of the two")
 		if seen.Held {
 			return
 		}
-		assert.NotEmpty(t, seen.Wait.Class)
-		assert.LessOrEqual(t, len(value), maxWait)
-		if text := compact(seen.Wait); len(text) <= maxWait {
+		assert.NotEmpty(t, seen.Cooldown.Class)
+		assert.LessOrEqual(t, len(value), maxCooldown)
+		if text := compact(seen.Cooldown); len(text) <= maxCooldown {
 			again := leaseOf(&memcache.Item{Value: []byte(text)})
 			require.NotNil(t, again.Wait)
-			assert.Equal(t, seen.Wait, again.Wait)
+			assert.Equal(t, seen.Cooldown, again.Wait)
 		}
 	})
 }

@@ -79,7 +79,7 @@ func TestAnAnswerOutOfStepIsNotTakenForTheNext(t *testing.T) {
 	require.Empty(t, token)
 	_, err = slots[0].Entry()
 	assertFailure(t, err)
-	_, err = slots[0].Look()
+	_, err = slots[0].Poll()
 	assertFailure(t, err)
 }
 

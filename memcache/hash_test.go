@@ -199,7 +199,7 @@ func TestEverythingOfACredentialIsOnItsEntrysServer(t *testing.T) {
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), longLife))
 		_, err := slot.TakeLease()
 		require.NoError(t, err)
-		_, err = slot.Mark("forced", longLife)
+		_, err = slot.Mark(memcache.MarkReportThrottle, longLife)
 		require.NoError(t, err)
 		_, err = slot.CountTry()
 		require.NoError(t, err)
@@ -242,17 +242,17 @@ func TestLookAsksOnlyTheServersOfItsSlots(t *testing.T) {
 	for i, slot := range slots {
 		require.NoError(t, slot.PutEntry(memcache.Entry{}, fmt.Sprintf("%s-%d", token1, i), longLife))
 	}
-	views, err := store.Look(slots)
+	views, err := store.Poll(slots)
 	require.NoError(t, err)
 	for i, view := range views {
 		assert.Equal(t, memcache.Fingerprint(fmt.Sprintf("%s-%d", token1, i)), memcache.Fingerprint(view.Entry.Token), "in the order of the slots")
 	}
 
 	fakes["b:11211"].SetFault(memcachetest.Refuse)
-	_, err = store.Look(slots)
+	_, err = store.Poll(slots)
 	require.Error(t, err)
 	healthy := slices.DeleteFunc(slots, func(s *memcache.Slot) bool { return s.Server() == "b:11211" })
-	views, err = store.Look(healthy)
+	views, err = store.Poll(healthy)
 	require.NoError(t, err)
 	assert.Len(t, views, len(healthy))
 }

@@ -9,59 +9,61 @@ import (
 )
 
 const (
-	// leaseLife is how long memcached keeps a lease. On its clock of whole
-	// seconds that is between 14 and 15 s.
+	// leaseLife is the exptime of a lease. memcached's clock has whole seconds, so
+	// the lease lives between 14 and 15 s.
 	leaseLife = 15 * time.Second
-	// LeaseUse is how long its holder counts on it, from before the add was
-	// sent, on the holder's own monotonic clock.
+	// LeaseUse is how long the holder counts on a lease, from before the add was
+	// sent, on its own monotonic clock.
 	LeaseUse = 14 * time.Second
 )
 
-// Wait is what the lease says after a failed call: nobody calls WeChat until it
-// lapses, and everybody can say why.
-type Wait struct {
-	// Class is why: a wechat.Class, or budget.
-	Class string `json:"wait"`
+// Cooldown is the value of a lease after a failed request. No sidecar sends a
+// request until it ends, and every sidecar can say why.
+type Cooldown struct {
+	// Class is the reason: a wechat.Class, or one of the keeper's own. It is never
+	// empty.
+	Class string `json:"cooldown"`
 	// ErrCode and ErrMsg are WeChat's own, redacted.
 	ErrCode int    `json:"errcode"`
 	ErrMsg  string `json:"errmsg"`
-	// Secret is the fingerprint of the AppSecret that failed. A sidecar with
-	// another one need not wait.
+	// Secret is the fingerprint of the AppSecret that WeChat refused. A sidecar with
+	// another AppSecret can take the lease over. Empty if the AppSecret is not the
+	// reason.
 	Secret string `json:"secret"`
-	// Until is the Unix time when the wait ends by its writer's clock. It is
-	// for people and for Retry-After; memcached's own clock ends the wait.
+	// Until is the Unix time of the end on its writer's clock; 0 means unknown. It is
+	// for people and for Retry-After: memcached's own clock ends the cooldown.
 	Until int64 `json:"until,omitempty"`
+}
+
+// maxCooldown bounds a cooldown's JSON in bytes.
+const maxCooldown = 4 << 10
+
+// LeaseSeen is a lease as it was read. Its zero value is a free lease.
+type LeaseSeen struct {
+	// Held is true while a sidecar may be sending a request to WeChat.
+	Held bool
+	// Cooldown is nil if there is none.
+	Cooldown *Cooldown
+
+	seen version
 }
 
 // Same reports whether nothing changed between the two readings.
 func (l LeaseSeen) Same(other LeaseSeen) bool { return l.seen == other.seen }
-
-// maxWait bounds a wait's JSON in bytes.
-const maxWait = 4 << 10
-
-// LeaseSeen is a lease as it was read. Its zero value is a free one.
-type LeaseSeen struct {
-	// Held is true while somebody may be calling WeChat.
-	Held bool
-	// Wait is why nobody may; nil unless the fleet waits.
-	Wait *Wait
-
-	seen version
-}
 
 func leaseOf(item *memcache.Item) LeaseSeen {
 	if item == nil {
 		return LeaseSeen{}
 	}
 	seen := versionOf(item)
-	var wait Wait
-	if len(item.Value) <= maxWait && json.Unmarshal(item.Value, &wait) == nil && wait.Class != "" {
-		return LeaseSeen{Wait: &wait, seen: seen}
+	var c Cooldown
+	if len(item.Value) <= maxCooldown && json.Unmarshal(item.Value, &c) == nil && c.Class != "" {
+		return LeaseSeen{Cooldown: &c, seen: seen}
 	}
 	return LeaseSeen{Held: true, seen: seen}
 }
 
-// Lease reads who may call WeChat.
+// Lease reads the lease.
 func (s *Slot) Lease() (LeaseSeen, error) {
 	item, err := s.server.get(s.leaseKey())
 	if err != nil && !errors.Is(err, ErrMiss) {
@@ -72,21 +74,23 @@ func (s *Slot) Lease() (LeaseSeen, error) {
 
 func (s *Slot) leaseKey() string { return s.entry + ":lease" }
 
-// Lease is the right to call WeChat for one credential. memcached ends it by
-// itself, and may lose it before: Verify before every use.
+// Lease is the right to send a request to WeChat for one credential. memcached
+// ends it after LeaseUse, and can lose it before: Verify it before every use.
 type Lease struct {
 	slot  *Slot
 	id    string
 	taken time.Time // before the add was sent
 }
 
-// TakeLease takes the lease where it is free, else ErrHeld. Any other error
-// means that nobody knows: then it must not be used.
+// TakeLease takes the lease if it is free, and returns ErrHeld if it is not. Any
+// other error means that the result is unknown: do not send a request then.
 func (s *Slot) TakeLease() (*Lease, error) { return s.takeLease(version{}) }
 
-// TakeOver takes the lease from a fleet that waits, where it still says what
-// was seen, else ErrHeld. Only for one whose AppSecret is another.
-func (s *Slot) TakeOver(waiting LeaseSeen) (*Lease, error) { return s.takeLease(waiting.seen) }
+// TakeOver takes a lease that still has the value that was seen, and returns
+// ErrHeld if it has another. It is for a cooldown that does not apply to this
+// sidecar, because its AppSecret is another, and for a value that should have
+// ended.
+func (s *Slot) TakeOver(seen LeaseSeen) (*Lease, error) { return s.takeLease(seen.seen) }
 
 func (s *Slot) takeLease(seen version) (*Lease, error) {
 	lease := &Lease{slot: s, id: randomID(), taken: time.Now()}
@@ -100,12 +104,12 @@ func (s *Slot) takeLease(seen version) (*Lease, error) {
 	return lease, nil
 }
 
-// Left is how long the lease may still be counted on, as far as its holder can
-// tell without asking.
+// Left returns how long the holder can still count on the lease, as far as it
+// can tell without memcached.
 func (l *Lease) Left() time.Duration { return LeaseUse - time.Since(l.taken) }
 
-// Verify asks memcached whether the lease is still ours: nil, ErrLost, or
-// another error where nobody knows.
+// Verify asks memcached for the lease. It returns nil if this holder still has
+// it, ErrLost if not, and another error if memcached fails.
 func (l *Lease) Verify() error {
 	_, err := l.read()
 	return err
@@ -124,38 +128,37 @@ func (l *Lease) read() (*memcache.Item, error) {
 	return item, nil
 }
 
-// Release gives the lease back, if it is still ours. It never deletes by key:
+// Release ends the lease, or returns ErrLost if this holder does not have it any
+// more. It never deletes by key:
 //
-//	A: get lease = a            mine
-//	   the lease lapses         B: add lease = b
-//	A: delete lease             gone, although B is calling WeChat
+//	A: get lease = a            it is A's
+//	   the lease ends           B: add lease = b
+//	A: delete lease             B's lease is gone while B sends a request
 //
-// Compare-and-swap to a time in the past ends the one that was read and no other.
+// Compare-and-delete ends the lease that was read, and no other.
 func (l *Lease) Release() error {
 	item, err := l.read()
 	if err != nil {
 		return err
 	}
-	err = l.slot.server.compareAndSwap(&memcache.Item{
-		Key: l.slot.leaseKey(), Value: item.Value, CasID: item.CasID, Expiration: -1,
-	}, versionOf(item))
+	err = l.slot.server.compareAndDelete(item)
 	if errors.Is(err, ErrConflict) {
 		return ErrLost
 	}
 	return err
 }
 
-// Wait turns the lease into a wait of d, in whole seconds and at least one, if
-// it is still ours, else ErrLost.
-func (l *Lease) Wait(w Wait, d time.Duration) error {
+// CoolDown turns the lease into a cooldown of d, in whole seconds and at least
+// one. It returns ErrLost if this holder does not have the lease any more.
+func (l *Lease) CoolDown(c Cooldown, d time.Duration) error {
 	item, err := l.read()
 	if err != nil {
 		return err
 	}
-	value := compact(w)
-	if len(value) > maxWait { // it would be taken for a lease, and nobody could take it over
-		w.ErrMsg = ""
-		value = compact(w)
+	value := compact(c)
+	if len(value) > maxCooldown { // readers would take it for a held lease
+		c.ErrMsg = ""
+		value = compact(c)
 	}
 	err = l.slot.server.swap(l.slot.leaseKey(), value, versionOf(item), max(d, time.Second))
 	if errors.Is(err, ErrConflict) {

@@ -32,7 +32,7 @@ func TestOneOfManyTakersGetsTheLease(t *testing.T) {
 				}
 			})
 		}
-		all.Wait()
+		all.CoolDown()
 		require.Len(t, leases, 1)
 		lease := <-leases
 		require.NoError(t, lease.Verify())
@@ -43,7 +43,7 @@ func TestOneOfManyTakersGetsTheLease(t *testing.T) {
 		seen, err := slotOf(t, s.Store).Lease()
 		require.NoError(t, err)
 		assert.True(t, seen.Held)
-		assert.Nil(t, seen.Wait)
+		assert.Nil(t, seen.Cooldown)
 	})
 }
 
@@ -63,7 +63,7 @@ func TestALeaseThatIsGivenBackIsFreeAtOnce(t *testing.T) {
 			require.Equal(t, memcache.LeaseSeen{}, seen)
 			require.ErrorIs(t, lease.Verify(), memcache.ErrLost)
 			require.ErrorIs(t, lease.Release(), memcache.ErrLost, "twice")
-			require.ErrorIs(t, lease.Wait(memcache.Wait{Class: "person"}, time.Minute), memcache.ErrLost)
+			require.ErrorIs(t, lease.CoolDown(memcache.Cooldown{Class: "person"}, time.Minute), memcache.ErrLost)
 		}
 		assert.NotEqual(t, ids[0], ids[1], "a fresh id for every attempt")
 		assert.NotEqual(t, ids[1], ids[2])
@@ -83,7 +83,7 @@ func TestALostLeaseLeavesTheNextOnesAlone(t *testing.T) {
 		require.NoError(t, err)
 		require.ErrorIs(t, lost.Verify(), memcache.ErrLost, "another's")
 		require.ErrorIs(t, lost.Release(), memcache.ErrLost)
-		require.ErrorIs(t, lost.Wait(memcache.Wait{Class: "person"}, time.Minute), memcache.ErrLost)
+		require.ErrorIs(t, lost.CoolDown(memcache.Cooldown{Class: "person"}, time.Minute), memcache.ErrLost)
 		assert.NoError(t, next.Verify())
 	})
 }
@@ -94,7 +94,7 @@ func TestALeaseThatChangesHandsDuringARelease(t *testing.T) {
 	t.Parallel()
 	for name, giveBack := range map[string]func(*memcache.Lease) error{
 		"Release": func(l *memcache.Lease) error { return l.Release() },
-		"Wait":    func(l *memcache.Lease) error { return l.Wait(memcache.Wait{Class: "person"}, time.Hour) },
+		"Wait":    func(l *memcache.Lease) error { return l.CoolDown(memcache.Cooldown{Class: "person"}, time.Hour) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := setup(t)
@@ -162,7 +162,7 @@ func TestAHolderDoesNotCountOnMoreThan14Seconds(t *testing.T) {
 		require.True(t, there, "memcached still has it")
 		require.ErrorIs(t, lease.Verify(), memcache.ErrLost)
 		require.ErrorIs(t, lease.Release(), memcache.ErrLost)
-		require.ErrorIs(t, lease.Wait(memcache.Wait{Class: "person"}, time.Hour), memcache.ErrLost)
+		require.ErrorIs(t, lease.CoolDown(memcache.Cooldown{Class: "person"}, time.Hour), memcache.ErrLost)
 		now, _ := f.Peek("wx1:lease")
 		assert.Equal(t, item, now, "and nobody touched it")
 	})

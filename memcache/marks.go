@@ -8,47 +8,93 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// Mark does something at most once in a while, over the whole fleet: it reports
-// true to the first who asks and false to all others until life, in whole
-// seconds, has passed. memcached's clock of whole seconds may let it go up to one
-// second before: ask for one more where that matters.
-func (s *Slot) Mark(name string, life time.Duration) (bool, error) {
-	err := s.server.add(s.entry+":"+name, randomID(), life)
+// MarkName is the name of a mark, and the last part of its key.
+type MarkName string
+
+// Marks. The package comment says who sets them and for how long.
+const (
+	MarkReportThrottle MarkName = "report_throttle" // a report of an invalid token led to a renewal
+	MarkForceRefresh   MarkName = "force_refresh"   // stable_token was asked for another token
+	MarkPlanned        MarkName = "planned"         // the planned request of a renewal was sent
+	MarkBudget         MarkName = "budget"          // an unplanned request was sent; for Spend
+	MarkTokenReport    MarkName = "token_report"    // a ticket's sidecar reported the access_token
+	MarkHandover       MarkName = "handover"        // a renewal was handed over; for Spend
+)
+
+// Mark returns true to one caller of the fleet and false to all others until
+// life has passed. life is in whole seconds, and less than a second is an error.
+// memcached's clock can end a mark up to a second early: add one if that matters.
+func (s *Slot) Mark(name MarkName, life time.Duration) (bool, error) {
+	return s.mark(s.entry+":"+string(name), randomID(), life)
+}
+
+// mark reports whether it stored id under a free key.
+func (s *Slot) mark(key, id string, life time.Duration) (bool, error) {
+	err := s.server.add(key, id, life)
 	if errors.Is(err, ErrConflict) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// Spend takes one of limit places, each of which is free again after window: so
-// no stretch of time of that length sees more than limit, whatever the clocks
-// say. It reports false when all are taken. A counter per stretch of the clock
-// would allow twice the limit around its edges.
-func (s *Slot) Spend(name string, limit int, window time.Duration) (bool, error) {
-	life := (window + 2*time.Second - 1).Truncate(time.Second) // exptime n lives n-1 to n seconds
-	for i := range limit {
-		ok, err := s.Mark(name+":"+strconv.Itoa(i), life)
-		if ok || err != nil {
-			return ok, err
-		}
-	}
-	return false, nil
+// Spent is one use of a limit, see Spend. Its zero value is none.
+type Spent struct {
+	key string
+	id  string
 }
 
-// triesLife is how long tries are counted from the first one on.
+// Spend takes one of limit uses and reports whether one was free. Each use is
+// free again after window. So no period of that length has more than limit uses,
+// whatever the clocks say. A counter per period would allow twice as many around
+// its end.
+func (s *Slot) Spend(name MarkName, limit int, window time.Duration) (Spent, bool, error) {
+	life := (window + 2*time.Second - 1).Truncate(time.Second) // exptime n lives n-1 to n seconds
+	spent := Spent{id: randomID()}
+	for i := range limit {
+		spent.key = s.entry + ":" + string(name) + ":" + strconv.Itoa(i)
+		ok, err := s.mark(spent.key, spent.id, life)
+		if err != nil {
+			return Spent{}, false, err
+		}
+		if ok {
+			return spent, true, nil
+		}
+	}
+	return Spent{}, false, nil
+}
+
+// GiveBack frees a use that this Slot's Spend returned, because the request was
+// not sent. It never frees another sidecar's use: if the use has ended, or is
+// another's by now, GiveBack does nothing and returns nil. It does nothing for a
+// zero Spent.
+func (s *Slot) GiveBack(spent Spent) error {
+	if spent.key == "" {
+		return nil
+	}
+	item, err := s.server.get(spent.key)
+	if err == nil && string(item.Value) == spent.id {
+		err = s.server.compareAndDelete(item)
+	}
+	if errors.Is(err, ErrMiss) || errors.Is(err, ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// triesLife is how long tries are counted, from the first one on.
 const triesLife = time.Hour
 
-// CountTry counts a call to WeChat and returns how many there were since the
-// last ForgetTries, this one included.
+// CountTry counts a request to WeChat. It returns the number of requests since
+// the last ForgetTries, this one included.
 func (s *Slot) CountTry() (int, error) { return s.count("tries", triesLife) }
 
-// dayLife is longer than a day, whatever the clocks say.
-const dayLife = 26 * time.Hour
+// requestsLife is longer than a day, whatever the clocks say.
+const requestsLife = 26 * time.Hour
 
-// CountCall counts a call to WeChat on a day, as Day.Date has it, and returns how
-// many all sidecars made on it, this one included.
-func (s *Slot) CountCall(date int) (int, error) {
-	return s.count("day:"+strconv.Itoa(date), dayLife)
+// CountRequest counts a request to WeChat on a day, in the form of Day.Date. It
+// returns the number of requests of all sidecars on that day, this one included.
+func (s *Slot) CountRequest(date int) (int, error) {
+	return s.count("requests:"+strconv.Itoa(date), requestsLife)
 }
 
 // fleet stands where an AppID does in the keys of what is not about one account:
@@ -64,7 +110,7 @@ func (s *Store) CountSecond(name string) (int, error) {
 	return slot.count(name, time.Second) // exptime 1 ends with the second
 }
 
-// count adds one to a number that lives for life from the first one on.
+// count adds one to a number that lives for life from its first use on.
 func (s *Slot) count(name string, life time.Duration) (int, error) {
 	key := s.entry + ":" + name
 	for range 2 {
@@ -100,7 +146,7 @@ func increment(client *memcache.Client, key string) (n uint64, err error) {
 	return client.Increment(key, 1)
 }
 
-// ForgetTries says that a call succeeded.
+// ForgetTries deletes the count of CountTry, because a request succeeded.
 func (s *Slot) ForgetTries() error {
 	err := s.server.retry(func() error { return s.server.client.Delete(s.entry + ":tries") })
 	if errors.Is(s.server.observed(opDelete, err), ErrMiss) {

@@ -21,18 +21,18 @@ func TestAMarkIsMadeOnceForTheWholeFleet(t *testing.T) {
 		for range cap(first) {
 			slot := slotOf(t, open(t, s.config))
 			all.Go(func() {
-				ok, err := slot.Mark("forced", 31*time.Second)
+				ok, err := slot.Mark(memcache.MarkReportThrottle, 31*time.Second)
 				if assert.NoError(t, err) && ok {
 					first <- true
 				}
 			})
 		}
-		all.Wait()
+		all.CoolDown()
 		require.Len(t, first, 1)
-		i, there := s.peek(t, "wx1:forced")
+		i, there := s.peek(t, "wx1:report_throttle")
 		require.True(t, there)
-		s.assertItem(t, "wx1:forced", i.value, 31)
-		ok, err := slotOf(t, s.Store).Mark("force_refresh", 4500*time.Second)
+		s.assertItem(t, "wx1:report_throttle", i.value, 31)
+		ok, err := slotOf(t, s.Store).Mark(memcache.MarkForceRefresh, 4500*time.Second)
 		require.NoError(t, err)
 		assert.True(t, ok, "another name")
 	})
@@ -44,11 +44,11 @@ func TestAMarkMayBeMadeAgainAfterItsLife(t *testing.T) {
 		f := setup(t)
 		time.Sleep(time.Second / 2)
 		for range 3 {
-			ok, err := f.slot.Mark("forced", 31*time.Second)
+			ok, err := f.slot.Mark(memcache.MarkReportThrottle, 31*time.Second)
 			require.NoError(t, err)
 			require.True(t, ok)
 			time.Sleep(30 * time.Second)
-			ok, err = f.slot.Mark("forced", 31*time.Second)
+			ok, err = f.slot.Mark(memcache.MarkReportThrottle, 31*time.Second)
 			require.NoError(t, err)
 			require.False(t, ok)
 			time.Sleep(time.Second)
@@ -65,7 +65,7 @@ func TestSpendTakesAsManyPlacesAsThereAre(t *testing.T) {
 		var all sync.WaitGroup
 		for range 3 * limit {
 			all.Go(func() {
-				ok, err := slotOf(t, s.Store).Spend("calls", limit, 10*time.Minute)
+				ok, err := slotOf(t, s.Store).Spend(memcache.MarkBudget, limit, 10*time.Minute)
 				mu.Lock()
 				defer mu.Unlock()
 				if assert.NoError(t, err) && ok {
@@ -73,12 +73,12 @@ func TestSpendTakesAsManyPlacesAsThereAre(t *testing.T) {
 				}
 			})
 		}
-		all.Wait()
+		all.CoolDown()
 		assert.Equal(t, limit, spent)
-		i, there := s.peek(t, "wx1:calls:9")
+		i, there := s.peek(t, "wx1:budget:9")
 		require.True(t, there)
-		s.assertItem(t, "wx1:calls:9", i.value, 601)
-		ok, err := slotOf(t, s.Store).Spend("calls", 0, time.Minute)
+		s.assertItem(t, "wx1:budget:9", i.value, 601)
+		ok, err := slotOf(t, s.Store).Spend(memcache.MarkBudget, 0, time.Minute)
 		require.NoError(t, err)
 		assert.False(t, ok, "no places")
 	})
@@ -117,7 +117,7 @@ func TestASecondIsCountedByARealServerToo(t *testing.T) {
 				}
 			})
 		}
-		all.Wait()
+		all.CoolDown()
 		close(counted)
 		ones := 0
 		for n := range counted {
@@ -148,7 +148,7 @@ func TestNoStretchOfAWindowSeesMoreThanTheLimit(t *testing.T) {
 				if seed%2 == 0 { // bursts on the ticks of memcached's clock
 					time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 				}
-				ok, err := f.slot.Spend("calls", limit, window)
+				ok, err := f.slot.Spend(memcache.MarkBudget, limit, window)
 				require.NoError(t, err)
 				if ok {
 					spent = append(spent, time.Now())
@@ -160,7 +160,7 @@ func TestNoStretchOfAWindowSeesMoreThanTheLimit(t *testing.T) {
 			}
 			time.Sleep(window + 2*time.Second)
 			for range limit {
-				ok, err := f.slot.Spend("calls", limit, window)
+				ok, err := f.slot.Spend(memcache.MarkBudget, limit, window)
 				require.NoError(t, err)
 				require.True(t, ok, "all are free")
 			}

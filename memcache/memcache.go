@@ -1,34 +1,62 @@
-// Package memcache is what wxsidecar keeps in memcached, and the only door to it.
+// Package memcache reads and writes everything that wxsidecar keeps in memcached.
+// No other package talks to memcached.
 //
-// Everything lives under the AppID, behind an optional prefix P. Apps read the
-// entry and nothing else; the other keys are how sidecars agree with each other.
+// Every key begins with the optional prefix P and the AppID. Apps read the entry
+// only. The sidecars coordinate through the other keys.
 //
-//	key               value                        lifetime                       written by
-//	P<AppID>          the access_token, bare       3600 s, less where the token   sidecar
-//	                  (the entry; flags 0)         itself dies sooner
-//	P<AppID>:record   JSON, see Record             the token's own life           sidecar, by compare-and-swap
-//	P<AppID>:lease    the holder's random id, or   15 s; the wait                 sidecar, by add and
-//	                  JSON after a failed call,                                   compare-and-swap
-//	                  see Wait
-//	P<AppID>:<mark>   a random id: this was done   as long as it counts       sidecar, by add
-//	                  and must not be done again
-//	                  soon
-//	P<AppID>:tries    calls since the last         an hour                        sidecar, by incr
-//	                  success
-//	P<AppID>:day:<D>  calls on the day D, as       26 hours                       sidecar, by incr
-//	                  20261123
-//	P*:pace           how often was asked for a    to the end of the second       sidecar, by incr
-//	                  call that nobody waits
-//	                  for, of all accounts
+//	key                        value                         lifetime                   written by
+//	P<AppID>                   the entry: the access_token   3600 s, or less if the     sidecar, by add and
+//	                           alone, with flags 0           token expires sooner       compare-and-swap
+//	P<AppID>:record            JSON, see Record              the token's life;          sidecar, by add and
+//	                                                         without a token, minutes   compare-and-swap
+//	P<AppID>:lease             the holder's random id;       15 s;                      the sidecar that renews,
+//	                           after a failed request        the cooldown               by add and
+//	                           JSON, see Cooldown                                       compare-and-swap
+//	P<AppID>:report_throttle   mark: a report of an invalid  31 s                       the sidecar that got the
+//	                           token led to a renewal                                   report
+//	P<AppID>:force_refresh     mark: stable_token was asked  75 min                     the sidecar that renews
+//	                           for another token
+//	P<AppID>:planned           mark: the planned request of  half the age at which      the sidecar that renews
+//	                           a renewal was sent            the token is due
+//	P<AppID>:budget:<0-9>      mark: one of ten unplanned    10 min 1 s                 the sidecar that renews
+//	                           requests was sent
+//	P<AppID>:handover:<0-4>    mark: a renewal was handed    10 min 1 s                 the sidecar that hands
+//	                           over to another sidecar                                  over
+//	P<AppID>:<ticket>:token_report
+//	                           mark: WeChat refused the      50 min                     the sidecar that renews
+//	                           token for a ticket, and the                              the ticket
+//	                           token was reported
+//	P<AppID>:tries             requests since the last       1 h from the first on      the sidecar that renews,
+//	                           success                                                  by incr
+//	P<AppID>:requests:<day>    requests on that day in       26 h from the first on     the sidecar that renews,
+//	                           Beijing, as 20261123                                     by incr
+//	P*:pace                    how often was asked for a     to the end of the second   sidecar, by incr
+//	                           call that nobody waits
+//	                           for, of all accounts
 //
-// Another kind of credential has the same keys behind P<AppID>:<kind>.
-// Where there are several servers, all keys of a credential are on the one that
-// its entry's key hashes to, see Hash: the apps look there.
+// A mark's value is a random id. A mark says that something was done and must
+// not be done again while the mark lives. Marks are set by add and never
+// refreshed. A use of the budget is freed by compare-and-delete if the request
+// was not sent.
 //
-// Three rules hold for every operation here. A failure is never a miss: ErrMiss
-// says that memcached answered and had nothing. A write whose answer was lost is
-// read back before it is called a failure. No error carries a value: memcached's
-// answers may contain tokens, so they are never quoted.
+// A ticket is a credential of its own. Its keys are the same behind P<AppID>:<kind>:
+// P<AppID>:jsapi_ticket is its entry, P<AppID>:jsapi_ticket:record its record.
+// With several servers, all keys of a credential are on one server: the one that
+// the entry's key hashes to, see Hash. Apps read the entry there.
+//
+// A record has a version, see RecordVersion. A record of a newer version is served
+// and put back byte for byte, so that old and new sidecars can run side by side.
+// The files in testdata/golden are values of version 1. Every later version must
+// read them.
+//
+// Three rules hold for every operation:
+//
+//   - A failure is never a miss. ErrMiss means that memcached answered and has no
+//     value.
+//   - If the answer to a write is lost, the operation reads the value back before it
+//     returns an error.
+//   - No error contains a value. memcached's answers can contain tokens, so no error
+//     quotes them.
 package memcache
 
 import (

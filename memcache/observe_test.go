@@ -37,7 +37,7 @@ func TestEveryOperationIsObserved(t *testing.T) {
 	slot := slotOf(t, store)
 	everything := func() {
 		_, _ = slot.Get()
-		_, _ = slot.Look()
+		_, _ = slot.Poll()
 		_ = slot.PutEntry(memcache.Entry{}, token1, time.Hour)
 		if entry, err := slot.Entry(); err == nil {
 			_ = slot.PutEntry(entry, token2, time.Hour)

@@ -5,9 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"hash/maphash"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,77 +13,82 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// Record is what the sidecars agree on about one credential.
+// RecordVersion is the version of the record format that this package writes.
+const RecordVersion = 1
+
+// Record is the state of one credential that all sidecars share. A Record that
+// was read or written is shared within the process too: Clone it before you
+// change it.
 type Record struct {
-	// Token is the credential. Empty: none is held, and the record carries
-	// only its number and its doubt.
+	// V is the version of the format, and RecordVersion in every record that this
+	// version creates. It is 0 if the record names no version, and above
+	// RecordVersion if a newer sidecar wrote the record, see Newer.
+	V int `json:"v"`
+	// Token is the credential. It is empty if there is none: the record then
+	// carries its number, its doubt, its past and perhaps a claim.
 	Token string `json:"token"`
-	// Number orders the records as the calls to WeChat were ordered: at least
-	// the Unix milliseconds when the call began, and above every number seen.
-	// It orders them even after everything was forgotten; a plain counter
-	// would begin again at 1 and lose to a record somebody still remembers.
+	// Number orders the records as the requests to WeChat were ordered. It is at
+	// least the Unix milliseconds when the request began, and above every number
+	// seen. A plain counter would restart at 1 after a memcached restart.
 	Number int64 `json:"number"`
-	// Issued is the Unix time in seconds before the call was sent.
+	// Issued is the Unix time in seconds before the request was sent.
 	Issued int64 `json:"issued"`
-	// Dies is Issued plus WeChat's expires_in.
-	Dies int64 `json:"dies"`
-	// API is how the credential was fetched: token or stable_token.
+	// Expires is Issued plus WeChat's expires_in, in Unix seconds.
+	Expires int64 `json:"expires"`
+	// API is the API that issued the credential: token or stable_token.
 	API string `json:"api"`
-	// By names the sidecar that fetched it.
+	// By is the name of the sidecar that wrote the credential.
 	By string `json:"by"`
-	// Doubt is 0, or the Unix time from which one more renewal is owed: a call
-	// may have issued a token that nobody holds, and so killed this one.
+	// Doubt is 0, or the Unix time from which one more renewal is owed. A request
+	// may have issued a token that no sidecar has, and so invalidated this one.
 	Doubt int64 `json:"doubt"`
-	// Early is by how many seconds sooner than by its life alone it is due.
+	// Claim is the random id of a claim, at most MaxClaim bytes. Its holder is
+	// about to send a request to WeChat, or sent one and does not know the result.
+	Claim string `json:"claim,omitempty"`
+	// Reported is the Fingerprint of the reported token if its renewal was handed
+	// over to another sidecar.
+	Reported string `json:"reported,omitempty"`
+	// Early is by how many seconds the credential is due before its usual time.
 	Early int64 `json:"early,omitempty"`
 	// Past holds the fingerprints of earlier tokens, newest first, at most MaxPast.
 	Past []string `json:"past"`
-	// Today is what all sidecars together did on the day of the last renewal.
+	// Today counts what all sidecars together did on the day of the last renewal.
 	Today Day `json:"today,omitzero"`
 
-	rest map[string]json.RawMessage // fields of a newer version, written back as they were
+	unknownFields map[string]json.RawMessage // of a newer version; never changed
+	verbatim      verbatim                   // set for a newer version's record only
 }
 
-// Day counts what was asked of WeChat on one of its days. It is for people: what
-// is lost with the record is not counted.
+// verbatim is the JSON that a record was decoded from. A copy of the record by
+// value can have changed since, so the JSON holds for the original alone.
+type verbatim struct {
+	of   *Record
+	text string
+}
+
+// Day counts the requests to WeChat on one day. It is for people: counts that
+// are lost with the record stay lost.
 type Day struct {
-	// Date is the day in Beijing, whose midnight resets WeChat's quotas, as
-	// 20261123.
+	// Date is the day in Beijing, as 20261123. WeChat resets its quotas at midnight
+	// there.
 	Date int `json:"date"`
-	// Calls to WeChat, those that failed included; Renewals, those that brought a
-	// credential; Forced, those that had stable_token issue another one.
-	Calls    int `json:"calls"`
+	// Requests counts the requests to WeChat, failed ones included.
+	Requests int `json:"requests"`
+	// Renewals counts the requests that brought a credential.
 	Renewals int `json:"renewals"`
-	Forced   int `json:"forced,omitempty"`
+	// Forced counts the requests that had stable_token issue another token.
+	Forced int `json:"forced,omitempty"`
 }
 
-// sane reports whether somebody may have counted so.
-func (d Day) sane() bool {
-	const most = 1 << 20
-	return d.Date >= 0 && d.Date < 1e8 && d.Calls >= 0 && d.Calls <= most &&
-		d.Renewals >= 0 && d.Renewals <= d.Calls && d.Forced >= 0 && d.Forced <= d.Calls
-}
-
-// MaxPast is how many earlier tokens a record remembers.
+// MaxPast is the number of earlier tokens that a record remembers.
 const MaxPast = 8
 
-// maxRecord bounds a record's JSON in bytes: a token, eight fingerprints and
-// room for fields of newer versions.
-const maxRecord = 16 << 10
+// MaxClaim is the length limit of a claim's id in bytes.
+const MaxClaim = 64
 
-// maxRest bounds the fields of newer versions in bytes of JSON. Kept in memory they
-// take many times that, for each account.
-const maxRest = 1 << 10
-
-// maxName bounds a record's names in bytes: a host's has at most 255.
-const maxName = 255
-
-// maxNumber keeps numbers exact in JSON and far from overflow: Unix
-// milliseconds reach it in the year 144683.
-const maxNumber = 1 << 52
-
-// Fingerprint is how a credential is named where it must not be shown: the
-// first 8 hexadecimal digits of its SHA-256. Empty for an empty one.
+// Fingerprint returns the name of a credential for places that must not show the
+// credential itself: the first 8 hexadecimal digits of its SHA-256. It returns
+// an empty string for an empty credential.
 func Fingerprint(credential string) string {
 	if credential == "" {
 		return ""
@@ -94,20 +97,34 @@ func Fingerprint(credential string) string {
 	return hex.EncodeToString(sum[:4])
 }
 
-// isFingerprint reports whether s is of Fingerprint's form.
+// isFingerprint reports whether s has the form of a Fingerprint.
 func isFingerprint(s string) bool {
 	return len(s) == 8 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// Life is how long WeChat promised the credential to live.
-func (r *Record) Life() time.Duration { return time.Duration(r.Dies-r.Issued) * time.Second }
+// Newer reports whether a newer version of the sidecar wrote the record.
+func (r *Record) Newer() bool { return r.V > RecordVersion }
 
-// Knows reports whether token is the record's own or among its past.
+// Clone returns a deep copy of r with its version and its unknown fields. It is
+// for claims, marks and put-backs of the same token. The record of a new token
+// is a new literal: unknown fields end with their token. A clone of a newer
+// version's record is not encoded byte for byte as it was read.
+func (r *Record) Clone() *Record {
+	clone := *r
+	clone.Past = slices.Clone(r.Past)
+	clone.verbatim = verbatim{}
+	return &clone
+}
+
+// Life returns the life of the credential that WeChat promised.
+func (r *Record) Life() time.Duration { return time.Duration(r.Expires-r.Issued) * time.Second }
+
+// Knows reports whether token is the record's own token or in its past.
 func (r *Record) Knows(token string) bool {
 	return token == r.Token || slices.Contains(r.Past, Fingerprint(token))
 }
 
-// PastAfter is the past of a record that replaces r with token.
+// PastAfter returns the past of a record that replaces r with token.
 func (r *Record) PastAfter(token string) []string {
 	past := slices.Clone(r.Past)
 	if r.Token != "" && r.Token != token {
@@ -117,118 +134,33 @@ func (r *Record) PastAfter(token string) []string {
 	return past[:min(len(past), MaxPast)]
 }
 
-// Continue gives r the fields of older that this version does not know.
-func (r *Record) Continue(older *Record) {
-	if older != nil {
-		r.rest = older.rest
-	}
-}
-
-// encode is the record's JSON, unknown fields included unless they would make it
-// too long for anybody to read.
-func (r *Record) encode() string {
-	own := compact(r)
-	if len(r.rest) == 0 {
-		return own
-	}
-	all := maps.Clone(r.rest)
-	_ = json.Unmarshal([]byte(own), &all) // what was marshalled reads back
-	if whole := compact(all); len(whole) <= maxRecord {
-		return whole
-	}
-	return own
-}
-
-// compact is v's JSON. It leaves <, > and & as they are: unknown fields that went
-// through many hands would grow sixfold.
-func compact(v any) string {
-	var out strings.Builder
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil {
-		panic("memcache: a record of strings, numbers and JSON did not marshal")
-	}
-	return strings.TrimSuffix(out.String(), "\n")
-}
-
-// known are the fields of this version.
-var known = []string{"token", "number", "issued", "dies", "api", "by", "doubt", "early", "past", "today"}
-
-// isKnown reports whether name is one of the fields, in any case: so does
-// encoding/json, and a Token kept beside the token could replace it.
-func isKnown(name string, _ json.RawMessage) bool {
-	return slices.ContainsFunc(known, func(field string) bool { return strings.EqualFold(field, name) })
-}
-
-// decodeRecord reads a record and refuses one that would mislead: it is then
-// treated as missing.
-func decodeRecord(data []byte) (*Record, error) {
-	if len(data) > maxRecord {
-		return nil, fmt.Errorf("memcache: record has %d bytes, at most %d are read", len(data), maxRecord)
-	}
-	var r Record
-	var all map[string]json.RawMessage
-	if json.Unmarshal(data, &r) != nil || json.Unmarshal(data, &all) != nil {
-		return nil, errors.New("memcache: record is not JSON of its form")
-	}
-	maps.DeleteFunc(all, isKnown)
-	size := 0
-	for name, value := range all {
-		size += len(name) + len(value)
-	}
-	if size > 0 && size <= maxRest {
-		r.rest = all
-	}
-	r.Past = slices.DeleteFunc(r.Past, func(f string) bool { return !isFingerprint(f) })
-	r.Past = r.Past[:min(len(r.Past), MaxPast)]
-	if r.Early < 0 || r.Early > (r.Dies-r.Issued)/2 {
-		r.Early = 0
-	}
-	if !r.Today.sane() {
-		r.Today = Day{}
-	}
-	switch {
-	case r.Number < 1 || r.Number > maxNumber:
-		return nil, errors.New("memcache: record's number is out of range")
-	case r.Doubt < 0 || r.Doubt > maxNumber:
-		return nil, errors.New("memcache: record's doubt is out of range")
-	case len(r.API) > maxName || len(r.By) > maxName:
-		return nil, errors.New("memcache: record's names are too long")
-	case r.Token == "":
-		return &r, nil
-	case !ValidCredential(r.Token):
-		return nil, errors.New("memcache: record's token is no credential")
-	case r.Issued < 1 || r.Issued > maxNumber || r.Dies <= r.Issued || r.Dies-r.Issued > int64(maxLife/time.Second):
-		return nil, errors.New("memcache: record's times are out of range")
-	}
-	return &r, nil
-}
-
-// Seen is a record as it was read, to be replaced by PutRecord. Its zero value
-// is a missing one.
+// Seen is a record as it was read. Its zero value is a missing record.
 type Seen struct {
-	// Record is nil where there is none, or none that can be read. Copy it before
-	// you change it: others have read the same one.
+	// Record is nil if there is no record, or if it is unreadable. Clone it before
+	// you change it: other goroutines can have the same pointer.
 	Record *Record
-	// Unreadable is true where there is a value and it is no record.
+	// Unreadable is true if there is a value that is not a record.
 	Unreadable bool
 
 	seen version
 }
 
-// decoded is a record and the hash of its JSON. Look after look finds the same one,
-// and to read JSON took four fifths of a look.
+// Holds reports whether the value that was read is exactly r's JSON. A claim is
+// read back with it.
+func (s Seen) Holds(r *Record) bool { return s.seen.there && s.seen.value == r.encode() }
+
+// decoded is a record and the hash of its JSON. Most polls find the same JSON,
+// and decoding it took four fifths of a poll.
 type decoded struct {
 	sum    uint64
 	record *Record
 }
 
-// hashSeed makes the hashes nobody's to foresee: a record that is forged to have
-// the same one would go unnoticed.
+// hashSeed is random, so that nobody can forge a record with the hash of another.
 var hashSeed = maphash.MakeSeed()
 
-// seenOf is the record of an item. The Record is the same as last time where the
-// item says the same: it is never changed, only copied.
+// seenOf returns the record of an item. It returns the same *Record as last time
+// if the JSON is the same.
 func (s *Slot) seenOf(item *memcache.Item) Seen {
 	if item == nil {
 		return Seen{}
@@ -253,13 +185,14 @@ func (s *Slot) Record() (Seen, error) {
 	return s.seenOf(item), nil
 }
 
-// PutRecord writes r where the record is still as it was seen, to live for life
-// in whole seconds (less than one is an error); else ErrConflict.
+// PutRecord writes r if the record is still as it was seen, and returns
+// ErrConflict if it is not. The record lives for life in whole seconds; less
+// than a second is an error. Do not change r afterwards.
 func (s *Slot) PutRecord(seen Seen, r *Record, life time.Duration) error {
 	text := r.encode()
 	err := s.put(s.recordKey(), seen.seen, text, life)
 	if err == nil {
-		s.last.Store(&decoded{maphash.String(hashSeed, text), r}) // what is remembered by now, and not a second one
+		s.last.Store(&decoded{maphash.String(hashSeed, text), r}) // the next poll returns r itself
 	}
 	return err
 }

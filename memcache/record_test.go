@@ -15,7 +15,7 @@ import (
 // newRecord is a record with every field set.
 func newRecord(token string) *memcache.Record {
 	return &memcache.Record{
-		Token: token, Number: 1763811900123, Issued: 1763811900, Dies: 1763819100,
+		Token: token, Number: 1763811900123, Issued: 1763811900, Expires: 1763819100,
 		API: "token", By: "pod-7f9c", Doubt: 1763812000, Past: []string{"9f86d081", "00000000"},
 	}
 }
@@ -30,7 +30,7 @@ func TestARecordIsReadAsItWasWritten(t *testing.T) {
 
 		written := newRecord(token1)
 		require.NoError(t, slot.PutRecord(missing, written, 7200*time.Second))
-		s.assertItem(t, "wx1:record", `{"token":"canarytoken-1","number":1763811900123,"issued":1763811900,"dies":1763819100,`+
+		s.assertItem(t, "wx1:record", `{"token":"canarytoken-1","number":1763811900123,"issued":1763811900,"expires":1763819100,`+
 			`"api":"token","by":"pod-7f9c","doubt":1763812000,"past":["9f86d081","00000000"]}`, 7200)
 		seen, err := slot.Record()
 		require.NoError(t, err)
@@ -70,7 +70,7 @@ func TestARecordIsReplacedWhereItIsStillAsItWasSeen(t *testing.T) {
 
 // with is a good record's JSON with other fields at its end: the last of a name counts.
 func with(fields string) string {
-	return `{"token":"canarytoken-1","number":5,"issued":100,"dies":7300,"api":"token","by":"pod","doubt":0,"past":[],` + fields + `}`
+	return `{"token":"canarytoken-1","number":5,"issued":100,"expires":7300,"api":"token","by":"pod","doubt":0,"past":[],` + fields + `}`
 }
 
 func TestAnUnreadableRecordCountsAsMissingAndIsWrittenOver(t *testing.T) {
@@ -93,10 +93,10 @@ func TestAnUnreadableRecordCountsAsMissingAndIsWrittenOver(t *testing.T) {
 		"a token with a line feed":     with(`"token":"canarytoken\n1"`),
 		"a token of 2,049 bytes":       with(`"token":"` + canary + strings.Repeat("x", 2049-len(canary)) + `"`),
 		"issued never":                 with(`"issued":0`),
-		"dies when issued":             with(`"dies":100`),
-		"dies before":                  with(`"dies":-7300`),
-		"lives longer than 30 days":    with(`"dies":2592101`),
-		"lives longer than an integer": with(`"issued":-9223372036854775808,"dies":9223372036854775807`),
+		"dies when issued":             with(`"expires":100`),
+		"dies before":                  with(`"expires":-7300`),
+		"lives longer than 30 days":    with(`"expires":2592101`),
+		"lives longer than an integer": with(`"issued":-9223372036854775808,"expires":9223372036854775807`),
 		"a name of 256 bytes":          with(`"by":"` + strings.Repeat("x", 256) + `"`),
 		"past is no list":              with(`"past":"9f86d081"`),
 		"over 16 KiB":                  with(`"colour":"` + strings.Repeat("x", 16<<10) + `"`),
@@ -129,8 +129,8 @@ func TestLimitsThemselvesAreReadable(t *testing.T) {
 			"number 1":              with(`"number":1`),
 			"the largest number":    with(`"number":4503599627370496`),
 			"doubt far away":        with(`"doubt":4503599627370496`),
-			"dies a second later":   with(`"dies":101`),
-			"lives 30 days":         with(`"dies":2592100`),
+			"dies a second later":   with(`"expires":101`),
+			"lives 30 days":         with(`"expires":2592100`),
 			"a token of 2,048":      with(`"token":"` + canary + strings.Repeat("x", 2048-len(canary)) + `"`),
 			"a name of 255 bytes":   with(`"by":"` + strings.Repeat("x", 255) + `"`),
 			"no token and no times": `{"number":5}`,
@@ -154,17 +154,17 @@ func TestTheDaysCountsAreReadAsWrittenAndForgottenWhereNobodyCanHaveCountedSo(t 
 		t := s.t
 		slot := slotOf(t, s.Store)
 		written := newRecord(token1)
-		written.Today = memcache.Day{Date: 20261123, Calls: 31, Renewals: 27, Forced: 2}
+		written.Today = memcache.Day{Date: 20261123, Requests: 31, Renewals: 27, Forced: 2}
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, written, time.Hour))
 		i, _ := s.peek(t, "wx1:record")
-		assert.Contains(t, i.value, `"today":{"date":20261123,"calls":31,"renewals":27,"forced":2}`)
+		assert.Contains(t, i.value, `"today":{"date":20261123,"requests":31,"renewals":27,"forced":2}`)
 		seen, err := slot.Record()
 		require.NoError(t, err)
 		assert.Equal(t, written, seen.Record)
 
 		for _, absurd := range []string{
-			`{"date":-1,"calls":1}`, `{"date":100000000}`, `{"calls":-1}`, `{"calls":2000000}`, `{"calls":1,"renewals":2}`,
-			`{"calls":1,"renewals":-1}`, `{"calls":1,"forced":2}`, `{"calls":1,"forced":-1}`,
+			`{"date":-1,"requests":1}`, `{"date":100000000}`, `{"requests":-1}`, `{"requests":2000000}`, `{"requests":1,"renewals":2}`,
+			`{"requests":1,"renewals":-1}`, `{"requests":1,"forced":2}`, `{"requests":1,"forced":-1}`,
 		} {
 			s.put(t, "wx1:record", with(`"today":`+absurd), 0)
 			seen, err := slot.Record()
@@ -182,13 +182,13 @@ func TestFieldsOfANewerVersionAreWrittenBack(t *testing.T) {
 		s.put(t, "wx1:record", with(`"colour":"<blue> & \u5fae","nested":{ "a": [1, 2.50, null] }`), 0)
 		seen, err := slot.Record()
 		require.NoError(t, err)
-		next := &memcache.Record{Token: token2, Number: 6, Issued: 101, Dies: 7301, API: "token", By: "pod"}
+		next := &memcache.Record{Token: token2, Number: 6, Issued: 101, Expires: 7301, API: "token", By: "pod"}
 		next.Continue(seen.Record)
 		next.Continue(nil)
 		require.NoError(t, slot.PutRecord(seen, next, time.Hour))
 		i, there := s.peek(t, "wx1:record")
 		require.True(t, there)
-		assert.JSONEq(t, `{"token":"canarytoken-2","number":6,"issued":101,"dies":7301,"api":"token","by":"pod","doubt":0,"past":null,`+
+		assert.JSONEq(t, `{"token":"canarytoken-2","number":6,"issued":101,"expires":7301,"api":"token","by":"pod","doubt":0,"past":null,`+
 			`"colour":"<blue> & 微","nested":{"a":[1,2.50,null]}}`, i.value)
 		assert.Contains(t, i.value, "2.50", "a number as it was written")
 		assert.Contains(t, i.value, "<blue> &", "no escapes, which would grow with every hand")
@@ -239,7 +239,7 @@ func TestARecordThatStaysAsItIsIsUnderstoodOnce(t *testing.T) {
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
 		first, err := slot.Record()
 		require.NoError(t, err)
-		view, err := slot.Look()
+		view, err := slot.Poll()
 		require.NoError(t, err)
 		assert.Same(t, first.Record, view.Record.Record)
 

@@ -57,7 +57,7 @@ func TestEveryCallSucceedsAfterARestartWithManyIdleConnections(t *testing.T) {
 				})
 			}
 		}
-		all.Wait()
+		all.CoolDown()
 	})
 }
 
@@ -201,7 +201,7 @@ func TestManySwapsAtTheSameTimeEachHaveAConnection(t *testing.T) {
 		t := s.t
 		const n = 40
 		slots := manySlots(t, s.Store, n)
-		views, err := s.Look(slots)
+		views, err := s.Poll(slots)
 		require.NoError(t, err)
 		for range 3 {
 			var all sync.WaitGroup
@@ -211,8 +211,8 @@ func TestManySwapsAtTheSameTimeEachHaveAConnection(t *testing.T) {
 					assert.NoError(t, slot.PutRecord(views[i].Record, newRecord(token1), time.Hour))
 				})
 			}
-			all.Wait()
-			views, err = s.Look(slots)
+			all.CoolDown()
+			views, err = s.Poll(slots)
 			require.NoError(t, err)
 		}
 	})

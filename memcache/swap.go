@@ -35,6 +35,13 @@ func (s *server) compareAndSwap(item *memcache.Item, seen version) error {
 	return s.observed(opSwap, swapSure(client, item, seen))
 }
 
+// compareAndDelete ends the item that was read, or returns ErrConflict. It swaps
+// to a time in the past, because memcached's delete does not compare.
+func (s *server) compareAndDelete(item *memcache.Item) error {
+	gone := &memcache.Item{Key: item.Key, Value: item.Value, CasID: item.CasID, Expiration: -1}
+	return s.compareAndSwap(gone, versionOf(item))
+}
+
 func swapSure(client *memcache.Client, item *memcache.Item, seen version) error {
 	var lost error // how the write before failed
 	for writes := 0; ; writes++ {

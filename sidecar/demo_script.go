@@ -128,7 +128,7 @@ func (d *demo) flush(ctx context.Context) error {
 		d.own.Restart()
 		d.say("memcached", "restarts: all connections are cut, everything is gone")
 	} else {
-		for _, suffix := range []string{"", ":record", ":lease", ":forced"} {
+		for _, suffix := range []string{"", ":record", ":lease", ":report_throttle"} {
 			if err := d.command(ctx, "delete "+d.prefix+d.appID+suffix+"\r\n", ""); err != nil {
 				return err
 			}

@@ -160,7 +160,7 @@ func (m *realMemcached) bill(t *testing.T) bill {
 // publishedOf is how many of these have an entry.
 func publishedOf(t *testing.T, store *memcache.Store, slots []*memcache.Slot) int {
 	t.Helper()
-	views, err := store.Look(slots)
+	views, err := store.Poll(slots)
 	require.NoError(t, err)
 	n := 0
 	for _, view := range views {

@@ -38,7 +38,7 @@ func besiegeFromMemcached(t *testing.T) {
 	fields += `"x":1}`
 	for _, a := range []struct{ name, entry, record, lease string }{
 		{"memcached: entries, records and leases of 1 MB for 100 accounts", giant, giant, giant},
-		{"memcached: records of 1,500 unknown fields for 100 accounts", "x y", fields, `{"wait":` + strings.Repeat("[", 4000)},
+		{"memcached: records of 1,500 unknown fields for 100 accounts", "x y", fields, `{"cooldown":` + strings.Repeat("[", 4000)},
 		{"memcached: records of absurd numbers and deep JSON", "\x00", `{"number":1e308,"token":` + strings.Repeat(`{"a":`, 3000), "-1"},
 	} {
 		s, environ := newSiege(t)

@@ -217,7 +217,7 @@ type told struct {
 // caller holds mu.
 func (c *credential) tell() {
 	r := c.mem.record
-	now := told{r.Token, r.Dies}
+	now := told{r.Token, r.Expires}
 	if c.Changed == nil || c.told == now {
 		return
 	}

@@ -83,12 +83,10 @@ func (c *credential) inDoubt(there, fetched *memcache.Record, owed int64) *memca
 	defer c.mu.Unlock()
 	c.mem.adopt(there, c.Wall)
 	c.mem.adopt(fetched, c.Wall)
-	marked := &memcache.Record{API: string(c.api), By: c.Name}
+	marked := &memcache.Record{V: memcache.RecordVersion, API: string(c.api), By: c.Name}
 	if c.mem.live(c.Wall) {
-		copied := *c.mem.record
-		marked = &copied
+		marked = c.mem.record.Clone()
 	}
-	marked.Continue(there)
 	if there != nil {
 		marked.Doubt = max(marked.Doubt, there.Doubt)
 	}

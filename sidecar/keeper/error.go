@@ -87,7 +87,7 @@ func byPerson(class string) bool {
 }
 
 // waiting is the error of a fleet that waits.
-func (c *credential) waiting(w *memcache.Wait) *Error {
+func (c *credential) waiting(w *memcache.Cooldown) *Error {
 	e := &Error{Reason: Unavailable, Code: w.ErrCode, Message: w.ErrMsg, Hint: wechat.Hint(w.ErrCode, w.ErrMsg)}
 	switch {
 	case w.Class == budgetClass:

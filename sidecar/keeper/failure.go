@@ -47,11 +47,11 @@ func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret 
 		return &failure{err: errStopping, until: time.Now().Add(wait)}
 	}
 	f := &failure{err: err, until: time.Now().Add(max(wait, shortestWait))}
-	w := memcache.Wait{Class: e.Class.String(), ErrCode: e.Code, ErrMsg: e.Message, Until: c.Wall().Add(wait).Unix()}
+	w := memcache.Cooldown{Class: e.Class.String(), ErrCode: e.Code, ErrMsg: e.Message, Until: c.Wall().Add(wait).Unix()}
 	if e.Class == wechat.Person {
 		f.secret, w.Secret = secret, secret
 	}
-	_ = lease.Wait(w, wait) // not stored: it was lost, or lapses by itself
+	_ = lease.CoolDown(w, wait) // not stored: it was lost, or lapses by itself
 	c.mu.Lock()
 	c.counts.failed(e.Code)
 	c.mu.Unlock()
@@ -63,7 +63,7 @@ func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret 
 // leave leaves a fleet that waits alone: with a live token until the wait is over,
 // so that a fleet with an outage does not ask memcached for every account at every
 // look. Where readers wait for one, the next look asks again.
-func (c *credential) leave(w *memcache.Wait, rejected string) error {
+func (c *credential) leave(w *memcache.Cooldown, rejected string) error {
 	err := c.waiting(w)
 	if rejected != "" || !c.serves("") {
 		return err
@@ -84,7 +84,7 @@ func (c *credential) waitBudget(lease *memcache.Lease) error {
 		Reason: Budget, Code: budgetCode, Message: "10 calls to WeChat in the last 10 minutes: no further one now",
 		Hint: c.budgetHint(), RetryAfter: personWait,
 	}
-	_ = lease.Wait(memcache.Wait{Class: budgetClass, ErrCode: e.Code, ErrMsg: e.Message, Until: c.Wall().Add(personWait).Unix()}, personWait)
+	_ = lease.CoolDown(memcache.Cooldown{Class: budgetClass, ErrCode: e.Code, ErrMsg: e.Message, Until: c.Wall().Add(personWait).Unix()}, personWait)
 	c.count(func(n *Counts) { n.failed(e.Code) })
 	c.log().Error("renewal refused by the budget", "hint", e.Hint)
 	return &failure{err: e, until: time.Now().Add(personWait)}

@@ -114,11 +114,11 @@ func (c *credential) force(ctx context.Context, request wechat.Request, same wec
 // mayForce takes the one forced renewal that stable_token is asked for in 75
 // minutes, and a place in the budget.
 func (c *credential) mayForce() bool {
-	ok, err := c.slot.Mark("force_refresh", forceWindow)
+	ok, err := c.slot.Mark(memcache.MarkForceRefresh, forceWindow)
 	if !ok || err != nil {
 		return false
 	}
-	ok, err = c.slot.Spend("calls", calls, callsWindow)
+	_, ok, err = c.slot.Spend(memcache.MarkBudget, calls, callsWindow)
 	return ok && err == nil
 }
 
@@ -136,15 +136,16 @@ func (c *credential) allowed(rejected string, tries int) (bool, error) {
 	}
 	c.mu.Unlock()
 	if planned {
-		first, err := c.slot.Mark("planned", half)
+		first, err := c.slot.Mark(memcache.MarkPlanned, half)
 		if first && half > callsWindow { // else planned calls alone would use the budget up
-			_, err = c.slot.Spend("calls", calls, callsWindow)
+			_, _, err = c.slot.Spend(memcache.MarkBudget, calls, callsWindow)
 		}
 		if first || err != nil {
 			return first && err == nil, err
 		}
 	}
-	return c.slot.Spend("calls", calls, callsWindow)
+	_, ok, err := c.slot.Spend(memcache.MarkBudget, calls, callsWindow)
+	return ok, err
 }
 
 // record is what a call that began then brought.
@@ -152,10 +153,9 @@ func (c *credential) record(got wechat.Credential, api wechat.API, number int64,
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := &memcache.Record{
-		Token: got.Value, Number: number, API: string(api), By: c.Name,
-		Issued: began.Unix(), Dies: began.Unix() + int64(got.ExpiresIn.Seconds()),
+		V: memcache.RecordVersion, Token: got.Value, Number: number, API: string(api), By: c.Name,
+		Issued: began.Unix(), Expires: began.Unix() + int64(got.ExpiresIn.Seconds()),
 	}
-	r.Continue(before)
 	for _, older := range []*memcache.Record{before, c.mem.record} {
 		if older == nil {
 			continue

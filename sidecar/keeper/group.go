@@ -212,12 +212,12 @@ func (g *Group) lookAt(credentials []*credential) {
 // lookOn does so for those that one server keeps: a batch at a time, since what
 // was read must not be old by then.
 func (g *Group) lookOn(server string, credentials []*credential) {
-	for batch := range slices.Chunk(credentials, memcache.LookBatch) {
+	for batch := range slices.Chunk(credentials, memcache.PollBatch) {
 		slots := make([]*memcache.Slot, len(batch))
 		for i, c := range batch {
 			slots[i] = c.slot
 		}
-		views, err := g.cfg.Store.Look(slots)
+		views, err := g.cfg.Store.Poll(slots)
 		g.tell(server, err)
 		if err != nil {
 			for _, c := range credentials {

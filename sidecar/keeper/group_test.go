@@ -305,7 +305,7 @@ func TestALostLeaseIsDoubtedThoughTheOthersClockIsAhead(t *testing.T) {
 			once.Do(func() { // another sidecar has taken the lease and called in between
 				h.memcached.Evict("wx1:lease")
 				theirs := memcache.Record{Token: "canarytoken-of-another", API: "token", By: "another", Number: time.Now().UnixMilli() + 1}
-				theirs.Issued, theirs.Dies = time.Now().Unix()+2, time.Now().Unix()+7202
+				theirs.Issued, theirs.Expires = time.Now().Unix()+2, time.Now().Unix()+7202
 				written, _ := json.Marshal(theirs) // strings and numbers
 				h.memcached.Put("wx1:record", string(written), 0, 7000)
 			})

@@ -9,7 +9,7 @@ import (
 
 // look reads entry and record and mends what is amiss.
 func (c *credential) look() {
-	view, err := c.slot.Look()
+	view, err := c.slot.Poll()
 	if err != nil {
 		c.memcachedFailed()
 		return
@@ -39,7 +39,7 @@ func (c *credential) see(view memcache.View) {
 
 // settle writes what a renewal brought over whatever is there.
 func (c *credential) settle() {
-	if view, err := c.slot.Look(); err == nil {
+	if view, err := c.slot.Poll(); err == nil {
 		c.mend(view, true)
 	}
 	c.confirm()
@@ -62,7 +62,7 @@ func (c *credential) confirm() {
 		if published {
 			return
 		}
-		view, err := c.slot.Look()
+		view, err := c.slot.Poll()
 		if err != nil {
 			return
 		}
@@ -189,7 +189,7 @@ func (c *credential) readRecord() (memcache.Seen, error) {
 //	A: looks, puts t2 back          B: calls WeChat, which issues t3 and kills t1
 //	                                all who remember t1 give a dead token
 func (c *credential) putBack(seen memcache.Seen, mine *memcache.Record, left time.Duration) bool {
-	back := *mine
+	back := mine
 	if seen.Record == nil {
 		c.mu.Lock()
 		soon := c.mem.dueIn(c.Wall, 0) <= settling && left > 2*settling
@@ -199,16 +199,16 @@ func (c *credential) putBack(seen memcache.Seen, mine *memcache.Record, left tim
 		}
 	}
 	if there := seen.Record; there != nil && there.Number >= mine.Number {
+		back = mine.Clone()
 		c.mu.Lock()
 		back.Number = c.mem.nextNumber(c.Wall)
 		c.mu.Unlock()
 		back.Doubt = max(back.Doubt, there.Doubt)
-		back.Continue(there)
 	}
-	if c.slot.PutRecord(seen, &back, left) != nil {
+	if c.slot.PutRecord(seen, back, left) != nil {
 		return false // somebody was faster, or memcached fails: the next look sees
 	}
-	c.adopt(&back)
+	c.adopt(back)
 	return true
 }
 
@@ -218,7 +218,7 @@ func (c *credential) settleFirst() {
 	if err != nil {
 		return
 	}
-	_ = lease.Wait(memcache.Wait{
+	_ = lease.CoolDown(memcache.Cooldown{
 		Class: settlingClass, ErrCode: busyCode, Until: c.Wall().Add(settling).Unix(),
 		ErrMsg: "memcached was emptied: waiting for what the other sidecars remember",
 	}, settling)

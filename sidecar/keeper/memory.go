@@ -110,7 +110,7 @@ func (m *memory) adopt(r *memcache.Record, wall clock) bool {
 	if digest := sha256.Sum256([]byte(r.Token)); digest != m.held {
 		m.held, m.before = digest, m.held
 	}
-	if today := r.Today; today.Date > m.today.Date || (today.Date == m.today.Date && today.Calls >= m.today.Calls) {
+	if today := r.Today; today.Date > m.today.Date || (today.Date == m.today.Date && today.Requests >= m.today.Requests) {
 		m.today = today
 	}
 	return true

@@ -180,7 +180,7 @@ func manyAccounts(b *testing.B, n int) *keeper.Group {
 	for i := range accounts {
 		accounts[i] = account(fmt.Sprintf("wx%016d", i))
 		record := memcache.Record{
-			Token: fmt.Sprintf("90_canarytoken%0122d", i), Number: now * 1000, Issued: now, Dies: now + 7200, API: "token",
+			Token: fmt.Sprintf("90_canarytoken%0122d", i), Number: now * 1000, Issued: now, Expires: now + 7200, API: "token",
 			Past: []string{"00000000"},
 		}
 		text, err := json.Marshal(record)

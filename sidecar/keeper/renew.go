@@ -68,14 +68,14 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 		}
 		endless := c.endless(held)
 		switch {
-		case held.Wait == nil, endless, c.otherSecret(held.Wait):
-		case held.Wait.Class != settlingClass:
-			return c.leave(held.Wait, rejected)
+		case held.Cooldown == nil, endless, c.otherSecret(held.Cooldown):
+		case held.Cooldown.Class != settlingClass:
+			return c.leave(held.Cooldown, rejected)
 		case c.serves(rejected):
 			return errElsewhere
 		}
 		if !forced {
-			if forced, err = c.slot.Mark("forced", forcedLife); err != nil {
+			if forced, err = c.slot.Mark(memcache.MarkReportThrottle, forcedLife); err != nil {
 				return c.withoutMemcached(ctx, rejected, err)
 			}
 			if forced {
@@ -106,7 +106,7 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 		}
 		c.reached("before_lease")
 		var lease *memcache.Lease
-		if held.Wait != nil || held.Held {
+		if held.Cooldown != nil || held.Held {
 			lease, err = c.slot.TakeOver(held)
 		} else {
 			lease, err = c.slot.TakeLease()
@@ -163,9 +163,9 @@ func (c *credential) endless(held memcache.LeaseSeen) bool {
 		return false
 	}
 	switch {
-	case time.Since(c.stuck.since) <= pollLife, !held.Held && held.Wait == nil:
+	case time.Since(c.stuck.since) <= pollLife, !held.Held && held.Cooldown == nil:
 		return false
-	case held.Wait != nil && c.Wall().Before(time.Unix(held.Wait.Until, 0).Add(waitSlack)):
+	case held.Cooldown != nil && c.Wall().Before(time.Unix(held.Cooldown.Until, 0).Add(waitSlack)):
 		return false
 	}
 	c.log().Warn("took over a lease that did not lapse", "hint", "did somebody write the AppID's key :lease by hand?")
@@ -174,7 +174,7 @@ func (c *credential) endless(held memcache.LeaseSeen) bool {
 
 // otherSecret reports whether the fleet waits for a person to mend an AppSecret
 // that is not ours, and ours was not refused too.
-func (c *credential) otherSecret(w *memcache.Wait) bool {
+func (c *credential) otherSecret(w *memcache.Cooldown) bool {
 	if w.Class != wechat.Person.String() || w.Secret == "" {
 		return false
 	}

@@ -104,7 +104,7 @@ func TestTheFleetWaitsByTheClassOfTheFailure(t *testing.T) {
 func TestATokenIsAsOldAsTheMorePessimisticClockSays(t *testing.T) {
 	now := time.Now()
 	wall := func() time.Time { return now }
-	m := memory{record: &memcache.Record{Token: "t", Issued: now.Unix() - 100, Dies: now.Unix() + 7100}, since: now}
+	m := memory{record: &memcache.Record{Token: "t", Issued: now.Unix() - 100, Expires: now.Unix() + 7100}, since: now}
 	assert.InDelta(t, 100*s, m.age(wall), float64(s))
 	m.since = now.Add(-200 * s)
 	assert.InDelta(t, 200*s, m.age(wall), float64(s), "the wall clock was set back")
@@ -117,7 +117,7 @@ func TestADeadRecordIsForgottenAndItsNumberKept(t *testing.T) {
 	now := time.Now()
 	wall := func() time.Time { return now }
 	live := func(token string, number int64) *memcache.Record {
-		return &memcache.Record{Token: token, Number: number, Issued: now.Unix() - 10, Dies: now.Unix() + 7190}
+		return &memcache.Record{Token: token, Number: number, Issued: now.Unix() - 10, Expires: now.Unix() + 7190}
 	}
 	var m memory
 	assert.False(t, m.adopt(nil, wall))
@@ -170,7 +170,7 @@ func TestWhatWasFetchedTogetherIsRenewedApart(t *testing.T) {
 func TestARecordIsDueAndPromisedAsMuchEarlierAsItSays(t *testing.T) {
 	now := time.Now()
 	wall := func() time.Time { return now }
-	m := memory{record: &memcache.Record{Token: "t", Issued: now.Unix(), Dies: now.Unix() + 7200, Early: 1000}, since: now}
+	m := memory{record: &memcache.Record{Token: "t", Issued: now.Unix(), Expires: now.Unix() + 7200, Early: 1000}, since: now}
 	assert.InDelta(t, 2300*s, m.dueIn(wall, 0), float64(s))
 	got, ok := m.grant(wall)
 	assert.True(t, ok)
@@ -183,7 +183,7 @@ func TestARecordIsDueAndPromisedAsMuchEarlierAsItSays(t *testing.T) {
 // aged is a memory of a token of two hours that is so old.
 func aged(now time.Time, age time.Duration) memory {
 	issued := now.Add(-age).Unix()
-	return memory{record: &memcache.Record{Token: "t", Issued: issued, Dies: issued + 7200}, since: now}
+	return memory{record: &memcache.Record{Token: "t", Issued: issued, Expires: issued + 7200}, since: now}
 }
 
 func TestARenewalIsOnTimeOnlyWhereItWasPlanned(t *testing.T) {

@@ -136,11 +136,11 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 		}
 	}
 	var record struct {
-		Token               string
-		Issued, Dies, Doubt int64
+		Token                  string
+		Issued, Expires, Doubt int64
 	}
 	_ = json.Unmarshal([]byte(item.Value), &record)
-	life, age := record.Dies-record.Issued, now.Unix()-record.Issued
+	life, age := record.Expires-record.Issued, now.Unix()-record.Issued
 	due := min(3300, max(life-295, life/2))
 	reported := j.reported[record.Token]
 	if life > 0 && record.Doubt == 0 && age > 2 && age < due-5 && !reported && !stolen && !j.troubled(now.Add(-2*time.Minute), now, strangerTrouble, clockTrouble) {

@@ -108,7 +108,7 @@ func TestAnAbsurdRecordIsTakenForNone(t *testing.T) {
 }
 
 func TestALeaseWrittenByHandDoesNotStopTheFleet(t *testing.T) {
-	for _, lease := range []string{"me", `{"wait":"person","errcode":40164,"until":1}`} {
+	for _, lease := range []string{"me", `{"cooldown":"person","errcode":40164,"until":1}`} {
 		t.Run(lease[:2], func(t *testing.T) {
 			t.Parallel()
 			w := simulate(t, 25, wechat.Token, 2, 4, func(ctx context.Context, w *world) {

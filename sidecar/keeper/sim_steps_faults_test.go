@@ -157,7 +157,7 @@ func (w *world) duringACall(ctx context.Context, p *pod, until time.Time) {
 // steps are what a sidecar writes in a renewal.
 var steps = []string{
 	"gets " + simAppID + ":record", "gets " + simAppID + ":lease", "add " + simAppID + ":lease", "incr ",
-	"add " + simAppID + ":planned", "add " + simAppID + ":calls", "call", "cas " + simAppID + ":record", "cas " + simAppID + " ",
+	"add " + simAppID + ":planned", "add " + simAppID + ":budget", "call", "cas " + simAppID + ":record", "cas " + simAppID + " ",
 	"cas " + simAppID + ":lease",
 }
 

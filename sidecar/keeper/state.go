@@ -120,12 +120,12 @@ func dateOf(now time.Time) int {
 func (c *credential) countCall(counted, forced bool) {
 	date, n := dateOf(c.Wall()), 0
 	if counted {
-		n, _ = c.slot.CountCall(date) // a failure costs a number for people
+		n, _ = c.slot.CountRequest(date) // a failure costs a number for people
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	day := c.mem.dayOf(date)
-	day.Calls = max(day.Calls+1, n)
+	day.Requests = max(day.Requests+1, n)
 	if forced {
 		day.Forced++
 	}

@@ -33,8 +33,8 @@ func otherRecord(t *testing.T, value string) string {
 	require.NoError(t, json.Unmarshal([]byte(value), &record))
 	record.Token, record.By = "canarytoken-of-another", "another"
 	record.Number = time.Now().UnixMilli()
-	record.Issued, record.Dies = time.Now().Unix(), time.Now().Unix()+7200
-	record.Today = memcache.Day{Date: firstDay, Calls: 41, Renewals: 40}
+	record.Issued, record.Expires = time.Now().Unix(), time.Now().Unix()+7200
+	record.Today = memcache.Day{Date: firstDay, Requests: 41, Renewals: 40}
 	written, err := json.Marshal(record)
 	require.NoError(t, err)
 	return string(written)
@@ -59,16 +59,16 @@ func TestTheStateTellsALife(t *testing.T) {
 		assert.Equal(t, 100*time.Second, s.Age)
 		assert.Equal(t, 7100*time.Second, s.Left)
 		assert.InDelta(t, 3200, s.RenewalIn.Seconds(), 30.01, "the jitter")
-		assert.Equal(t, memcache.Day{Date: firstDay, Calls: 1, Renewals: 1}, s.Today)
+		assert.Equal(t, memcache.Day{Date: firstDay, Requests: 1, Renewals: 1}, s.Today)
 		assert.Equal(t, keeper.Counts{Renewed: 1}, s.Counts)
 
 		time.Sleep(15*time.Hour + 50*time.Minute)
 		before := h.state()
-		assert.Equal(t, memcache.Day{Date: firstDay, Calls: 18, Renewals: 18}, before.Today, "one every 55 minutes")
+		assert.Equal(t, memcache.Day{Date: firstDay, Requests: 18, Renewals: 18}, before.Today, "one every 55 minutes")
 		time.Sleep(time.Hour)
 		after := h.state()
 		assert.Equal(t, firstDay+1, after.Today.Date, "midnight in Beijing")
-		assert.Less(t, after.Today.Calls, 3)
+		assert.Less(t, after.Today.Requests, 3)
 		assert.Greater(t, after.Counts.Renewed, before.Counts.Renewed)
 	})
 }
@@ -115,7 +115,7 @@ func TestTheStateTellsWhyARenewalFailsAndWhenTheNextIsTried(t *testing.T) {
 		assert.Equal(t, 40164, s.Err.Code)
 		assert.Equal(t, failed, s.Failed)
 		assert.Equal(t, failed.Add(61*time.Second), s.Retry)
-		assert.Equal(t, memcache.Day{Date: firstDay, Calls: 1}, s.Today)
+		assert.Equal(t, memcache.Day{Date: firstDay, Requests: 1}, s.Today)
 		assert.Equal(t, map[string]uint64{"40164": 1}, s.Counts.Failed)
 
 		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 98765} })
@@ -126,7 +126,7 @@ func TestTheStateTellsWhyARenewalFailsAndWhenTheNextIsTried(t *testing.T) {
 		assert.True(t, s.Valid)
 		assert.Nil(t, s.Err)
 		assert.Equal(t, map[string]uint64{"40164": 1, keeper.OtherCode: 2}, s.Counts.Failed, "whatever WeChat invents is one label")
-		assert.Equal(t, memcache.Day{Date: firstDay, Calls: 4, Renewals: 1}, s.Today)
+		assert.Equal(t, memcache.Day{Date: firstDay, Requests: 4, Renewals: 1}, s.Today)
 	})
 }
 
@@ -166,7 +166,7 @@ func TestTheStateCountsWhatOthersDo(t *testing.T) {
 		s := h.state()
 		assert.EqualValues(t, 1, s.Counts.Adopted)
 		assert.Equal(t, "another", s.By)
-		assert.Equal(t, 41, s.Today.Calls, "what it says of the day is the fleet's")
+		assert.Equal(t, 41, s.Today.Requests, "what it says of the day is the fleet's")
 	})
 }
 
@@ -215,7 +215,7 @@ func TestTheDayCountsForcedRenewals(t *testing.T) {
 		require.NoError(t, err)
 		sleep(ctx, lookBound)
 		for _, p := range w.pods {
-			assert.Equal(t, memcache.Day{Date: firstDay, Calls: 3, Renewals: 2, Forced: 1}, p.process.group.States()[0].Today, p.name)
+			assert.Equal(t, memcache.Day{Date: firstDay, Requests: 3, Renewals: 2, Forced: 1}, p.process.group.States()[0].Today, p.name)
 		}
 	})
 }
@@ -252,11 +252,11 @@ func TestTheDayCountsEveryCallOfAnOutageThatLastsHours(t *testing.T) {
 		synctest.Wait()
 		calls := h.wechat.Calls("", "")
 		require.Greater(t, calls, 250)
-		assert.Equal(t, memcache.Day{Date: firstDay, Calls: calls}, h.state().Today)
+		assert.Equal(t, memcache.Day{Date: firstDay, Requests: calls}, h.state().Today)
 		h.wechat.FailAll(0)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		assert.Equal(t, memcache.Day{Date: firstDay, Calls: h.wechat.Calls("", ""), Renewals: 1}, h.state().Today)
+		assert.Equal(t, memcache.Day{Date: firstDay, Requests: h.wechat.Calls("", ""), Renewals: 1}, h.state().Today)
 	})
 }
 

@@ -86,7 +86,7 @@ const reportEvery = 50 * time.Minute
 // make in 50 minutes, all sidecars together. A ticket that WeChat refuses with
 // every token would else end one after the other.
 func (c *credential) mayReport() bool {
-	first, err := c.slot.Mark("reported", reportEvery)
+	first, err := c.slot.Mark(memcache.MarkTokenReport, reportEvery)
 	return first && err == nil
 }
 

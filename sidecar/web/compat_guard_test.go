@@ -105,7 +105,7 @@ func TestWhereABearerIsAskedForATokenKnownByItsFingerprintAloneIsNobodys(t *test
 	now := time.Now().Unix()
 	const before = "90_before"
 	record, err := json.Marshal(memcache.Record{
-		Token: "90_now", Number: now * 1000, Issued: now, Dies: now + 7200, API: "token", Past: []string{memcache.Fingerprint(before)},
+		Token: "90_now", Number: now * 1000, Issued: now, Expires: now + 7200, API: "token", Past: []string{memcache.Fingerprint(before)},
 	})
 	require.NoError(t, err)
 	h.memcached.Put(appID+":record", string(record), 0, 7000)

@@ -34,7 +34,7 @@ const hostile = `</p><script>alert(1)</script><img src=x onerror="x">' & ` + "\u
 
 // fixedStates is one credential of each health, and one whose texts are hostile.
 func fixedStates() []keeper.State {
-	day := memcache.Day{Date: 20261123, Calls: 3, Renewals: 2, Forced: 1}
+	day := memcache.Day{Date: 20261123, Requests: 3, Renewals: 2, Forced: 1}
 	well := keeper.State{
 		AppID: "wx0healthy", Kind: memcache.AccessToken, Valid: true, Published: true, Fingerprint: "9f86d081",
 		API: wechat.StableToken, By: "pod-7f9c", Age: 2 * time.Minute, Left: 118 * time.Minute, RenewalIn: 53 * time.Minute,
@@ -47,7 +47,7 @@ func fixedStates() []keeper.State {
 	failing.Err = &keeper.Error{Code: 45011, Message: wechatSays(45011), Hint: wechat.Hint(45011, ""), RetryAfter: time.Minute}
 	failing.Failed = fixedNow.Add(-18 * time.Second)
 	ill := keeper.State{
-		AppID: "wx2ill", Kind: memcache.AccessToken, Today: memcache.Day{Date: 20261123, Calls: 1},
+		AppID: "wx2ill", Kind: memcache.AccessToken, Today: memcache.Day{Date: 20261123, Requests: 1},
 		Err: &keeper.Error{Code: 40164, Message: wechatSays(40164), Hint: wechat.Hint(40164, wechatSays(40164))},
 	}
 	ill.Failed, ill.Retry = fixedNow.Add(-12*time.Second), fixedNow.Add(41500*time.Millisecond)

@@ -50,7 +50,7 @@ func (s *scrape) credentials(stable bool) {
 	s.gauges("wxsidecar_credential_age_seconds", func(c *keeper.State) (float64, bool) { return millis(c.Age), c.Valid })
 	s.gauges("wxsidecar_credential_left_seconds", func(c *keeper.State) (float64, bool) { return millis(c.Left), true })
 	s.gauges("wxsidecar_credential_renewal_in_seconds", func(c *keeper.State) (float64, bool) { return millis(c.RenewalIn), c.Valid })
-	s.gauges("wxsidecar_calls_today", func(c *keeper.State) (float64, bool) { return float64(c.Today.Calls), true })
+	s.gauges("wxsidecar_calls_today", func(c *keeper.State) (float64, bool) { return float64(c.Today.Requests), true })
 	s.gauges("wxsidecar_renewals_today", func(c *keeper.State) (float64, bool) { return float64(c.Today.Renewals), true })
 	if stable {
 		s.gauges("wxsidecar_forced_renewals_left", func(c *keeper.State) (float64, bool) {

@@ -104,7 +104,7 @@ func TestStatusSaysWhoSpendsTheBudgetWhereAnotherSidecarFoundItSpent(t *testing.
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)
 		until := time.Now().Add(time.Minute).Unix()
-		h.memcached.Put(appID+":lease", fmt.Sprintf(`{"wait":"budget","errcode":429,"errmsg":"too many","until":%d}`, until), 0, 60)
+		h.memcached.Put(appID+":lease", fmt.Sprintf(`{"cooldown":"budget","errcode":429,"errmsg":"too many","until":%d}`, until), 0, 60)
 		h.keep(t, appID)
 		synctest.Wait()
 		credential := statusOf(t, probe(h.ops(), "GET", "/status.json").body).Credentials[0]

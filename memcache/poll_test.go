@@ -35,7 +35,7 @@ func TestLookReadsEntriesAndRecordsOfManyCredentials(t *testing.T) {
 		s.put(t, "wx99", token2, 1)
 		s.put(t, "wx100:record", "nonsense", 0)
 		s.put(t, "wx249", token3, 0)
-		views, err := s.Look(slots)
+		views, err := s.Poll(slots)
 		require.NoError(t, err)
 		require.Len(t, views, 250)
 		assert.Equal(t, token1, views[0].Entry.Token)
@@ -54,7 +54,7 @@ func TestLookReadsEntriesAndRecordsOfManyCredentials(t *testing.T) {
 		require.NoError(t, slots[100].PutRecord(views[100].Record, newRecord(token1), time.Hour))
 		require.NoError(t, slots[1].PutEntry(views[1].Entry, token1, time.Hour))
 		require.ErrorIs(t, slots[99].PutEntry(views[99].Entry, token2, time.Hour), memcache.ErrConflict)
-		view, err := slots[100].Look()
+		view, err := slots[100].Poll()
 		require.NoError(t, err)
 		assert.Equal(t, newRecord(token1), view.Record.Record)
 		assert.Equal(t, memcache.Entry{}, view.Entry)
@@ -75,7 +75,7 @@ func TestLookAsksForAllEntriesBeforeAnyRecordByTheHundred(t *testing.T) {
 				asked = append(asked, c.Keys)
 				return memcachetest.None
 			})
-			views, err := f.store.Look(manySlots(t, f.store, n))
+			views, err := f.store.Poll(manySlots(t, f.store, n))
 			require.NoError(t, err)
 			assert.Len(t, views, n)
 
@@ -112,7 +112,7 @@ func TestLookReturnsNothingWhereOneBatchFails(t *testing.T) {
 					}
 					return memcachetest.None
 				})
-				views, err := f.store.Look(manySlots(t, f.store, 250))
+				views, err := f.store.Poll(manySlots(t, f.store, 250))
 				assertFailure(t, err)
 				assert.Zero(t, len(views), "what the first batch brought") //nolint:testifylint // the values stay out of the failure's text
 				assert.LessOrEqual(t, f.Count("gets"), 3, "the first batch, the second, and that once more")
@@ -126,7 +126,7 @@ func TestARecordThatDidNotChangeIsReadOnce(t *testing.T) {
 		t := s.t
 		slot := slotOf(t, s.Store)
 		look := func() *memcache.Record {
-			view, err := slot.Look()
+			view, err := slot.Poll()
 			require.NoError(t, err)
 			return view.Record.Record
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-var badIP = memcache.Wait{
+var badIP = memcache.Cooldown{
 	Class: "person", ErrCode: 40164, ErrMsg: "invalid ip 1.2.3.4 <not> in whitelist", Secret: "1f3870be", Until: 1763811960,
 }
 
@@ -22,14 +22,14 @@ func TestAFailedCallTurnsTheLeaseIntoAWaitThatSaysWhy(t *testing.T) {
 		slot := slotOf(t, s.Store)
 		lease, err := slot.TakeLease()
 		require.NoError(t, err)
-		require.NoError(t, lease.Wait(badIP, 61*time.Second+1))
+		require.NoError(t, lease.CoolDown(badIP, 61*time.Second+1))
 		s.assertItem(t, "wx1:lease",
-			`{"wait":"person","errcode":40164,"errmsg":"invalid ip 1.2.3.4 <not> in whitelist","secret":"1f3870be","until":1763811960}`, 61)
+			`{"cooldown":"person","errcode":40164,"errmsg":"invalid ip 1.2.3.4 <not> in whitelist","secret":"1f3870be","until":1763811960}`, 61)
 		seen, err := slot.Lease()
 		require.NoError(t, err)
 		assert.False(t, seen.Held)
-		require.NotNil(t, seen.Wait)
-		assert.Equal(t, badIP, *seen.Wait)
+		require.NotNil(t, seen.Cooldown)
+		assert.Equal(t, badIP, *seen.Cooldown)
 
 		_, err = slot.TakeLease()
 		require.ErrorIs(t, err, memcache.ErrHeld, "the fleet waits")
@@ -46,7 +46,7 @@ func TestAnotherAppSecretTakesAWaitingLeaseOverOnce(t *testing.T) {
 		require.NoError(t, err)
 		held, err := slot.Lease()
 		require.NoError(t, err)
-		require.NoError(t, lease.Wait(badIP, time.Hour))
+		require.NoError(t, lease.CoolDown(badIP, time.Hour))
 		waiting, err := slot.Lease()
 		require.NoError(t, err)
 
@@ -77,7 +77,7 @@ func TestAWaitLastsAtLeastASecond(t *testing.T) {
 			f := setup(t)
 			lease, err := f.slot.TakeLease()
 			require.NoError(t, err)
-			require.NoError(t, lease.Wait(badIP, d))
+			require.NoError(t, lease.CoolDown(badIP, d))
 			item, there := f.Peek("wx1:lease")
 			require.True(t, there)
 			assert.Equal(t, exptime, time.Until(item.Expires), d)
@@ -100,14 +100,14 @@ func TestAWaitWithALongErrMsgIsStillAWait(t *testing.T) {
 			require.NoError(t, err)
 			w := badIP
 			w.ErrMsg = errMsg
-			require.NoError(t, lease.Wait(w, time.Hour))
+			require.NoError(t, lease.CoolDown(w, time.Hour))
 			seen, err := slot.Lease()
 			require.NoError(t, err)
-			require.NotNil(t, seen.Wait)
+			require.NotNil(t, seen.Cooldown)
 			if len(errMsg) > 4096 {
 				w.ErrMsg = ""
 			}
-			assert.Equal(t, w, *seen.Wait)
+			assert.Equal(t, w, *seen.Cooldown)
 			s.remove(t, "wx1:lease")
 		}
 	})
@@ -118,14 +118,14 @@ func TestWhatIsNoWaitIsSomebodysLease(t *testing.T) {
 		t := s.t
 		slot := slotOf(t, s.Store)
 		for _, value := range []string{
-			"", "1", token1, `"person"`, `{}`, `{"wait":""}`, `{"wait":1}`, `{"wait":"person"`, `{"wait":"person"} x`, `[{"wait":"person"}]`,
-			`{"wait":"person","errmsg":"` + strings.Repeat("x", 4096) + `"}`,
+			"", "1", token1, `"person"`, `{}`, `{"cooldown":""}`, `{"cooldown":1}`, `{"cooldown":"person"`, `{"cooldown":"person"} x`, `[{"cooldown":"person"}]`,
+			`{"cooldown":"person","errmsg":"` + strings.Repeat("x", 4096) + `"}`,
 		} {
 			s.put(t, "wx1:lease", value, 0)
 			seen, err := slot.Lease()
 			require.NoError(t, err)
 			assert.True(t, seen.Held, value)
-			assert.Nil(t, seen.Wait, value)
+			assert.Nil(t, seen.Cooldown, value)
 			_, err = slot.TakeLease()
 			assert.ErrorIs(t, err, memcache.ErrHeld)
 		}

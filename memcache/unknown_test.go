@@ -11,7 +11,7 @@ import (
 
 func TestOfUnknownFieldsOnlyAKilobyteIsKept(t *testing.T) {
 	t.Parallel()
-	const own = `"token":"canarytoken-1","number":5,"issued":100,"dies":7300`
+	const own = `"token":"canarytoken-1","number":5,"issued":100,"expires":7300`
 	small, err := decodeRecord([]byte(`{` + own + `,"later":"` + strings.Repeat("a", 1000) + `"}`))
 	require.NoError(t, err)
 	assert.Len(t, small.rest, 1)
