@@ -75,7 +75,7 @@ func FuzzAnswer(f *testing.F) {
 		view, err := slot.Poll()
 		assert.True(t, err == nil || view == View{})
 		_, _ = slot.Lease()
-		_, _ = slot.Mark(memcache.MarkReportThrottle, time.Minute)
+		_, _ = slot.Mark(MarkReportThrottle, time.Minute)
 		_, _ = slot.CountTry()
 		_ = slot.ForgetTries()
 		_ = slot.PutEntry(Entry{seen: version{there: true, casID: 7, value: "x"}}, "canarytoken-1", time.Hour)

@@ -119,7 +119,7 @@ func streams(t *testing.T, write func(conn net.Conn)) (address string) {
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		all.CoolDown()
+		all.Wait()
 	})
 	return l.Addr().String()
 }

@@ -150,5 +150,5 @@ func burst(t *testing.T, store *memcache.Store, n int) {
 	for range n {
 		all.Go(func() { assert.NoError(t, store.Ping()) })
 	}
-	all.CoolDown()
+	all.Wait()
 }

@@ -82,13 +82,12 @@ func ExampleSlot_PutRecord() {
 
 	now := time.Now()
 	next := &memcache.Record{
-		Token: token1, Number: now.UnixMilli(), Issued: now.Unix(), Expires: now.Unix() + 7200, API: "token", By: "pod-7f9c",
+		V: memcache.RecordVersion, Token: token1, Number: now.UnixMilli(), Issued: now.Unix(), Expires: now.Unix() + 7200, API: "token", By: "pod-7f9c",
 	}
 	seen, _ := slot.Record()
 	if older := seen.Record; older != nil {
 		next.Number = max(next.Number, older.Number+1)
 		next.Past = older.PastAfter(next.Token)
-		next.Continue(older)
 	}
 	fmt.Println(slot.PutRecord(seen, next, next.Life()))
 	fmt.Println(server.Keys())
@@ -137,7 +136,7 @@ func ExampleLease_CoolDown() {
 	fmt.Println(seen.Held, seen.Cooldown.ErrCode, seen.Cooldown.ErrMsg)
 	_, err := slot.TakeLease()
 	fmt.Println(err)
-	_, err = slot.TakeOver(seen) // another AppSecret need not wait
+	_, err = slot.TakeOver(seen) // for another AppSecret
 	fmt.Println(err)
 	// Output:
 	// false 40125 invalid appsecret
@@ -160,12 +159,44 @@ func ExampleSlot_Spend() {
 	server, slot := example()
 	defer func() { _ = server.Close() }()
 	for range 3 {
-		fmt.Println(slot.Spend(memcache.MarkBudget, 2, 10*time.Minute))
+		_, ok, err := slot.Spend(memcache.MarkBudget, 2, 10*time.Minute)
+		fmt.Println(ok, err)
 	}
 	// Output:
 	// true <nil>
 	// true <nil>
 	// false <nil>
+}
+
+// A request that was not sent does not count.
+func ExampleSlot_GiveBack() {
+	server, slot := example()
+	defer func() { _ = server.Close() }()
+	for range 3 {
+		spent, ok, _ := slot.Spend(memcache.MarkBudget, 1, 10*time.Minute)
+		fmt.Println(ok, slot.GiveBack(spent))
+	}
+	// Output:
+	// true <nil>
+	// true <nil>
+	// true <nil>
+}
+
+// A claim is written before the request, and read back.
+func ExampleRecord_Clone() {
+	server, slot := example()
+	defer func() { _ = server.Close() }()
+	server.Put("wx0123456789abcdef:record", `{"v":1,"number":5,"later":"kept"}`, 0, 3600)
+
+	seen, _ := slot.Record()
+	claim := seen.Record.Clone()
+	claim.Number, claim.Doubt, claim.Claim = 7, time.Now().Unix()+75, "3f1c"
+	fmt.Println(slot.PutRecord(seen, claim, time.Hour))
+	there, _ := slot.Record()
+	fmt.Println(there.Holds(claim), there.Holds(seen.Record))
+	// Output:
+	// <nil>
+	// true false
 }
 
 func ExampleSlot_CountTry() {

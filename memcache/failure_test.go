@@ -46,6 +46,7 @@ type scene struct {
 	slot   *memcache.Slot
 	view   memcache.View
 	lease  *memcache.Lease
+	spent  memcache.Spent // on slot
 	other  *memcache.Slot // its lease is free
 	wait   memcache.LeaseSeen
 	waiter *memcache.Slot // its fleet waits
@@ -62,6 +63,10 @@ func newScene(t *testing.T, store *memcache.Store) *scene {
 	require.NoError(t, err)
 	sc.view, err = sc.slot.Poll()
 	require.NoError(t, err)
+	var ok bool
+	sc.spent, ok, err = sc.slot.Spend(memcache.MarkBudget, 1, time.Hour)
+	require.NoError(t, err)
+	require.True(t, ok)
 	lease, err := sc.waiter.TakeLease()
 	require.NoError(t, err)
 	require.NoError(t, lease.CoolDown(memcache.Cooldown{Class: "person", ErrCode: 40125}, time.Hour))
@@ -77,7 +82,7 @@ var operations = map[string]func(sc *scene) error{
 	"Get, a miss":          func(sc *scene) error { _, err := sc.other.Get(); return err },
 	"Entry":                func(sc *scene) error { _, err := sc.slot.Entry(); return err },
 	"Record":               func(sc *scene) error { _, err := sc.slot.Record(); return err },
-	"Look":                 func(sc *scene) error { _, err := sc.slot.Poll(); return err },
+	"Poll":                 func(sc *scene) error { _, err := sc.slot.Poll(); return err },
 	"PutEntry by add":      func(sc *scene) error { return sc.other.PutEntry(memcache.Entry{}, token2, time.Hour) },
 	"PutEntry by swap":     func(sc *scene) error { return sc.slot.PutEntry(sc.view.Entry, token2, time.Hour) },
 	"PutRecord by add":     func(sc *scene) error { return sc.other.PutRecord(memcache.Seen{}, newRecord(token2), time.Hour) },
@@ -87,13 +92,15 @@ var operations = map[string]func(sc *scene) error{
 	"TakeOver":             func(sc *scene) error { _, err := sc.waiter.TakeOver(sc.wait); return err },
 	"Verify":               func(sc *scene) error { return sc.lease.Verify() },
 	"Release":              func(sc *scene) error { return sc.lease.Release() },
-	"Wait":                 func(sc *scene) error { return sc.lease.CoolDown(memcache.Cooldown{Class: "person"}, time.Minute) },
+	"CoolDown":             func(sc *scene) error { return sc.lease.CoolDown(memcache.Cooldown{Class: "person"}, time.Minute) },
 	"Mark":                 func(sc *scene) error { _, err := sc.slot.Mark(memcache.MarkReportThrottle, time.Minute); return err },
-	"Spend":                func(sc *scene) error { _, err := sc.slot.Spend(memcache.MarkBudget, 3, time.Minute); return err },
+	"Spend":                func(sc *scene) error { _, _, err := sc.slot.Spend(memcache.MarkBudget, 3, time.Minute); return err },
+	"GiveBack":             func(sc *scene) error { return sc.slot.GiveBack(sc.spent) },
+	"CountRequest":         func(sc *scene) error { _, err := sc.slot.CountRequest(20261123); return err },
 	"CountTry":             func(sc *scene) error { _, err := sc.slot.CountTry(); return err },
 	"ForgetTries":          func(sc *scene) error { return sc.slot.ForgetTries() },
 	"ForgetTries, if any":  func(sc *scene) error { return sc.other.ForgetTries() },
-	"Look at all accounts": func(sc *scene) error { _, err := sc.store.Poll([]*memcache.Slot{sc.slot, sc.other}); return err },
+	"Poll of all accounts": func(sc *scene) error { _, err := sc.store.Poll([]*memcache.Slot{sc.slot, sc.other}); return err },
 }
 
 func TestAFailureIsNeverAnAnswer(t *testing.T) {

@@ -24,14 +24,24 @@ func FuzzRecord(f *testing.F) {
 		assertLimits(t, r)
 
 		written := r.encode()
+		if r.Newer() {
+			assert.Equal(t, string(data), written, "byte for byte")
+		}
 		require.LessOrEqual(t, len(written), maxRecord)
 		again, err := decodeRecord([]byte(written))
 		require.NoError(t, err)
 		assert.Equal(t, written, again.encode())
 		assertSame(t, r, again, len(data))
 
+		clone := r.Clone()
+		assertSame(t, r, clone, len(data))
+		clone.Doubt = 7
+		again, err = decodeRecord([]byte(clone.encode()))
+		require.NoError(t, err)
+		assert.Equal(t, int64(7), again.Doubt)
+		assert.Equal(t, r.V, again.V)
+
 		next := &Record{Token: "canarytoken-2", Number: r.Number, Issued: 1, Expires: 2, Past: r.PastAfter("canarytoken-2")}
-		next.Continue(r)
 		again, err = decodeRecord([]byte(next.encode()))
 		require.NoError(t, err)
 		assertSame(t, next, again, len(data))
@@ -48,11 +58,14 @@ func assertLimits(t *testing.T, r *Record) {
 	for _, fingerprint := range r.Past {
 		assert.Regexp(t, "^[0-9a-f]{8}$", fingerprint)
 	}
-	assert.True(t, len(r.API) <= maxName && len(r.By) <= maxName)
+	assert.True(t, len(r.API) <= maxName && len(r.By) <= maxName && len(r.Claim) <= MaxClaim)
+	assert.True(t, r.V >= 0 && r.V <= maxVersion)
+	assert.True(t, r.Reported == "" || isFingerprint(r.Reported))
 	if r.Token != "" {
 		assert.True(t, ValidCredential(r.Token))
 		assert.Positive(t, r.Issued)
-		assert.True(t, r.Life() > 0 && r.Life() <= maxLife)
+		assert.True(t, r.Life() > 0 && r.Life() <= maxTokenLife)
+		assert.NotContains(t, r.Past, Fingerprint(r.Token))
 	}
 }
 
@@ -61,15 +74,16 @@ func assertLimits(t *testing.T, r *Record) {
 // which those of a short one never do.
 func assertSame(t *testing.T, want, got *Record, size int) {
 	t.Helper()
-	if got.rest == nil && size > maxRecord/8 {
+	if got.unknownFields == nil && size > maxRecord/8 {
 		return
 	}
-	assert.Len(t, got.rest, len(want.rest))
-	for name, value := range want.rest {
-		assert.Equal(t, compact(value), compact(got.rest[name]), name)
+	assert.Len(t, got.unknownFields, len(want.unknownFields))
+	for name, value := range want.unknownFields {
+		assert.Equal(t, compact(value), compact(got.unknownFields[name]), name)
 	}
 	a, b := *want, *got
-	a.rest, b.rest = nil, nil
+	a.unknownFields, b.unknownFields = nil, nil
+	a.verbatim, b.verbatim = verbatim{}, verbatim{}
 	assert.Equal(t, a, b)
 }
 
@@ -89,8 +103,8 @@ func FuzzLease(f *testing.F) {
 		assert.LessOrEqual(t, len(value), maxCooldown)
 		if text := compact(seen.Cooldown); len(text) <= maxCooldown {
 			again := leaseOf(&memcache.Item{Value: []byte(text)})
-			require.NotNil(t, again.Wait)
-			assert.Equal(t, seen.Cooldown, again.Wait)
+			require.NotNil(t, again.Cooldown)
+			assert.Equal(t, seen.Cooldown, again.Cooldown)
 		}
 	})
 }

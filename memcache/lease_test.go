@@ -32,7 +32,7 @@ func TestOneOfManyTakersGetsTheLease(t *testing.T) {
 				}
 			})
 		}
-		all.CoolDown()
+		all.Wait()
 		require.Len(t, leases, 1)
 		lease := <-leases
 		require.NoError(t, lease.Verify())
@@ -93,8 +93,8 @@ func TestALostLeaseLeavesTheNextOnesAlone(t *testing.T) {
 func TestALeaseThatChangesHandsDuringARelease(t *testing.T) {
 	t.Parallel()
 	for name, giveBack := range map[string]func(*memcache.Lease) error{
-		"Release": func(l *memcache.Lease) error { return l.Release() },
-		"Wait":    func(l *memcache.Lease) error { return l.CoolDown(memcache.Cooldown{Class: "person"}, time.Hour) },
+		"Release":  func(l *memcache.Lease) error { return l.Release() },
+		"CoolDown": func(l *memcache.Lease) error { return l.CoolDown(memcache.Cooldown{Class: "person"}, time.Hour) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := setup(t)

@@ -25,12 +25,17 @@ var writes = map[string]write{
 	"PutRecord by add":  {"add", "wx1:record", operations["PutRecord by add"]},
 	"TakeLease":         {"add", "wx1:lease", func(sc *scene) error { return verified(sc.other.TakeLease()) }},
 	"Mark":              {"add", "wx1:report_throttle", func(sc *scene) error { return marked(sc.other.Mark(memcache.MarkReportThrottle, time.Minute)) }},
-	"Spend":             {"add", "wx1:budget:0", func(sc *scene) error { return marked(sc.other.Spend(memcache.MarkBudget, 1, time.Minute)) }},
+	"Spend":             {"add", "wx1:budget:0", spend},
 	"PutEntry by swap":  {"cas", "wx0", operations["PutEntry by swap"]},
 	"PutRecord by swap": {"cas", "wx0:record", operations["PutRecord by swap"]},
-	"Wait":              {"cas", "wx0:lease", operations["Wait"]},
+	"CoolDown":          {"cas", "wx0:lease", operations["CoolDown"]},
 	"Release":           {"cas", "wx0:lease", operations["Release"]},
 	"TakeOver":          {"cas", "wx2:lease", func(sc *scene) error { return verified(sc.waiter.TakeOver(sc.wait)) }},
+}
+
+func spend(sc *scene) error {
+	_, ok, err := sc.other.Spend(memcache.MarkBudget, 1, time.Minute)
+	return marked(ok, err)
 }
 
 func verified(lease *memcache.Lease, err error) error {

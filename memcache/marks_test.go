@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
 func TestAMarkIsMadeOnceForTheWholeFleet(t *testing.T) {
@@ -27,7 +28,7 @@ func TestAMarkIsMadeOnceForTheWholeFleet(t *testing.T) {
 				}
 			})
 		}
-		all.CoolDown()
+		all.Wait()
 		require.Len(t, first, 1)
 		i, there := s.peek(t, "wx1:report_throttle")
 		require.True(t, there)
@@ -65,7 +66,7 @@ func TestSpendTakesAsManyPlacesAsThereAre(t *testing.T) {
 		var all sync.WaitGroup
 		for range 3 * limit {
 			all.Go(func() {
-				ok, err := slotOf(t, s.Store).Spend(memcache.MarkBudget, limit, 10*time.Minute)
+				_, ok, err := slotOf(t, s.Store).Spend(memcache.MarkBudget, limit, 10*time.Minute)
 				mu.Lock()
 				defer mu.Unlock()
 				if assert.NoError(t, err) && ok {
@@ -73,12 +74,12 @@ func TestSpendTakesAsManyPlacesAsThereAre(t *testing.T) {
 				}
 			})
 		}
-		all.CoolDown()
+		all.Wait()
 		assert.Equal(t, limit, spent)
 		i, there := s.peek(t, "wx1:budget:9")
 		require.True(t, there)
 		s.assertItem(t, "wx1:budget:9", i.value, 601)
-		ok, err := slotOf(t, s.Store).Spend(memcache.MarkBudget, 0, time.Minute)
+		_, ok, err := slotOf(t, s.Store).Spend(memcache.MarkBudget, 0, time.Minute)
 		require.NoError(t, err)
 		assert.False(t, ok, "no places")
 	})
@@ -117,7 +118,7 @@ func TestASecondIsCountedByARealServerToo(t *testing.T) {
 				}
 			})
 		}
-		all.CoolDown()
+		all.Wait()
 		close(counted)
 		ones := 0
 		for n := range counted {
@@ -148,7 +149,7 @@ func TestNoStretchOfAWindowSeesMoreThanTheLimit(t *testing.T) {
 				if seed%2 == 0 { // bursts on the ticks of memcached's clock
 					time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 				}
-				ok, err := f.slot.Spend(memcache.MarkBudget, limit, window)
+				_, ok, err := f.slot.Spend(memcache.MarkBudget, limit, window)
 				require.NoError(t, err)
 				if ok {
 					spent = append(spent, time.Now())
@@ -160,10 +161,109 @@ func TestNoStretchOfAWindowSeesMoreThanTheLimit(t *testing.T) {
 			}
 			time.Sleep(window + 2*time.Second)
 			for range limit {
-				ok, err := f.slot.Spend(memcache.MarkBudget, limit, window)
+				_, ok, err := f.slot.Spend(memcache.MarkBudget, limit, window)
 				require.NoError(t, err)
 				require.True(t, ok, "all are free")
 			}
 		})
 	}
+}
+
+// A use that is given back is free at once, for every sidecar.
+func TestGiveBack_FreesTheUse(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		slot := slotOf(t, s.Store)
+		spend := func() (memcache.Spent, bool) {
+			spent, ok, err := slotOf(t, open(t, s.config)).Spend(memcache.MarkBudget, 2, 10*time.Minute)
+			require.NoError(t, err)
+			return spent, ok
+		}
+		first, ok := spend()
+		require.True(t, ok)
+		_, ok = spend()
+		require.True(t, ok)
+		none, ok := spend()
+		require.False(t, ok)
+		assert.Equal(t, memcache.Spent{}, none)
+		require.NoError(t, slot.GiveBack(none))
+
+		require.NoError(t, slot.GiveBack(first))
+		_, there := s.peek(t, "wx1:budget:0")
+		assert.False(t, there)
+		_, there = s.peek(t, "wx1:budget:1")
+		assert.True(t, there, "the other use stays")
+		_, ok = spend()
+		assert.True(t, ok)
+		require.NoError(t, slot.GiveBack(first), "a second time")
+		_, ok = spend()
+		assert.False(t, ok, "the use is another's by now")
+	})
+}
+
+// The use changes hands while it is given back: a delete would free another
+// sidecar's use.
+func TestGiveBack_NeverFreesAnothersUse(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"gets", "cas"} {
+		synctest.Test(t, func(t *testing.T) {
+			f := setup(t)
+			spent, ok, err := f.slot.Spend(memcache.MarkBudget, 1, time.Minute)
+			require.NoError(t, err)
+			require.True(t, ok)
+			f.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+				if c.Verb == verb {
+					f.Put("wx1:budget:0", "another", 0, 60)
+				}
+				return memcachetest.None
+			})
+			require.NoError(t, f.slot.GiveBack(spent), verb)
+			item, _ := f.Peek("wx1:budget:0")
+			assert.Equal(t, "another", item.Value, verb)
+			assert.Zero(t, f.Count("delete"), verb)
+		})
+	}
+}
+
+// A zero Spent is none: GiveBack asks memcached nothing.
+func TestGiveBack_ZeroDoesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		require.NoError(t, f.slot.GiveBack(memcache.Spent{}))
+		assert.Zero(t, f.Count(""))
+	})
+}
+
+// A failure of memcached is reported, and the use stays.
+func TestGiveBack_ReportsAFailure(t *testing.T) {
+	t.Parallel()
+	for _, verb := range []string{"gets", "cas"} {
+		synctest.Test(t, func(t *testing.T) {
+			f := setup(t)
+			spent, ok, err := f.slot.Spend(memcache.MarkBudget, 1, time.Minute)
+			require.NoError(t, err)
+			require.True(t, ok)
+			failing(f, verb, nil, memcachetest.ServerError)
+			assertFailure(t, f.slot.GiveBack(spent))
+			_, there := f.Peek("wx1:budget:0")
+			assert.True(t, there, verb)
+		})
+	}
+}
+
+// Each day has a count of its own, which outlives the day.
+func TestCountRequest_CountsByDay(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		for want := 1; want <= 3; want++ {
+			n, err := slotOf(t, s.Store).CountRequest(20261123)
+			require.NoError(t, err)
+			require.Equal(t, want, n)
+		}
+		n, err := slotOf(t, s.Store).CountRequest(20261124)
+		require.NoError(t, err)
+		assert.Equal(t, 1, n)
+		s.assertItem(t, "wx1:requests:20261123", "3", 26*3600)
+	})
 }

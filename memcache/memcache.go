@@ -40,7 +40,8 @@
 // was not sent.
 //
 // A ticket is a credential of its own. Its keys are the same behind P<AppID>:<kind>:
-// P<AppID>:jsapi_ticket is its entry, P<AppID>:jsapi_ticket:record its record.
+// P<AppID>:jsapi_ticket or P<AppID>:wx_card_ticket is its entry, and
+// P<AppID>:jsapi_ticket:record its record.
 // With several servers, all keys of a credential are on one server: the one that
 // the entry's key hashes to, see Hash. Apps read the entry there.
 //

@@ -57,7 +57,7 @@ func TestEveryCallSucceedsAfterARestartWithManyIdleConnections(t *testing.T) {
 				})
 			}
 		}
-		all.CoolDown()
+		all.Wait()
 	})
 }
 
@@ -108,7 +108,7 @@ func TestACASIDThatIsReusedAfterARestartDoesNotOverwriteAStranger(t *testing.T) 
 			"PutEntry":  {"wx0", operations["PutEntry by swap"]},
 			"PutRecord": {"wx0:record", operations["PutRecord by swap"]},
 			"TakeOver":  {"wx2:lease", operations["TakeOver"]},
-			"Wait":      {"wx0:lease", operations["Wait"]},
+			"CoolDown":  {"wx0:lease", operations["CoolDown"]},
 			"Release":   {"wx0:lease", operations["Release"]},
 		} {
 			require.Equal(t, "OK\r\n", s.say(t, "flush_all\r\n"))
@@ -211,7 +211,7 @@ func TestManySwapsAtTheSameTimeEachHaveAConnection(t *testing.T) {
 					assert.NoError(t, slot.PutRecord(views[i].Record, newRecord(token1), time.Hour))
 				})
 			}
-			all.CoolDown()
+			all.Wait()
 			views, err = s.Poll(slots)
 			require.NoError(t, err)
 		}

@@ -44,7 +44,7 @@ func TestEveryTryOfManySidecarsCounts(t *testing.T) {
 				counted <- n
 			})
 		}
-		all.CoolDown()
+		all.Wait()
 		close(counted)
 		seen := map[int]bool{}
 		for n := range counted {

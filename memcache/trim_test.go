@@ -46,7 +46,7 @@ func TestTrimClosesWhatABurstOpenedAndNothingAtRest(t *testing.T) {
 			assert.NoError(t, err)
 		})
 	}
-	all.CoolDown()
+	all.Wait()
 	fake.OnCommand(nil)
 	assert.Equal(t, 4, fake.Connections())
 	store.Trim()

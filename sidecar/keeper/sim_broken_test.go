@@ -59,7 +59,7 @@ var brokenProtocols = []struct {
 	{
 		rule: "plain delete of the lease", caughtBy: "One call", only: "sleepers",
 		changes: []change{
-			{"../../memcache/lease.go", "item, err := l.read()\n\tif err != nil {\n\t\treturn err\n\t}\n\terr = l.slot.server.compareAndSwap(&memcache.Item{\n\t\tKey: l.slot.leaseKey(), Value: item.Value, CasID: item.CasID, Expiration: -1,\n\t}, versionOf(item))", "err := l.slot.server.client.Delete(l.slot.leaseKey())"},
+			{"../../memcache/lease.go", "item, err := l.read()\n\tif err != nil {\n\t\treturn err\n\t}\n\terr = l.slot.server.compareAndDelete(item)", "err := l.slot.server.client.Delete(l.slot.leaseKey())"},
 		},
 	},
 	{
