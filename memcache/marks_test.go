@@ -198,6 +198,8 @@ func TestGiveBack_FreesTheUse(t *testing.T) {
 		require.NoError(t, slot.GiveBack(first), "a second time")
 		_, ok = spend()
 		assert.False(t, ok, "the use is another's by now")
+		s.remove(t, "wx1:budget:0")
+		assert.NoError(t, slot.GiveBack(first), "the use has ended")
 	})
 }
 

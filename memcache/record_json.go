@@ -31,7 +31,7 @@ const (
 )
 
 // encode returns the record's JSON. A record of a newer version is encoded as it
-// was read. Unknown fields are dropped if they would make the record unreadable.
+// was read.
 func (r *Record) encode() string {
 	if r.verbatim.of == r {
 		return r.verbatim.text
@@ -42,10 +42,7 @@ func (r *Record) encode() string {
 	}
 	all := maps.Clone(r.unknownFields)
 	_ = json.Unmarshal([]byte(own), &all) // JSON that was just marshalled
-	if whole := compact(all); len(whole) <= maxRecord {
-		return whole
-	}
-	return own
+	return compact(all)
 }
 
 // compact returns v's JSON. It leaves <, > and & unescaped: unknown fields that

@@ -129,7 +129,7 @@ func TestRecordClone_IsDeep(t *testing.T) {
 	assert.Nil(t, (&memcache.Record{}).Clone().Past)
 }
 
-// Unknown fields that would make the record too long for every reader are
+// Unknown fields that could make the record too long for every reader are
 // dropped, and the record itself is written.
 func TestRecord_TooLongUnknownFieldsAreDropped(t *testing.T) {
 	onEach(t, func(s *server) {
