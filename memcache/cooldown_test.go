@@ -16,7 +16,8 @@ var badIP = memcache.Cooldown{
 	Class: "person", ErrCode: 40164, ErrMsg: "invalid ip 1.2.3.4 <not> in whitelist", Secret: "1f3870be", Until: 1763811960,
 }
 
-func TestAFailedCallTurnsTheLeaseIntoAWaitThatSaysWhy(t *testing.T) {
+// A failed request turns the lease into a cooldown that says why.
+func TestCoolDown_SaysWhy(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -32,13 +33,14 @@ func TestAFailedCallTurnsTheLeaseIntoAWaitThatSaysWhy(t *testing.T) {
 		assert.Equal(t, badIP, *seen.Cooldown)
 
 		_, err = slot.TakeLease()
-		require.ErrorIs(t, err, memcache.ErrHeld, "the fleet waits")
+		require.ErrorIs(t, err, memcache.ErrHeld, "the fleet cools down")
 		require.ErrorIs(t, lease.Verify(), memcache.ErrLost, "it is no lease any more")
 		assert.ErrorIs(t, lease.Release(), memcache.ErrLost)
 	})
 }
 
-func TestAnotherAppSecretTakesAWaitingLeaseOverOnce(t *testing.T) {
+// A sidecar with another AppSecret takes a cooldown over, and only one does.
+func TestTakeOver_Once(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -47,27 +49,28 @@ func TestAnotherAppSecretTakesAWaitingLeaseOverOnce(t *testing.T) {
 		held, err := slot.Lease()
 		require.NoError(t, err)
 		require.NoError(t, lease.CoolDown(badIP, time.Hour))
-		waiting, err := slot.Lease()
+		cooling, err := slot.Lease()
 		require.NoError(t, err)
 
 		_, err = slot.TakeOver(held)
-		require.ErrorIs(t, err, memcache.ErrHeld, "seen before the wait")
-		mine, err := slot.TakeOver(waiting)
+		require.ErrorIs(t, err, memcache.ErrHeld, "seen before the cooldown")
+		mine, err := slot.TakeOver(cooling)
 		require.NoError(t, err)
 		require.NoError(t, mine.Verify())
 		i, _ := s.peek(t, "wx1:lease")
 		s.assertItem(t, "wx1:lease", i.value, 15)
-		_, err = slot.TakeOver(waiting)
+		_, err = slot.TakeOver(cooling)
 		require.ErrorIs(t, err, memcache.ErrHeld, "somebody was faster")
 		require.NoError(t, mine.Release())
-		_, err = slot.TakeOver(waiting)
+		_, err = slot.TakeOver(cooling)
 		require.ErrorIs(t, err, memcache.ErrHeld, "what was seen is gone")
 		_, err = slot.TakeOver(memcache.LeaseSeen{})
 		assert.NoError(t, err, "a free one is taken by add")
 	})
 }
 
-func TestAWaitLastsAtLeastASecond(t *testing.T) {
+// A cooldown lasts whole seconds, at least one and at most 30 days.
+func TestCoolDown_AtLeastASecond(t *testing.T) {
 	t.Parallel()
 	for d, exptime := range map[time.Duration]time.Duration{
 		-time.Hour: time.Second, 0: time.Second, 900 * time.Millisecond: time.Second, 1999 * time.Millisecond: time.Second,
@@ -89,9 +92,9 @@ func TestAWaitLastsAtLeastASecond(t *testing.T) {
 	}
 }
 
-// A wait that nobody can read would be taken for a lease: held for hours, without
+// A cooldown that nobody can read would be taken for a held lease: held for hours, without
 // a reason, and no new AppSecret could end it.
-func TestAWaitWithALongErrMsgIsStillAWait(t *testing.T) {
+func TestCoolDown_LongErrMsg(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		for _, errMsg := range []string{strings.Repeat("<", 512), strings.Repeat("\x01", 512), strings.Repeat("x", 10_000)} {
@@ -113,7 +116,8 @@ func TestAWaitWithALongErrMsgIsStillAWait(t *testing.T) {
 	})
 }
 
-func TestWhatIsNoWaitIsSomebodysLease(t *testing.T) {
+// Every value that is not a cooldown counts as a held lease.
+func TestLease_AnyOtherValueIsHeld(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)

@@ -42,20 +42,20 @@ func assertFailure(t *testing.T, err error) {
 
 // scene is a store on which everything can be done.
 type scene struct {
-	store  *memcache.Store
-	slot   *memcache.Slot
-	view   memcache.View
-	lease  *memcache.Lease
-	spent  memcache.Spent // on slot
-	other  *memcache.Slot // its lease is free
-	wait   memcache.LeaseSeen
-	waiter *memcache.Slot // its fleet waits
+	store    *memcache.Store
+	slot     *memcache.Slot
+	view     memcache.View
+	lease    *memcache.Lease
+	spent    memcache.Spent // on slot
+	other    *memcache.Slot // its lease is free
+	cooldown memcache.LeaseSeen
+	cooling  *memcache.Slot // its fleet cools down
 }
 
 func newScene(t *testing.T, store *memcache.Store) *scene {
 	t.Helper()
 	slots := manySlots(t, store, 3)
-	sc := &scene{store: store, slot: slots[0], other: slots[1], waiter: slots[2]}
+	sc := &scene{store: store, slot: slots[0], other: slots[1], cooling: slots[2]}
 	require.NoError(t, sc.slot.PutEntry(memcache.Entry{}, token1, time.Hour))
 	require.NoError(t, sc.slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
 	var err error
@@ -67,10 +67,10 @@ func newScene(t *testing.T, store *memcache.Store) *scene {
 	sc.spent, ok, err = sc.slot.Spend(memcache.MarkBudget, 1, time.Hour)
 	require.NoError(t, err)
 	require.True(t, ok)
-	lease, err := sc.waiter.TakeLease()
+	lease, err := sc.cooling.TakeLease()
 	require.NoError(t, err)
 	require.NoError(t, lease.CoolDown(memcache.Cooldown{Class: "person", ErrCode: 40125}, time.Hour))
-	sc.wait, err = sc.waiter.Lease()
+	sc.cooldown, err = sc.cooling.Lease()
 	require.NoError(t, err)
 	return sc
 }
@@ -89,7 +89,7 @@ var operations = map[string]func(sc *scene) error{
 	"PutRecord by swap":    func(sc *scene) error { return sc.slot.PutRecord(sc.view.Record, newRecord(token2), time.Hour) },
 	"Lease":                func(sc *scene) error { _, err := sc.slot.Lease(); return err },
 	"TakeLease":            func(sc *scene) error { _, err := sc.other.TakeLease(); return err },
-	"TakeOver":             func(sc *scene) error { _, err := sc.waiter.TakeOver(sc.wait); return err },
+	"TakeOver":             func(sc *scene) error { _, err := sc.cooling.TakeOver(sc.cooldown); return err },
 	"Verify":               func(sc *scene) error { return sc.lease.Verify() },
 	"Release":              func(sc *scene) error { return sc.lease.Release() },
 	"CoolDown":             func(sc *scene) error { return sc.lease.CoolDown(memcache.Cooldown{Class: "person"}, time.Minute) },

@@ -234,7 +234,8 @@ func dialEach(t *testing.T, fakes map[string]*memcachetest.Server, names ...stri
 	}
 }
 
-func TestLookAsksOnlyTheServersOfItsSlots(t *testing.T) {
+// Poll asks no server that keeps none of its credentials.
+func TestPoll_AsksOnlyTheServersOfItsSlots(t *testing.T) {
 	t.Parallel()
 	fakes := map[string]*memcachetest.Server{}
 	store := open(t, memcache.Config{Servers: []string{"a:11211", "b:11211", "c:11211"}, Dial: dialEach(t, fakes, "a:11211", "b:11211", "c:11211")})

@@ -12,7 +12,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-func TestABadAppIDNeverReachesTheServer(t *testing.T) {
+// A bad AppID never reaches memcached.
+func TestSlot_BadAppIDNeverReachesTheServer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
@@ -34,7 +35,8 @@ func TestABadAppIDNeverReachesTheServer(t *testing.T) {
 	}
 }
 
-func TestAPrefixIsPrintableAndLeavesRoomForTheKeys(t *testing.T) {
+// A prefix is printable and leaves room for the longest key.
+func TestCheckPrefix_PrintableAndShort(t *testing.T) {
 	t.Parallel()
 	for prefix, good := range map[string]bool{
 		"": true, "prod:": true, "微信:": true, strings.Repeat("p", 120): true, strings.Repeat("p", 121): false,
@@ -46,7 +48,8 @@ func TestAPrefixIsPrintableAndLeavesRoomForTheKeys(t *testing.T) {
 	}
 }
 
-func TestTheLongestKeysAreTaken(t *testing.T) {
+// memcached accepts the longest keys.
+func TestSlot_LongestKeys(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		config := s.config
@@ -99,7 +102,8 @@ func useAll(t *testing.T, slot *memcache.Slot) {
 	require.Equal(t, newRecord(token1), view.Record.Record)
 }
 
-func TestCredentialsDoNotShareAnything(t *testing.T) {
+// Credentials share no key.
+func TestSlot_CredentialsShareNothing(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		for _, prefix := range []string{"", "prod:", "test:"} {

@@ -13,7 +13,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-func TestOneOfManyTakersGetsTheLease(t *testing.T) {
+// One of many sidecars gets the lease.
+func TestTakeLease_OneOfMany(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		const takers = 50
@@ -47,7 +48,8 @@ func TestOneOfManyTakersGetsTheLease(t *testing.T) {
 	})
 }
 
-func TestALeaseThatIsGivenBackIsFreeAtOnce(t *testing.T) {
+// A released lease is free at once, and its holder has lost it.
+func TestRelease_FreesTheLeaseAtOnce(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -70,7 +72,8 @@ func TestALeaseThatIsGivenBackIsFreeAtOnce(t *testing.T) {
 	})
 }
 
-func TestALostLeaseLeavesTheNextOnesAlone(t *testing.T) {
+// The holder of a lost lease does not touch the next one.
+func TestRelease_LeavesTheNextLease(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -90,7 +93,7 @@ func TestALostLeaseLeavesTheNextOnesAlone(t *testing.T) {
 
 // The race that Release's comment tells: the lease changes hands after A has seen
 // that it is A's. A delete would end B's.
-func TestALeaseThatChangesHandsDuringARelease(t *testing.T) {
+func TestRelease_LeaseChangesHands(t *testing.T) {
 	t.Parallel()
 	for name, giveBack := range map[string]func(*memcache.Lease) error{
 		"Release":  func(l *memcache.Lease) error { return l.Release() },
@@ -116,7 +119,8 @@ func TestALeaseThatChangesHandsDuringARelease(t *testing.T) {
 	}
 }
 
-func TestNoLeaseIsEverDeleted(t *testing.T) {
+// Release never sends a delete.
+func TestRelease_NeverDeletes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
@@ -128,7 +132,8 @@ func TestNoLeaseIsEverDeleted(t *testing.T) {
 	})
 }
 
-func TestALeaseLapsesByItselfAfter14To15Seconds(t *testing.T) {
+// memcached ends a lease after 14 to 15 seconds.
+func TestLease_EndsAfter14To15Seconds(t *testing.T) {
 	t.Parallel()
 	for _, phase := range []time.Duration{0, 1, time.Second / 2, time.Second - 1} {
 		synctest.Test(t, func(t *testing.T) {
@@ -147,7 +152,8 @@ func TestALeaseLapsesByItselfAfter14To15Seconds(t *testing.T) {
 	}
 }
 
-func TestAHolderDoesNotCountOnMoreThan14Seconds(t *testing.T) {
+// The holder counts on 14 seconds, even if memcached has the lease for longer.
+func TestLease_HolderCountsOn14Seconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
@@ -168,7 +174,8 @@ func TestAHolderDoesNotCountOnMoreThan14Seconds(t *testing.T) {
 	})
 }
 
-func TestALeaseIsCountedFromBeforeItWasAskedFor(t *testing.T) {
+// The 14 seconds begin before the add is sent.
+func TestLease_CountsFromBeforeTheAdd(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []memcachetest.Fault{memcachetest.Slow, memcachetest.HangAfter} {
 		synctest.Test(t, func(t *testing.T) {

@@ -30,7 +30,7 @@ var writes = map[string]write{
 	"PutRecord by swap": {"cas", "wx0:record", operations["PutRecord by swap"]},
 	"CoolDown":          {"cas", "wx0:lease", operations["CoolDown"]},
 	"Release":           {"cas", "wx0:lease", operations["Release"]},
-	"TakeOver":          {"cas", "wx2:lease", func(sc *scene) error { return verified(sc.waiter.TakeOver(sc.wait)) }},
+	"TakeOver":          {"cas", "wx2:lease", func(sc *scene) error { return verified(sc.cooling.TakeOver(sc.cooldown)) }},
 }
 
 func spend(sc *scene) error {

@@ -14,7 +14,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-func TestAMarkIsMadeOnceForTheWholeFleet(t *testing.T) {
+// One of many sidecars sets a mark.
+func TestMark_OnceForTheFleet(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		first := make(chan bool, 50)
@@ -39,7 +40,8 @@ func TestAMarkIsMadeOnceForTheWholeFleet(t *testing.T) {
 	})
 }
 
-func TestAMarkMayBeMadeAgainAfterItsLife(t *testing.T) {
+// A mark can be set again after its life.
+func TestMark_AgainAfterItsLife(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
@@ -57,7 +59,8 @@ func TestAMarkMayBeMadeAgainAfterItsLife(t *testing.T) {
 	})
 }
 
-func TestSpendTakesAsManyPlacesAsThereAre(t *testing.T) {
+// All sidecars together spend as many uses as there are.
+func TestSpend_UpToTheLimit(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		const limit = 10
@@ -132,7 +135,8 @@ func TestASecondIsCountedByARealServerToo(t *testing.T) {
 	})
 }
 
-func TestNoStretchOfAWindowSeesMoreThanTheLimit(t *testing.T) {
+// No period of the length of a window has more uses than the limit.
+func TestSpend_NoWindowExceedsTheLimit(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) {

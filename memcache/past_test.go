@@ -11,13 +11,15 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-func TestAFingerprintIsTheStartOfTheSHA256(t *testing.T) {
+// A fingerprint is the first 8 hexadecimal digits of the SHA-256.
+func TestFingerprint_StartOfSHA256(t *testing.T) {
 	t.Parallel()
 	assert.Equal(t, "9f86d081", memcache.Fingerprint("test"))
 	assert.Empty(t, memcache.Fingerprint(""))
 }
 
-func TestARecordKnowsItsTokenAndItsPast(t *testing.T) {
+// A record knows its own token and those in its past.
+func TestRecordKnows_TokenAndPast(t *testing.T) {
 	t.Parallel()
 	r := &memcache.Record{Token: token2, Past: []string{memcache.Fingerprint(token1)}}
 	assert.True(t, r.Knows(token2))
@@ -27,7 +29,8 @@ func TestARecordKnowsItsTokenAndItsPast(t *testing.T) {
 	assert.False(t, r.Knows(memcache.Fingerprint(token1)), "a fingerprint is no token")
 }
 
-func TestThePastIsNewestFirstAndEndsAfterEight(t *testing.T) {
+// The past is newest first and has at most eight fingerprints.
+func TestRecordPastAfter_NewestFirst(t *testing.T) {
 	t.Parallel()
 	fp := memcache.Fingerprint
 	full := []string{"00000001", "00000002", "00000003", "00000004", "00000005", "00000006", "00000007", "00000008"}
@@ -51,7 +54,8 @@ func TestThePastIsNewestFirstAndEndsAfterEight(t *testing.T) {
 	}
 }
 
-func TestOnlyEightFingerprintsAreReadWhateverElseIsThere(t *testing.T) {
+// At most eight fingerprints are read, and nothing that is not one.
+func TestRecord_ReadsEightFingerprints(t *testing.T) {
 	var past []string
 	for i := range 12 {
 		past = append(past, fmt.Sprintf(`"%08x"`, i))

@@ -26,7 +26,8 @@ func manySlots(t *testing.T, store *memcache.Store, n int) []*memcache.Slot {
 	return slots
 }
 
-func TestLookReadsEntriesAndRecordsOfManyCredentials(t *testing.T) {
+// Poll reads entries and records of many credentials, to be replaced.
+func TestPoll_ReadsManyCredentials(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slots := manySlots(t, s.Store, 250)
@@ -49,7 +50,7 @@ func TestLookReadsEntriesAndRecordsOfManyCredentials(t *testing.T) {
 			}
 		}
 
-		// What Look saw can be replaced.
+		// What Poll read can be replaced.
 		require.NoError(t, slots[99].PutEntry(views[99].Entry, token1, time.Hour))
 		require.NoError(t, slots[100].PutRecord(views[100].Record, newRecord(token1), time.Hour))
 		require.NoError(t, slots[1].PutEntry(views[1].Entry, token1, time.Hour))
@@ -62,7 +63,7 @@ func TestLookReadsEntriesAndRecordsOfManyCredentials(t *testing.T) {
 }
 
 // An entry that is written in between is then never newer than its record.
-func TestLookAsksForAllEntriesBeforeAnyRecordByTheHundred(t *testing.T) {
+func TestPoll_EntriesBeforeRecords(t *testing.T) {
 	t.Parallel()
 	for n, batches := range map[int][]int{0: nil, 1: {1}, 100: {100}, 101: {100, 1}, 250: {100, 100, 50}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -97,7 +98,8 @@ func TestLookAsksForAllEntriesBeforeAnyRecordByTheHundred(t *testing.T) {
 	}
 }
 
-func TestLookReturnsNothingWhereOneBatchFails(t *testing.T) {
+// Poll returns no views if one multi-get fails.
+func TestPoll_NothingIfABatchFails(t *testing.T) {
 	t.Parallel()
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
@@ -121,26 +123,27 @@ func TestLookReturnsNothingWhereOneBatchFails(t *testing.T) {
 	}
 }
 
-func TestARecordThatDidNotChangeIsReadOnce(t *testing.T) {
+// A record that did not change is decoded once.
+func TestPoll_UnchangedRecordIsDecodedOnce(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
-		look := func() *memcache.Record {
+		poll := func() *memcache.Record {
 			view, err := slot.Poll()
 			require.NoError(t, err)
 			return view.Record.Record
 		}
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
-		first := look()
-		assert.Same(t, first, look())
+		first := poll()
+		assert.Same(t, first, poll())
 		seen, err := slot.Record()
 		require.NoError(t, err)
 		assert.Same(t, first, seen.Record)
 
 		require.NoError(t, slot.PutRecord(seen, newRecord(token2), time.Hour))
-		assert.Equal(t, memcache.Fingerprint(token2), memcache.Fingerprint(look().Token))
+		assert.Equal(t, memcache.Fingerprint(token2), memcache.Fingerprint(poll().Token))
 		s.restart(t)
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token3), time.Hour))
-		assert.Equal(t, memcache.Fingerprint(token3), memcache.Fingerprint(look().Token))
+		assert.Equal(t, memcache.Fingerprint(token3), memcache.Fingerprint(poll().Token))
 	})
 }

@@ -19,7 +19,8 @@ func newRecord(token string) *memcache.Record {
 	}
 }
 
-func TestARecordIsReadAsItWasWritten(t *testing.T) {
+// A record is read as it was written, with or without a token.
+func TestRecord_ReadAsWritten(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -45,7 +46,8 @@ func TestARecordIsReadAsItWasWritten(t *testing.T) {
 	})
 }
 
-func TestARecordIsReplacedWhereItIsStillAsItWasSeen(t *testing.T) {
+// A record is replaced only if it is still as it was seen.
+func TestPutRecord_OnlyIfUnchanged(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -72,7 +74,8 @@ func with(fields string) string {
 	return `{"v":1,"token":"canarytoken-1","number":5,"issued":100,"expires":7300,"api":"token","by":"pod","doubt":0,"past":[],` + fields + `}`
 }
 
-func TestAnUnreadableRecordCountsAsMissingAndIsWrittenOver(t *testing.T) {
+// An unreadable record counts as missing and can be replaced.
+func TestRecord_UnreadableIsReplaced(t *testing.T) {
 	unreadable := map[string]string{
 		"empty":                        "",
 		"a bare token":                 token1,
@@ -128,7 +131,8 @@ func TestAnUnreadableRecordCountsAsMissingAndIsWrittenOver(t *testing.T) {
 	})
 }
 
-func TestLimitsThemselvesAreReadable(t *testing.T) {
+// Values at the limits are readable.
+func TestRecord_LimitsAreReadable(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -161,7 +165,9 @@ func TestLimitsThemselvesAreReadable(t *testing.T) {
 	})
 }
 
-func TestTheDaysCountsAreReadAsWrittenAndForgottenWhereNobodyCanHaveCountedSo(t *testing.T) {
+// The counts of a day are read as written. Implausible ones are dropped, and the
+// record stays readable.
+func TestRecord_DayCounts(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -187,7 +193,8 @@ func TestTheDaysCountsAreReadAsWrittenAndForgottenWhereNobodyCanHaveCountedSo(t 
 	})
 }
 
-func TestARecordThatStaysAsItIsIsUnderstoodOnce(t *testing.T) {
+// An unchanged record is decoded once, and a record that was read never changes.
+func TestRecord_UnchangedIsDecodedOnce(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)

@@ -12,7 +12,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-func TestTriesAreCountedUntilTheyAreForgotten(t *testing.T) {
+// Tries are counted until they are forgotten.
+func TestCountTry_UntilForgotten(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -31,7 +32,8 @@ func TestTriesAreCountedUntilTheyAreForgotten(t *testing.T) {
 	})
 }
 
-func TestEveryTryOfManySidecarsCounts(t *testing.T) {
+// Every try of every sidecar counts.
+func TestCountTry_OfManySidecars(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		const tries = 40
@@ -55,7 +57,8 @@ func TestEveryTryOfManySidecarsCounts(t *testing.T) {
 	})
 }
 
-func TestTriesAreForgottenAfterAnHour(t *testing.T) {
+// The count ends an hour after its first try.
+func TestCountTry_EndsAfterAnHour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
@@ -72,7 +75,8 @@ func TestTriesAreForgottenAfterAnHour(t *testing.T) {
 	})
 }
 
-func TestATryCountsAlsoWhereTheCounterIsLostInBetween(t *testing.T) {
+// A try counts even if memcached loses the counter in between.
+func TestCountTry_CounterLostInBetween(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
@@ -88,7 +92,8 @@ func TestATryCountsAlsoWhereTheCounterIsLostInBetween(t *testing.T) {
 	})
 }
 
-func TestACounterThatIsNoNumberIsAFailure(t *testing.T) {
+// A counter that is not a number is a failure.
+func TestCountTry_NotANumber(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)

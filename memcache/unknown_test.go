@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOfUnknownFieldsOnlyAKilobyteIsKept(t *testing.T) {
+// Unknown fields are kept up to a kilobyte of JSON.
+func TestRecord_KeepsAKilobyteOfUnknownFields(t *testing.T) {
 	t.Parallel()
 	const own = `"token":"canarytoken-1","number":5,"issued":100,"expires":7300`
 	small, err := decodeRecord([]byte(`{` + own + `,"later":"` + strings.Repeat("a", 1000) + `"}`))
