@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
 func TestAMarkIsMadeOnceForTheWholeFleet(t *testing.T) {
@@ -81,53 +80,6 @@ func TestSpendTakesAsManyPlacesAsThereAre(t *testing.T) {
 		ok, err := slotOf(t, s.Store).Spend("calls", 0, time.Minute)
 		require.NoError(t, err)
 		assert.False(t, ok, "no places")
-	})
-}
-
-func TestASecondIsCountedForTheWholeFleetAndBeginsAnew(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := setup(t)
-		other := open(t, memcache.Config{Dial: f.Dial})
-		for second := range 3 {
-			for i := range 4 {
-				store := f.store
-				if i%2 == 1 {
-					store = other
-				}
-				n, err := store.CountSecond("pace")
-				require.NoError(t, err)
-				require.Equal(t, i+1, n, "second %d", second)
-				assert.Equal(t, []string{"*:pace"}, f.Keys(), "no AppID has this character")
-				time.Sleep(time.Second / 4)
-			}
-		}
-	})
-}
-
-func TestASecondIsCountedByARealServerToo(t *testing.T) {
-	onEach(t, func(s *server) {
-		counted := make(chan int, 100)
-		var all sync.WaitGroup
-		for range cap(counted) {
-			all.Go(func() {
-				n, err := s.CountSecond("pace")
-				if assert.NoError(s.t, err) {
-					counted <- n
-				}
-			})
-		}
-		all.Wait()
-		close(counted)
-		ones := 0
-		for n := range counted {
-			assert.LessOrEqual(s.t, n, cap(counted))
-			if n == 1 {
-				ones++
-			}
-		}
-		assert.Positive(s.t, ones, "the first of a second")
-		assert.Less(s.t, ones, cap(counted)/2, "and the others after it")
 	})
 }
 

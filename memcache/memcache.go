@@ -17,9 +17,6 @@
 //	                  success
 //	P<AppID>:day:<D>  calls on the day D, as       26 hours                       sidecar, by incr
 //	                  20261123
-//	P*:pace           how often was asked for a    to the end of the second       sidecar, by incr
-//	                  call that nobody waits
-//	                  for, of all accounts
 //
 // Another kind of credential has the same keys behind P<AppID>:<kind>.
 // Where there are several servers, all keys of a credential are on the one that
