@@ -44,7 +44,7 @@ func run(server, keys string) error {
 		return err
 	}
 	entries := strings.Fields(string(text))
-	for reader := bufio.NewReader(conn); ; time.Sleep(10*time.Second + rand.N(5*time.Second)) { //nolint:gosec // a schedule is no secret
+	for reader := bufio.NewReader(conn); ; <-time.After(10*time.Second + rand.N(5*time.Second)) { //nolint:gosec // a schedule is no secret
 		for some := range slices.Chunk(entries, batch) {
 			if err := get(conn, reader, some); err != nil {
 				return err
