@@ -29,7 +29,7 @@ const (
 	// same polls a sidecar can take: with one account, and for each further one. Both
 	// programs of a run have the same machine, so an idle one, with its slow processor and
 	// its cold caches, is no excuse. The sidecar took 1.2 to 1.4 times as much with one
-	// account: a wake-up costs more than what follows. It took 6.5 to 9.1 times as much for
+	// account: a wake-up costs more than what follows. It took 6 to 9 times as much for
 	// each further account, since it reads each record's JSON and compares it with its
 	// memory; the loop does neither. The bounds leave half as much again for other
 	// machines, and twice for the few polls of one account.
