@@ -11,6 +11,7 @@ SIEGE    ?= 6s
 CHAOS_MINUTES ?= 20
 IMAGE    ?= wxsidecar:dev
 IMAGE_FLAGS ?=
+CROSS    ?= darwin/arm64 darwin/amd64 windows/amd64 linux/arm64
 TESTLOG  ?= bin/test.log
 RACELOG  ?= bin/race.log
 K8SLOG   ?= bin/k8s.log
@@ -234,11 +235,12 @@ image: ## the container image (IMAGE=wxsidecar:dev, IMAGE_FLAGS=...), or the sta
 	$(MAKE) --no-print-directory build && \
 	echo "bin/sidecar: $$(wc -c <bin/sidecar | tr -d ' ') bytes, gzip $$(gzip -9c bin/sidecar | wc -c | tr -d ' ') bytes"
 
+# Nobody runs what this builds, so the compiler need not optimize it: a fifth less time with an empty build cache.
 .PHONY: cross
 cross: ## does it build for the other systems that developers use?
-	@for target in darwin/arm64 darwin/amd64 windows/amd64 linux/arm64; do \
+	@for target in $(CROSS); do \
 		echo "build $$target"; \
-		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build ./... || exit 1; \
+		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -gcflags='all=-N -l' ./... || exit 1; \
 	done
 
 .PHONY: ci

@@ -17,15 +17,17 @@ const settled = 24 * time.Second
 // house is programs at rest.
 type house struct {
 	lodgers []lodger
+	loops   []*loop // beside each of them one
 	floor   *server
 	fetch   *process
 	started time.Time // when the last sidecar had all its tokens
 }
 
-// lodger is a sidecar with so many accounts.
+// lodger is a sidecar with so many accounts, and a memcached of its own.
 type lodger struct {
 	*server
-	accounts int
+	memcached *memcached
+	appIDs    []string
 }
 
 // newHouse starts a sidecar for each number of accounts, and waits until every
@@ -35,10 +37,10 @@ func newHouse(ctx context.Context, r *rig, sizes ...int) (*house, error) {
 	for _, n := range sizes {
 		before := r.wechat.Issues("")
 		s, err := r.startHome(ctx, n)
+		h.lodgers = append(h.lodgers, s)
 		if err != nil {
 			return h, err
 		}
-		h.lodgers = append(h.lodgers, lodger{s, n})
 		if err := s.until(ctx, 10*time.Millisecond, func() bool { return r.wechat.Issues("")-before >= n }); err != nil {
 			return h, err
 		}
@@ -57,45 +59,62 @@ func newHouse(ctx context.Context, r *rig, sizes ...int) (*house, error) {
 }
 
 // accounts makes n accounts at WeChat and a folder with their files.
-func (r *rig) accounts(n int) (folder string, err error) {
+func (r *rig) accounts(n int) (folder string, appIDs []string, err error) {
 	folder = r.name("accounts")
 	if err := os.Mkdir(filepath.Join(r.dir, folder), 0o700); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	for i := range n {
 		id := fmt.Sprintf("wx%s%08d", folder, i)
 		r.wechat.AddAccount(id, appSecret)
 		if _, err := r.write(filepath.Join(folder, id), appSecret); err != nil {
-			return "", err
+			return "", nil, err
 		}
+		appIDs = append(appIDs, id)
 	}
-	return filepath.Join(r.dir, folder), nil
+	return filepath.Join(r.dir, folder), appIDs, nil
 }
 
 // startHome starts a sidecar of n accounts, on TCP as its neighbours are; one is the
-// account of all rows.
-func (r *rig) startHome(ctx context.Context, n int) (*server, error) {
-	if n == 1 {
-		return r.startSidecar(ctx, tcp)
+// account of all rows. What was started before an error is returned too.
+func (r *rig) startHome(ctx context.Context, n int) (l lodger, err error) {
+	if l.memcached, err = startMemcached(ctx, "tcp", r.dir); err != nil {
+		return l, err
 	}
-	folder, err := r.accounts(n)
+	environ := []string{"MEMCACHED_SERVERS=" + l.memcached.address, "MEMCACHED_KEY_PREFIX=" + billPrefix}
+	if n == 1 {
+		l.appIDs = []string{appID}
+		l.server, err = r.startSidecar(ctx, tcp, environ...)
+		return l, err
+	}
+	folder, appIDs, err := r.accounts(n)
 	if err != nil {
-		return nil, err
+		return l, err
 	}
 	address, err := freePort(ctx)
 	if err != nil {
-		return nil, err
+		return l, err
 	}
-	p, err := start(ctx, append(r.environ("WECHAT_ACCOUNTS_DIR="+folder), "SIDECAR_LISTEN="+address), r.programs.sidecar)
+	l.appIDs = appIDs
+	p, err := start(ctx, append(r.environ(append(environ, "WECHAT_ACCOUNTS_DIR="+folder)...), "SIDECAR_LISTEN="+address), r.programs.sidecar)
 	if err != nil {
-		return nil, err
+		return l, err
 	}
-	return &server{p, address}, nil
+	l.server = &server{p, address}
+	return l, nil
 }
 
 func (h *house) close() {
 	for _, l := range h.lodgers {
-		l.kill()
+		if l.server != nil {
+			l.kill()
+		}
+		if l.memcached != nil {
+			l.memcached.process.kill()
+		}
+	}
+	for _, l := range h.loops {
+		l.close()
 	}
 	if h.floor != nil {
 		h.floor.kill()

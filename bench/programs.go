@@ -15,12 +15,13 @@ type programs struct {
 	sidecar string
 	floor   string // net/http alone
 	fetch   string // net/http and one call over https
+	poll    string // the polls of a sidecar, and nothing else
 }
 
 // linkerFlags are those of the image, but for the version.
 const linkerFlags = "-s -w"
 
-// build builds all three with the same flags, those of the image.
+// build builds all of them with the same flags, those of the image.
 func build(ctx context.Context, dir string) (programs, error) {
 	root, err := goTool(ctx, "", "list", "-m", "-f", "{{.Dir}}", "github.com/wxsidecar/wxsidecar")
 	if err != nil {
@@ -28,11 +29,13 @@ func build(ctx context.Context, dir string) (programs, error) {
 	}
 	built := programs{
 		sidecar: filepath.Join(dir, "sidecar"), floor: filepath.Join(dir, "floor"), fetch: filepath.Join(dir, "fetch"),
+		poll: filepath.Join(dir, "poll"),
 	}
 	for _, one := range []struct{ folder, target, source string }{
 		{strings.TrimSpace(root), built.sidecar, "./sidecar"},
 		{"", built.floor, "github.com/wxsidecar/wxsidecar/bench/floor"},
 		{"", built.fetch, "github.com/wxsidecar/wxsidecar/bench/fetch"},
+		{"", built.poll, "github.com/wxsidecar/wxsidecar/bench/poll"},
 	} {
 		_, err := goTool(ctx, one.folder, "build", "-trimpath", "-ldflags", linkerFlags, "-o", one.target, one.source)
 		if err != nil {

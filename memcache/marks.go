@@ -97,19 +97,6 @@ func (s *Slot) CountRequest(date int) (int, error) {
 	return s.count("requests:"+strconv.Itoa(date), requestsLife)
 }
 
-// fleet stands where an AppID does in the keys of what is not about one account:
-// no AppID has this character.
-const fleet = "*"
-
-// CountSecond counts something that the whole fleet does, and returns how many did
-// so in this second, this one included: a second of the clock of the memcached that
-// keeps the number, so that nobody's own clock matters.
-func (s *Store) CountSecond(name string) (int, error) {
-	key := s.prefix + fleet
-	slot := &Slot{server: s.servers[s.pick(key)], entry: key}
-	return slot.count(name, time.Second) // exptime 1 ends with the second
-}
-
 // count adds one to a number that lives for life from its first use on.
 func (s *Slot) count(name string, life time.Duration) (int, error) {
 	key := s.entry + ":" + name

@@ -88,53 +88,6 @@ func TestSpend_UpToTheLimit(t *testing.T) {
 	})
 }
 
-func TestASecondIsCountedForTheWholeFleetAndBeginsAnew(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := setup(t)
-		other := open(t, memcache.Config{Dial: f.Dial})
-		for second := range 3 {
-			for i := range 4 {
-				store := f.store
-				if i%2 == 1 {
-					store = other
-				}
-				n, err := store.CountSecond("pace")
-				require.NoError(t, err)
-				require.Equal(t, i+1, n, "second %d", second)
-				assert.Equal(t, []string{"*:pace"}, f.Keys(), "no AppID has this character")
-				time.Sleep(time.Second / 4)
-			}
-		}
-	})
-}
-
-func TestASecondIsCountedByARealServerToo(t *testing.T) {
-	onEach(t, func(s *server) {
-		counted := make(chan int, 100)
-		var all sync.WaitGroup
-		for range cap(counted) {
-			all.Go(func() {
-				n, err := s.CountSecond("pace")
-				if assert.NoError(s.t, err) {
-					counted <- n
-				}
-			})
-		}
-		all.Wait()
-		close(counted)
-		ones := 0
-		for n := range counted {
-			assert.LessOrEqual(s.t, n, cap(counted))
-			if n == 1 {
-				ones++
-			}
-		}
-		assert.Positive(s.t, ones, "the first of a second")
-		assert.Less(s.t, ones, cap(counted)/2, "and the others after it")
-	})
-}
-
 // No period of the length of a window has more uses than the limit.
 func TestSpend_NoWindowExceedsTheLimit(t *testing.T) {
 	t.Parallel()

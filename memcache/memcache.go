@@ -30,9 +30,6 @@
 //	                           success                                                  by incr
 //	P<AppID>:requests:<day>    requests on that day in       26 h from the first on     the sidecar that renews,
 //	                           Beijing, as 20261123                                     by incr
-//	P*:pace                    how often was asked for a     to the end of the second   sidecar, by incr
-//	                           call that nobody waits
-//	                           for, of all accounts
 //
 // A mark's value is a random id. A mark says that something was done and must
 // not be done again while the mark lives. Marks are set by add and never

@@ -34,7 +34,7 @@ func newRealTime(t *testing.T, tokens, api, secret string) *realTime {
 	require.NoError(t, err, "php is not installed: run make setup")
 	command := exec.Command(php, "-d", "error_reporting=-1", "-d", "display_errors=stderr", filepath.Join("testdata", "realtime.php"),
 		tokens, api, appID, secret)
-	in, lines := converse(t, command)
+	in, lines, _ := converse(t, command)
 	return &realTime{in, lines}
 }
 

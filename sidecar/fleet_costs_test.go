@@ -120,12 +120,13 @@ func (c costs) explains(t *testing.T, o outcome) {
 	}
 }
 
-// worstSecond is the most calls to WeChat in a second of a start that nobody waits
-// for: 50 in each of memcached's seconds, and any second lies in two of them.
-func worstSecond(accounts int) float64 { return float64(min(accounts, 100)) }
+// worstSecond returns the most requests to WeChat in a second of a start that no
+// reader waits for: one for each account, and of each sidecar 50 at once and 50 in
+// the second.
+func worstSecond(sidecars, accounts int) float64 { return float64(min(accounts, 100*sidecars)) }
 
-// worstMinute is the same for a minute.
-func worstMinute(accounts int) float64 { return float64(min(accounts, 61*50)) }
+// worstMinute returns the same for a minute.
+func worstMinute(sidecars, accounts int) float64 { return float64(min(accounts, 61*50*sidecars)) }
 
 // laterMinute is the most calls in a minute of renewals after a common start, by the
 // queue's arithmetic: what starts together is spread over 0.3 s for each account, at

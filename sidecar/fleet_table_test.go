@@ -38,7 +38,7 @@ func (c costs) table(all []outcome) string {
 		if o.perDay > 0 {
 			perDay = fmt.Sprintf("%.1f", o.perDay)
 		}
-		first := short(worstSecond(cell.accounts)) + "*, " + short(worstMinute(cell.accounts)) + "*"
+		first := short(worstSecond(cell.sidecars, cell.accounts)) + "*, " + short(worstMinute(cell.sidecars, cell.accounts)) + "*"
 		connections := short(float64(cell.sidecars)) + " to " + short(float64(2*cell.sidecars)) + "*"
 		if at >= 0 {
 			first = short(float64(o.startSecond)) + ", " + short(float64(o.startMinute))

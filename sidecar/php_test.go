@@ -47,12 +47,12 @@ func TestPHPReadsTheTokenThatTheSidecarPublished(t *testing.T) {
 	assert.Equal(t, fmt.Sprintf("VALUE p:%s 0 %d", appID, len(w.last())), m.Ask(t, "get p:"+appID), "flags 0, nothing but the token")
 }
 
-// converse starts a program that answers lines until the test ends, and that has
-// nothing to complain of.
-func converse(t *testing.T, command *exec.Cmd) (io.WriteCloser, *bufio.Scanner) {
+// converse starts a program that answers lines until the test ends. A program that
+// prints errors fails the test.
+func converse(t *testing.T, command *exec.Cmd) (io.WriteCloser, *bufio.Scanner, *programtest.Output) {
 	t.Helper()
-	var complaints programtest.Output
-	command.Stderr = &complaints
+	complaints := &programtest.Output{}
+	command.Stderr = complaints
 	in, err := command.StdinPipe()
 	require.NoError(t, err)
 	out, err := command.StdoutPipe()
@@ -61,7 +61,7 @@ func converse(t *testing.T, command *exec.Cmd) (io.WriteCloser, *bufio.Scanner) 
 	t.Cleanup(func() {
 		assert.NoError(t, in.Close())
 		assert.NoError(t, command.Wait())
-		assert.Empty(t, complaints.String())
+		assert.Empty(t, programtest.Redact(complaints.String()))
 	})
-	return in, bufio.NewScanner(out)
+	return in, bufio.NewScanner(out), complaints
 }

@@ -3,7 +3,6 @@ package keeper
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
@@ -12,23 +11,15 @@ import (
 // flight is one renewal that many may wait for.
 type flight struct {
 	of       *credential
-	rejected string        // the token that must be replaced; empty: whatever is due
-	since    time.Time     // when it began to queue
-	planned  bool          // it began at its time, and is of no herd however long it queues
-	urgent   bool          // it goes before all that can wait
-	queued   bool          // it stands in the queue; guarded by the group's mu
-	awaited  chan struct{} // closed when somebody waits for it
-	await    sync.Once
+	rejected string // the token that must be replaced; empty: whatever is due
+	job      job
 	done     chan struct{}
 	err      error // valid once done is closed
 }
 
 // wait waits for the renewal to end, and lets it go past the queue.
 func (f *flight) wait(ctx context.Context) error {
-	f.await.Do(func() {
-		close(f.awaited)
-		f.of.house.hurry(f)
-	})
+	f.of.house.queue.hurry(&f.job)
 	select {
 	case <-f.done:
 		return nil
@@ -37,21 +28,11 @@ func (f *flight) wait(ctx context.Context) error {
 	}
 }
 
-// isAwaited reports whether somebody waits for it.
-func (f *flight) isAwaited() bool {
-	select {
-	case <-f.awaited:
-		return true
-	default:
-		return false
-	}
-}
-
 // isGone reports whether its account was removed, and nobody waits for it.
 func (f *flight) isGone() bool {
 	f.of.mu.Lock()
 	defer f.of.mu.Unlock()
-	return f.of.closed && !f.isAwaited()
+	return f.of.closed && !f.job.awaited.Load()
 }
 
 // arm sets the timer for the time when the token is due, or when a renewal that
@@ -107,32 +88,26 @@ func (c *credential) start(rejected string) *flight {
 	if c.closed {
 		return nil
 	}
-	f := &flight{
-		of: c, rejected: rejected, since: time.Now(), planned: c.mem.onTime(c.Wall),
-		urgent:  c.mem.live(c.Wall) && (rejected != "" || c.mem.onTime(c.Wall) || !c.mem.canWait(c.Wall)),
-		awaited: make(chan struct{}), done: make(chan struct{}),
-	}
-	if !c.house.enqueue(f, c.mem.live(c.Wall)) {
+	f := &flight{of: c, rejected: rejected, done: make(chan struct{})}
+	f.job.run, f.job.needsTurn = f.fly, f.needsTurn
+	if !c.house.queue.add(&f.job) {
 		return nil
 	}
 	c.flight = f
 	return f
 }
 
-// fly runs one renewal and tells its end. One that nobody waits for keeps the pace,
-// queues again where the fleet has no room for it, and does not begin any more once
-// the sidecar is stopping or does not keep the account.
-func (f *flight) fly(ctx context.Context) {
+// needsTurn reports whether the renewal still makes a request: nobody else's token
+// was adopted meanwhile, and the account was not removed.
+func (f *flight) needsTurn() bool { return !f.of.good(f.rejected) && !f.isGone() }
+
+// fly runs one renewal and closes done. It does not begin if the sidecar is stopping,
+// or if its account was removed and nobody waits for it.
+func (f *flight) fly(stopping bool) {
 	c := f.of
 	var err error = errStopping
-	if (c.good(f.rejected) || c.house.pace(f)) && !f.isGone() { // one that was adopted meanwhile calls nobody
-		err = c.renew(ctx, f.rejected)
-	}
-	if errors.Is(err, errCrowded) {
-		if c.house.enqueue(f, c.serves("")) {
-			return
-		}
-		err = errStopping
+	if !stopping && !f.isGone() {
+		err = c.renew(c.house.ctx, f.rejected)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

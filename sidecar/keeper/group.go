@@ -19,14 +19,13 @@ type Group struct {
 	credentials map[place]*credential
 	stopping    bool
 	behind      bool               // the last progress told was not the end
-	queue       queue              // of the renewals that nobody waits for
 	outages     map[string]*outage // by the server's name; none for one that answers
 	work        sync.WaitGroup     // looks and renewals under way
 	tokens      []*credential      // the access_tokens, see accessTokens; nil: to be made anew
 	surveying   chan struct{}      // closed when the survey under way is done; nil when none is
 	nextSurvey  time.Time          // no survey before then
 
-	closing chan struct{} // closed by Close
+	queue *queue // the renewals that nobody waits for
 
 	ctx    context.Context //nolint:containedctx // ends the renewals under way, which outlive the calls that start them
 	cancel context.CancelFunc
@@ -42,10 +41,12 @@ type place struct {
 // ends it.
 func New(cfg Config) *Group {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Group{
+	g := &Group{
 		cfg: cfg.withDefaults(), credentials: map[place]*credential{}, outages: map[string]*outage{},
-		closing: make(chan struct{}), ctx: ctx, cancel: cancel,
+		ctx: ctx, cancel: cancel,
 	}
+	g.queue = newQueue(&g.work)
+	return g
 }
 
 // SetAccounts says which accounts are kept from now on: new ones are looked at
@@ -83,7 +84,19 @@ func (g *Group) SetAccounts(accounts []Account) error {
 	for _, old := range gone {
 		old.close()
 	}
-	g.run(func(context.Context) { g.lookAt(fresh) })
+	// Tokens queue first, or each ticket would take its token past the queue.
+	var tokens, tickets []*credential
+	for _, c := range fresh {
+		if c.kind == memcache.AccessToken {
+			tokens = append(tokens, c)
+		} else {
+			tickets = append(tickets, c)
+		}
+	}
+	g.run(func(context.Context) {
+		g.lookAt(tokens)
+		g.lookAt(tickets)
+	})
 	return nil
 }
 
@@ -93,7 +106,7 @@ func (g *Group) Run(ctx context.Context) {
 	g.meet(ctx)
 	for wait := lookEvery(jitter()) - time.Since(start); pause(ctx, wait) == nil; wait = lookEvery(jitter()) {
 		g.lookAt(g.all())
-		g.rest()
+		g.housekeep()
 	}
 }
 
@@ -112,11 +125,9 @@ func (g *Group) meet(ctx context.Context) {
 // under which a call was cut is left to lapse.
 func (g *Group) Close(ctx context.Context) {
 	g.mu.Lock()
-	if !g.stopping {
-		g.stopping = true
-		close(g.closing)
-	}
+	g.stopping = true
 	g.mu.Unlock()
+	g.queue.close()
 	for _, c := range g.all() {
 		c.close()
 	}

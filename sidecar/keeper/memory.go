@@ -128,3 +128,20 @@ func (m *memory) dayOf(date int) memcache.Day {
 func (m *memory) nextNumber(wall clock) int64 {
 	return max(m.number+1, wall().UnixMilli())
 }
+
+// onTime reports whether a renewal now is the one that was planned, by its age
+// alone.
+func (m *memory) onTime(wall clock) bool {
+	if !m.live(wall) || m.record.Doubt > 0 || m.isRejected() {
+		return false
+	}
+	due := m.dueIn(wall, 0)
+	return due <= 0 && due > -lateAfter
+}
+
+// lateAfter is how long after its due time a renewal counts as one of many that had to
+// wait.
+const lateAfter = time.Minute
+
+// earlyOf is a record's.
+func earlyOf(r *memcache.Record) time.Duration { return time.Duration(r.Early) * time.Second }

@@ -27,3 +27,12 @@ func (g *Group) tellProgress() {
 		g.cfg.Log.Info("everything has been fetched or tried", "held", held, "failed", failed)
 	}
 }
+
+// housekeep follows each poll: it logs the progress of a start, and closes the
+// connections that renewals opened when no renewal is left.
+func (g *Group) housekeep() {
+	g.tellProgress()
+	if g.queue.isIdle() {
+		g.cfg.Store.Trim()
+	}
+}

@@ -1,10 +1,8 @@
-package keeper_test
+package keeper
 
 import (
-	"context"
-	"fmt"
-	"slices"
-	"strings"
+	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -13,336 +11,270 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/wxsidecar/wxsidecar/memcache"
-	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
-	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
-	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// keepMany has the house keep wx1 to wx<n>.
-func (h *house) keepMany(n int) {
-	h.t.Helper()
-	all := accounts(n)
-	for _, a := range all {
-		h.wechat.AddAccount(a.AppID, simSecret)
-	}
-	require.NoError(h.t, h.group.SetAccounts(all))
+// queueTest is a queue under test, and what its jobs recorded.
+type queueTest struct {
+	*queue
+	t     *testing.T
+	began time.Time
+	work  sync.WaitGroup
+
+	mu      sync.Mutex // guards the fields below
+	runs    []queueRun
+	running int
+	most    int // jobs that ran at the same time
 }
 
-// accounts are wx1 to wx<n>.
-func accounts(n int) (all []keeper.Account) {
-	for i := range n {
-		all = append(all, account(fmt.Sprintf("wx%d", i+1)))
-	}
-	return all
+// queueRun is one call of a job's run.
+type queueRun struct {
+	job      int
+	at       time.Duration
+	stopping bool
 }
 
-func TestAStartWithManyAccountsCallsFiftyTimesASecondAndWhoWaitsGoesFirst(t *testing.T) {
-	inHouse(t, func(h *house) {
-		t := h.t
-		h.keepMany(1000)
-		time.Sleep(4 * time.Second)
-		assert.InDelta(t, 200, h.wechat.Issues(""), 25)
-		start, before := time.Now(), h.wechat.Issues("")
-		for _, state := range h.group.States() {
-			if !state.Valid {
-				_, err := h.group.Token(t.Context(), state.AppID, memcache.AccessToken)
-				require.NoError(t, err)
-				break
+// withQueue runs test with a queue in virtual time. At the end it closes the queue
+// and waits for its goroutines.
+func withQueue(t *testing.T, test func(q *queueTest)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		q := &queueTest{t: t, began: time.Now()}
+		q.queue = newQueue(&q.work)
+		test(q)
+		q.close()
+		q.work.Wait()
+		assert.Zero(t, q.running)
+	})
+}
+
+// job returns a job that takes so long and records its runs under a number.
+func (q *queueTest) job(number int, takes time.Duration) *job {
+	return &job{run: func(stopping bool) {
+		q.mu.Lock()
+		q.runs = append(q.runs, queueRun{number, time.Since(q.began), stopping})
+		q.running++
+		q.most = max(q.most, q.running)
+		q.mu.Unlock()
+		if takes > 0 && !stopping {
+			time.Sleep(takes)
+		}
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.running--
+	}}
+}
+
+// addMany adds jobs 0 to n-1.
+func (q *queueTest) addMany(n int, takes time.Duration) []*job {
+	q.t.Helper()
+	jobs := make([]*job, n)
+	for i := range jobs {
+		jobs[i] = q.job(i, takes)
+		require.True(q.t, q.add(jobs[i]))
+	}
+	return jobs
+}
+
+// ran returns the runs up to now.
+func (q *queueTest) ran() []queueRun {
+	synctest.Wait()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return append([]queueRun(nil), q.runs...)
+}
+
+// mostAtATime returns how many jobs ran at the same time.
+func (q *queueTest) mostAtATime() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.most
+}
+
+// 50 jobs begin at once, the others in their order and 20 ms apart.
+func TestQueue_KeepsPaceAndOrder(t *testing.T) {
+	withQueue(t, func(q *queueTest) {
+		q.addMany(200, 0)
+		time.Sleep(10 * time.Second)
+		runs := q.ran()
+		require.Len(q.t, runs, 200)
+		for i, run := range runs {
+			assert.Equal(q.t, max(0, time.Duration(i-49))*20*time.Millisecond, run.at, "job %d", i)
+			if i >= 50 { // those that begin in the same instant run in any order
+				assert.Equal(q.t, i, run.job)
 			}
 		}
-		assert.Less(t, time.Since(start), 100*time.Millisecond, "it did not queue")
-		assert.LessOrEqual(t, h.wechat.Issues("")-before, 10, "the others did")
-		time.Sleep(20 * time.Second)
-		assert.Equal(t, 1000, h.wechat.Issues(""))
 	})
 }
 
-// callsAt has WeChat note when it is called.
-func (h *house) callsAt() func() []time.Duration {
-	var mu sync.Mutex
-	var calls []time.Duration
-	began := time.Now()
-	h.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
-		mu.Lock()
-		defer mu.Unlock()
-		calls = append(calls, time.Since(began))
-		return wechattest.Answer{Delay: 100 * time.Millisecond}
-	})
-	return func() []time.Duration {
-		mu.Lock()
-		defer mu.Unlock()
-		return slices.Clone(calls)
-	}
-}
-
-// pacedBy is how often memcached was asked for room in the fleet's pace.
-func (h *house) pacedBy() func() int {
-	var asked atomic.Int64
-	h.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
-		if c.Verb == "incr" && slices.Equal(c.Keys, []string{"*:pace"}) {
-			asked.Add(1)
+// Unused turns are kept for a second, so no second has more than 100 starts.
+func TestQueue_StartsAtMost100InASecond(t *testing.T) {
+	withQueue(t, func(q *queueTest) {
+		for range 6 {
+			q.addMany(120, 0)
+			time.Sleep(1700 * time.Millisecond)
 		}
-		return memcachetest.None
-	})
-	return func() int { return int(asked.Load()) }
-}
-
-func TestSidecarsThatStartTogetherCallFiftyTimesASecondTogetherWhateverTheirClocksSay(t *testing.T) {
-	inHouse(t, func(h *house) {
-		t := h.t
-		calls, asked := h.callsAt(), h.pacedBy()
-		fleet := []*keeper.Group{h.group}
-		for i := range 4 {
-			ahead := time.Duration(2*i-3) * 2 * time.Second
-			h.config.Wall = func() time.Time { return time.Now().Add(ahead) }
-			fleet = append(fleet, h.another())
-		}
-		h.keepMany(250)
-		for _, group := range fleet[1:] {
-			require.NoError(t, group.SetAccounts(accounts(250)))
-		}
-		time.Sleep(30 * time.Second)
-		all := calls()
-		assert.Len(t, all, 250, "one call for an account")
-		for i := range all[:len(all)-100] {
-			assert.GreaterOrEqual(t, all[i+100]-all[i], time.Second, "101 calls within a second")
-		}
-		assert.Less(t, all[len(all)-1], 10*time.Second, "and no slower than need be")
-		assert.Less(t, asked(), 250+5*renewalsAtATime+10*50, "who was refused keeps away")
-	})
-}
-
-// renewalsAtATime is how many renewals of a sidecar run that nobody waits for.
-const renewalsAtATime = 32
-
-func TestFewAccountsAndPlannedRenewalsAskTheFleetForNothing(t *testing.T) {
-	inHouse(t, func(h *house) {
-		asked := h.pacedBy()
-		h.keepMany(50)
-		time.Sleep(2 * time.Hour)
-		assert.Zero(h.t, asked())
-		h.keepMany(51)
 		time.Sleep(time.Minute)
-		assert.Equal(h.t, 2, asked(), "the new one; the first of a second must add the number")
-		time.Sleep(2 * time.Hour)
-		assert.Equal(h.t, 2, asked())
-	})
-}
-
-func TestAPaceThatMemcachedCannotCountIsTheSidecarsOwn(t *testing.T) {
-	inHouse(t, func(h *house) {
-		t := h.t
-		calls := h.callsAt()
-		h.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
-			if slices.Equal(c.Keys, []string{"*:pace"}) {
-				return memcachetest.ServerError
-			}
-			return memcachetest.None
-		})
-		h.keepMany(500)
-		time.Sleep(20 * time.Second)
-		all := calls()
-		assert.Len(t, all, 500)
-		assert.InDelta(t, 9, all[len(all)-1].Seconds(), 1, "fifty at once, then fifty a second")
-	})
-}
-
-func TestAPaceThatNeverHasRoomOnlyDelays(t *testing.T) {
-	inHouse(t, func(h *house) {
-		t := h.t
-		h.memcached.Put("*:pace", "1000", 0, 0) // by hand, without an end
-		h.keepMany(100)
-		time.Sleep(time.Minute)
-		assert.Zero(t, h.wechat.Issues(""))
-		start := time.Now()
-		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
-		require.NoError(t, err)
-		assert.Less(t, time.Since(start), 100*time.Millisecond, "who waits goes past it")
-		time.Sleep(30 * time.Second)
-		assert.Equal(t, 100, h.wechat.Issues(""))
-	})
-}
-
-func TestAPaceThatNeverHasRoomHoldsUpNothingThatWasPlanned(t *testing.T) {
-	inHouse(t, func(h *house) {
-		t := h.t
-		const early = 60
-		h.keepMany(early)
-		time.Sleep(54 * time.Minute)
-		require.Equal(t, early, h.wechat.Issues(""))
-		h.memcached.Put("*:pace", "1000000", 0, 0) // by hand, without an end
-		h.keepMany(2000)
-		time.Sleep(2 * time.Minute)
-		for i := range early {
-			assert.Equal(t, 2, h.wechat.Issues(fmt.Sprintf("wx%d", i+1)), "renewed at its time")
+		runs := q.ran()
+		require.Len(q.t, runs, 720)
+		for i := range runs[:len(runs)-100] {
+			assert.GreaterOrEqual(q.t, runs[i+100].at-runs[i].at, time.Second, "job %d", i)
 		}
-		assert.Equal(t, 2*early, h.wechat.Issues(""), "and nothing else")
-		time.Sleep(90 * time.Second)
-		assert.Equal(t, 2000+early, h.wechat.Issues(""), "all others once they have waited for long enough")
 	})
 }
 
-// Four thousand overdue accounts take 80 s. One whose answer is lost is in doubt, and
-// called again within a minute: the token in use dies soon.
-func TestADoubtIsPaidBeforeWhatIsOverdue(t *testing.T) {
-	inHouse(t, func(h *house) {
-		t := h.t
-		const many = 4000
-		h.keepMany(many)
-		time.Sleep(3 * time.Minute)
-		require.Equal(t, many, h.wechat.Issues(""))
-		require.NoError(t, h.group.SetAccounts(nil))
-		time.Sleep(70 * time.Minute) // nobody renews; the records live
-		var mu sync.Mutex
-		var calls int
-		var victim string
-		var lost, again time.Time
-		h.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-			mu.Lock()
-			defer mu.Unlock()
-			calls++
-			switch {
-			case calls == 20:
-				victim, lost = c.AppID, time.Now()
-				return wechattest.Answer{Kind: wechattest.IssuedNoAnswer}
-			case c.AppID == victim && again.IsZero():
-				again = time.Now()
-			}
-			return wechattest.Answer{}
-		})
-		require.NoError(t, h.group.SetAccounts(accounts(many)))
-		time.Sleep(2 * time.Minute)
-		mu.Lock()
-		defer mu.Unlock()
-		assert.Equal(t, many+1, calls)
-		assert.Less(t, again.Sub(lost), 70*time.Second)
+// 32 jobs run at a time, and each that ends lets the next begin.
+func TestQueue_Runs32AtATime(t *testing.T) {
+	withQueue(t, func(q *queueTest) {
+		q.addMany(100, time.Second)
+		assert.Len(q.t, q.ran(), 32)
+		assert.False(q.t, q.isIdle())
+		time.Sleep(5 * time.Second)
+		assert.Len(q.t, q.ran(), 100)
+		assert.Equal(q.t, 32, q.mostAtATime())
+		assert.True(q.t, q.isIdle())
 	})
 }
 
-func TestAnAccountThatIsRemovedLeavesTheQueue(t *testing.T) {
-	inHouse(t, func(h *house) {
-		h.keepMany(1000)
+// A job that somebody waits for runs at once, however many run and wait. The jobs
+// behind it move up, and it is not run again.
+func TestQueue_RunsAwaitedJobAtOnce(t *testing.T) {
+	withQueue(t, func(q *queueTest) {
+		jobs := q.addMany(100, time.Second)
+		q.ran()
+		for range 2 {
+			q.hurry(jobs[99]) // the last
+			q.hurry(jobs[32]) // the next
+			q.hurry(jobs[0])  // it runs
+		}
+		before := q.job(100, 0)
+		q.hurry(before)
+		assert.True(q.t, q.add(before), "awaited before it is added")
+		runs := q.ran()
+		assert.Len(q.t, runs, 35)
+		assert.Zero(q.t, runs[34].at)
+		time.Sleep(5 * time.Second)
+		q.hurry(jobs[50]) // it has ended
+		counts := map[int]int{}
+		for _, run := range q.ran() {
+			counts[run.job]++
+		}
+		assert.Len(q.t, counts, 101)
+		assert.Len(q.t, q.ran(), 101, "once each")
+	})
+}
+
+// The first job waits for its turn. If somebody begins to wait for it, the turn is the
+// next job's.
+func TestQueue_AwaitedJobLeavesItsTurn(t *testing.T) {
+	withQueue(t, func(q *queueTest) {
+		jobs := q.addMany(52, 0)
+		time.Sleep(10 * time.Millisecond)
+		q.hurry(jobs[50])
 		time.Sleep(time.Second)
-		require.NoError(h.t, h.group.SetAccounts(accounts(10)))
-		before := h.memcached.Count("add")
-		time.Sleep(time.Minute)
-		assert.Less(h.t, h.memcached.Count("add")-before, 5*(renewalsAtATime+10), "leases of those under way, and of those that are kept")
-		assert.Less(h.t, h.wechat.Issues(""), 150)
+		runs := q.ran()
+		require.Len(q.t, runs, 52)
+		assert.Equal(q.t, queueRun{job: 50, at: 10 * time.Millisecond}, runs[50])
+		assert.Equal(q.t, queueRun{job: 51, at: 20 * time.Millisecond}, runs[51])
 	})
 }
 
-func TestTicketsDoNotPullTheirTokensPastThePace(t *testing.T) {
-	inHouse(t, func(h *house) {
-		t := h.t
-		calls := h.callsAt()
-		all := accounts(150)
-		for i := range all {
-			h.wechat.AddAccount(all[i].AppID, simSecret)
-			all[i].Tickets = []memcache.Kind{memcache.JSAPITicket}
+// A job that makes no request keeps no pace, and delays no other job.
+func TestQueue_JobWithoutRequestKeepsNoPace(t *testing.T) {
+	withQueue(t, func(q *queueTest) {
+		for i := range 1000 {
+			j := q.job(i, 0)
+			j.needsTurn = func() bool { return false }
+			require.True(q.t, q.add(j))
 		}
-		for _, group := range []*keeper.Group{h.group, h.another(), h.another(), h.another()} {
-			require.NoError(t, group.SetAccounts(all))
+		q.addMany(50, 0)
+		runs := q.ran()
+		assert.Len(q.t, runs, 1050)
+		assert.Zero(q.t, runs[1049].at)
+		assert.LessOrEqual(q.t, q.mostAtATime(), 32)
+	})
+}
+
+// The queue calls needsTurn and run without its lock: both can take locks that are
+// held during add.
+func TestQueue_CallsJobsWithoutItsLock(t *testing.T) {
+	withQueue(t, func(q *queueTest) {
+		inner := q.job(1, 0)
+		j := &job{
+			run:       func(bool) { assert.True(q.t, q.add(inner)) },
+			needsTurn: func() bool { return !q.isIdle() },
 		}
-		time.Sleep(2 * time.Minute)
-		times := calls()
-		assert.Len(t, times, 300, "a token and a ticket each")
-		for i := range times[:len(times)-100] {
-			assert.GreaterOrEqual(t, times[i+100]-times[i], time.Second, "101 calls within a second")
+		require.True(q.t, q.add(j))
+		assert.Len(q.t, q.ran(), 1)
+	})
+}
+
+// After close no job begins. Each that waits runs with stopping, at once, so that its
+// callers are notified.
+func TestQueue_CloseNotifiesWaitingJobs(t *testing.T) {
+	withQueue(t, func(q *queueTest) {
+		jobs := q.addMany(200, time.Second)
+		assert.Len(q.t, q.ran(), 32)
+		q.close()
+		q.close()
+		q.hurry(jobs[199])
+		assert.False(q.t, q.add(q.job(200, 0)))
+		runs := q.ran()
+		assert.Len(q.t, runs, 200)
+		for i, run := range runs {
+			assert.Equal(q.t, i >= 32, run.stopping, "job %d", run.job)
+			assert.Zero(q.t, run.at)
+		}
+		q.work.Wait()
+		assert.Equal(q.t, time.Second, time.Since(q.began), "jobs that run can finish")
+		assert.True(q.t, q.isIdle())
+	})
+}
+
+// A job that waits for its turn does not begin after close.
+func TestQueue_CloseEndsTheWaitForATurn(t *testing.T) {
+	withQueue(t, func(q *queueTest) {
+		q.addMany(60, 0)
+		time.Sleep(50 * time.Millisecond)
+		assert.Len(q.t, q.ran(), 52)
+		q.close()
+		runs := q.ran()
+		require.Len(q.t, runs, 60)
+		for _, run := range runs[52:] {
+			assert.Equal(q.t, queueRun{run.job, 50 * time.Millisecond, true}, run)
 		}
 	})
 }
 
-func TestASidecarThatStopsLeavesItsQueue(t *testing.T) {
-	inHouse(t, func(h *house) {
-		t := h.t
-		h.keepMany(1000)
-		time.Sleep(time.Second)
-		start := time.Now()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		h.group.Close(ctx)
-		assert.Less(t, time.Since(start), 100*time.Millisecond)
-		assert.Less(t, h.wechat.Issues(""), 150)
-	})
-}
-
-func TestAStartWithManyAccountsSaysHowFarItIs(t *testing.T) {
-	inHouse(t, func(h *house) {
-		t := h.t
-		h.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-			if c.AppID == "wx7" {
-				return wechattest.Answer{Errcode: 40125}
-			}
-			return wechattest.Answer{}
-		})
-		h.keepMany(2000)
-		time.Sleep(16 * time.Second)
-		logs := h.logs.String()
-		assert.Contains(t, logs, "fetching what memcached does not hold")
-		assert.Contains(t, logs, `"waiting":1`, "of more than a thousand")
-		time.Sleep(time.Minute)
-		logs = h.logs.String()
-		assert.Contains(t, logs, `"msg":"everything has been fetched or tried","held":1999,"failed":1`)
-		lines := strings.Count(logs, "everything has been fetched")
-		time.Sleep(10 * time.Minute)
-		assert.Equal(t, lines, strings.Count(h.logs.String(), "everything has been fetched"), "told once")
-	})
-}
-
-func TestAStartWithOneAccountHasNothingToSay(t *testing.T) {
-	inHouse(t, func(h *house) {
-		require.NoError(h.t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
-		time.Sleep(time.Minute)
-		assert.NotContains(h.t, h.logs.String(), "fetched or tried")
-	})
-}
-
-func TestWhoAdoptsAtItsStartKnowsAtOnceThatItIsPublished(t *testing.T) {
-	inHouse(t, func(h *house) {
-		t := h.t
-		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} })
-		other := h.another()
-		for _, group := range []*keeper.Group{h.group, other} {
-			require.NoError(t, group.SetAccounts([]keeper.Account{account("wx1")}))
+// Whatever the order of add, hurry and close, each job that was added runs once.
+// The WaitGroup covers all of them.
+func TestQueue_RunsEachJobOnce(t *testing.T) {
+	for range 200 {
+		var work sync.WaitGroup
+		q := newQueue(&work)
+		var added, ran atomic.Int64
+		var callers sync.WaitGroup
+		for range 8 {
+			callers.Go(func() {
+				for range 20 {
+					j := &job{run: func(bool) { ran.Add(1) }}
+					if rand.IntN(4) == 0 {
+						q.hurry(j)
+					}
+					if q.add(j) {
+						added.Add(1)
+					}
+					if rand.IntN(2) == 0 {
+						q.hurry(j)
+					}
+				}
+			})
 		}
-		time.Sleep(1500 * time.Millisecond)
-		synctest.Wait()
-		assert.True(t, h.group.States()[0].Published)
-		assert.True(t, other.States()[0].Published, "/startupz waits for it")
-		assert.Equal(t, 1, h.wechat.Calls("", ""))
-	})
-}
-
-func TestAnEntryOutlivesAnOutageOfWeChatAndIsWrittenOnceAMinute(t *testing.T) {
-	inHouse(t, func(h *house) {
-		t := h.t
-		fleet := []*keeper.Group{h.group, h.another(), h.another(), h.another()}
-		for _, group := range fleet {
-			require.NoError(t, group.SetAccounts([]keeper.Account{account("wx1")}))
+		for range rand.IntN(1000) {
+			runtime.Gosched()
 		}
-		time.Sleep(54 * time.Minute)
-		h.wechat.FailAll(-1)
-		time.Sleep(3 * time.Minute)
-		version := func() uint64 {
-			item, ok := h.memcached.Peek("wx1")
-			assert.True(t, ok, "the entry is there")
-			return item.CAS
-		}
-		writes, asked, last := 0, h.memcached.Count("gets"), version()
-		for range 600 {
-			time.Sleep(time.Second)
-			if now := version(); now != last {
-				writes, last = writes+1, now
-			}
-		}
-		assert.InDelta(t, 9, writes, 2, "in ten minutes, by four sidecars")
-		assert.Less(t, h.memcached.Count("gets")-asked, 430, "nobody asks for the wait at every look: 540 then")
-		time.Sleep(45 * time.Minute)
-		version()
-		h.wechat.Heal()
-		time.Sleep(2 * time.Minute)
-		assert.Equal(t, 2, h.wechat.Issues("wx1"))
-	})
+		q.close()
+		work.Wait()
+		callers.Wait()
+		assert.Equal(t, added.Load(), ran.Load())
+	}
 }

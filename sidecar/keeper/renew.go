@@ -202,10 +202,6 @@ func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, reje
 		_ = lease.Release()
 		return nil
 	}
-	if err := c.admit(rejected); err != nil {
-		_ = lease.Release()
-		return err
-	}
 	c.reached("read_again")
 	// 4. One call, if the lease outlasts it.
 	fetched, err := c.fetchUnder(ctx, lease, seen, rejected)

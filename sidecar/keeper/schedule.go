@@ -15,6 +15,9 @@ const (
 	// promiseMargin is what is promised beyond the due time: the grace, less 25 s
 	// for a renewal to come round.
 	promiseMargin = 275 * time.Second
+	// scatterEvery is the mean time between two renewals of credentials that were
+	// fetched together: 200 a minute.
+	scatterEvery = 300 * time.Millisecond
 	// stableLead: stable_token issues the next token when fewer than 300 s of the
 	// old one remain, and both work then. Asking at 295 s meets the new one.
 	stableLead = 295 * time.Second
@@ -39,6 +42,16 @@ func entryLife(life, left time.Duration) time.Duration {
 func dueAfter(life time.Duration, spread float64) time.Duration {
 	due := min(dueMax, max(life-stableLead, life/2))
 	return due + time.Duration(spread*float64(min(30*time.Second, life/20)))
+}
+
+// early returns by how much sooner than usual a credential is due that was fetched
+// out of its time, in whole seconds. Credentials that are fetched together, at a start
+// or after an outage of WeChat, would otherwise always be renewed together. For one
+// or two credentials it is 0. The sidecar that fetched chooses, and all others read it
+// in the record. spread is 0 to 1.
+func early(life time.Duration, kept int, spread float64) time.Duration {
+	most := min(dueAfter(life, 0)/2, time.Duration(kept)*scatterEvery)
+	return time.Duration(spread * float64(most)).Truncate(time.Second)
 }
 
 // promise is how long WeChat will accept a token at least that is due at the age

@@ -208,26 +208,3 @@ func TestARenewalIsOnTimeOnlyWhereItWasPlanned(t *testing.T) {
 		assert.Equal(t, c.want, m.onTime(wall), c.name)
 	}
 }
-
-func TestOnlyWhatIsMissingOrLongOverdueCanWaitForTheFleet(t *testing.T) {
-	now := time.Unix(time.Now().Unix(), 0) // two of the ages are a second apart
-	wall := func() time.Time { return now }
-	for _, c := range []struct {
-		name   string
-		age    time.Duration
-		change func(*memory)
-		want   bool
-	}{
-		{"none", 0, func(m *memory) { m.record = nil }, true},
-		{"dead", 7300 * s, func(*memory) {}, true},
-		{"overdue", 3400 * s, func(*memory) {}, true},
-		{"overdue, lives for six minutes", 6839 * s, func(*memory) {}, true},
-		{"overdue, its entry lapses in 300 s", 6840 * s, func(*memory) {}, false},
-		{"overdue and in doubt", 3400 * s, func(m *memory) { m.record.Doubt = now.Unix() - 1 }, false},
-		{"overdue and rejected", 3400 * s, func(m *memory) { m.rejected = memcache.Fingerprint("t") }, false},
-	} {
-		m := aged(now, c.age)
-		c.change(&m)
-		assert.Equal(t, c.want, m.canWait(wall), c.name)
-	}
-}

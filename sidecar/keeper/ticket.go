@@ -56,11 +56,6 @@ func (c *credential) tokenFirst(ctx context.Context) error {
 		return nil
 	}
 	return c.withToken(ctx, func(ctx context.Context, token *credential) error {
-		if !token.serves("") { // it is fetched as one that somebody waits for
-			if err := c.admit(""); err != nil {
-				return err
-			}
-		}
 		_, err := token.token(ctx)
 		return err
 	})
@@ -107,10 +102,7 @@ func (c *credential) withToken(ctx context.Context, ask func(context.Context, *c
 	}
 	ctx, cancel := context.WithTimeout(ctx, callLife)
 	defer cancel()
-	if err = ask(ctx, token); errors.Is(err, errCrowded) {
-		return err
-	}
-	if err != nil {
+	if err = ask(ctx, token); err != nil {
 		e := *asError(err)
 		e.Message = "no access_token to fetch the ticket with: " + e.Message
 		return &failure{err: &e, until: time.Now().Add(max(e.RetryAfter, time.Second))}

@@ -2,6 +2,7 @@ package programtest
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -32,6 +33,11 @@ var canaries = []struct{ word, of string }{
 	{"canary" + "secret", "an AppSecret or a password"},
 	{"canary" + "token", "a token"},
 }
+
+var secret = regexp.MustCompile("canary" + "(secret|token)[A-Za-z0-9_-]*")
+
+// Redact returns the text without the tests' secrets and tokens.
+func Redact(text string) string { return secret.ReplaceAllString(text, "REDACTED") }
 
 // AssertNoCanary says that neither a secret nor a token was printed, without
 // printing it. It reports whether that is so.
