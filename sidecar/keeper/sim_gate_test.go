@@ -184,6 +184,10 @@ func (t *gatedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.requested(t.pod, strings.TrimPrefix(r.URL.Path, "/cgi-bin/"))
+	if resp, err := t.fail(r); resp != nil || err != nil {
+		return resp, err
+	}
 	if waited && w.flip() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
 		defer cancel()
@@ -209,6 +213,9 @@ func (t *gatedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	late, err := t.gate.pass()
 	if err != nil {
 		return nil, err
+	}
+	if w.loses(t.pod) {
+		return nil, io.ErrUnexpectedEOF
 	}
 	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), errReader{bodyErr}))
 	var answer struct {

@@ -24,7 +24,8 @@ type pod struct {
 	name  string
 	skew  atomic.Int64 // of its wall clock, a time.Duration
 
-	cut atomic.Bool // the pod cannot reach memcached
+	cut   atomic.Bool                 // the pod cannot reach memcached
+	fault atomic.Pointer[wechatFault] // how the pod's own requests to WeChat fail; nil: they do not
 
 	starting sync.Mutex // held by start: two episodes may start the same pod
 

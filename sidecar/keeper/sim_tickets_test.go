@@ -104,6 +104,10 @@ func (t *gatedTransport) ticket(r *http.Request) (*http.Response, error) {
 	if _, err := t.gate.pass(); err != nil {
 		return nil, err
 	}
+	w.requested(t.pod, r.URL.Query().Get("type"))
+	if resp, err := t.fail(r); resp != nil || err != nil {
+		return resp, err
+	}
 	resp, err := w.wechatTransport.RoundTrip(r)
 	if err != nil {
 		return nil, err

@@ -41,7 +41,9 @@ type world struct {
 	trap            atomic.Pointer[trap]
 	failing         atomic.Int32 // the errcode that WeChat refuses calls with; 0: none
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex      // guards what follows
+	requests   []request       // the requests to WeChat, in their order
+	losing     func(*pod) bool // whose next answer from WeChat is lost; nil: nobody's
 	rng        *rand.Rand
 	haveSecret string
 }
