@@ -204,7 +204,7 @@ func (g *Group) keepAway(most time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now := time.Now(); !now.Before(g.queue.crowded) { // who was refused first in this sidecar says
-		g.queue.crowded = now.Add(time.Duration(jitter() * float64(most)))
+		g.queue.crowded = now.Add(time.Duration(g.cfg.Rand() * float64(most)))
 	}
 }
 

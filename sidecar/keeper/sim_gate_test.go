@@ -188,7 +188,7 @@ func (t *gatedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if resp, err := t.fail(r); resp != nil || err != nil {
 		return resp, err
 	}
-	if waited && w.flip() {
+	if waited && t.pod.world.flip() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
 		defer cancel()
 		r = r.WithContext(ctx)

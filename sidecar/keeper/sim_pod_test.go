@@ -60,7 +60,7 @@ func (p *pod) start() {
 		if _, err := pr.gate.pass(); err != nil {
 			return nil, err
 		}
-		c, err := p.dialMemcached(ctx, network, address)
+		c, err := p.dialMemcached(ctx, "sidecar", network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -73,6 +73,7 @@ func (p *pod) start() {
 	pr.group = keeper.New(keeper.Config{
 		Store: store, WeChat: calls, API: w.api, Name: p.name, Log: log,
 		Wall: func() time.Time { return time.Now().Add(time.Duration(p.skew.Load())) },
+		Rand: p.world.float,
 	})
 	w.must(pr.group.SetAccounts([]keeper.Account{{AppID: simAppID, Secret: w.secret, Tickets: w.tickets}}))
 	handler, err := web.NewAPI(web.APIConfig{Group: pr.group, Log: log})
@@ -93,7 +94,7 @@ func (p *pod) start() {
 	p.mu.Unlock()
 }
 
-func (p *pod) dialMemcached(ctx context.Context, network, address string) (net.Conn, error) {
+func (p *pod) dialMemcached(ctx context.Context, from, network, address string) (net.Conn, error) {
 	if p.cut.Load() {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.EHOSTUNREACH}
 	}
@@ -101,16 +102,18 @@ func (p *pod) dialMemcached(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	return cutConn{c, p}, nil
+	return cutConn{c, p, from}, nil
 }
 
 // cutConn is a connection between a pod and memcached.
 type cutConn struct {
 	net.Conn
-	pod *pod
+	pod  *pod
+	from string // sidecar or app
 }
 
 func (c cutConn) Write(b []byte) (int, error) {
+	time.Sleep(c.pod.latency(c.from, b))
 	if c.pod.cut.Load() {
 		return 0, &net.OpError{Op: "write", Net: "tcp", Err: syscall.EHOSTUNREACH}
 	}
@@ -200,7 +203,11 @@ func (p *pod) dialAPI(ctx context.Context, network, address string) (net.Conn, e
 // newClient is the library that the pod's apps use.
 func (p *pod) newClient() *client.Client {
 	c, err := client.New(client.Config{
-		AppID: simAppID, Servers: []string{"memcached:11211"}, Dial: p.dialMemcached,
+		AppID: simAppID, Servers: []string{"memcached:11211"},
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return p.dialMemcached(ctx, "app", network, address)
+		},
+
 		Transport: &http.Transport{DialContext: p.dialAPI, DisableKeepAlives: true},
 	})
 	p.world.must(err)

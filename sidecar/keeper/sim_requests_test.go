@@ -3,6 +3,7 @@ package keeper_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -77,7 +78,9 @@ func (w *world) requested(p *pod, api string) {
 	fault := p.fault.Load()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.requests = append(w.requests, request{time.Now(), p, api, fault == nil || *fault == offWhitelist})
+	sent := fault == nil || *fault == offWhitelist
+	w.requests = append(w.requests, request{time.Now(), p, api, sent})
+	w.events = append(w.events, event{time.Since(w.start), fmt.Sprintf("%s requests %s, sent: %t", p.name, api, sent)})
 }
 
 // requestsSince are the requests that were sent from then on.

@@ -25,15 +25,23 @@ func TestSimulation(t *testing.T) {
 	for seed := *simSeed; seed < *simSeed+*simSeeds; seed++ {
 		t.Run(fmt.Sprintf("seed_%d", seed), func(t *testing.T) {
 			t.Parallel()
-			api := wechat.Token
-			if seed%3 == 0 {
-				api = wechat.StableToken
-			}
-			w := simulate(t, seed, api, 5, 50, days(*simHours), memcache.JSAPITicket)
-			t.Logf("%s: %d reads, %d of dead tokens (all within the bounds), %d without a token, %d calls, %d tokens issued",
-				api, w.judge.reads, w.judge.dead, w.judge.nothing, w.wechat.Calls("", string(api)), w.wechat.Issues(""))
-			t.Logf("tickets: %d reads, %d of dead ones (all within the bounds), %d without one, %d calls",
-				w.judge.tickets.reads, w.judge.tickets.dead, w.judge.tickets.nothing, w.wechat.Calls("", "jsapi"))
+			t.Log(simulateSeed(t, seed, *simHours).verdict)
 		})
 	}
+}
+
+// simulateSeed runs the simulation of a seed for so many hours.
+func simulateSeed(t *testing.T, seed uint64, hours int) *world {
+	t.Helper()
+	api := wechat.Token
+	if seed%3 == 0 {
+		api = wechat.StableToken
+	}
+	w := simulate(t, seed, api, 5, 50, days(hours), memcache.JSAPITicket)
+	j := w.judge
+	w.verdict = fmt.Sprintf("%s: %d reads, %d of invalid tokens (all within the bounds), %d without a token, %d requests, %d tokens issued; "+
+		"tickets: %d reads, %d of invalid ones (all within the bounds), %d without one, %d requests",
+		api, j.reads, j.dead, j.nothing, w.wechat.Calls("", string(api)), w.wechat.Issues(""),
+		j.tickets.reads, j.tickets.dead, j.tickets.nothing, w.wechat.Calls("", "jsapi"))
+	return w
 }

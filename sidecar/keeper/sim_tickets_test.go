@@ -25,15 +25,17 @@ type ticketBook struct {
 }
 
 // readTicket is an app that signs a page.
-func (w *world) readTicket(ctx context.Context, p *pod) {
+func (w *world) readTicket(ctx context.Context, name string, p *pod) {
 	holds := p.holdsTicket()
 	ticket, err := p.client.Ticket(ctx, client.JSAPI)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
+		w.note("%s has no ticket", name)
 		w.judge.noTicket(p, holds, err)
 		w.clean(err)
 	case w.judge.readTicket(p, ticket):
+		w.note("%s has an invalid ticket", name)
 		if ticket, err = p.client.RefreshTicket(ctx, client.JSAPI, ticket); err == nil {
 			w.judge.readTicket(p, ticket)
 		} else {
