@@ -110,13 +110,14 @@ func TestAttack_OlderTokenOverNewer(t *testing.T) {
 					for _, p := range w.pods[:2] {
 						token := w.held(ctx, p)
 						w.invalidate()
-						_, err := p.client.Refresh(ctx, token)
-						assert.NoError(w.t, err)
+						if _, err := p.client.Refresh(ctx, token); err != nil {
+							assert.Fail(w.t, "a report failed", "%v", err)
+						}
 						newest := 0
 						for end := time.Now().Add(12 * time.Minute); time.Now().Before(end) && sleep(ctx, 100*time.Millisecond); {
 							item, _ := w.memcached.Peek(simAppID)
 							w.judge.mu.Lock()
-							seq := w.judge.seq(item.Value)
+							seq := w.judge.number(item.Value)
 							w.judge.mu.Unlock()
 							if seq > 0 && seq < newest {
 								back++

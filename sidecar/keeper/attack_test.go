@@ -3,27 +3,19 @@ package keeper_test
 import (
 	"context"
 	"encoding/json"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
-	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
 // The attack tests do to a fleet, in virtual time, what an attack on the code did
 // that broke it. Each states what is right, and asserts that alone.
 
-// The keys and fields of memcached that the attacks write or read.
-const (
-	recordKey   = simAppID + ":record"
-	leaseKey    = simAppID + ":lease"
-	doubtField  = "doubt"
-	attackHours = 6
-)
+const attackHours = 6
 
 // attack runs script against a fleet. The judge counts and judges nothing.
 func attack(t *testing.T, seed uint64, api wechat.API, pods, readers int, script func(ctx context.Context, w *world), tickets ...memcache.Kind) *world {
@@ -46,7 +38,7 @@ func (j *judge) mute() {
 func (j *judge) counted() (invalid, failed int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.dead - j.crossed, j.nothing
+	return j.invalid - j.crossed, j.failures
 }
 
 // figures logs what a case counted, as a row of a table.
@@ -159,21 +151,6 @@ func (w *world) held(ctx context.Context, p *pod) string {
 		return ""
 	}
 	return token
-}
-
-// refuse makes memcached refuse these commands, as one without memory does; all
-// that write if none is named.
-func (w *world) refuse(fault memcachetest.Fault, verbs ...string) {
-	w.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
-		switch c.Verb {
-		case "get", "gets", "version":
-			return memcachetest.None
-		}
-		if len(verbs) == 0 || strings.Contains(" "+strings.Join(verbs, " ")+" ", " "+c.Verb+" ") {
-			return fault
-		}
-		return memcachetest.None
-	})
 }
 
 // rewrite changes fields of the record and leaves the others as they are.

@@ -79,9 +79,9 @@ func TestAttack_UnknownFieldEndsWithItsToken(t *testing.T) {
 	w := attack(t, 403, wechat.Token, 3, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
 		assert.True(w.t, w.rewrite(map[string]any{field: "x", "number": time.Now().UnixMilli()}))
-		sleep(ctx, lookBound)
+		sleep(ctx, pollBound)
 		w.memcached.Evict(recordKey)
-		sleep(ctx, lookBound)
+		sleep(ctx, pollBound)
 		assert.Equal(w.t, `"x"`, w.field(field), "after a repair")
 		token := w.field("token")
 		restore := w.slowCalls(3 * time.Second)

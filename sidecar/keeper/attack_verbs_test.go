@@ -27,7 +27,7 @@ func TestAttack_MemcachedRefusesWrites(t *testing.T) {
 				from = time.Now()
 				w.refuse(memcachetest.ServerError, verbs...)
 				sleep(ctx, attackHours*time.Hour)
-				w.memcached.OnCommand(nil)
+				w.allow()
 				sleep(ctx, time.Hour)
 			})
 			requests := w.requestsSince(from)
@@ -75,7 +75,7 @@ func TestAttack_MemcachedFailsForSomeCommands(t *testing.T) {
 						assert.Zero(w.t, w.wechat.Accepts(fresh))
 					}
 				}
-				w.memcached.OnCommand(nil)
+				w.allow()
 				sleep(ctx, time.Hour)
 			})
 			requests := w.requestsSince(from)

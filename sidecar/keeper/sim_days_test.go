@@ -30,7 +30,7 @@ var episodes = map[string]episode{
 	"amnesia": amnesia, "duels": duels, "ambushes": ambushes, "sleepers": sleepers, "overtaken": overtaken, "emptied": emptied,
 	"memcached_faults": memcachedFaults, "memcached_losses": memcachedLosses,
 	"wechat_errors": wechatErrors, "wechat_broken": wechatBroken, "lost_answers": lostAnswers, "outages": outages,
-	"rotations": rotations, "strangers": strangers, "voided_tickets": voidedTickets,
+	"rotations": rotations, "failing_pods": failingPods, "refused_writes": refusedWrites, "slow_times": slowTimes, "clocks_apart": clocksApart, "external_fetches": externalFetches, "voided_tickets": voidedTickets,
 }
 
 // days is the life of the simulated cluster: calm, then trouble, then calm.
@@ -44,7 +44,9 @@ func days(hours int) func(ctx context.Context, w *world) {
 				name, run := w.episode()
 				n++
 				w.note("episode %s", name)
-				run(ctx, w.as(fmt.Sprint(name, n)), until)
+				own := w.as(fmt.Sprint(name, n))
+				own.alone = true
+				run(ctx, own, until)
 				continue
 			}
 			done := make(chan struct{}) // two at a time

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -31,7 +32,7 @@ func newDice(seed uint64, name string) *dice {
 
 // as returns the same world with the dice of one who acts in it. Two who have the
 // same name throw the same.
-func (w *world) as(name string) *world { return &world{w.cluster, newDice(w.seed, name)} }
+func (w *world) as(name string) *world { return &world{w.cluster, newDice(w.seed, name), false} }
 
 // float returns a random number from 0 to 1.
 func (d *dice) float() float64 {
@@ -106,4 +107,16 @@ func (w *world) history() []event {
 		}
 		return bytes.Compare([]byte(a.what), []byte(b.what))
 	})
+}
+
+// episodeAt is the episode that had begun last at that time.
+func (w *world) episodeAt(at time.Duration) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range slices.Backward(w.events) {
+		if e.at <= at && strings.HasPrefix(e.what, "episode") {
+			return e.String()
+		}
+	}
+	return "no episode"
 }

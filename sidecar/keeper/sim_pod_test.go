@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net"
@@ -22,6 +23,7 @@ import (
 type pod struct {
 	world *world
 	name  string
+	api   wechat.API
 	skew  atomic.Int64 // of its wall clock, a time.Duration
 
 	cut   atomic.Bool                 // the pod cannot reach memcached
@@ -34,7 +36,8 @@ type pod struct {
 	client  *client.Client
 	upSince time.Time // when it was last started or resumed
 	stopped bool
-	calling int // calls to WeChat under way
+	calling int       // requests to WeChat under way
+	direct  time.Time // when it last asked stable_token without memcached
 }
 
 // process is one life of a sidecar.
@@ -71,7 +74,7 @@ func (p *pod) start() {
 	w.must(err)
 	log := slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})).With("pod", p.name)
 	pr.group = keeper.New(keeper.Config{
-		Store: store, WeChat: calls, API: w.api, Name: p.name, Log: log,
+		Store: store, WeChat: calls, API: p.api, Name: p.name, Log: log,
 		Wall: func() time.Time { return time.Now().Add(time.Duration(p.skew.Load())) },
 		Rand: p.world.float,
 	})
@@ -90,7 +93,7 @@ func (p *pod) start() {
 		close(pr.done)
 	}()
 	p.mu.Lock()
-	p.process, p.upSince = pr, time.Now()
+	p.process, p.upSince, p.direct = pr, time.Now(), time.Time{}
 	p.mu.Unlock()
 }
 
@@ -113,7 +116,11 @@ type cutConn struct {
 }
 
 func (c cutConn) Write(b []byte) (int, error) {
-	time.Sleep(c.pod.latency(c.from, b))
+	w := c.pod.world
+	time.Sleep(c.pod.latency(c.from, b) + time.Duration(w.slowMemcached.Load()))
+	if c.from == "sidecar" && (bytes.HasPrefix(b, []byte("cas "+recordKey+" ")) || bytes.HasPrefix(b, []byte("add "+recordKey+" "))) {
+		w.judge.writing(c.pod)
+	}
 	if c.pod.cut.Load() {
 		return 0, &net.OpError{Op: "write", Net: "tcp", Err: syscall.EHOSTUNREACH}
 	}

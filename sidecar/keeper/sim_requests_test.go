@@ -52,12 +52,21 @@ func (t *gatedTransport) fail(r *http.Request) (*http.Response, error) {
 		trace.GotConn(httptrace.GotConnInfo{})
 	}
 	sleep(r.Context(), 80*time.Millisecond)
+	t.pod.world.judge.refusedFor(apiOf(r))
 	const code = 40164
 	body, err := json.Marshal(map[string]any{"errcode": code, "errmsg": wechattest.Errmsg(code, time.Now())})
 	return &http.Response{
 		StatusCode: http.StatusOK, ProtoMajor: 1, ProtoMinor: 1, Request: r,
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(string(body))),
 	}, err
+}
+
+// apiOf is the API that a request asks.
+func apiOf(r *http.Request) string {
+	if api := r.URL.Query().Get("type"); isTicket(api) {
+		return api
+	}
+	return strings.TrimPrefix(r.URL.Path, "/cgi-bin/")
 }
 
 // dialFails fails as a dial does. As http.Transport does, it tells the trace that

@@ -11,7 +11,7 @@ import (
 func TestSimulation_SeedRepeats(t *testing.T) {
 	t.Parallel()
 	for seed := *simSeed; seed < *simSeed+*simSeeds; seed++ {
-		run := func() *world { return simulateSeed(t, seed, *simHours/4) }
+		run := func() *world { return simulateSeed(t, seed, *simHours/4, true) }
 		first, second := run(), run()
 		before, after := first.history(), second.history()
 		for i := range min(len(before), len(after)) {
@@ -26,6 +26,7 @@ func TestSimulation_SeedRepeats(t *testing.T) {
 			}
 		}
 		assert.Equal(t, first.verdict, second.verdict)
+		assert.Equal(t, first.judge.faults, second.judge.faults)
 		t.Logf("seed %d: %d events, twice", seed, len(before))
 	}
 }

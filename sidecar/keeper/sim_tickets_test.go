@@ -19,9 +19,10 @@ func isTicket(api string) bool { return api == "jsapi" || api == "wx_card" }
 
 // ticketBook is what the judge notes of tickets. The judge's mu guards it.
 type ticketBook struct {
-	calls                []time.Time // made while memcached held
-	voided               time.Time   // when WeChat last ended them all before their time
-	reads, dead, nothing int
+	calls                    []time.Time // made while memcached held
+	voided                   time.Time   // when WeChat last ended them all before their time
+	reports                  []time.Time
+	reads, invalid, failures int
 }
 
 // readTicket is an app that signs a page.
@@ -54,10 +55,10 @@ func (j *judge) readTicket(p *pod, ticket string) (dead bool) {
 	if code == 0 {
 		return false
 	}
-	j.tickets.dead++
+	j.tickets.invalid++
 	now := time.Now()
-	defer func() { j.reports = append(j.reports, now) }()
-	if code == 42001 || !j.healing(j.tickets.voided, now, reportBound, strangerTrouble) {
+	defer func() { j.tickets.reports = append(j.tickets.reports, now) }()
+	if code == 42001 || !j.healing(j.tickets.voided, now, reportBound, externalTrouble, j.tickets.reports) {
 		j.broken("Never dead", "%s gave a ticket that is refused with %d, %s after all were voided", p.name, code, now.Sub(j.tickets.voided))
 	}
 	return true
@@ -67,7 +68,7 @@ func (j *judge) readTicket(p *pod, ticket string) (dead bool) {
 func (j *judge) noTicket(p *pod, holds bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.tickets.nothing++
+	j.tickets.failures++
 	if holds && p.holdsTicket() && p.settled(20*time.Second) {
 		j.broken("Never nothing", "%s holds a live ticket and its reader got an error: %v", p.name, err)
 	}
@@ -142,7 +143,7 @@ func (p *pod) holdsTicket() bool {
 // voidedTickets are tickets that WeChat ends before their time.
 func voidedTickets(ctx context.Context, w *world, until time.Time) {
 	for time.Now().Before(until) && sleep(ctx, w.seconds(60, 900)) {
-		end := w.judge.begin(strangerTrouble)
+		end := w.judge.begin(externalTrouble)
 		w.judge.mu.Lock()
 		w.judge.tickets.voided = time.Now()
 		w.judge.mu.Unlock()

@@ -24,12 +24,17 @@ const (
 	simSecret = "0123canarysecret4567"
 )
 
+// bothAPIs is a fleet of which some sidecars use stable_token and some the classic
+// API, as in the midst of a change from one to the other.
+const bothAPIs wechat.API = "both"
+
 // world is a simulated cluster, and the dice of who acts in it: the script, an
 // episode, a reader. Each has dice of its own, so that none depends on how often
 // another throws.
 type world struct {
 	*cluster
 	*dice
+	alone bool // no other episode goes on at the same time
 }
 
 // cluster is one memcached, one WeChat, sidecars, readers.
@@ -49,6 +54,8 @@ type cluster struct {
 	logs            *buffer
 	trap            atomic.Pointer[trap]
 	failing         atomic.Int32 // the errcode that WeChat refuses calls with; 0: none
+	slowMemcached   atomic.Int64 // how long each command takes longer, a time.Duration
+	slowWeChat      atomic.Int64 // how long each request takes longer
 
 	mu         sync.Mutex      // guards what follows
 	requests   []request       // the requests to WeChat, in their order
@@ -81,7 +88,7 @@ func simulate(t *testing.T, seed uint64, api wechat.API, pods, readers int, scri
 		w.end()
 		w.judge.verdict(t)
 		if t.Failed() {
-			t.Logf("seed %d: repeat with: go test ./sidecar/keeper -run TestSimulation -sim.seed=%d", seed, seed)
+			t.Logf("seed %d", seed)
 		}
 	})
 	return w
@@ -92,14 +99,17 @@ func newWorld(t *testing.T, seed uint64, api wechat.API, pods int, tickets []mem
 	w := &world{&cluster{
 		seed: seed, t: t, start: time.Now(), api: api, tickets: tickets, logs: &buffer{},
 		memcached: memcachetest.New(), wechat: wechattest.New(), haveSecret: simSecret,
-	}, newDice(seed, "script")}
+	}, newDice(seed, "script"), false}
 	w.judge = newJudge(w)
 	w.wechat.AddAccount(simAppID, simSecret)
 	w.wechat.OnCall(w.normalCall)
 	w.wechatTransport, w.stopWeChat = w.wechat.Pipe()
 	for i := range pods {
 		name := fmt.Sprintf("pod-%d", i)
-		p := &pod{world: w.as(name), name: name}
+		p := &pod{world: w.as(name), name: name, api: api}
+		if api == bothAPIs {
+			p.api = []wechat.API{wechat.StableToken, wechat.Token}[i%2]
+		}
 		p.skew.Store(int64(p.world.seconds(0, 2) - time.Second))
 		w.pods = append(w.pods, p)
 		p.client = p.newClient()
