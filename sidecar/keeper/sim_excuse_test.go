@@ -8,14 +8,15 @@ import (
 )
 
 const (
-	// pollBound is a look, and the writing after it.
+	// pollBound is a poll, and the writing after it.
 	pollBound = 16 * time.Second
-	// doubtBound is the doubt's minute, a lease that must lapse before, and the
-	// call.
-	doubtBound = 90 * time.Second
+	// doubtBound is from a request whose answer nobody has to a new token everywhere:
+	// the time of a claim's doubt, the jitter, a poll of who renews, the request, and
+	// a poll of all others.
+	doubtBound = 75*time.Second + 30*time.Second + pollBound + 5*time.Second + pollBound
 	// reportBound is from the first report to a new token everywhere: the limit
-	// on reports, and a look.
-	reportBound = 50 * time.Second
+	// on reports, the check of the second one, and a poll.
+	reportBound = 31*time.Second + 2*time.Second + pollBound + 4*time.Second
 	// handOvers is by how much longer it takes if a sidecar that cannot reach WeChat
 	// is the first to try, and another such one the second: a dial, and a poll.
 	handOvers = 2 * (5*time.Second + 20*time.Second)

@@ -58,7 +58,7 @@ type judge struct {
 	lost     map[string]bool // issued, and its answer never reached a sidecar that lived to write it
 	spans    []span
 	requests []counted // made while memcached held
-	refusing time.Time // since when memcached refuses commands without which no sidecar can claim; zero: it does not
+	refusing time.Time // since when memcached refuses cas, so that no sidecar can claim; zero: it does not
 	before   map[*pod]recordBefore
 	reports  []time.Time
 	reported map[string]bool // the tokens that were reported, true or not
@@ -210,7 +210,7 @@ func (j *judge) killed() {
 // have a reason.
 func (j *judge) calling(p *pod, api string) (over func()) {
 	lease, leased := j.world.memcached.Peek(leaseKey)
-	item, _ := j.world.memcached.Peek(recordKey)
+	item, recorded := j.world.memcached.Peek(recordKey)
 	entry, _ := j.world.memcached.Peek(simAppID)
 	external := slices.ContainsFunc(j.world.wechat.Issued(), func(i wechattest.Issue) bool { return i.Stranger && i.Token == entry.Value })
 	settled := p.settled(pollBound)
@@ -235,7 +235,7 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 	case api == string(wechat.StableToken) && (!settled || j.troubled(lately, now, memcachedTrouble, podTrouble, verbTrouble)):
 		return func() {} // perhaps without memcached
 	}
-	if since := j.refusing; api == string(wechat.Token) && !since.IsZero() && now.Sub(since) > 20*time.Second {
+	if since := j.refusing; api == string(wechat.Token) && !since.IsZero() && now.Sub(since) > 20*time.Second && j.hadRecord(p, recorded, now) {
 		j.broken("One call", "%s requests a token although it cannot claim: memcached has refused to write for %s", p.name, now.Sub(since))
 		j.refusing = time.Time{} // once is enough
 	}
@@ -256,6 +256,15 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 		defer j.mu.Unlock()
 		j.inFlight--
 	}
+}
+
+// hadRecord reports whether there was a record before a sidecar claimed: without
+// one, a claim is an add. The caller holds mu.
+func (j *judge) hadRecord(p *pod, recorded bool, now time.Time) bool {
+	if before, ok := j.before[p]; ok && now.Sub(before.at) <= claimTime {
+		return before.value != ""
+	}
+	return recorded
 }
 
 // leaseIsTaken notes that a fault takes away the lease alone.

@@ -16,12 +16,13 @@ func failingPods(ctx context.Context, w *world, until time.Time) {
 	until = until.Add(time.Hour) // at least one renewal
 	for time.Now().Before(until) && sleep(ctx, w.seconds(10, 300)) {
 		end := w.judge.begin(onePodTrouble)
-		failing := []*pod{w.anyPod()}
-		if w.flip() {
-			failing = append(failing, w.anyPod())
-		}
-		for _, p := range failing {
-			p.failWeChat(faults[w.between(0, len(faults)-1)])
+		var failing []*pod
+		for range w.between(1, 2) {
+			already := slices.DeleteFunc(slices.Clone(w.pods), func(p *pod) bool { return p.fault.Load() == nil })
+			if p := w.anyPod(); len(already) < 2 && !slices.Contains(already, p) { // the same episode may go on twice
+				p.failWeChat(faults[w.between(0, len(faults)-1)])
+				failing = append(failing, p)
+			}
 		}
 		sleep(ctx, w.seconds(60, 4000))
 		for _, p := range failing {
@@ -49,7 +50,7 @@ func refusedWrites(ctx context.Context, w *world, until time.Time) {
 
 // refuse makes memcached refuse these commands; all that write if none is named.
 func (w *world) refuse(fault memcachetest.Fault, verbs ...string) {
-	if len(verbs) == 0 || slices.Contains(verbs, "add") || slices.Contains(verbs, "cas") {
+	if len(verbs) == 0 || slices.Contains(verbs, "cas") {
 		w.judge.refuses(time.Now())
 	}
 	w.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
@@ -69,8 +70,7 @@ func (w *world) allow() {
 	w.judge.refuses(time.Time{})
 }
 
-// refuses notes since when memcached refuses commands without which no sidecar can
-// claim; never, if zero.
+// refuses notes since when memcached refuses cas; never, if zero.
 func (j *judge) refuses(since time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
