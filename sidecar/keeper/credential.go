@@ -146,7 +146,7 @@ func (g *Group) newCredential(account Account, kind memcache.Kind) (*credential,
 	if err != nil {
 		return nil, err
 	}
-	c := &credential{Config: &g.cfg, account: account, kind: kind, api: g.cfg.API, slot: slot, spread: jitter(), house: g}
+	c := &credential{Config: &g.cfg, account: account, kind: kind, api: g.cfg.API, slot: slot, spread: g.cfg.Rand(), house: g}
 	if kind != memcache.AccessToken {
 		api, ok := ticketAPIs[kind]
 		if !ok {

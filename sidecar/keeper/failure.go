@@ -35,7 +35,7 @@ func (c *credential) failed(lease *memcache.Lease, err error, tries int, secret 
 	if !errors.As(err, &e) {
 		e = &wechat.Error{Code: busyCode, Message: "unknown failure", Class: wechat.Transient}
 	}
-	wait := waitFor(e, tries, c.Wall(), jitter())
+	wait := waitFor(e, tries, c.Wall(), c.Rand())
 	if e.MayHaveIssued && c.api == wechat.Token {
 		wait = max(wait, memcache.LeaseUse+time.Second)
 		c.doubt(c.Wall().Add(doubtDelay), nil)
@@ -68,7 +68,7 @@ func (c *credential) leave(w *memcache.Cooldown, rejected string) error {
 	if rejected != "" || !c.serves("") {
 		return err
 	}
-	f := &failure{err: err, until: time.Now().Add(min(err.RetryAfter, personWait) + lookEvery(jitter())), secret: w.Secret}
+	f := &failure{err: err, until: time.Now().Add(min(err.RetryAfter, personWait) + lookEvery(c.Rand())), secret: w.Secret}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.refusal.secret != "" {

@@ -171,7 +171,7 @@ func (c *credential) record(got wechat.Credential, api wechat.API, number int64,
 	}
 	r.Today.Renewals++
 	if !c.mem.onTime(c.Wall) {
-		r.Early = int64(early(r.Life(), c.house.kept(), jitter()).Seconds())
+		r.Early = int64(early(r.Life(), c.house.kept(), c.Rand()).Seconds())
 	}
 	c.own = r
 	c.counts.Renewed++

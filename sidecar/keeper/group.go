@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -55,13 +56,18 @@ func New(cfg Config) *Group {
 // where an AppID is not one, or there is no such ticket.
 func (g *Group) SetAccounts(accounts []Account) error {
 	wanted := make(map[place]*credential, len(accounts))
+	var order []place
 	for _, account := range accounts {
 		for _, kind := range append([]memcache.Kind{memcache.AccessToken}, account.Tickets...) {
 			c, err := g.newCredential(account, kind)
 			if err != nil {
 				return err
 			}
-			wanted[place{account.AppID, kind}] = c
+			at := place{account.AppID, kind}
+			if wanted[at] == nil {
+				order = append(order, at)
+			}
+			wanted[at] = c
 		}
 	}
 	g.mu.Lock()
@@ -72,10 +78,10 @@ func (g *Group) SetAccounts(accounts []Account) error {
 			delete(g.credentials, at)
 		}
 	}
-	for at, c := range wanted {
+	for _, at := range order {
 		if _, ok := g.credentials[at]; !ok {
-			g.credentials[at] = c
-			fresh = append(fresh, c)
+			g.credentials[at] = wanted[at]
+			fresh = append(fresh, wanted[at])
 		}
 	}
 	g.tokens = nil
@@ -104,7 +110,7 @@ func (g *Group) SetAccounts(accounts []Account) error {
 func (g *Group) Run(ctx context.Context) {
 	start := time.Now()
 	g.meet(ctx)
-	for wait := lookEvery(jitter()) - time.Since(start); pause(ctx, wait) == nil; wait = lookEvery(jitter()) {
+	for wait := lookEvery(g.cfg.Rand()) - time.Since(start); pause(ctx, wait) == nil; wait = lookEvery(g.cfg.Rand()) {
 		g.lookAt(g.all())
 		g.housekeep()
 	}
@@ -165,9 +171,6 @@ func (g *Group) States() []State {
 	for i, c := range all {
 		states[i] = c.state()
 	}
-	slices.SortFunc(states, func(a, b State) int {
-		return cmp.Or(cmp.Compare(a.AppID, b.AppID), cmp.Compare(a.Kind, b.Kind))
-	})
 	return states
 }
 
@@ -197,6 +200,8 @@ func (g *Group) kept() int {
 	return len(g.credentials)
 }
 
+// all returns the credentials in the order of their places, so that two runs with
+// the same Config.Rand do the same.
 func (g *Group) all() []*credential {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -204,6 +209,9 @@ func (g *Group) all() []*credential {
 	for _, c := range g.credentials {
 		all = append(all, c)
 	}
+	slices.SortFunc(all, func(a, b *credential) int {
+		return cmp.Or(cmp.Compare(a.account.AppID, b.account.AppID), cmp.Compare(a.kind, b.kind))
+	})
 	return all
 }
 
@@ -215,8 +223,8 @@ func (g *Group) lookAt(credentials []*credential) {
 	for _, c := range credentials {
 		of[c.slot.Server()] = append(of[c.slot.Server()], c)
 	}
-	for server, own := range of {
-		g.lookOn(server, own)
+	for _, server := range slices.Sorted(maps.Keys(of)) {
+		g.lookOn(server, of[server])
 	}
 }
 

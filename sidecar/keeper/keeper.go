@@ -89,6 +89,9 @@ type Config struct {
 	// Wall is the wall clock; nil means time.Now. Lives and leases are measured
 	// on the monotonic clock as well, and the more pessimistic of both counts.
 	Wall func() time.Time
+	// Rand spreads load: a number from 0 to 1 for every jitter; nil means math/rand.
+	// It is called from many goroutines.
+	Rand func() float64
 }
 
 func (c Config) withDefaults() Config {
@@ -100,6 +103,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Wall == nil {
 		c.Wall = time.Now
+	}
+	if c.Rand == nil {
+		c.Rand = rand.Float64
 	}
 	return c
 }
@@ -141,6 +147,3 @@ type Grant struct {
 	// Waited: a renewal brought it; else it was remembered.
 	Waited bool
 }
-
-// jitter spreads what many do at the same time.
-func jitter() float64 { return rand.Float64() } //nolint:gosec // spreads load, guards nothing

@@ -96,7 +96,7 @@ func (c *credential) renew(ctx context.Context, rejected string) error {
 			if time.Since(start) > pollLife {
 				return errPolled
 			}
-			if err := pause(ctx, pollEvery(jitter(), time.Since(start))); err != nil {
+			if err := pause(ctx, pollEvery(c.Rand(), time.Since(start))); err != nil {
 				return errStopping
 			}
 			continue

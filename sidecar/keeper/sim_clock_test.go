@@ -34,14 +34,14 @@ func TestAWallClockThatJumpsIsNoticedByNoReader(t *testing.T) {
 						sleep(ctx, 2*time.Hour)
 						end()
 					})
-					assert.Zero(t, w.judge.dead, "reads of dead tokens")
-					assert.Zero(t, w.judge.nothing, "reads without a token")
+					assert.Zero(t, w.judge.invalid, "reads of dead tokens")
+					assert.Zero(t, w.judge.failures, "reads without a token")
 					calls := w.wechat.Calls("", "")
 					planned := 1 + int((100*time.Minute+5*time.Hour)/(3300*time.Second))
 					const jumps, renewals = 2, 4
 					assert.LessOrEqual(t, calls, planned+jumps+renewals)
 					t.Logf("| %d of 5 wall clocks jump by %s | One call, Never dead, Never nothing | %d | %d | %d | %d |",
-						of, by, w.judge.reads, w.judge.dead, w.judge.nothing, max(0, calls-planned))
+						of, by, w.judge.reads, w.judge.invalid, w.judge.failures, max(0, calls-planned))
 				})
 			}
 		}

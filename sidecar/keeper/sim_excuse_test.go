@@ -8,14 +8,22 @@ import (
 )
 
 const (
-	// lookBound is a look, and the writing after it.
-	lookBound = 16 * time.Second
-	// doubtBound is the doubt's minute, a lease that must lapse before, and the
-	// call.
-	doubtBound = 90 * time.Second
+	// pollBound is a poll, and the writing after it.
+	pollBound = 16 * time.Second
+	// doubtBound is from a request whose answer nobody has to a new token everywhere:
+	// the time of a claim's doubt, the jitter, a poll of who renews, the request, and
+	// a poll of all others.
+	doubtBound = 75*time.Second + 30*time.Second + pollBound + 5*time.Second + pollBound
 	// reportBound is from the first report to a new token everywhere: the limit
-	// on reports, and a look.
-	reportBound = 50 * time.Second
+	// on reports, the check of the second one, and a poll.
+	reportBound = 31*time.Second + 2*time.Second + pollBound + 4*time.Second
+	// handOvers is by how much longer it takes if a sidecar that cannot reach WeChat
+	// is the first to try, and another such one the second: a dial, and a poll.
+	handOvers = 2 * (5*time.Second + 20*time.Second)
+	// handOverWait is how long all sidecars wait after two such hand-overs.
+	handOverWait = 75 * time.Second
+	// pollLeast is the least time between two polls of a sidecar.
+	pollLeast = 10 * time.Second
 	// graceTime is how long WeChat accepts a superseded token.
 	graceTime = 300 * time.Second
 )
@@ -37,23 +45,28 @@ func (j *judge) excuse(p *pod, token string, now time.Time) string {
 		}
 		switch {
 		case i.Forced: // WeChat gives no grace: others learn of it at their look
-			if now.Sub(i.At) <= reportBound || j.troubled(now.Add(-11*time.Minute), now, wechatTrouble, memcachedTrouble) {
+			if now.Sub(i.At) <= reportBound || j.troubled(now.Add(-11*time.Minute), now, wechatTrouble, memcachedTrouble, verbTrouble) {
 				return "forced"
 			}
 		case i.Stranger:
-			if j.healing(i.At, now, reportBound, strangerTrouble) {
-				return "stranger"
+			if j.healing(i.At, now, reportBound, externalTrouble, j.reports) {
+				return "external fetch"
 			}
 		case j.isLost(i):
-			if j.healing(i.At, now, doubtBound, podTrouble) {
+			if j.healing(i.At, now, doubtBound, podTrouble, j.reports) {
 				return "lost answer"
 			}
 		}
-		if j.cutOff(i.At, now) && j.healing(i.At.Add(graceTime), now, reportBound, memcachedTrouble) {
+		if j.cutOff(i.At, now) && j.healing(i.At.Add(graceTime), now, reportBound, memcachedTrouble, j.reports) {
 			return "its sidecar could not learn of it"
 		}
+		// A clock that is hours off may cause a second request within the grace: that
+		// ends the token before at once, and others learn of it at their poll.
+		if now.Sub(i.At) <= pollBound && j.troubled(i.At.Add(-time.Minute), i.At, clockTrouble) {
+			return "a clock"
+		}
 	}
-	if !p.settled(lookBound) {
+	if !p.settled(pollBound) {
 		return "its sidecar was stopped"
 	}
 	return ""
@@ -64,27 +77,24 @@ func (j *judge) excuse(p *pod, token string, now time.Time) string {
 // elsewhere cannot be known. The caller holds mu.
 func (j *judge) cutOff(issued, now time.Time) bool {
 	return slices.ContainsFunc(j.spans, func(s span) bool {
-		return s.what == memcachedTrouble && !s.from.After(issued.Add(lookBound)) && (s.to.IsZero() || !s.to.Before(now))
+		return s.what == memcachedTrouble && !s.from.After(issued.Add(pollBound)) && (s.to.IsZero() || !s.to.Before(now))
 	})
 }
 
 // healing reports whether what happened at that time need not be healed yet: no
-// more than bound has passed since it, since the first report, or since other
-// troubles ended that stood in the way. The caller holds mu.
-func (j *judge) healing(since, now time.Time, bound time.Duration, own trouble) bool {
+// more than bound has passed since it, since the first of these reports, or since
+// other troubles ended that stood in the way. The caller holds mu.
+func (j *judge) healing(since, now time.Time, bound time.Duration, own trouble, reports []time.Time) bool {
+	if j.troubled(since, now, onePodTrouble) {
+		bound += handOvers
+	}
 	if now.Sub(since) <= bound {
 		return true
 	}
-	for _, what := range []trouble{memcachedTrouble, wechatTrouble, podTrouble, strangerTrouble} {
-		// The budget of ten minutes may be used up when a trouble ends, and where
-		// WeChat spoke of the day's quota the fleet waits for an hour.
+	for _, what := range []trouble{memcachedTrouble, verbTrouble, wechatTrouble, podTrouble, externalTrouble} {
 		wait := bound
-		switch what {
-		case wechatTrouble:
-			wait = time.Hour + 11*time.Minute
-		case memcachedTrouble, strangerTrouble:
+		if what != podTrouble { // the budget of ten minutes may be used up when it ends
 			wait = 11 * time.Minute
-		case podTrouble, clockTrouble:
 		}
 		if what != own && j.troubled(now.Add(-wait), now, what) && j.troubled(since, now, what) {
 			return true
@@ -94,7 +104,7 @@ func (j *judge) healing(since, now time.Time, bound time.Duration, own trouble) 
 		return false
 	}
 	// Nobody knows of a theft before the first report that follows the death.
-	for _, report := range j.reports {
+	for _, report := range reports {
 		if report.After(since) && now.Sub(report) > bound {
 			return false
 		}
@@ -106,5 +116,5 @@ func (j *judge) healing(since, now time.Time, bound time.Duration, own trouble) 
 // is the last. The caller holds mu.
 func (j *judge) isLost(i wechattest.Issue) bool {
 	at, ok := j.arrived[i.Token]
-	return !ok || j.lost[i.Token] || j.troubled(i.At.Add(-20*time.Second), at.Add(time.Second), memcachedTrouble, podTrouble)
+	return !ok || j.lost[i.Token] || j.troubled(i.At.Add(-20*time.Second), at.Add(time.Second), memcachedTrouble, podTrouble, verbTrouble)
 }

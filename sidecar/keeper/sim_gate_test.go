@@ -10,8 +10,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
 var errKilled = errors.New("this process was killed")
@@ -149,7 +152,7 @@ func (p *pod) step(b []byte) {
 		return
 	}
 	for _, step := range trap.before {
-		if bytes.Contains(b, []byte(step)) && p.world.trap.CompareAndSwap(trap, nil) {
+		if bytes.Contains(b, []byte(step)) && trap.skip.Add(-1) < 0 && p.world.trap.CompareAndSwap(trap, nil) {
 			p.pause()
 			trap.caught <- p
 			return
@@ -161,6 +164,7 @@ func (p *pod) step(b []byte) {
 // or to "call" WeChat.
 type trap struct {
 	before []string
+	skip   atomic.Int32 // how many such steps pass before
 	caught chan *pod
 }
 
@@ -174,17 +178,25 @@ type gatedTransport struct {
 
 func (t *gatedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := t.pod.world
-	if isTicket(r.URL.Query().Get("type")) {
+	api := strings.TrimPrefix(r.URL.Path, "/cgi-bin/")
+	switch {
+	case isTicket(r.URL.Query().Get("type")):
 		return t.ticket(r)
+	case api != string(wechat.Token) && api != string(wechat.StableToken):
+		return t.other(r)
 	}
 	t.pod.step([]byte("call"))
-	over := w.judge.calling(t.pod, strings.TrimPrefix(r.URL.Path, "/cgi-bin/"))
+	over := w.judge.calling(t.pod, api)
 	defer over()
 	waited, err := t.gate.pass()
 	if err != nil {
 		return nil, err
 	}
-	if waited && w.flip() {
+	w.requested(t.pod, api)
+	if resp, err := t.fail(r); resp != nil || err != nil {
+		return resp, err
+	}
+	if waited && t.pod.world.flip() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 5*time.Second)
 		defer cancel()
 		r = r.WithContext(ctx)
@@ -197,7 +209,10 @@ func (t *gatedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		t.pod.calling--
 		t.pod.mu.Unlock()
 	}()
+	slow := time.Duration(w.slowWeChat.Load()) / 2
+	sleep(r.Context(), slow)
 	resp, err := w.wechatTransport.RoundTrip(r)
+	sleep(r.Context(), slow)
 	if err != nil {
 		if _, killed := t.gate.pass(); killed != nil {
 			return nil, killed
@@ -210,6 +225,9 @@ func (t *gatedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if w.loses(t.pod) {
+		return nil, io.ErrUnexpectedEOF
+	}
 	resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), errReader{bodyErr}))
 	var answer struct {
 		Token     string `json:"access_token"`
@@ -219,6 +237,21 @@ func (t *gatedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		w.judge.delivered(answer.Token)
 	}
 	return resp, nil
+}
+
+// other carries a request to another API of WeChat's.
+func (t *gatedTransport) other(r *http.Request) (*http.Response, error) {
+	if _, err := t.gate.pass(); err != nil {
+		return nil, err
+	}
+	if fault := t.pod.fault.Load(); fault != nil && *fault != offWhitelist {
+		return nil, dialFails(r.Context(), *fault)
+	}
+	resp, err := t.pod.world.wechatTransport.RoundTrip(r)
+	if _, killed := t.gate.pass(); killed != nil {
+		return nil, killed
+	}
+	return resp, err
 }
 
 type errReader struct{ err error }

@@ -32,7 +32,7 @@ func memcachedFaults(ctx context.Context, w *world, until time.Time) {
 			sleep(ctx, w.seconds(30, 900))
 			w.memcached.OnCommand(nil)
 		}
-		sleep(ctx, 2*lookBound)
+		sleep(ctx, 2*pollBound)
 		end()
 	}
 }
@@ -64,7 +64,7 @@ func memcachedLosses(ctx context.Context, w *world, until time.Time) {
 		case 4:
 			w.memcached.Put(simAppID+":record", `{"token":"`, 0, 100)
 		}
-		sleep(ctx, 2*lookBound)
+		sleep(ctx, 2*pollBound)
 		end()
 	}
 }

@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net"
@@ -22,9 +23,11 @@ import (
 type pod struct {
 	world *world
 	name  string
+	api   wechat.API
 	skew  atomic.Int64 // of its wall clock, a time.Duration
 
-	cut atomic.Bool // the pod cannot reach memcached
+	cut   atomic.Bool                 // the pod cannot reach memcached
+	fault atomic.Pointer[wechatFault] // how the pod's own requests to WeChat fail; nil: they do not
 
 	starting sync.Mutex // held by start: two episodes may start the same pod
 
@@ -33,7 +36,8 @@ type pod struct {
 	client  *client.Client
 	upSince time.Time // when it was last started or resumed
 	stopped bool
-	calling int // calls to WeChat under way
+	calling int       // requests to WeChat under way
+	direct  time.Time // when it last asked stable_token without memcached
 }
 
 // process is one life of a sidecar.
@@ -59,7 +63,7 @@ func (p *pod) start() {
 		if _, err := pr.gate.pass(); err != nil {
 			return nil, err
 		}
-		c, err := p.dialMemcached(ctx, network, address)
+		c, err := p.dialMemcached(ctx, "sidecar", network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -70,8 +74,9 @@ func (p *pod) start() {
 	w.must(err)
 	log := slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})).With("pod", p.name)
 	pr.group = keeper.New(keeper.Config{
-		Store: store, WeChat: calls, API: w.api, Name: p.name, Log: log,
+		Store: store, WeChat: calls, API: p.api, Name: p.name, Log: log,
 		Wall: func() time.Time { return time.Now().Add(time.Duration(p.skew.Load())) },
+		Rand: p.world.float,
 	})
 	w.must(pr.group.SetAccounts([]keeper.Account{{AppID: simAppID, Secret: w.secret, Tickets: w.tickets}}))
 	handler, err := web.NewAPI(web.APIConfig{Group: pr.group, Log: log})
@@ -88,11 +93,11 @@ func (p *pod) start() {
 		close(pr.done)
 	}()
 	p.mu.Lock()
-	p.process, p.upSince = pr, time.Now()
+	p.process, p.upSince, p.direct = pr, time.Now(), time.Time{}
 	p.mu.Unlock()
 }
 
-func (p *pod) dialMemcached(ctx context.Context, network, address string) (net.Conn, error) {
+func (p *pod) dialMemcached(ctx context.Context, from, network, address string) (net.Conn, error) {
 	if p.cut.Load() {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.EHOSTUNREACH}
 	}
@@ -100,16 +105,22 @@ func (p *pod) dialMemcached(ctx context.Context, network, address string) (net.C
 	if err != nil {
 		return nil, err
 	}
-	return cutConn{c, p}, nil
+	return cutConn{c, p, from}, nil
 }
 
 // cutConn is a connection between a pod and memcached.
 type cutConn struct {
 	net.Conn
-	pod *pod
+	pod  *pod
+	from string // sidecar or app
 }
 
 func (c cutConn) Write(b []byte) (int, error) {
+	w := c.pod.world
+	time.Sleep(c.pod.latency(c.from, b) + time.Duration(w.slowMemcached.Load()))
+	if c.from == "sidecar" && (bytes.HasPrefix(b, []byte("cas "+recordKey+" ")) || bytes.HasPrefix(b, []byte("add "+recordKey+" "))) {
+		w.judge.writing(c.pod)
+	}
 	if c.pod.cut.Load() {
 		return 0, &net.OpError{Op: "write", Net: "tcp", Err: syscall.EHOSTUNREACH}
 	}
@@ -199,7 +210,11 @@ func (p *pod) dialAPI(ctx context.Context, network, address string) (net.Conn, e
 // newClient is the library that the pod's apps use.
 func (p *pod) newClient() *client.Client {
 	c, err := client.New(client.Config{
-		AppID: simAppID, Servers: []string{"memcached:11211"}, Dial: p.dialMemcached,
+		AppID: simAppID, Servers: []string{"memcached:11211"},
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return p.dialMemcached(ctx, "app", network, address)
+		},
+
 		Transport: &http.Transport{DialContext: p.dialAPI, DisableKeepAlives: true},
 	})
 	p.world.must(err)

@@ -19,7 +19,7 @@ func pauses(ctx context.Context, w *world, until time.Time) {
 		p.pause()
 		sleep(ctx, w.seconds(1, 120))
 		p.resume()
-		sleep(ctx, lookBound)
+		sleep(ctx, pollBound)
 		end()
 	}
 }
@@ -32,7 +32,7 @@ func kills(ctx context.Context, w *world, until time.Time) {
 		p.end(true)
 		sleep(ctx, w.seconds(0, 120))
 		p.start()
-		sleep(ctx, lookBound)
+		sleep(ctx, pollBound)
 		end()
 	}
 }
@@ -47,7 +47,7 @@ func restarts(ctx context.Context, w *world, until time.Time) {
 			p.start()
 			sleep(ctx, w.seconds(0, 20))
 		}
-		sleep(ctx, lookBound)
+		sleep(ctx, pollBound)
 		end()
 	}
 }
@@ -60,7 +60,7 @@ func cuts(ctx context.Context, w *world, until time.Time) {
 		p.cut.Store(true)
 		sleep(ctx, w.seconds(10, 3000))
 		p.cut.Store(false)
-		sleep(ctx, 2*lookBound)
+		sleep(ctx, 2*pollBound)
 		end()
 		endPod()
 	}
@@ -114,7 +114,7 @@ func shakyStarts(ctx context.Context, w *world, until time.Time) {
 		p.start()
 		sleep(ctx, w.seconds(5, 30))
 		w.memcached.OnCommand(nil)
-		sleep(ctx, 2*lookBound)
+		sleep(ctx, 2*pollBound)
 		end()
 		endPod()
 	}

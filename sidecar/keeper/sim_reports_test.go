@@ -16,7 +16,7 @@ func TestAReportIsNeverAnsweredWithAnOlderToken(t *testing.T) {
 	t.Parallel()
 	simulate(t, 21, wechat.Token, 2, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
-		end := w.judge.begin(strangerTrouble)
+		end := w.judge.begin(externalTrouble)
 		defer end()
 		first, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)
@@ -37,20 +37,20 @@ func TestARefusedReportKeepsNothingOutOfMemcached(t *testing.T) {
 	t.Parallel()
 	simulate(t, 22, wechat.Token, 2, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
-		end, endMemcached := w.judge.begin(strangerTrouble), w.judge.begin(memcachedTrouble)
+		end, endMemcached := w.judge.begin(externalTrouble), w.judge.begin(memcachedTrouble)
 		defer end()
 		defer endMemcached()
 		first, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)
 		second, err := w.pods[0].client.Refresh(ctx, first)
 		require.NoError(t, err)
-		sleep(ctx, lookBound)
+		sleep(ctx, pollBound)
 		for _, p := range w.pods {
 			_, err := p.client.Refresh(ctx, second)
 			require.Error(t, err, "it comes too soon")
 		}
 		w.memcached.Restart()
-		sleep(ctx, lookBound)
+		sleep(ctx, pollBound)
 		_, ok := w.memcached.Peek(simAppID)
 		assert.True(t, ok, "the entry is back")
 		_, ok = w.memcached.Peek(simAppID + ":record")
@@ -62,7 +62,7 @@ func TestARenewalForAReportIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	simulate(t, 23, wechat.Token, 2, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
-		end, endWeChat := w.judge.begin(strangerTrouble), w.judge.begin(wechatTrouble)
+		end, endWeChat := w.judge.begin(externalTrouble), w.judge.begin(wechatTrouble)
 		defer end()
 		defer endWeChat()
 		first, err := w.pods[0].client.AccessToken(ctx)
@@ -118,8 +118,8 @@ func TestALeaseWrittenByHandDoesNotStopTheFleet(t *testing.T) {
 				sleep(ctx, 3*time.Hour)
 			})
 			assert.GreaterOrEqual(t, w.wechat.Calls("", ""), 3)
-			assert.Zero(t, w.judge.dead)
-			assert.Zero(t, w.judge.nothing)
+			assert.Zero(t, w.judge.invalid)
+			assert.Zero(t, w.judge.failures)
 			assert.Contains(t, w.logs.String(), "took over a lease that did not lapse")
 		})
 	}

@@ -30,8 +30,8 @@ func TestADayWithoutTroubleCostsOneCallPerRenewal(t *testing.T) {
 	calls := w.wechat.Calls("", "")
 	assert.GreaterOrEqual(t, calls, 26, "86,400 s, one call every 3,300 to 3,330 s")
 	assert.LessOrEqual(t, calls, 27)
-	assert.Zero(t, w.judge.dead)
-	assert.Zero(t, w.judge.nothing)
+	assert.Zero(t, w.judge.invalid)
+	assert.Zero(t, w.judge.failures)
 	t.Logf("%d calls, %d reads", calls, w.judge.reads)
 }
 
@@ -51,8 +51,8 @@ func TestWeChatDownForAnHourAtRenewalTimeIsNoticedByNoReader(t *testing.T) {
 		end()
 		sleep(ctx, 2*time.Hour)
 	})
-	assert.Zero(t, w.judge.dead, "reads of dead tokens")
-	assert.Zero(t, w.judge.nothing, "reads without a token")
+	assert.Zero(t, w.judge.invalid, "reads of dead tokens")
+	assert.Zero(t, w.judge.failures, "reads without a token")
 	t.Logf("%d reads, %d calls", w.judge.reads, w.wechat.Calls("", ""))
 }
 
@@ -68,12 +68,12 @@ func TestMemcachedDownForHalfAnHourIsNoticedByNoReaderOfASidecar(t *testing.T) {
 				sleep(ctx, 30*time.Minute)
 				w.memcached.Restart()
 				w.memcached.SetFault(memcachetest.None)
-				sleep(ctx, 2*lookBound)
+				sleep(ctx, 2*pollBound)
 				end()
 				sleep(ctx, 2*time.Hour)
 			})
-			assert.Zero(t, w.judge.dead, "reads of dead tokens")
-			assert.Zero(t, w.judge.nothing, "reads without a token")
+			assert.Zero(t, w.judge.invalid, "reads of dead tokens")
+			assert.Zero(t, w.judge.failures, "reads without a token")
 			t.Logf("%d reads, calls: %d token, %d stable_token", w.judge.reads, w.wechat.Calls("", "token"), w.wechat.Calls("", "stable_token"))
 		})
 	}
@@ -87,7 +87,7 @@ func TestARestartedMemcachedIsFullAgainWithoutACall(t *testing.T) {
 		w.memcached.Restart()
 		at := time.Now()
 		back := time.Duration(0)
-		for sleep(ctx, 10*time.Millisecond) && time.Since(at) < lookBound {
+		for sleep(ctx, 10*time.Millisecond) && time.Since(at) < pollBound {
 			if _, ok := w.memcached.Peek(simAppID); ok {
 				back = time.Since(at)
 				break
@@ -176,15 +176,15 @@ func TestALostAnswerIsHealedBeforeItsGraceEnds(t *testing.T) {
 			t.Logf("healed %s after the lost answer; its grace is 300 s", healed)
 		}
 	})
-	assert.Zero(t, w.judge.dead)
-	assert.Zero(t, w.judge.nothing)
+	assert.Zero(t, w.judge.invalid)
+	assert.Zero(t, w.judge.failures)
 }
 
 func TestAStrangerWhoWritesIntoTheEntryIsHealedWithinOneLook(t *testing.T) {
 	t.Parallel()
 	simulate(t, 8, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
-		end := w.judge.begin(strangerTrouble)
+		end := w.judge.begin(externalTrouble)
 		defer end()
 		stolen := w.wechat.Steal(simAppID)
 		w.memcached.Put(simAppID, stolen, 0, 3600)
@@ -194,7 +194,7 @@ func TestAStrangerWhoWritesIntoTheEntryIsHealedWithinOneLook(t *testing.T) {
 				break
 			}
 		}
-		assert.LessOrEqual(t, time.Since(at), lookBound)
+		assert.LessOrEqual(t, time.Since(at), pollBound)
 		assert.Equal(t, 2, w.wechat.Calls("", ""))
 		t.Logf("ours again after %s", time.Since(at))
 	})
@@ -213,7 +213,7 @@ func TestACorrectedSecretEndsAWaitForAPersonAtOnce(t *testing.T) {
 		w.mu.Lock()
 		w.haveSecret = simSecret + "2"
 		w.mu.Unlock()
-		sleep(ctx, lookBound)
+		sleep(ctx, pollBound)
 		assert.Equal(t, before+1, w.wechat.Calls("", ""), "one call within one look")
 		assert.Equal(t, 2, w.wechat.Issues(simAppID))
 	})
@@ -223,7 +223,7 @@ func TestAReportCausesOneRenewalHoweverManyReport(t *testing.T) {
 	t.Parallel()
 	simulate(t, 10, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
-		end := w.judge.begin(strangerTrouble)
+		end := w.judge.begin(externalTrouble)
 		defer end()
 		token, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)
@@ -257,7 +257,7 @@ func TestAMemcachedEmptiedJustAfterARenewalCostsNoCall(t *testing.T) {
 			sleep(ctx, 10*time.Minute)
 		})
 		assert.Equal(t, 2, w.wechat.Calls("", ""), "seed %d: the first, and one renewal", seed)
-		assert.Zero(t, w.judge.dead, "seed %d: reads of dead tokens", seed)
+		assert.Zero(t, w.judge.invalid, "seed %d: reads of dead tokens", seed)
 	}
 }
 
@@ -266,8 +266,8 @@ func TestAReportIsNotHeldUpWhileMemcachedFillsAgain(t *testing.T) {
 	simulate(t, 11, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, time.Minute)
 		w.untilDue(ctx)
-		end, endStranger := w.judge.begin(memcachedTrouble), w.judge.begin(strangerTrouble)
-		defer endStranger()
+		end, endExternal := w.judge.begin(memcachedTrouble), w.judge.begin(externalTrouble)
+		defer endExternal()
 		w.memcached.Restart()
 		token, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)

@@ -19,21 +19,24 @@ func isTicket(api string) bool { return api == "jsapi" || api == "wx_card" }
 
 // ticketBook is what the judge notes of tickets. The judge's mu guards it.
 type ticketBook struct {
-	calls                []time.Time // made while memcached held
-	voided               time.Time   // when WeChat last ended them all before their time
-	reads, dead, nothing int
+	calls                    []time.Time // made while memcached held
+	voided                   time.Time   // when WeChat last ended them all before their time
+	reports                  []time.Time
+	reads, invalid, failures int
 }
 
 // readTicket is an app that signs a page.
-func (w *world) readTicket(ctx context.Context, p *pod) {
+func (w *world) readTicket(ctx context.Context, name string, p *pod) {
 	holds := p.holdsTicket()
 	ticket, err := p.client.Ticket(ctx, client.JSAPI)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil:
+		w.note("%s has no ticket", name)
 		w.judge.noTicket(p, holds, err)
 		w.clean(err)
 	case w.judge.readTicket(p, ticket):
+		w.note("%s has an invalid ticket", name)
 		if ticket, err = p.client.RefreshTicket(ctx, client.JSAPI, ticket); err == nil {
 			w.judge.readTicket(p, ticket)
 		} else {
@@ -52,10 +55,10 @@ func (j *judge) readTicket(p *pod, ticket string) (dead bool) {
 	if code == 0 {
 		return false
 	}
-	j.tickets.dead++
+	j.tickets.invalid++
 	now := time.Now()
-	defer func() { j.reports = append(j.reports, now) }()
-	if code == 42001 || !j.healing(j.tickets.voided, now, reportBound, strangerTrouble) {
+	defer func() { j.tickets.reports = append(j.tickets.reports, now) }()
+	if code == 42001 || !j.healing(j.tickets.voided, now, reportBound, externalTrouble, j.tickets.reports) {
 		j.broken("Never dead", "%s gave a ticket that is refused with %d, %s after all were voided", p.name, code, now.Sub(j.tickets.voided))
 	}
 	return true
@@ -65,7 +68,7 @@ func (j *judge) readTicket(p *pod, ticket string) (dead bool) {
 func (j *judge) noTicket(p *pod, holds bool, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.tickets.nothing++
+	j.tickets.failures++
 	if holds && p.holdsTicket() && p.settled(20*time.Second) {
 		j.broken("Never nothing", "%s holds a live ticket and its reader got an error: %v", p.name, err)
 	}
@@ -104,6 +107,10 @@ func (t *gatedTransport) ticket(r *http.Request) (*http.Response, error) {
 	if _, err := t.gate.pass(); err != nil {
 		return nil, err
 	}
+	w.requested(t.pod, r.URL.Query().Get("type"))
+	if resp, err := t.fail(r); resp != nil || err != nil {
+		return resp, err
+	}
 	resp, err := w.wechatTransport.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -136,7 +143,7 @@ func (p *pod) holdsTicket() bool {
 // voidedTickets are tickets that WeChat ends before their time.
 func voidedTickets(ctx context.Context, w *world, until time.Time) {
 	for time.Now().Before(until) && sleep(ctx, w.seconds(60, 900)) {
-		end := w.judge.begin(strangerTrouble)
+		end := w.judge.begin(externalTrouble)
 		w.judge.mu.Lock()
 		w.judge.tickets.voided = time.Now()
 		w.judge.mu.Unlock()

@@ -94,11 +94,11 @@ func rotations(ctx context.Context, w *world, until time.Time) {
 	}
 }
 
-// strangers fetch tokens for themselves, as legacy programs do, and mostly write
-// them into the entry.
-func strangers(ctx context.Context, w *world, until time.Time) {
+// externalFetches fetch tokens beside the fleet, as legacy programs do. About half
+// are written into the entry.
+func externalFetches(ctx context.Context, w *world, until time.Time) {
 	for time.Now().Before(until) && sleep(ctx, w.seconds(30, 900)) {
-		end := w.judge.begin(strangerTrouble)
+		end := w.judge.begin(externalTrouble)
 		token := w.wechat.Steal(simAppID)
 		if w.flip() {
 			w.memcached.Put(simAppID, token, 0, 3600)
@@ -130,5 +130,7 @@ func (w *world) slowCalls(d time.Duration) (restore func()) {
 
 func (w *world) normalCall(c wechattest.Call) wechattest.Answer {
 	w.judge.called(c)
-	return wechattest.Answer{Errcode: int(w.failing.Load()), Delay: 40 * time.Millisecond, DelayAfter: 40 * time.Millisecond}
+	errcode := int(w.failing.Load())
+	w.judge.refused(errcode)
+	return wechattest.Answer{Errcode: errcode, Delay: 40 * time.Millisecond, DelayAfter: 40 * time.Millisecond}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -25,10 +24,25 @@ const (
 	simSecret = "0123canarysecret4567"
 )
 
-// world is a simulated cluster: one memcached, one WeChat, sidecars, readers.
+// bothAPIs is a fleet of which some sidecars use stable_token and some the classic
+// API, as in the midst of a change from one to the other.
+const bothAPIs wechat.API = "both"
+
+// world is a simulated cluster, and the dice of who acts in it: the script, an
+// episode, a reader. Each has dice of its own, so that none depends on how often
+// another throws.
 type world struct {
+	*cluster
+	*dice
+	alone bool // no other episode goes on at the same time
+}
+
+// cluster is one memcached, one WeChat, sidecars, readers.
+type cluster struct {
+	seed            uint64
 	t               *testing.T
 	start           time.Time
+	verdict         string
 	api             wechat.API
 	tickets         []memcache.Kind // kept beside the token
 	memcached       *memcachetest.Server
@@ -40,9 +54,14 @@ type world struct {
 	logs            *buffer
 	trap            atomic.Pointer[trap]
 	failing         atomic.Int32 // the errcode that WeChat refuses calls with; 0: none
+	slowMemcached   atomic.Int64 // how long each command takes longer, a time.Duration
+	slowWeChat      atomic.Int64 // how long each request takes longer
 
-	mu         sync.Mutex // guards what follows
-	rng        *rand.Rand
+	mu         sync.Mutex      // guards what follows
+	requests   []request       // the requests to WeChat, in their order
+	losing     func(*pod) bool // whose next answer from WeChat is lost; nil: nobody's
+	events     []event
+	traffic    []uint64 // a sum of what was written to memcached, for each minute
 	haveSecret string
 }
 
@@ -55,10 +74,11 @@ func simulate(t *testing.T, seed uint64, api wechat.API, pods, readers int, scri
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		for i := range readers {
-			all.Go(func() { w.reader(ctx, w.pods[i%pods]) })
+			name := fmt.Sprintf("reader-%d", i)
+			all.Go(func() { w.as(name).reader(ctx, name, w.pods[i%pods]) })
 		}
 		all.Go(func() {
-			for sleep(ctx, time.Second) {
+			for sleep(ctx, time.Second+watchOff) {
 				w.judge.watch()
 			}
 		})
@@ -68,7 +88,7 @@ func simulate(t *testing.T, seed uint64, api wechat.API, pods, readers int, scri
 		w.end()
 		w.judge.verdict(t)
 		if t.Failed() {
-			t.Logf("seed %d: repeat with: go test ./sidecar/keeper -run TestSimulation -sim.seed=%d", seed, seed)
+			t.Logf("seed %d", seed)
 		}
 	})
 	return w
@@ -76,17 +96,21 @@ func simulate(t *testing.T, seed uint64, api wechat.API, pods, readers int, scri
 
 func newWorld(t *testing.T, seed uint64, api wechat.API, pods int, tickets []memcache.Kind) *world {
 	t.Helper()
-	w := &world{
-		t: t, start: time.Now(), api: api, tickets: tickets, rng: rand.New(rand.NewPCG(seed, 1)), logs: &buffer{},
+	w := &world{&cluster{
+		seed: seed, t: t, start: time.Now(), api: api, tickets: tickets, logs: &buffer{},
 		memcached: memcachetest.New(), wechat: wechattest.New(), haveSecret: simSecret,
-	}
+	}, newDice(seed, "script"), false}
 	w.judge = newJudge(w)
 	w.wechat.AddAccount(simAppID, simSecret)
 	w.wechat.OnCall(w.normalCall)
 	w.wechatTransport, w.stopWeChat = w.wechat.Pipe()
 	for i := range pods {
-		p := &pod{world: w, name: fmt.Sprintf("pod-%d", i)}
-		p.skew.Store(int64(time.Duration(w.between(-1000, 1000)) * time.Millisecond))
+		name := fmt.Sprintf("pod-%d", i)
+		p := &pod{world: w.as(name), name: name, api: api}
+		if api == bothAPIs {
+			p.api = []wechat.API{wechat.StableToken, wechat.Token}[i%2]
+		}
+		p.skew.Store(int64(p.world.seconds(0, 2) - time.Second))
 		w.pods = append(w.pods, p)
 		p.client = p.newClient()
 		p.start()
@@ -104,10 +128,10 @@ func (w *world) end() {
 }
 
 // reader is an app: it reads every 20 to 100 s, and reports what WeChat refuses.
-func (w *world) reader(ctx context.Context, p *pod) {
-	for sleep(ctx, time.Duration(w.between(20_000, 100_000))*time.Millisecond) {
+func (w *world) reader(ctx context.Context, name string, p *pod) {
+	for sleep(ctx, w.seconds(20, 100)) {
 		if len(w.tickets) > 0 && w.flip() {
-			w.readTicket(ctx, p)
+			w.readTicket(ctx, name, p)
 			continue
 		}
 		holds := p.holdsToken()
@@ -116,6 +140,7 @@ func (w *world) reader(ctx context.Context, p *pod) {
 			return
 		}
 		if err != nil {
+			w.note("%s has no token", name)
 			w.judge.failed(p, holds, err)
 			w.clean(err)
 			continue
@@ -123,6 +148,7 @@ func (w *world) reader(ctx context.Context, p *pod) {
 		if !w.judge.read(p, token) {
 			continue
 		}
+		w.note("%s has an invalid token", name)
 		rejected := token
 		if token, err = p.client.Refresh(ctx, rejected); err == nil {
 			w.judge.refreshed(p, rejected, token)
@@ -147,19 +173,6 @@ func (w *world) secret() (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.haveSecret, nil
-}
-
-// between is a random whole number from a to b.
-func (w *world) between(a, b int) int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return a + w.rng.IntN(b-a+1)
-}
-
-func (w *world) flip() bool { return w.between(0, 1) == 0 }
-
-func (w *world) seconds(a, b int) time.Duration {
-	return time.Duration(w.between(a*1000, b*1000)) * time.Millisecond
 }
 
 func (w *world) anyPod() *pod { return w.pods[w.between(0, len(w.pods)-1)] }

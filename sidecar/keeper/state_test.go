@@ -206,14 +206,14 @@ func TestTheDayCountsForcedRenewals(t *testing.T) {
 	t.Parallel()
 	simulate(t, 26, wechat.StableToken, 2, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
-		end := w.judge.begin(strangerTrouble)
+		end := w.judge.begin(externalTrouble)
 		defer end()
 		token, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)
 		w.judge.falselyReported(token)
 		_, err = w.pods[0].client.Refresh(ctx, token)
 		require.NoError(t, err)
-		sleep(ctx, lookBound)
+		sleep(ctx, pollBound)
 		for _, p := range w.pods {
 			assert.Equal(t, memcache.Day{Date: firstDay, Requests: 3, Renewals: 2, Forced: 1}, p.process.group.States()[0].Today, p.name)
 		}
