@@ -93,7 +93,7 @@ func (s *Slot) TakeLease() (*Lease, error) { return s.takeLease(version{}) }
 func (s *Slot) TakeOver(seen LeaseSeen) (*Lease, error) { return s.takeLease(seen.seen) }
 
 func (s *Slot) takeLease(seen version) (*Lease, error) {
-	lease := &Lease{slot: s, id: randomID(), taken: time.Now()}
+	lease := &Lease{slot: s, id: NewID(), taken: time.Now()}
 	err := s.put(s.leaseKey(), seen, lease.id, leaseLife)
 	if errors.Is(err, ErrConflict) {
 		return nil, ErrHeld

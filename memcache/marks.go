@@ -25,7 +25,7 @@ const (
 // life has passed. life is in whole seconds, and less than a second is an error.
 // memcached's clock can end a mark up to a second early: add one if that matters.
 func (s *Slot) Mark(name MarkName, life time.Duration) (bool, error) {
-	return s.mark(s.entry+":"+string(name), randomID(), life)
+	return s.mark(s.entry+":"+string(name), NewID(), life)
 }
 
 // mark reports whether it stored id under a free key.
@@ -49,7 +49,7 @@ type Spent struct {
 // its end.
 func (s *Slot) Spend(name MarkName, limit int, window time.Duration) (Spent, bool, error) {
 	life := (window + 2*time.Second - 1).Truncate(time.Second) // exptime n lives n-1 to n seconds
-	spent := Spent{id: randomID()}
+	spent := Spent{id: NewID()}
 	for i := range limit {
 		spent.key = s.entry + ":" + string(name) + ":" + strconv.Itoa(i)
 		ok, err := s.mark(spent.key, spent.id, life)
@@ -72,13 +72,18 @@ func (s *Slot) GiveBack(spent Spent) error {
 		return nil
 	}
 	item, err := s.server.get(spent.key)
-	if err == nil && string(item.Value) == spent.id {
-		err = s.server.compareAndDelete(item)
-	}
-	if errors.Is(err, ErrMiss) || errors.Is(err, ErrConflict) {
+	switch {
+	case errors.Is(err, ErrMiss):
+		return nil
+	case err != nil:
+		return err
+	case string(item.Value) != spent.id:
 		return nil
 	}
-	return err
+	if err = s.server.compareAndDelete(item); err == nil || errors.Is(err, ErrConflict) {
+		return nil
+	}
+	return s.delete(spent.key) // some servers refuse cas alone; the use was ours a moment ago
 }
 
 // triesLife is how long tries are counted, from the first one on.
@@ -135,7 +140,12 @@ func increment(client *memcache.Client, key string) (n uint64, err error) {
 
 // ForgetTries deletes the count of CountTry, because a request succeeded.
 func (s *Slot) ForgetTries() error {
-	err := s.server.retry(func() error { return s.server.client.Delete(s.entry + ":tries") })
+	return s.delete(s.entry + ":tries")
+}
+
+// delete deletes a key. It is no error if there is none.
+func (s *Slot) delete(key string) error {
+	err := s.server.retry(func() error { return s.server.client.Delete(key) })
 	if errors.Is(s.server.observed(opDelete, err), ErrMiss) {
 		return nil
 	}

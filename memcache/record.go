@@ -50,6 +50,10 @@ type Record struct {
 	Reported string `json:"reported,omitempty"`
 	// Early is by how many seconds the credential is due before its usual time.
 	Early int64 `json:"early,omitempty"`
+	// Age is how many seconds old the token was when this record was written, as its
+	// writer knew. A sidecar that sees the token for the first time needs no clock that
+	// agrees with another's.
+	Age int64 `json:"age,omitempty"`
 	// Past holds the fingerprints of earlier tokens, newest first, at most MaxPast.
 	Past []string `json:"past"`
 	// Today counts what all sidecars together did on the day of the last renewal.

@@ -59,7 +59,7 @@ func compact(v any) string {
 
 // knownFields are the JSON fields of this version.
 var knownFields = []string{
-	"v", "token", "number", "issued", "expires", "api", "by", "doubt", "claim", "reported", "early", "past", "today",
+	"v", "token", "number", "issued", "expires", "api", "by", "doubt", "claim", "reported", "early", "age", "past", "today",
 }
 
 // isKnown reports whether name is one of the fields, in any case: encoding/json
@@ -106,6 +106,9 @@ func (r *Record) tidyFields() {
 	}
 	if r.Early < 0 || r.Early > (r.Expires-r.Issued)/2 {
 		r.Early = 0
+	}
+	if r.Age < 0 || r.Age > r.Expires-r.Issued {
+		r.Age = 0
 	}
 	if !r.Today.plausible() {
 		r.Today = Day{}

@@ -73,8 +73,8 @@ func exptime(life time.Duration) (int32, error) {
 	return int32(min(life, maxLife) / time.Second), nil
 }
 
-// randomID is 16 random bytes in hexadecimal.
-func randomID() string {
+// NewID returns 16 random bytes in hexadecimal: the id of a lease, a mark or a claim.
+func NewID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
 	return hex.EncodeToString(b[:])

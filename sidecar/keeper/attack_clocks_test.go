@@ -74,7 +74,16 @@ func TestAttack_DoubtAndAClockAhead(t *testing.T) {
 							p.skew.Store(int64(ahead))
 						}
 					}
+					token := w.held(ctx, slow)
 					w.memcached.Evict(leaseKey)
+					go func() { // the claim alone keeps the others from renewing; a report does not
+						for _, p := range w.pods {
+							if p != slow {
+								_, _ = p.client.Refresh(ctx, token)
+								return
+							}
+						}
+					}()
 					if other = w.caller(ctx, time.Now().Add(4500*time.Millisecond), slow); other != nil {
 						break
 					}

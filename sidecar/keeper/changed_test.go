@@ -37,7 +37,7 @@ func TestEveryCredentialThatIsHeldFromNowOnIsTold(t *testing.T) {
 			assert.Equal(t, "wx1", c.AppID)
 			assert.Equal(t, memcache.AccessToken, c.Kind)
 			assert.Equal(t, own.Number, c.Number)
-			assert.WithinDuration(t, began.Add(2*time.Hour), c.Dies, time.Second)
+			assert.WithinDuration(t, began.Add(2*time.Hour), c.Expires, time.Second)
 		}
 
 		time.Sleep(50 * time.Minute)

@@ -7,103 +7,156 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
 const (
-	// directEvery is how often one sidecar asks WeChat while memcached is down.
+	// directEvery is how often one sidecar asks WeChat without memcached.
 	directEvery = 30 * time.Second
-	// directPatience is how long memcached must have been down before a token
-	// that is live and merely due is renewed without it.
+	// directPatience is how long memcached must have failed before a token that is valid
+	// and merely due is renewed without it.
 	directPatience = 10 * time.Second
-	// reachPatience is how long memcached must have been down before a token is
-	// fetched where there is none. A NetworkPolicy lets a new pod through some
-	// hundred milliseconds after its start, and a memcached that is applied beside
-	// it takes seconds; /startupz gives both ten.
+	// reachPatience is how long memcached must have failed before a token is fetched if
+	// there is none. A NetworkPolicy lets a new pod through some hundred milliseconds
+	// after its start, and a memcached that is applied beside it takes seconds; /startupz
+	// gives both ten.
 	reachPatience = 5 * time.Second
-	// reachEvery is how often it is asked meanwhile.
+	// reachEvery is how often memcached is asked meanwhile.
 	reachEvery = 250 * time.Millisecond
+	// linkForgets is how long after the last failure a new one begins an outage of its
+	// own.
+	linkForgets = time.Minute
 )
 
-// worthWaiting reports whether memcached has only begun to fail, and there is no
-// token to go on with.
-func (c *credential) worthWaiting() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.downSince.IsZero() {
-		c.downSince = time.Now()
-	}
-	return !c.mem.live(c.Wall) && time.Since(c.downSince) < reachPatience
+// link is memcached as renewals need it: a memcached that answers polls but refuses a
+// command of a renewal counts as failed. The credential's mu guards it.
+type link struct {
+	since, last time.Time // of the failures since a claim was last written; zero: none
+	warned      bool
+	direct      time.Time // when WeChat was last asked without a lease
+	lease       memcache.LeaseSeen
+	leaseSince  time.Time // when the lease was first seen so
 }
 
-// withoutMemcached goes on while memcached fails, so that nobody knows who else
-// may be calling: memory serves while its token lives. Where it does not, or is
-// due or rejected, stable_token is asked: it gives every sidecar the same token,
-// so that nobody kills anybody's. A ticket that is live and not rejected waits:
-// each sidecar would fetch one for itself, and few calls are allowed.
-func (c *credential) withoutMemcached(ctx context.Context, rejected string, cause error) error {
+// fails notes a failure, and returns for how long memcached has failed.
+func (l *link) fails(now time.Time) time.Duration {
+	if l.since.IsZero() || now.Sub(l.last) > linkForgets {
+		l.since, l.warned = now, false
+	}
+	l.last = now
+	return now.Sub(l.since)
+}
+
+// memcachedServes notes that memcached did all that a renewal needs.
+func (c *credential) memcachedServes() {
 	c.mu.Lock()
-	if c.downSince.IsZero() {
-		c.downSince = time.Now()
-	}
-	live, down := c.mem.live(c.Wall), time.Since(c.downSince)
-	due := live && c.mem.dueIn(c.Wall, c.spread) <= 0
-	patience := directPatience
-	if live { // once it is dead, there is a reason to ask
-		patience = min(patience, c.mem.left(c.Wall)-clockSlack(c.mem.record.Life()))
-	}
-	wanted := !live || (due && !c.mem.ticket && down >= directPatience) || (rejected != "" && c.mem.record.Token == rejected)
-	next := c.direct.Add(directEvery)
-	if wanted && time.Until(next) <= 0 {
-		c.direct = time.Now()
-		next = time.Time{}
-	}
-	number, began := c.mem.nextNumber(c.Wall), c.Wall()
-	c.mu.Unlock()
-	fails := &Error{
-		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached fails: %v", cause),
-		Hint: MemcachedHint, RetryAfter: time.Second,
-	}
-	switch {
-	case !wanted && !due:
-		return nil
-	case !wanted:
-		return &failure{err: fails, until: time.Now().Add(patience)}
-	case !next.IsZero():
-		return &failure{err: fails, until: next}
+	defer c.mu.Unlock()
+	c.link.since = time.Time{}
+}
+
+// worthWaiting reports whether memcached has only begun to fail, and there is no token
+// to give.
+func (c *credential) worthWaiting() bool {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.link.fails(now.Mono) < reachPatience && !c.held.Valid(now)
+}
+
+// withoutMemcached continues while memcached does not do what a renewal needs, so that
+// no sidecar knows whether another one renews: what is held is served while it is
+// valid. If it is not, or is due or reported, stable_token is asked: it gives every
+// sidecar the same token, so that no request invalidates another's. A ticket that is
+// valid and not reported waits: each sidecar would fetch one, and few requests are
+// allowed. command is the one that failed.
+func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, command string, cause error) error {
+	direct, err := c.mayAskDirectly(why, command, cause)
+	if !direct {
+		return err
 	}
 	if err := c.tokenFirst(ctx); err != nil {
 		return err
 	}
-	request, err := c.request()
-	if err != nil {
+	a := &attempt{credential: c, why: why, sent: c.now()}
+	if a.request, err = c.newRequest(); err != nil {
 		return err
 	}
-	if !c.mem.ticket {
-		request.API = wechat.StableToken
+	if !c.isTicket() {
+		a.request.API = wechat.StableToken
 	}
-	ctx, cancel := context.WithTimeout(ctx, callLife)
+	c.mu.Lock()
+	a.number = c.held.NextNumber(a.sent)
+	c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, requestLife)
 	defer cancel()
-	c.countCall(false, false)
-	got, err := c.WeChat.Fetch(ctx, request)
+	got, err := c.WeChat.Fetch(ctx, a.request)
+	c.countRequest(err, false)
 	if c.refusesToken(err) {
-		_ = c.reportToken(ctx, request.Token) // for the next time
+		_ = c.reportToken(ctx, a.request.Token) // for the next time
 	}
 	if err != nil {
 		c.log().Error("renewal without memcached failed", "memcached", cause.Error(), "error", err.Error())
 		f := &failure{err: err, until: time.Now().Add(directEvery)}
 		var e *wechat.Error
-		if errors.As(err, &e) && e.Class == wechat.Person {
-			f.secret = memcache.Fingerprint(request.Secret)
+		if errors.As(err, &e) && e.Class == wechat.Person && !e.Local() {
+			f.secret = memcache.Fingerprint(a.request.Secret)
 		}
 		c.count(func(n *Counts) { n.failed(asError(err).Code) })
 		return f
 	}
-	c.log().Warn("memcached fails: fetched without it", "memcached", cause.Error(), "api", string(request.API),
-		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value),
-		"hint", MemcachedHint)
-	if !c.adopt(c.record(got, request.API, number, began, nil)) {
-		return &failure{err: fails, until: time.Now().Add(directEvery)}
+	c.count(func(n *Counts) { n.Renewed++ })
+	c.log().Warn("memcached fails: token fetched without it", "memcached", cause.Error(), "api", string(a.request.API),
+		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value), "hint", MemcachedHint)
+	fetched := a.success(got, nil, nil, a.number)
+	fetched.Doubt, fetched.Claim = 0, ""
+	a.succeeded(fetched)
+	if _, ok := c.grant(); !ok {
+		return &failure{err: c.memcachedError(cause), until: time.Now().Add(directEvery)}
 	}
 	return nil
+}
+
+// mayAskDirectly decides whether WeChat is asked without memcached. If not, it returns
+// what ends the renewal.
+func (c *credential) mayAskDirectly(why protocol.Why, command string, cause error) (bool, error) {
+	now := c.now()
+	c.mu.Lock()
+	failing := c.link.fails(now.Mono)
+	warn := !c.link.warned && c.polls.downSince.IsZero() && failing > 0
+	c.link.warned = c.link.warned || warn
+	valid := c.held.Valid(now)
+	due := valid && c.held.DueIn(now, c.spread) <= 0
+	reported := valid && why.IsReport() && c.held.Record.Token == why.Invalid
+	patience := directPatience
+	if valid { // once it has expired, there is a reason to ask
+		patience = min(patience, c.held.Left(now)-protocol.Slack(c.held.Record.Life()))
+	}
+	wanted := !valid || reported || (due && !c.held.Ticket && failing >= directPatience)
+	next := c.link.direct.Add(directEvery)
+	direct := wanted && !now.Mono.Before(next)
+	if direct {
+		c.link.direct = now.Mono
+	}
+	c.mu.Unlock()
+	if warn {
+		c.log().Warn("memcached refuses a command that a renewal needs", "command", command, "error", cause.Error(), "hint", MemcachedHint)
+	}
+	fails := c.memcachedError(cause)
+	switch {
+	case direct:
+		return true, nil
+	case !wanted && !due:
+		return false, nil
+	case !wanted:
+		return false, &failure{err: fails, until: now.Mono.Add(patience)}
+	}
+	return false, &failure{err: fails, until: next}
+}
+
+func (c *credential) memcachedError(cause error) *Error {
+	return &Error{
+		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached fails: %v", cause),
+		Hint: MemcachedHint, RetryAfter: time.Second,
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -86,18 +87,18 @@ func byPerson(class string) bool {
 	return false
 }
 
-// waiting is the error of a fleet that waits.
-func (c *credential) waiting(w *memcache.Cooldown) *Error {
+// cooling returns why no renewal runs while all sidecars wait.
+func (c *credential) cooling(w *memcache.Cooldown) *Error {
 	e := &Error{Reason: Unavailable, Code: w.ErrCode, Message: w.ErrMsg, Hint: wechat.Hint(w.ErrCode, w.ErrMsg)}
 	switch {
 	case w.Class == budgetClass:
 		e.Reason, e.Hint = Budget, c.budgetHint() // no errcode of WeChat's
 	case byPerson(w.Class):
 		e.Reason = Refused
-		if c.mem.ticket && wechat.RefusesToken(w.ErrCode) {
+		if c.isTicket() && wechat.RefusesToken(w.ErrCode) {
 			e.Hint = TicketHint
 		}
 	}
-	e.RetryAfter = max(time.Second, time.Unix(w.Until, 0).Sub(c.Wall()))
+	e.RetryAfter = min(max(time.Second, time.Unix(w.Until, 0).Sub(c.Wall())), protocol.CooldownMost(w.Class, w.ErrCode))
 	return e
 }

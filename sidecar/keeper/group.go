@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 )
 
 // Group keeps all the credentials of one sidecar. It is safe for concurrent use.
@@ -17,11 +18,11 @@ type Group struct {
 	cfg Config
 
 	mu          sync.Mutex // guards what follows; never held over I/O
-	credentials map[place]*credential
+	credentials map[credentialKey]*credential
 	stopping    bool
 	behind      bool               // the last progress told was not the end
 	outages     map[string]*outage // by the server's name; none for one that answers
-	work        sync.WaitGroup     // looks and renewals under way
+	running     sync.WaitGroup     // polls and renewals
 	tokens      []*credential      // the access_tokens, see accessTokens; nil: to be made anew
 	surveying   chan struct{}      // closed when the survey under way is done; nil when none is
 	nextSurvey  time.Time          // no survey before then
@@ -32,8 +33,8 @@ type Group struct {
 	cancel context.CancelFunc
 }
 
-// place names one credential.
-type place struct {
+// credentialKey names one credential.
+type credentialKey struct {
 	appID string
 	kind  memcache.Kind
 }
@@ -43,10 +44,10 @@ type place struct {
 func New(cfg Config) *Group {
 	ctx, cancel := context.WithCancel(context.Background())
 	g := &Group{
-		cfg: cfg.withDefaults(), credentials: map[place]*credential{}, outages: map[string]*outage{},
+		cfg: cfg.withDefaults(), credentials: map[credentialKey]*credential{}, outages: map[string]*outage{},
 		ctx: ctx, cancel: cancel,
 	}
-	g.queue = newQueue(&g.work)
+	g.queue = newQueue(&g.running)
 	return g
 }
 
@@ -55,15 +56,15 @@ func New(cfg Config) *Group {
 // holds of them stays until it lapses. It returns an error, and changes nothing,
 // where an AppID is not one, or there is no such ticket.
 func (g *Group) SetAccounts(accounts []Account) error {
-	wanted := make(map[place]*credential, len(accounts))
-	var order []place
+	wanted := make(map[credentialKey]*credential, len(accounts))
+	var order []credentialKey
 	for _, account := range accounts {
 		for _, kind := range append([]memcache.Kind{memcache.AccessToken}, account.Tickets...) {
 			c, err := g.newCredential(account, kind)
 			if err != nil {
 				return err
 			}
-			at := place{account.AppID, kind}
+			at := credentialKey{account.AppID, kind}
 			if wanted[at] == nil {
 				order = append(order, at)
 			}
@@ -85,7 +86,7 @@ func (g *Group) SetAccounts(accounts []Account) error {
 		}
 	}
 	g.tokens = nil
-	g.forget()
+	g.forgetOutages()
 	g.mu.Unlock()
 	for _, old := range gone {
 		old.close()
@@ -99,29 +100,29 @@ func (g *Group) SetAccounts(accounts []Account) error {
 			tickets = append(tickets, c)
 		}
 	}
-	g.run(func(context.Context) {
-		g.lookAt(tokens)
-		g.lookAt(tickets)
+	g.work(func(context.Context) {
+		g.poll(tokens)
+		g.poll(tickets)
 	})
 	return nil
 }
 
-// Run looks at everything every 10 to 15 s until ctx ends.
+// Run polls everything every 10 to 15 s until ctx ends.
 func (g *Group) Run(ctx context.Context) {
 	start := time.Now()
-	g.meet(ctx)
-	for wait := lookEvery(g.cfg.Rand()) - time.Since(start); pause(ctx, wait) == nil; wait = lookEvery(g.cfg.Rand()) {
-		g.lookAt(g.all())
+	g.waitForMemcached(ctx)
+	for wait := protocol.PollEvery(g.cfg.Rand()) - time.Since(start); pause(ctx, wait) == nil; wait = protocol.PollEvery(g.cfg.Rand()) {
+		g.poll(g.all())
 		g.housekeep()
 	}
 }
 
-// meet looks again and again where memcached does not answer at the start, as
-// long as its answer is worth waiting for: an app should begin with a hit.
-func (g *Group) meet(ctx context.Context) {
+// waitForMemcached polls often if memcached does not answer at the start, as long as its
+// answer is worth waiting for: an app should begin with a hit.
+func (g *Group) waitForMemcached(ctx context.Context) {
 	for start := time.Now(); time.Since(start) < reachPatience && pause(ctx, reachEvery) == nil; {
 		if len(g.Outages()) > 0 {
-			g.lookAt(g.all())
+			g.poll(g.all())
 		}
 	}
 }
@@ -138,7 +139,7 @@ func (g *Group) Close(ctx context.Context) {
 		c.close()
 	}
 	stop := context.AfterFunc(ctx, g.cancel)
-	g.work.Wait()
+	g.running.Wait()
 	stop()
 	g.cancel()
 }
@@ -177,8 +178,8 @@ func (g *Group) States() []State {
 func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	c, ok := g.credentials[place{appID, kind}]
-	if !ok && g.credentials[place{appID, memcache.AccessToken}] != nil {
+	c, ok := g.credentials[credentialKey{appID, kind}]
+	if !ok && g.credentials[credentialKey{appID, memcache.AccessToken}] != nil {
 		return nil, &Error{
 			Reason: NotKept, Code: 404, Message: "this kind of credential is not kept: " + string(kind),
 			Hint: fmt.Sprintf("add %[1]s to WECHAT_TICKETS, or %[2]s:%[1]s for this account alone", ticketAPIs[kind], appID),
@@ -193,8 +194,8 @@ func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
 	return c, nil
 }
 
-// kept is how many credentials this sidecar keeps.
-func (g *Group) kept() int {
+// credentialCount returns the number of credentials of this sidecar.
+func (g *Group) credentialCount() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return len(g.credentials)
@@ -215,29 +216,29 @@ func (g *Group) all() []*credential {
 	return all
 }
 
-// lookAt reads entries and records of all of them with few round trips, and
+// poll reads entries and records of all of them with few round trips, and
 // has each compare them with what it remembers. A server that fails costs its own
 // credentials their look and no others.
-func (g *Group) lookAt(credentials []*credential) {
+func (g *Group) poll(credentials []*credential) {
 	of := map[string][]*credential{}
 	for _, c := range credentials {
 		of[c.slot.Server()] = append(of[c.slot.Server()], c)
 	}
 	for _, server := range slices.Sorted(maps.Keys(of)) {
-		g.lookOn(server, of[server])
+		g.pollOn(server, of[server])
 	}
 }
 
-// lookOn does so for those that one server keeps: a batch at a time, since what
-// was read must not be old by then.
-func (g *Group) lookOn(server string, credentials []*credential) {
+// pollOn polls the credentials of one server, a batch at a time: what was read must not
+// be old when it is used.
+func (g *Group) pollOn(server string, credentials []*credential) {
 	for batch := range slices.Chunk(credentials, memcache.PollBatch) {
 		slots := make([]*memcache.Slot, len(batch))
 		for i, c := range batch {
 			slots[i] = c.slot
 		}
 		views, err := g.cfg.Store.Poll(slots)
-		g.tell(server, err)
+		g.noteOutage(server, err)
 		if err != nil {
 			for _, c := range credentials {
 				c.memcachedFailed()
@@ -245,18 +246,18 @@ func (g *Group) lookOn(server string, credentials []*credential) {
 			return
 		}
 		for i, c := range batch {
-			c.see(views[i])
+			c.reconcile(views[i])
 		}
 	}
 }
 
-// run runs work in a goroutine that Close waits for; false when it is too late.
-func (g *Group) run(work func(ctx context.Context)) bool {
+// work runs work in a goroutine that Close waits for; false when it is too late.
+func (g *Group) work(work func(ctx context.Context)) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.stopping {
 		return false
 	}
-	g.work.Go(func() { work(g.ctx) })
+	g.running.Go(func() { work(g.ctx) })
 	return true
 }

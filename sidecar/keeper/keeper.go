@@ -129,8 +129,8 @@ type Change struct {
 	Value string
 	// Number orders the changes of one credential, as a record's does.
 	Number int64
-	// Dies is when WeChat ends it, on this sidecar's wall clock.
-	Dies time.Time
+	// Expires is when WeChat ends it, on this sidecar's wall clock.
+	Expires time.Time
 	// Own: this sidecar fetched it; else it saw that another one had.
 	Own bool
 }

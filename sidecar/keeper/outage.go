@@ -39,9 +39,9 @@ func (g *Group) Outages() []Outage {
 	return all
 }
 
-// forget drops the outages of servers that keep no account any more: nobody looks
+// forgetOutages drops the outages of servers that keep no account any more: nobody looks
 // at them. The caller holds mu.
-func (g *Group) forget() {
+func (g *Group) forgetOutages() {
 	used := map[string]bool{}
 	for _, c := range g.credentials {
 		used[c.slot.Server()] = true
@@ -49,10 +49,10 @@ func (g *Group) forget() {
 	maps.DeleteFunc(g.outages, func(server string, _ *outage) bool { return !used[server] })
 }
 
-// tell notes how a look at a server went. It logs that the server fails, at the
+// noteOutage notes how a look at a server went. It logs that the server fails, at the
 // second look in a row, and that it is back: one line each, whatever the number of
 // accounts.
-func (g *Group) tell(server string, err error) {
+func (g *Group) noteOutage(server string, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	o := g.outages[server]

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 )
 
 const (
@@ -37,8 +38,9 @@ func (g *Group) OwnerOf(ctx context.Context, token string) (appID string, proven
 
 func (g *Group) owner(digest [sha256.Size]byte, fingerprint string) (appID string, proven bool) {
 	for _, c := range g.accessTokens() {
+		now := c.now()
 		c.mu.Lock()
-		owns, inFull := c.mem.knows(digest, fingerprint, c.Wall)
+		owns, inFull := c.knows(digest, fingerprint, now)
 		c.mu.Unlock()
 		switch {
 		case inFull:
@@ -50,18 +52,34 @@ func (g *Group) owner(digest [sha256.Size]byte, fingerprint string) (appID strin
 	return appID, false
 }
 
-// knows reports whether a token is the live one, or the one that it replaced less
-// than a grace ago; and whether it was compared in full.
-func (m *memory) knows(digest [sha256.Size]byte, fingerprint string, wall clock) (owns, inFull bool) {
+// history is what this sidecar held lately, and what was notified of it. The
+// credential's mu guards it.
+type history struct {
+	token        string // the last Change's
+	expires      int64
+	own          string            // fingerprint of the last token that this sidecar fetched
+	held, before [sha256.Size]byte // of the newest token and of the one held before it
+}
+
+// hold notes the token that is held.
+func (h *history) hold(token string) {
+	if digest := sha256.Sum256([]byte(token)); digest != h.held {
+		h.held, h.before = digest, h.held
+	}
+}
+
+// knows reports whether a token is the valid one, or the one that it replaced less than
+// a grace period ago; and whether it was compared in full. The caller holds mu.
+func (c *credential) knows(digest [sha256.Size]byte, fingerprint string, now protocol.Now) (owns, inFull bool) {
+	valid := c.held.Valid(now)
 	switch {
-	case m.record == nil:
+	case !valid:
 		return false, false
-	case digest == m.held:
-		owns = m.live(wall)
-		return owns, owns
-	case len(m.record.Past) > 0 && m.record.Past[0] == fingerprint:
-		owns = m.live(wall) && m.age(wall) < grace
-		return owns, owns && digest == m.before
+	case digest == c.history.held:
+		return true, true
+	case len(c.held.Record.Past) > 0 && c.held.Record.Past[0] == fingerprint:
+		owns = c.held.Age(now) < protocol.Grace
+		return owns, owns && digest == c.history.before
 	}
 	return false, false
 }
@@ -96,7 +114,7 @@ func (g *Group) survey(ctx context.Context) bool {
 		g.surveying = done
 	}
 	g.mu.Unlock()
-	if first && !g.run(func(context.Context) { g.surveyAll(done) }) {
+	if first && !g.work(func(context.Context) { g.surveyAll(done) }) {
 		close(done) // the sidecar is stopping: nobody begins another
 	}
 	select {
@@ -109,7 +127,7 @@ func (g *Group) survey(ctx context.Context) bool {
 
 func (g *Group) surveyAll(done chan struct{}) {
 	start := time.Now()
-	g.lookAt(g.accessTokens())
+	g.poll(g.accessTokens())
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.surveying = nil

@@ -1,13 +1,14 @@
 package keeper
 
-// tellProgress logs how far a start with many accounts is: at every look until
+// logProgress logs how far a start with many accounts is: at every look until
 // each has had its turn, and then once.
-func (g *Group) tellProgress() {
+func (g *Group) logProgress() {
 	held, waiting := 0, 0
 	all := g.all()
 	for _, c := range all {
+		now := c.now()
 		c.mu.Lock()
-		live, tried := c.mem.live(c.Wall), c.refusal.err != nil
+		live, tried := c.held.Valid(now), c.backoff.err != nil
 		c.mu.Unlock()
 		switch {
 		case live:
@@ -31,7 +32,7 @@ func (g *Group) tellProgress() {
 // housekeep follows each poll: it logs the progress of a start, and closes the
 // connections that renewals opened when no renewal is left.
 func (g *Group) housekeep() {
-	g.tellProgress()
+	g.logProgress()
 	if g.queue.isIdle() {
 		g.cfg.Store.Trim()
 	}

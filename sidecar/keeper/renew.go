@@ -6,251 +6,251 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
-	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 )
 
-const (
-	// pollLife is how long a renewal watches somebody else's: longer than a lease.
-	pollLife = 16 * time.Second
-	// forcedLife is how long after a rejection the next one may cause a renewal.
-	forcedLife = 31 * time.Second
-	// forcedPatience is how long the one who marked the rejection may need to
-	// take the lease.
-	forcedPatience = time.Second
-)
-
-// errElsewhere: another sidecar is renewing, and there is a live token meanwhile.
-var errElsewhere = errors.New("another sidecar is renewing")
-
-// errForced is the answer to a report that comes too soon after another.
-var errForced = &Error{
-	Reason: Budget, Code: budgetCode, Message: "the last report was less than 31 s ago",
-	Hint: "report a token once; if each new one is refused too, " + strangerHint, RetryAfter: forcedLife,
-}
-
-// errPolled is the answer while another sidecar's renewal does not end.
-var errPolled = &Error{
-	Reason: Unavailable, Code: busyCode, Message: "another sidecar is renewing and did not finish",
-	Hint: "look at the logs of the other sidecars; the lease is the AppID's key :lease in memcached", RetryAfter: time.Second,
-}
-
-// renew brings a token that is not due and not the rejected one: by adopting
-// what another sidecar fetched, or by one call to WeChat. It is the whole
-// protocol; the numbers are those of the package comment.
-func (c *credential) renew(ctx context.Context, rejected string) error {
-	c.mu.Lock()
-	forced := rejected == "" || c.mandated(rejected) // ours is the renewal that the rejection may cause
-	c.mu.Unlock()
-	contended := false
-	for start := time.Now(); ; {
-		// 2. Has somebody renewed already?
-		seen, err := c.readRecord()
-		if err != nil && c.worthWaiting() {
-			if pause(ctx, reachEvery) != nil {
-				return errStopping
+// renew brings a credential that needs no renewal: it adopts what another sidecar
+// fetched, or sends one request to WeChat.
+func (c *credential) renew(ctx context.Context, why protocol.Why) error {
+	v := &visit{credential: c, why: why, start: time.Now()}
+	for {
+		lease, err := v.enter(ctx)
+		if lease != nil {
+			err = c.renewUnder(ctx, lease, why)
+		}
+		var refused *tokenRefused
+		if errors.As(err, &refused) {
+			if err = c.reportToken(ctx, refused.token); err == nil {
+				continue
 			}
-			continue
 		}
-		if err != nil {
-			return c.withoutMemcached(ctx, rejected, err)
-		}
-		c.adopt(seen.Record)
-		if c.good(rejected) || (rejected != "" && c.serves(rejected)) {
-			c.confirm()
+		if errors.Is(err, errDone) {
 			return nil
 		}
-		if rejected == "" && seen.Record == nil {
-			c.mend(memcache.View{Record: seen}, false)
-		}
-		held, err := c.slot.Lease()
-		if err != nil {
-			return c.withoutMemcached(ctx, rejected, err)
-		}
-		endless := c.endless(held)
-		switch {
-		case held.Cooldown == nil, endless, c.otherSecret(held.Cooldown):
-		case held.Cooldown.Class != settlingClass:
-			return c.leave(held.Cooldown, rejected)
-		case c.serves(rejected):
-			return errElsewhere
-		}
-		if !forced {
-			if forced, err = c.slot.Mark(memcache.MarkReportThrottle, forcedLife); err != nil {
-				return c.withoutMemcached(ctx, rejected, err)
-			}
-			if forced {
-				c.report(rejected)
-			}
-		}
-		if held.Held && !endless && !contended {
-			contended = true
-			c.count(func(n *Counts) { n.Contended++ })
-		}
-		if (held.Held && !endless) || !forced {
-			if !held.Held && time.Since(start) > forcedPatience {
-				return errForced
-			}
-			if c.serves(rejected) {
-				return errElsewhere
-			}
-			if time.Since(start) > pollLife {
-				return errPolled
-			}
-			if err := pause(ctx, pollEvery(c.Rand(), time.Since(start))); err != nil {
-				return errStopping
-			}
-			continue
-		}
-		if err := c.tokenFirst(ctx); err != nil {
+		if !v.again(err) {
 			return err
 		}
-		c.reached("before_lease")
-		var lease *memcache.Lease
-		if held.Cooldown != nil || held.Held {
-			lease, err = c.slot.TakeOver(held)
-		} else {
-			lease, err = c.slot.TakeLease()
-		}
-		if errors.Is(err, memcache.ErrHeld) {
-			continue
-		}
-		if err != nil {
-			return c.withoutMemcached(ctx, rejected, err)
-		}
-		err = c.renewUnder(ctx, lease, rejected)
-		var refused *tokenRefused
-		if !errors.As(err, &refused) {
-			return err
-		}
-		if err := c.reportToken(ctx, refused.token); err != nil {
+		if err := v.pause(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// good reports whether memory holds a token that needs no renewal.
-func (c *credential) good(rejected string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.mem.live(c.Wall) && c.mem.dueIn(c.Wall, c.spread) > 0 && (rejected == "" || c.mem.record.Token != rejected)
-}
-
-// serves reports whether memory holds a token to go on with while another
-// sidecar renews.
-func (c *credential) serves(rejected string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.mem.live(c.Wall) && (rejected == "" || c.mem.record.Token != rejected)
-}
-
-// stuck is a lease as it was first seen.
-type stuck struct {
-	lease memcache.LeaseSeen
-	since time.Time
-}
-
-// waitSlack is how long after its announced end a wait is believed.
-const waitSlack = time.Minute
-
-// endless reports whether the lease should have lapsed long ago: somebody wrote
-// it by hand, without an end. It may be taken over, since no holder counts on a
-// lease for as long as that.
-func (c *credential) endless(held memcache.LeaseSeen) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.stuck.lease.Same(held) {
-		c.stuck = stuck{held, time.Now()}
-		return false
-	}
-	switch {
-	case time.Since(c.stuck.since) <= pollLife, !held.Held && held.Cooldown == nil:
-		return false
-	case held.Cooldown != nil && c.Wall().Before(time.Unix(held.Cooldown.Until, 0).Add(waitSlack)):
-		return false
-	}
-	c.log().Warn("took over a lease that did not lapse", "hint", "did somebody write the AppID's key :lease by hand?")
-	return true
-}
-
-// otherSecret reports whether the fleet waits for a person to mend an AppSecret
-// that is not ours, and ours was not refused too.
-func (c *credential) otherSecret(w *memcache.Cooldown) bool {
-	if w.Class != wechat.Person.String() || w.Secret == "" {
-		return false
-	}
-	secret, err := c.account.Secret()
-	if err != nil {
-		return false
-	}
-	ours := memcache.Fingerprint(secret)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return ours != w.Secret && (ours != c.refusal.secret || c.recentRefusal() == nil)
-}
-
-// renewUnder is steps 3 to 5: read again, call, write, give the lease back.
-func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, rejected string) error {
-	c.reached("lease")
-	// 3. The one who held the lease before may have finished in between.
-	seen, err := c.readRecord()
-	if err != nil {
-		_ = lease.Release() // memcached fails: it lapses by itself
-		return c.withoutMemcached(ctx, rejected, err)
-	}
-	c.adopt(seen.Record)
-	if c.good(rejected) {
-		_ = lease.Release()
-		return nil
-	}
-	c.reached("read_again")
-	// 4. One call, if the lease outlasts it.
-	fetched, err := c.fetchUnder(ctx, lease, seen, rejected)
-	if err != nil || fetched == nil {
+// renewUnder is a renewal under the lease. The numbers are those of the package
+// comment.
+func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, why protocol.Why) error {
+	a := &attempt{credential: c, lease: lease, why: why}
+	c.failpoint("lease")
+	if done, err := a.read(ctx); done { // 2. has another sidecar renewed?
 		return err
 	}
-	c.reached("answer")
-	// 5. Written only by the one whose lease it still is.
-	ours := c.api != wechat.Token || lease.Verify() == nil // stable_token gives everybody the same
-	written := ours && c.write(seen, fetched)
-	if !written && c.api == wechat.Token {
-		// Lost, or unknown: nobody can say whose token WeChat issued last.
-		c.log().Warn("the lease was lost during a renewal: renewing once more",
-			"hint", "was this pod stopped, or memcached restarted?")
-		c.doubt(c.Wall(), fetched)
-		c.settle()
-		return nil
+	c.failpoint("read_again")
+	if err := a.spend(ctx); err != nil { // 3. is a request allowed?
+		return err
 	}
-	c.reached("record")
-	c.adopt(fetched)
-	c.settle()
-	c.reached("entry")
-	_ = lease.Release()
+	if err := a.claim(ctx); err != nil { // 4. a doubt, before anything is sent
+		return err
+	}
+	c.failpoint("call")
+	got, err := a.send(ctx) // 5. one request
+	if err != nil {
+		return a.failed(err) // 6. all wait, or another sidecar takes over
+	}
+	c.failpoint("answer")
+	a.write(got) // 7. the record by compare-and-swap, then the entry
+	c.failpoint("record")
+	c.publishRenewed()
+	c.failpoint("entry")
+	_ = a.lease.Release()
 	_ = c.slot.ForgetTries()
 	return nil
 }
 
-// write writes the record against the one that was read before the call. A
-// conflict with a number not above that one is somebody's put-back of an older
-// record, and is written over. It reports false where a newer record is there,
-// and true where memcached fails: memory keeps it, and every look tries again.
-func (c *credential) write(seen memcache.Seen, fetched *memcache.Record) bool {
-	var read int64
-	if seen.Record != nil {
-		read = seen.Record.Number
+// errAgain means that another turn is needed: another sidecar was faster.
+var errAgain = errors.New("another turn is needed")
+
+// errRenewalInProgress means that another sidecar renews, and that there is a token
+// meanwhile.
+var errRenewalInProgress = errors.New("another sidecar is renewing")
+
+const (
+	// awaitLife is how long a renewal waits for another sidecar's: longer than a lease.
+	awaitLife = 16 * time.Second
+	// throttlePatience is how long the sidecar that owns a report may need to take the
+	// lease.
+	throttlePatience = time.Second
+)
+
+// visit is one renewal before it has the lease: turn by turn, each after a pause.
+type visit struct {
+	*credential
+	why       protocol.Why
+	start     time.Time
+	soon      time.Duration // the next pause; 0 for the usual one
+	owns      bool          // this sidecar is to renew the reported token
+	handed    error         // why this sidecar handed the report over; it waits for another
+	contended bool          // the lease was another sidecar's
+	turns     int
+}
+
+// again reports whether another turn is needed.
+func (v *visit) again(err error) bool {
+	var handed *handedOver
+	if errors.As(err, &handed) {
+		v.handed = handed.error
 	}
-	for range 4 {
-		err := c.slot.PutRecord(seen, fetched, c.recordLife(fetched))
-		if !errors.Is(err, memcache.ErrConflict) {
-			return true
+	return handed != nil || errors.Is(err, errAgain)
+}
+
+// pause waits for the next turn. It returns an error if there is none.
+func (v *visit) pause(ctx context.Context) error {
+	wait := protocol.AwaitEvery(v.Rand(), time.Since(v.start))
+	if v.soon > 0 {
+		wait, v.soon = v.soon, 0
+	} else if time.Since(v.start) > awaitLife {
+		if v.handed != nil {
+			return v.handed
 		}
-		if seen, err = c.readRecord(); err != nil {
-			return true
-		}
-		if seen.Record != nil && seen.Record.Number > read {
-			return seen.Record.Number == fetched.Number
-		}
+		return errAwaited
 	}
-	return false
+	if pause(ctx, wait) != nil {
+		return errStopping
+	}
+	return nil
+}
+
+// errAwaited is the answer while another sidecar's renewal does not end.
+var errAwaited = &Error{
+	Reason: Unavailable, Code: busyCode, Message: "another sidecar is renewing and did not finish",
+	Hint: "look at the logs of the other sidecars; the lease is the AppID's key :lease in memcached", RetryAfter: time.Second,
+}
+
+// enter reads what there is, and takes the lease if a request is needed and allowed. It
+// returns neither lease nor error if no renewal is needed any more.
+func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
+	c := v.credential
+	seen, err := c.read()
+	if err != nil {
+		if c.worthWaiting() {
+			v.soon = reachEvery
+			return nil, errAgain
+		}
+		return nil, c.withoutMemcached(ctx, v.why, "get", err)
+	}
+	switch {
+	case !c.wants(v.why):
+		c.confirm()
+		return nil, nil //nolint:nilnil // see above
+	case v.handed != nil:
+		return nil, errAgain
+	case seen.Record == nil && !v.why.IsReport() && c.rebuild():
+		return nil, errRenewalInProgress
+	}
+	held, err := c.slot.Lease()
+	if err != nil {
+		return nil, c.withoutMemcached(ctx, v.why, "get", err)
+	}
+	takeOver := held.Cooldown != nil
+	switch {
+	case c.outlived(held):
+		takeOver = true
+	case held.Held:
+		if !v.contended {
+			v.contended = true
+			c.count(func(n *Counts) { n.Contended++ })
+		}
+		if err := v.own(ctx); err != nil || c.serves(v.why) {
+			return nil, cmpErr(err, errRenewalInProgress)
+		}
+		return nil, errAgain
+	case held.Cooldown == nil, c.otherSecret(held.Cooldown):
+	case held.Cooldown.Class != rebuildClass:
+		return nil, c.leave(held.Cooldown, v.why)
+	case c.serves(v.why):
+		return nil, errRenewalInProgress
+	}
+	if err := v.own(ctx); err != nil {
+		return nil, err
+	}
+	if !v.owns {
+		return nil, v.waitForOwner()
+	}
+	if err := c.tokenFirst(ctx); err != nil {
+		return nil, err
+	}
+	return v.take(ctx, held, takeOver)
+}
+
+// cmpErr returns the first error that is not nil.
+func cmpErr(first, second error) error {
+	if first != nil {
+		return first
+	}
+	return second
+}
+
+// own finds out whether this sidecar is to renew: always if the credential is due, and
+// if it was the first to report an invalid one.
+func (v *visit) own(ctx context.Context) error {
+	if v.owns = v.owns || !v.why.IsReport() || v.why.Proven || v.renewsReported(v.why.Invalid); v.owns {
+		if v.why.Proven {
+			v.report(v.why.Invalid, false)
+		}
+		return nil
+	}
+	first, err := v.slot.Mark(memcache.MarkReportThrottle, throttleLife)
+	if err != nil {
+		return v.withoutMemcached(ctx, v.why, "add", err)
+	}
+	if v.owns = first; first {
+		v.report(v.why.Invalid, true)
+	}
+	return nil
+}
+
+// waitForOwner returns what a sidecar does that does not own a report while no lease is
+// taken.
+func (v *visit) waitForOwner() error {
+	if time.Since(v.start) > throttlePatience {
+		return errThrottled
+	}
+	return errAgain
+}
+
+// take takes the lease.
+func (v *visit) take(ctx context.Context, held memcache.LeaseSeen, takeOver bool) (*memcache.Lease, error) {
+	v.failpoint("before_lease")
+	command, take := "add", v.slot.TakeLease
+	if takeOver {
+		command, take = "cas", func() (*memcache.Lease, error) { return v.slot.TakeOver(held) }
+	}
+	lease, err := take()
+	switch {
+	case errors.Is(err, memcache.ErrHeld) && v.turns > 0 && v.serves(v.why):
+		return nil, errRenewalInProgress
+	case errors.Is(err, memcache.ErrHeld):
+		v.turns++
+		return nil, errAgain
+	case err != nil:
+		return nil, v.withoutMemcached(ctx, v.why, command, err)
+	}
+	return lease, nil
+}
+
+// wants reports whether the renewal is still wanted.
+func (c *credential) wants(why protocol.Why) bool {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held.Wants(why, now, c.spread)
+}
+
+// serves reports whether there is a token to give while another sidecar renews.
+func (c *credential) serves(why protocol.Why) bool {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held.Serves(why, now)
 }
 
 // pause waits for d, or until ctx ends.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -82,52 +83,36 @@ func (c *credential) count(change func(*Counts)) {
 	change(&c.counts)
 }
 
-// state is what probes, metrics and people see.
+// state returns what probes, metrics and people see.
 func (c *credential) state() State {
+	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := State{
-		AppID: c.account.AppID, Kind: c.kind, Published: c.published, Today: c.mem.dayOf(dateOf(c.Wall())), Counts: c.counts,
+		AppID: c.account.AppID, Kind: c.kind, Published: c.polls.published, Today: c.held.DayOf(dateOf(now.Wall)), Counts: c.counts,
 	}
 	s.Counts.Failed = maps.Clone(c.counts.Failed)
-	if c.needed() {
-		s.Err, s.Failed, s.Retry = c.refusal.err, c.refusal.since, c.refusal.until
+	if c.needed(now) {
+		s.Err, s.Failed, s.Retry = c.backoff.err, c.backoff.since, c.backoff.until
 	}
-	if c.mem.live(c.Wall) {
-		record := c.mem.record
+	if c.held.Valid(now) {
+		record := c.held.Record
 		s.Valid, s.Doubtful = true, record.Doubt > 0
 		s.Fingerprint, s.API, s.By = memcache.Fingerprint(record.Token), wechat.API(record.API), record.By
-		s.Age, s.Left, s.RenewalIn = c.mem.age(c.Wall), c.mem.left(c.Wall), c.mem.dueIn(c.Wall, c.spread)
+		s.Age, s.Left, s.RenewalIn = c.held.Age(now), c.held.Left(now), c.held.DueIn(now, c.spread)
 	}
 	return s
 }
 
-// needed reports whether a renewal is needed, or no use for now: else a report
-// that came too soon after another would be told for as long as the token lives.
-// The caller holds mu.
-func (c *credential) needed() bool {
-	return !c.mem.live(c.Wall) || c.mem.dueIn(c.Wall, c.spread) <= 0 || c.mandated(c.mem.record.Token) || time.Until(c.refusal.until) > 0
+// needed reports whether a renewal is needed, or would fail for now. Otherwise a report
+// that came too soon after another would show as long as the token is valid. The caller
+// holds mu.
+func (c *credential) needed(now protocol.Now) bool {
+	return !c.held.Valid(now) || c.held.DueIn(now, c.spread) <= 0 || c.reports.owns(&c.held) || now.Mono.Before(c.backoff.until)
 }
 
 // dateOf is WeChat's day, as in memcache.Day.
 func dateOf(now time.Time) int {
-	y, m, d := now.In(beijing).Date()
+	y, m, d := now.In(protocol.Beijing).Date()
 	return 10_000*y + 100*int(m) + d
-}
-
-// countCall counts a call to WeChat that is about to be made: everybody's, or
-// those that this sidecar knows of while memcached cannot count.
-func (c *credential) countCall(counted, forced bool) {
-	date, n := dateOf(c.Wall()), 0
-	if counted {
-		n, _ = c.slot.CountRequest(date) // a failure costs a number for people
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	day := c.mem.dayOf(date)
-	day.Requests = max(day.Requests+1, n)
-	if forced {
-		day.Forced++
-	}
-	c.mem.today = day
 }

@@ -18,33 +18,7 @@ var ticketAPIs = map[memcache.Kind]wechat.API{
 // TicketHint is what to do about a ticket that WeChat gives nobody, or others too.
 const TicketHint = "look whether another program fetches tokens or tickets for this AppID: point it at wxsidecar"
 
-// request is what WeChat is asked, with the AppSecret or, for a ticket, with the
-// token that this sidecar holds.
-func (c *credential) request() (wechat.Request, error) {
-	r := wechat.Request{API: c.api, AppID: c.account.AppID}
-	if !c.mem.ticket {
-		secret, err := c.account.Secret()
-		if err != nil {
-			return r, c.noSecret(err)
-		}
-		r.Secret = secret
-		return r, nil
-	}
-	token, err := c.house.find(c.account.AppID, memcache.AccessToken)
-	if err != nil {
-		return r, err
-	}
-	token.mu.Lock()
-	defer token.mu.Unlock()
-	grant, ok := token.mem.grant(c.Wall)
-	if !ok {
-		return r, errNoToken
-	}
-	r.Token = grant.Value
-	return r, nil
-}
-
-// errNoToken: it died between tokenFirst and the call.
+// errNoToken means that the token expired between tokenFirst and the request.
 var errNoToken = &Error{
 	Reason: Unavailable, Code: busyCode, Message: "no access_token to fetch the ticket with", RetryAfter: time.Second,
 }
@@ -52,7 +26,7 @@ var errNoToken = &Error{
 // tokenFirst waits for the token that a ticket is fetched with, before the lease
 // is taken: it may take as long as a lease lives. For a token it does nothing.
 func (c *credential) tokenFirst(ctx context.Context) error {
-	if !c.mem.ticket {
+	if !c.isTicket() {
 		return nil
 	}
 	return c.withToken(ctx, func(ctx context.Context, token *credential) error {
@@ -61,25 +35,25 @@ func (c *credential) tokenFirst(ctx context.Context) error {
 	})
 }
 
-// tokenRefused is that WeChat refused the token that a ticket was asked for with.
+// tokenRefused means that WeChat refused the token that a ticket was requested with.
 type tokenRefused struct {
 	error
 	token string
 }
 
-// refusesToken reports whether this is why a call failed.
+// refusesToken reports whether that is why a request failed.
 func (c *credential) refusesToken(err error) bool {
 	var failed *wechat.Error
-	return c.mem.ticket && errors.As(err, &failed) && failed.Class == wechat.Refused
+	return c.isTicket() && errors.As(err, &failed) && failed.Class == wechat.Refused
 }
 
-// reportEvery is how often the calls for one ticket may cost a token: less than a
+// reportEvery is how often the requests for one ticket may replace a token: less than a
 // renewal apart.
 const reportEvery = 50 * time.Minute
 
-// mayReport takes the one report of a token that the calls for this ticket may
-// make in 50 minutes, all sidecars together. A ticket that WeChat refuses with
-// every token would else end one after the other.
+// mayReport takes the one report of a token that the requests for this ticket can make in
+// 50 minutes, all sidecars together. A ticket that WeChat refuses with every token would
+// otherwise invalidate one after the other.
 func (c *credential) mayReport() bool {
 	first, err := c.slot.Mark(memcache.MarkTokenReport, reportEvery)
 	return first && err == nil
@@ -93,14 +67,14 @@ func (c *credential) reportToken(ctx context.Context, refused string) error {
 	})
 }
 
-// withToken asks the account's token something, for as long as a call may take.
-// Where it fails, so does the ticket, for the same reason and as long.
+// withToken asks the account's token something, for as long as a request can take. If it
+// fails, so does the ticket, for the same reason and as long.
 func (c *credential) withToken(ctx context.Context, ask func(context.Context, *credential) error) error {
-	token, err := c.house.find(c.account.AppID, memcache.AccessToken)
+	token, err := c.group.find(c.account.AppID, memcache.AccessToken)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callLife)
+	ctx, cancel := context.WithTimeout(ctx, requestLife)
 	defer cancel()
 	if err = ask(ctx, token); err != nil {
 		e := *asError(err)

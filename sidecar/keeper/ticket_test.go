@@ -118,7 +118,7 @@ func TestATicketThatIsReportedIsRenewedOnce(t *testing.T) {
 		}
 		assert.Equal(t, 2, h.wechat.Calls("", "jsapi"))
 		assert.Equal(t, 1, h.wechat.Calls("", "token"), "the token had nothing to do with it")
-		assert.Contains(t, h.logs.String(), "a ticket was rejected before its time")
+		assert.Contains(t, h.logs.String(), "ticket reported as invalid before its time")
 
 		second, _ := h.ticket()
 		_, err := h.group.Refresh(t.Context(), "wx1", memcache.JSAPITicket, second.Value)
@@ -305,7 +305,7 @@ func TestATicketWrittenByAStrangerIsWrittenOver(t *testing.T) {
 		item, _ := h.memcached.Peek("wx1:jsapi_ticket")
 		same := item.Value == ours.Value
 		assert.True(t, same)
-		assert.Equal(t, 1, h.wechat.Calls("", "jsapi"), "his fetch leaves ours valid")
-		assert.Contains(t, h.logs.String(), "a stranger fetched a ticket")
+		assert.Equal(t, 1, h.wechat.Calls("", "jsapi"), "an external fetch leaves ours valid")
+		assert.Contains(t, h.logs.String(), "external ticket detected")
 	})
 }

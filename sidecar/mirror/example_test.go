@@ -25,7 +25,7 @@ func Example() {
 	}()
 	// The keeper tells it, by keeper.Config.Changed.
 	m.Changed(keeper.Change{
-		AppID: "wx0123456789abcdef", Kind: memcache.AccessToken, Value: "94_abc", Number: 1, Dies: time.Unix(4_000_003_660, 0), Own: true,
+		AppID: "wx0123456789abcdef", Kind: memcache.AccessToken, Value: "94_abc", Number: 1, Expires: time.Unix(4_000_003_660, 0), Own: true,
 	})
 	text := []byte(nil)
 	for len(text) == 0 {

@@ -60,7 +60,7 @@ type content struct {
 
 func (f *file) write(_ context.Context, j job) error {
 	path := fill(f.pattern, j.AppID)
-	text, err := json.Marshal(content{j.Value, fetched(j.Dies)}) //nolint:gosec // the file is for the token
+	text, err := json.Marshal(content{j.Value, fetched(j.Expires)}) //nolint:gosec // the file is for the token
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func holds(path string, j job) bool {
 	if err != nil || json.Unmarshal(text, &there) != nil || there.Token == "" {
 		return false
 	}
-	ours := fetched(j.Dies)
+	ours := fetched(j.Expires)
 	return there.Token == j.Value && there.Fetched == ours || there.Fetched > ours && there.Fetched <= latest(ours)
 }
 

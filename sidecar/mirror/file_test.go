@@ -48,7 +48,7 @@ func TestTheFileIsWrittenAfterEachChange(t *testing.T) {
 		ticket.Kind, ticket.Value = memcache.JSAPITicket, token(100)
 		m.Changed(mine)
 		m.Changed(ticket)
-		eventually(t, func() bool { return written(path, mine.Value, mine.Dies) }, "the file")
+		eventually(t, func() bool { return written(path, mine.Value, mine.Expires) }, "the file")
 	}
 	info, err := os.Stat(path)
 	require.NoError(t, err)
@@ -89,7 +89,7 @@ func TestEachAccountHasAFileOfItsOwn(t *testing.T) {
 				mine.AppID = id
 				m.Changed(mine)
 				path := filepath.Join(folder, strings.ReplaceAll(pattern, "{appid}", id))
-				eventually(t, func() bool { return written(path, mine.Value, mine.Dies) }, id)
+				eventually(t, func() bool { return written(path, mine.Value, mine.Expires) }, id)
 			}
 		})
 	}
@@ -122,7 +122,7 @@ func TestAFolderThatIsGoneIsToldOfAndWrittenToOnceItIsBack(t *testing.T) {
 					[]any{told[0]["level"], told[0]["mirror"], told[0]["appid"], told[0]["kind"], told[0]["hint"]})
 				require.NoError(t, os.Mkdir(folder, 0o750))
 				time.Sleep(67 * time.Second)
-				assert.True(t, written(path, mine.Value, mine.Dies), "within a minute and its jitter")
+				assert.True(t, written(path, mine.Value, mine.Expires), "within a minute and its jitter")
 				assert.True(t, state(t, m).Up())
 				back := m.log.lines(t, works)
 				require.Len(t, back, 1)
@@ -149,7 +149,7 @@ func TestWhatAKilledWriterLeftIsRemoved(t *testing.T) {
 	m := run(t, mirror.Config{File: path})
 	mine := change(1, inTwoHours())
 	m.Changed(mine)
-	eventually(t, func() bool { return written(path, mine.Value, mine.Dies) }, "the file")
+	eventually(t, func() bool { return written(path, mine.Value, mine.Expires) }, "the file")
 	m.stop()
 	assert.Equal(t, []string{".htaccess", ".wxsidecar-access_token.json.456", "access_token.json", "other.json"}, names(t, folder),
 		"but not what another writer may be at, nor what is not ours")

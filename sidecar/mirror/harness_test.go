@@ -156,7 +156,7 @@ func token(n int) string { return fmt.Sprintf("canarytoken-%03d-%s", n, strings.
 
 // change is a token that this sidecar fetched, as the keeper tells of it.
 func change(n int, dies time.Time) keeper.Change {
-	return keeper.Change{AppID: appID, Kind: memcache.AccessToken, Value: token(n), Number: int64(n), Dies: dies, Own: true}
+	return keeper.Change{AppID: appID, Kind: memcache.AccessToken, Value: token(n), Number: int64(n), Expires: dies, Own: true}
 }
 
 // inTwoHours is the death of a token that is new.
@@ -190,7 +190,7 @@ func rows(t *testing.T, db *sql.DB, table string) []line {
 // rowOf is the row that a change makes.
 func rowOf(c keeper.Change) line {
 	id := map[memcache.Kind]int{memcache.AccessToken: 1, memcache.JSAPITicket: 2}[c.Kind]
-	return line{ID: id, Kind: string(c.Kind), Expire: fmt.Sprint(c.Dies.Unix() - 3660), Fingerprint: memcache.Fingerprint(c.Value)}
+	return line{ID: id, Kind: string(c.Kind), Expire: fmt.Sprint(c.Expires.Unix() - 3660), Fingerprint: memcache.Fingerprint(c.Value)}
 }
 
 // holds reports whether a table has a token, without its name in any message.

@@ -24,7 +24,7 @@ func TestAFileThatIsNotOursAnyMoreIsBackWithinFifteenSeconds(t *testing.T) {
 		mine := change(1, inTwoHours())
 		m.Changed(mine)
 		synctest.Wait()
-		require.True(t, written(path, mine.Value, mine.Dies))
+		require.True(t, written(path, mine.Value, mine.Expires))
 		for name, text := range map[string]string{
 			"null":          fmt.Sprintf(`{"access_token":null,"expires_time":%d}`, time.Now().Unix()),
 			"stranger's":    fmt.Sprintf(`{"access_token":"theirs","expires_time":%d}`, time.Now().Unix()-60),
@@ -36,12 +36,12 @@ func TestAFileThatIsNotOursAnyMoreIsBackWithinFifteenSeconds(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 			time.Sleep(15 * time.Second)
 			synctest.Wait()
-			assert.True(t, written(path, mine.Value, mine.Dies), name)
+			assert.True(t, written(path, mine.Value, mine.Expires), name)
 		}
 		require.NoError(t, os.Remove(path))
 		time.Sleep(15 * time.Second)
 		synctest.Wait()
-		assert.True(t, written(path, mine.Value, mine.Dies), "removed")
+		assert.True(t, written(path, mine.Value, mine.Expires), "removed")
 
 		info, err := os.Stat(path)
 		require.NoError(t, err)

@@ -63,7 +63,7 @@ func TestALegacyProgramFetchesInTheLastMinuteOnly(t *testing.T) {
 			7200: "uses " + rowOf(mine).Fingerprint, 61: "uses " + rowOf(mine).Fingerprint, 60: "uses " + rowOf(mine).Fingerprint,
 			59: "fetches", -1: "fetches",
 		} {
-			got := does(t, append(where, fmt.Sprintf("NOW=%d", mine.Dies.Unix()-before))...)
+			got := does(t, append(where, fmt.Sprintf("NOW=%d", mine.Expires.Unix()-before))...)
 			assert.Equal(t, want, got, "%s, %d s before the death", says, before)
 		}
 	}

@@ -159,7 +159,7 @@ func (q *queue) writeOne(ctx context.Context, at place) bool {
 		q.mu.Unlock()
 		return true // gone, or another one by now
 	}
-	if !time.Now().Before(j.Dies) {
+	if !time.Now().Before(j.Expires) {
 		delete(q.waiting, at) // dead: whoever reads it fetches anyway
 		q.mu.Unlock()
 		return true

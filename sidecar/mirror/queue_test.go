@@ -69,7 +69,7 @@ func TestADeadTokenIsNotWritten(t *testing.T) {
 		mine := change(2, inTwoHours())
 		m.Changed(mine)
 		synctest.Wait()
-		assert.True(t, written(filepath.Join(folder, "access_token.json"), mine.Value, mine.Dies))
+		assert.True(t, written(filepath.Join(folder, "access_token.json"), mine.Value, mine.Expires))
 		assert.True(t, state(t, m).Up())
 		m.stop()
 	})

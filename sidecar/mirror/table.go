@@ -114,7 +114,7 @@ const isOlder = "(CASE WHEN COALESCE(`expire`, '') NOT REGEXP '[^0-9]' AND CHAR_
 	" OR COALESCE(`value`, '') IN ('', ?))"
 
 func (r *row) older() []any {
-	ours := fetched(r.Dies)
+	ours := fetched(r.Expires)
 	return []any{ours, latest(ours), r.before}
 }
 
@@ -156,7 +156,7 @@ func (r *row) put(ctx context.Context) error {
 
 func (r *row) putOnce(ctx context.Context) error {
 	n, err := r.exec(ctx, "UPDATE "+r.table+" SET `expire` = ?, `value` = ? WHERE `type` = ? AND "+isOlder,
-		append([]any{fetched(r.Dies), r.Value, string(r.Kind)}, r.older()...)...)
+		append([]any{fetched(r.Expires), r.Value, string(r.Kind)}, r.older()...)...)
 	if err != nil || n > 0 {
 		return err
 	}
@@ -168,7 +168,7 @@ func (r *row) putOnce(ctx context.Context) error {
 	}
 	_, err = r.exec(ctx, "INSERT INTO "+r.table+" (`id`, `type`, `expire`, `value`) SELECT ?, ?, ?, ? FROM DUAL"+
 		" WHERE NOT EXISTS (SELECT 1 FROM "+r.table+" WHERE `type` = ?)",
-		ids[r.Kind], string(r.Kind), fetched(r.Dies), r.Value, string(r.Kind))
+		ids[r.Kind], string(r.Kind), fetched(r.Expires), r.Value, string(r.Kind))
 	return err
 }
 

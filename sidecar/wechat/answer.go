@@ -18,7 +18,7 @@ const (
 	maxAnswer = 64 << 10            // bytes of a body that are read
 	maxValue  = 2048                // bytes; longer ones are damaged for every reader
 	minLife   = 10 * time.Second    // a shorter life is a failed answer
-	maxLife   = 30 * 24 * time.Hour // a longer life is cut
+	maxLife   = 24 * time.Hour      // a longer life is cut: a record of more is unreadable
 )
 
 // readAnswer reads WeChat's answer.
@@ -33,18 +33,22 @@ func (r Request) readAnswer(resp *http.Response) (Credential, *Error) {
 	if len(body) > maxAnswer {
 		return Credential{}, lost(fmt.Sprintf("answer of more than %d bytes", maxAnswer))
 	}
-	return r.parseAnswer(resp.StatusCode, body)
+	got, failed := r.parseAnswer(resp.StatusCode, body)
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		got.Date = date
+	}
+	return got, failed
 }
 
 // parseAnswer is strict about success, where a mistake would be served to every
 // app, and tolerant of fields it does not know.
 func (r Request) parseAnswer(status int, body []byte) (Credential, *Error) {
-	if status >= 500 {
-		return Credential{}, lost(fmt.Sprintf("HTTP %d instead of an answer", status))
-	}
 	// A map, because struct fields would match names in any case.
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
+	switch err := json.Unmarshal(body, &fields); {
+	case status >= 500 && (err != nil || fields["errcode"] == nil):
+		return Credential{}, lost(fmt.Sprintf("HTTP %d instead of an answer", status))
+	case err != nil || fields == nil:
 		return Credential{}, lost(fmt.Sprintf("HTTP %d with a body that is no JSON object", status))
 	}
 	name := "access_token"

@@ -93,7 +93,7 @@ func TestUnusualAnswersThatAreFine(t *testing.T) {
 		"the shortest life":           {`{"access_token":"canarytoken","expires_in":10}`, 10 * time.Second},
 		"an exponent":                 {`{"access_token":"canarytoken","expires_in":7.2e3}`, 7200 * time.Second},
 		"a fraction":                  {`{"access_token":"canarytoken","expires_in":7199.9}`, 7199 * time.Second},
-		"a life beyond 30 days":       {`{"access_token":"canarytoken","expires_in":31536000}`, 720 * time.Hour},
+		"a life beyond 24 h":          {`{"access_token":"canarytoken","expires_in":31536000}`, 24 * time.Hour},
 		"a life beyond every number":  {`{"access_token":"canarytoken","expires_in":1e999}`, 720 * time.Hour},
 		"white space":                 {" {\n\"access_token\" : \"canarytoken\" ,\t\"expires_in\" : 7200 }\n", 7200 * time.Second},
 		"the longest token":           {`{"access_token":"` + strings.Repeat("a", 2048) + `","expires_in":7200}`, 7200 * time.Second},

@@ -13,8 +13,11 @@ type Credential struct {
 	// Value is 1 to 2,048 bytes without control characters and spaces.
 	Value string `json:"-"`
 	// ExpiresIn is its life from the moment of WeChat's answer: whole seconds, at
-	// least 10 s, at most 30 days.
+	// least 10 s, at most 24 h.
 	ExpiresIn time.Duration
+	// Date is WeChat's clock when it answered, by the Date header of HTTP; zero if there
+	// was none.
+	Date time.Time
 }
 
 // String shows the life and the length.

@@ -22,6 +22,8 @@ type Error struct {
 	// MayHaveIssued is set where WeChat may have processed the request, so that a
 	// credential which nobody holds may have been issued.
 	MayHaveIssued bool
+	// Unsent is set if nothing was sent: no host could be reached.
+	Unsent bool
 	// Hint says what a person can do about it. Never empty.
 	Hint string
 	// EgressIP is the address that WeChat saw and does not know (40164, 61004);
@@ -70,7 +72,7 @@ const (
 
 // unsent is an attempt of which nothing reached WeChat.
 func unsent(message string) *Error {
-	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: hintNetwork}
+	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: hintNetwork, Unsent: true}
 }
 
 // lost is an attempt that WeChat may have processed, without a readable answer.
@@ -94,3 +96,8 @@ func firstIP(text string) string {
 	}
 	return ""
 }
+
+// Local reports whether the failure is of this program's place in the network alone:
+// WeChat does not know its address, or it cannot reach WeChat. Another sidecar may
+// succeed.
+func (e *Error) Local() bool { return e.Unsent || e.Code == 40164 || e.Code == 61004 }

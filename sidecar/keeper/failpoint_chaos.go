@@ -18,10 +18,10 @@ import (
 // chaosDir is where bench/chaos says what is to happen, in this build alone.
 var chaosDir = os.Getenv("WXSIDECAR_CHAOS")
 
-// reached is a step of a renewal. Where a file in chaosDir, named after the AppID,
+// failpoint is a step of a renewal. Where a file in chaosDir, named after the AppID,
 // holds "<step> <what>", the first process that comes by takes it, by a rename
 // that adds its process id, and then kills itself, stops itself, or goes on.
-func (c *credential) reached(step string) {
+func (c *credential) failpoint(step string) {
 	order := filepath.Join(chaosDir, c.account.AppID)
 	text, err := os.ReadFile(order) //nolint:gosec // an AppID is letters and digits
 	at, what, _ := strings.Cut(string(text), " ")

@@ -1,0 +1,288 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+const (
+	// requestLife bounds everything that is sent to WeChat in one renewal.
+	requestLife = 10 * time.Second
+	// requestNeeds is what must be left of the lease before the request: the request, and
+	// a second to write.
+	requestNeeds = requestLife + time.Second
+)
+
+// attempt is one renewal under a lease.
+type attempt struct {
+	*credential
+	lease   *memcache.Lease
+	why     protocol.Why
+	before  memcache.Seen // the record as read under the lease
+	request wechat.Request
+	spent   memcache.Spent   // the use of the budget
+	id      string           // the claim's; "" if the API needs none
+	claimed memcache.Seen    // the claim as it stands in memcached
+	number  int64            // the success's
+	sent    protocol.Now     // before the request was sent
+	record  *memcache.Record // the claim
+}
+
+// read reads the record under the lease, and prepares the request. done is true if the
+// renewal ends here.
+func (a *attempt) read(ctx context.Context) (done bool, err error) {
+	if a.before, err = a.credential.read(); err != nil {
+		_ = a.lease.Release()
+		return true, a.withoutMemcached(ctx, a.why, "get", err)
+	}
+	if !a.wants(a.why) {
+		_ = a.lease.Release()
+		return true, nil
+	}
+	if a.request, err = a.newRequest(); err != nil {
+		_ = a.lease.Release()
+		return true, err
+	}
+	return false, nil
+}
+
+// spend takes one use of the budget, unless the request is planned.
+func (a *attempt) spend(ctx context.Context) error {
+	now := a.now()
+	a.mu.Lock()
+	every, planned := a.held.PlanFor(a.why, now)
+	a.mu.Unlock()
+	if planned {
+		first, err := a.slot.Mark(memcache.MarkPlanned, every)
+		if err != nil {
+			_ = a.lease.Release()
+			return a.leaveMemcached(ctx, a.why, "add", err)
+		}
+		planned = first
+	}
+	spent, ok, err := a.slot.Spend(memcache.MarkBudget, protocol.Budget, protocol.BudgetWindow)
+	switch {
+	case planned && err == nil: // it takes a use, and is never refused
+	case err != nil:
+		_ = a.lease.Release()
+		return a.leaveMemcached(ctx, a.why, "add", err)
+	case !ok:
+		return a.waitForBudget(a.lease)
+	}
+	a.spent = spent
+	return nil
+}
+
+// claim writes the claim, reads it back, and verifies the lease. An error that is no
+// conflict means that memcached does not do what a renewal needs.
+func (a *attempt) claim(ctx context.Context) error {
+	if err := a.writeClaim(ctx); err != nil {
+		return err
+	}
+	switch err := a.lease.Verify(); {
+	case err == nil && a.lease.Left() >= requestNeeds:
+		a.sent = a.now()
+		a.memcachedServes()
+		return nil
+	case err == nil, errors.Is(err, memcache.ErrLost):
+		a.takeBack("")
+		_ = a.slot.GiveBack(a.spent)
+		_ = a.lease.Release()
+		return errAgain
+	default:
+		a.takeBack("")
+		return a.leaveMemcached(ctx, a.why, "get", err)
+	}
+}
+
+// writeClaim writes the claim over what was read, always by compare-and-swap: so a
+// memcached that refuses that command is found before the request, and not after it.
+func (a *attempt) writeClaim(ctx context.Context) error {
+	if !a.claims() {
+		now := a.now()
+		a.mu.Lock()
+		a.number = a.held.NextNumber(now)
+		a.mu.Unlock()
+		return nil
+	}
+	entry, err := memcache.Entry{}, error(nil)
+	if a.before.Record == nil || a.before.Record.Token == "" {
+		if entry, err = a.slot.Entry(); err != nil {
+			return a.unclaimed(ctx, "get", err)
+		}
+	}
+	now, id := a.now(), memcache.NewID()
+	a.mu.Lock()
+	record := a.held.Claim(a.before.Record, entry.Token, id, a.Name, now)
+	life := a.held.RecordLife(record, now)
+	a.mu.Unlock()
+	over := a.before
+	if over.Record == nil && !over.Unreadable {
+		empty := record.Clone()
+		empty.Doubt, empty.Claim = 0, ""
+		if err := a.slot.PutRecord(over, empty, life); err != nil {
+			return a.unclaimed(ctx, "add", err)
+		}
+		if over, err = a.slot.Record(); err == nil && !over.Holds(empty) {
+			err = memcache.ErrConflict
+		}
+		if err != nil {
+			return a.unclaimed(ctx, "get", err)
+		}
+		record.Number++
+	}
+	if err := a.slot.PutRecord(over, record, life); err != nil {
+		return a.unclaimed(ctx, "cas", err)
+	}
+	if a.claimed, err = a.slot.Record(); err == nil && !a.claimed.Holds(record) {
+		err = memcache.ErrConflict
+	}
+	if err != nil {
+		return a.unclaimed(ctx, "get", err)
+	}
+	a.id, a.record, a.number = id, record, record.Number+1
+	a.remember(record)
+	return nil
+}
+
+// unclaimed ends an attempt without a claim. After a conflict another turn follows.
+// Another error means that memcached does not do what a renewal needs.
+func (a *attempt) unclaimed(ctx context.Context, command string, err error) error {
+	_ = a.slot.GiveBack(a.spent)
+	_ = a.lease.Release()
+	if errors.Is(err, memcache.ErrConflict) {
+		return errAgain
+	}
+	return a.leaveMemcached(ctx, a.why, command, err)
+}
+
+// leaveMemcached is withoutMemcached, which ends the attempt even if it succeeds.
+func (a *attempt) leaveMemcached(ctx context.Context, why protocol.Why, command string, cause error) error {
+	if err := a.withoutMemcached(ctx, why, command, cause); err != nil {
+		return err
+	}
+	return errDone
+}
+
+// errDone ends an attempt that needs no request any more.
+var errDone = errors.New("no request is needed")
+
+// takeBack ends the claim: the request issued nothing. reported, if not empty, is the
+// fingerprint of the reported token that is handed over.
+func (a *attempt) takeBack(reported string) {
+	if a.id == "" && reported == "" {
+		return
+	}
+	_, _ = a.rewrite(a.claimed, func(there *memcache.Record, now protocol.Now) *memcache.Record {
+		switch {
+		case a.id != "" && there != nil && there.Claim == a.id:
+			back := a.held.TakeBack(a.before.Record, a.record, reported, now)
+			back.Number = max(back.Number, there.Number+1)
+			return back
+		case reported != "" && there != nil && there.Token != "" && memcache.Fingerprint(there.Token) == reported:
+			handed := there.Clone()
+			handed.Reported, handed.Number = reported, a.held.NextNumber(now)
+			a.held.Stamp(handed, now)
+			return handed
+		}
+		return nil
+	})
+}
+
+// write writes the record of what was fetched. If it cannot be written, or if another
+// sidecar may have sent a request too, the record is marked, and what was fetched is
+// served in doubt.
+func (a *attempt) write(got wechat.Credential) {
+	there, fetched := a.claimed, a.success(got, a.before.Record, nil, a.number)
+	if !a.claims() {
+		there = a.before
+	}
+	for range 4 {
+		err := a.slot.PutRecord(there, fetched, a.recordLife(fetched))
+		if err == nil {
+			a.succeeded(fetched)
+			return
+		}
+		if !errors.Is(err, memcache.ErrConflict) {
+			break
+		}
+		if there, err = a.credential.read(); err != nil {
+			break
+		}
+		if a.claims() {
+			if err := a.lease.Verify(); err != nil { // lost, or nobody knows
+				break
+			}
+			number := a.number
+			if there.Record != nil {
+				number = max(number, there.Record.Number+1)
+			}
+			fetched = a.success(got, a.before.Record, there.Record, number)
+			continue
+		}
+		if there.Record != nil && there.Record.Number > a.number { // another sidecar wrote the same, or a later one
+			a.succeeded(nil)
+			return
+		}
+	}
+	a.unwritten(fetched)
+}
+
+// unwritten keeps what was fetched in doubt, and marks the record as soon as that is
+// possible.
+func (a *attempt) unwritten(fetched *memcache.Record) {
+	if !a.claims() {
+		a.succeeded(fetched) // a poll puts it back
+		return
+	}
+	a.log().Warn("token fetched but not written: renewing once more",
+		"token_fingerprint", memcache.Fingerprint(fetched.Token), "hint", "was this pod paused, or memcached restarted?")
+	now := a.now()
+	doubtful := fetched.Clone()
+	doubtful.Doubt, doubtful.Claim = now.Wall.Unix(), a.id
+	a.mu.Lock()
+	a.unsettled = protocol.Unwritten(doubtful, now)
+	a.mu.Unlock()
+	a.remember(doubtful)
+	a.mark()
+}
+
+// succeeded remembers what was fetched and written.
+func (a *attempt) succeeded(fetched *memcache.Record) {
+	if fetched != nil {
+		a.remember(fetched)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.backoff.streak = 0
+	a.reports.end(&a.held)
+}
+
+// success returns the record of what was fetched.
+func (a *attempt) success(got wechat.Credential, before, there *memcache.Record, number int64) *memcache.Record {
+	now, date := a.now(), dateOf(a.Wall())
+	credentials, spread := a.group.credentialCount(), a.Rand()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.held.Success(protocol.Fetched{
+		Token: got.Value, Life: got.ExpiresIn, API: string(a.request.API), By: a.Name, Sent: a.sent, Doubtless: !a.claims(),
+	}, number, before, there, a.id)
+	r.Today = a.held.DayOf(date)
+	for _, older := range []*memcache.Record{before, there} {
+		if older != nil && older.Today.Date == date {
+			r.Today.Renewals = max(r.Today.Renewals, older.Today.Renewals)
+		}
+	}
+	r.Today.Renewals++
+	r.Today.Requests = max(r.Today.Requests, r.Today.Renewals)
+	if !a.held.OnTime(now) {
+		r.Early = int64(protocol.Early(r.Life(), credentials, spread).Seconds())
+	}
+	a.history.own = memcache.Fingerprint(r.Token)
+	return r
+}

@@ -1,0 +1,58 @@
+package keeper
+
+import (
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
+)
+
+// failure is a renewal that failed here. It cannot succeed before until.
+type failure struct {
+	err    error
+	until  time.Time // monotonic
+	secret string    // fingerprint of the AppSecret, if a person must see to it
+	local  bool      // a failure of this sidecar alone
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// backoff is why the last renewal of this sidecar failed, and when it tries again. The
+// credential's mu guards it.
+type backoff struct {
+	err    *Error
+	since  time.Time
+	until  time.Time // monotonic
+	secret string    // fingerprint of the AppSecret that a person must see to
+	streak int       // failures of this sidecar alone since its last success
+}
+
+func (b *backoff) set(f *failure, now time.Time) {
+	b.err, b.since, b.until, b.secret = asError(f), now, f.until, f.secret
+	if f.local {
+		b.streak++
+	}
+}
+
+// clear ends the wait. The streak goes on until a request of this sidecar succeeds.
+func (b *backoff) clear() { *b = backoff{streak: b.streak} }
+
+// recent returns why a renewal that just failed would fail again, or nil.
+func (b *backoff) recent(now time.Time) error {
+	if b.err == nil || !now.Before(b.until) {
+		return nil
+	}
+	err := *b.err
+	err.RetryAfter = max(err.RetryAfter, b.until.Sub(now)).Round(time.Second)
+	return &err
+}
+
+// holdBack returns how much later than the others this sidecar renews, if the entry
+// still lives for so long when the credential is due.
+func (b *backoff) holdBack(entry time.Duration) time.Duration {
+	if b.streak == 0 {
+		return 0
+	}
+	local := protocol.Failure{Local: true, Unsent: true}
+	return max(0, protocol.Yield(local, true, true, b.streak-1, 0, entry).Own)
+}

@@ -1,0 +1,255 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+// Classes of cooldowns that WeChat did not cause.
+const (
+	budgetClass  = "budget"
+	rebuildClass = "rebuild"
+)
+
+// shortestWait is a little longer than memcached keeps what was written for one second:
+// a sidecar that tries again earlier finds its own cooldown, and then leaves the renewal
+// to the next poll, 15 s later.
+const shortestWait = 1100 * time.Millisecond
+
+// handedOver is a report whose renewal this sidecar handed over to the others.
+type handedOver struct{ error }
+
+func (h *handedOver) Unwrap() error { return h.error }
+
+// failureOf returns a failed request as the protocol sees it.
+func (c *credential) failureOf(e *wechat.Error) protocol.Failure {
+	classes := map[wechat.Class]protocol.Class{
+		wechat.Minute: protocol.Minute, wechat.Day: protocol.Day, wechat.Timed: protocol.Timed,
+		wechat.Person: protocol.Person, wechat.Defect: protocol.Person,
+	}
+	return protocol.Failure{
+		Class: classes[e.Class], Wait: e.Wait, Local: e.Local(), Unsent: e.Unsent, Lost: e.MayHaveIssued && c.claims(),
+	}
+}
+
+// failed ends an attempt whose request brought nothing. All sidecars wait, or the others
+// take over. If a token may have been issued, the record is marked.
+func (a *attempt) failed(err error) error {
+	if a.refusesToken(err) {
+		if a.mayReport() {
+			_ = a.lease.Release()
+			return &tokenRefused{err, a.request.Token}
+		}
+		err = refusedAgain(err)
+	}
+	var e *wechat.Error
+	if !errors.As(err, &e) {
+		e = &wechat.Error{Code: busyCode, Message: "unknown failure", Class: wechat.Transient}
+	}
+	f := a.failureOf(e)
+	stopping := errors.Is(err, context.Canceled)
+	reported := ""
+	if f.Local && a.why.IsReport() && !stopping {
+		reported = memcache.Fingerprint(a.why.Invalid)
+	}
+	a.settle(f, reported)
+	if stopping {
+		if !f.Lost {
+			_ = a.lease.Release()
+		} // otherwise it expires by itself, and the others wait for as long as the request may last
+		return &failure{err: errStopping, until: time.Now().Add(time.Second)}
+	}
+	retry := a.retry(f)
+	failed := &failure{err: err, until: time.Now().Add(max(retry.Own, shortestWait)), local: f.Local}
+	cooldown := memcache.Cooldown{Class: e.Class.String(), ErrCode: e.Code, ErrMsg: e.Message, Until: a.Wall().Add(retry.All).Unix()}
+	if e.Class == wechat.Person && !f.Local {
+		failed.secret = memcache.Fingerprint(a.request.Secret)
+		cooldown.Secret = failed.secret
+	}
+	if retry.All > 0 {
+		_ = a.lease.CoolDown(cooldown, retry.All) // not stored: it was lost, or expires by itself
+	} else {
+		_ = a.lease.Release()
+	}
+	a.count(func(n *Counts) { n.failed(e.Code) })
+	a.log().Error("renewal failed", "errcode", e.Code, "errmsg", e.Message, "class", e.Class.String(),
+		"handed_over", retry.All == 0, "retry_in_seconds", math.Ceil(retry.Own.Seconds()), "hint", e.Hint)
+	if reported != "" {
+		return &handedOver{failed}
+	}
+	return failed
+}
+
+// settle ends the claim of a request that failed.
+func (a *attempt) settle(f protocol.Failure, reported string) {
+	if f.Lost {
+		a.mu.Lock()
+		a.unsettled = protocol.Lost(a.sent)
+		a.mu.Unlock()
+		a.mark()
+		return
+	}
+	a.takeBack(reported)
+	if f.Unsent {
+		_ = a.slot.GiveBack(a.spent)
+	}
+}
+
+// retry decides who tries again, and when.
+func (a *attempt) retry(f protocol.Failure) protocol.Retry {
+	now := a.now()
+	a.mu.Lock()
+	streak := a.backoff.streak
+	valid := a.held.Valid(now) && !a.held.IsReported()
+	entry := time.Duration(0)
+	if valid {
+		entry = protocol.EntryLife(a.held.Record.Life(), a.held.Left(now))
+		if a.polls.entryEnds.After(now.Mono) {
+			entry = min(entry, a.polls.entryEnds.Sub(now.Mono))
+		}
+	}
+	a.mu.Unlock()
+	if !f.Local {
+		tries, err := a.slot.CountTry()
+		if err != nil {
+			tries = 1
+		}
+		usual := protocol.Cooldown(f, tries, memcache.LeaseUse, now, a.Rand())
+		return protocol.Retry{All: usual, Own: usual}
+	}
+	ok := true
+	if most := protocol.Handovers(f, valid); most > 0 {
+		var err error
+		if _, ok, err = a.slot.Spend(memcache.MarkHandover, most, protocol.BudgetWindow); err != nil {
+			ok = false
+		}
+	}
+	usual := protocol.Cooldown(f, streak+1, memcache.LeaseUse, now, a.Rand())
+	return protocol.Yield(f, valid, ok, streak, usual, entry)
+}
+
+// leave leaves a renewal while all sidecars wait: with a valid token until the cooldown
+// is over, so that a fleet with an outage does not read memcached for every account at
+// every poll. If readers wait for a token, the next poll reads again.
+func (c *credential) leave(w *memcache.Cooldown, why protocol.Why) error {
+	err := c.cooling(w)
+	if why.IsReport() || !c.serves(protocol.Why{}) {
+		return err
+	}
+	f := &failure{err: err, until: time.Now().Add(min(err.RetryAfter, protocol.PersonWait) + protocol.PollEvery(c.Rand())), secret: w.Secret}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.backoff.secret != "" {
+		f.secret = c.backoff.secret // this sidecar's was refused too
+	}
+	return f
+}
+
+// waitForBudget makes all sidecars wait because ten requests of the last ten minutes did
+// not help, or were too many.
+func (a *attempt) waitForBudget(lease *memcache.Lease) error {
+	e := &Error{
+		Reason: Budget, Code: budgetCode, Message: "10 requests to WeChat in the last 10 minutes: no further one now",
+		Hint: a.budgetHint(), RetryAfter: protocol.PersonWait,
+	}
+	_ = lease.CoolDown(memcache.Cooldown{
+		Class: budgetClass, ErrCode: e.Code, ErrMsg: e.Message, Until: a.Wall().Add(protocol.PersonWait).Unix(),
+	}, protocol.PersonWait)
+	a.count(func(n *Counts) { n.failed(e.Code) })
+	a.log().Error("renewal refused by the budget", "hint", e.Hint)
+	return &failure{err: e, until: time.Now().Add(protocol.PersonWait)}
+}
+
+// waitForRebuild makes all sidecars wait until each has put back what it holds, unless
+// one of them is renewing.
+func (c *credential) waitForRebuild() {
+	lease, err := c.slot.TakeLease()
+	if err != nil {
+		return
+	}
+	_ = lease.CoolDown(memcache.Cooldown{
+		Class: rebuildClass, ErrCode: busyCode, Until: c.Wall().Add(protocol.Rebuild).Unix(),
+		ErrMsg: "memcached was emptied: waiting for what the other sidecars hold",
+	}, protocol.Rebuild)
+}
+
+// budgetHint is what to do if ten requests did not help, or were too many.
+func (s *settings) budgetHint() string {
+	if s.isTicket() {
+		return TicketHint
+	}
+	return externalHint
+}
+
+// noSecret is a renewal that failed before any request.
+func (c *credential) noSecret(err error) *failure {
+	e := &Error{
+		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("read AppSecret: %v", err),
+		Hint: "check WECHAT_APPSECRET_FILE or the file of this account in WECHAT_ACCOUNTS_DIR", RetryAfter: protocol.PollEvery(0),
+	}
+	c.mu.Lock()
+	c.counts.failed(e.Code)
+	known := c.backoff.err != nil && c.backoff.err.Message == e.Message
+	c.mu.Unlock()
+	if !known { // tried again at every poll: one line is enough
+		c.log().Error("renewal failed: no AppSecret", "error", err.Error(), "hint", e.Hint)
+	}
+	return &failure{err: e, until: time.Now().Add(protocol.PollEvery(0))}
+}
+
+// outlived reports whether a lease or a cooldown lasts longer than its writer can have
+// meant: somebody wrote it by hand. It can be taken over.
+func (c *credential) outlived(seen memcache.LeaseSeen) bool {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.link.lease.Same(seen) {
+		c.link.lease, c.link.leaseSince = seen, now
+		return false
+	}
+	most := awaitLife
+	if seen.Cooldown != nil {
+		most = protocol.CooldownMost(seen.Cooldown.Class, seen.Cooldown.ErrCode)
+	}
+	if (!seen.Held && seen.Cooldown == nil) || now.Sub(c.link.leaseSince) <= most {
+		return false
+	}
+	c.log().Warn("lease taken over: it lasted too long", "hint", "did somebody write the AppID's key :lease by hand?")
+	return true
+}
+
+// otherSecret reports whether all sidecars wait for a person to correct an AppSecret
+// that is not this sidecar's, and this one's was not refused too.
+func (c *credential) otherSecret(w *memcache.Cooldown) bool {
+	if w.Class != wechat.Person.String() || w.Secret == "" {
+		return false
+	}
+	secret, err := c.account.Secret()
+	if err != nil {
+		return false
+	}
+	own := memcache.Fingerprint(secret)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return own != w.Secret && (own != c.backoff.secret || c.backoff.recent(time.Now()) == nil)
+}
+
+// secretChanged reports whether a person has changed the AppSecret that the last renewal
+// was refused with.
+func (c *credential) secretChanged() bool {
+	c.mu.Lock()
+	refused := c.backoff.secret
+	c.mu.Unlock()
+	if refused == "" {
+		return false
+	}
+	secret, err := c.account.Secret()
+	return err == nil && memcache.Fingerprint(secret) != refused
+}

@@ -1,0 +1,151 @@
+package protocol
+
+import (
+	"slices"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+// Why says why a renewal is wanted. Its zero value means that the credential is due,
+// or missing.
+type Why struct {
+	// Invalid is the token that WeChat refused.
+	Invalid string
+	// Proven is true if the report needs no throttle: another sidecar handed it over,
+	// or an external token stands in the entry.
+	Proven bool
+}
+
+// IsReport reports whether a token was refused.
+func (w Why) IsReport() bool { return w.Invalid != "" }
+
+// Wants reports whether the renewal is still wanted, now that h is up to date.
+func (h *Held) Wants(why Why, now Now, spread float64) bool {
+	switch {
+	case !h.Valid(now):
+		return true
+	case why.IsReport():
+		return h.Record.Token == why.Invalid
+	}
+	return h.DueIn(now, spread) <= 0
+}
+
+// Serves reports whether there is a token to give while another sidecar renews.
+func (h *Held) Serves(why Why, now Now) bool {
+	return h.Valid(now) && (!why.IsReport() || h.Record.Token != why.Invalid)
+}
+
+// BudgetWindow is the period in which Budget unplanned requests can be sent.
+const (
+	BudgetWindow = 10 * time.Minute
+	Budget       = 10
+)
+
+// PlanFor reports whether a request is planned: it renews a valid token that is due by
+// its age. A planned request does not count against the budget. There is one in every
+// half of the age at which a token is due, whatever the clocks say; that half is
+// returned. If it is shorter than the budget's window, the requests of such tokens would
+// be unbounded, so they are not planned. A doubt never makes a request planned, nor
+// unplanned.
+func (h *Held) PlanFor(why Why, now Now) (every time.Duration, planned bool) {
+	if why.IsReport() || !h.Valid(now) || h.DueByAge(now, 0) > 0 {
+		return 0, false
+	}
+	every = DueAfter(h.Record.Life(), 0) / 2
+	return every, every >= BudgetWindow
+}
+
+// Claim returns the record that announces a request to WeChat: what was read, with a
+// doubt and the claim's id, under a fresh number. The number above it is reserved for
+// its success. read is nil if there is no record: a claim without a token then names in
+// its past what the sidecar holds and what stands in the entry, so that no sidecar takes
+// the entry for an external token.
+func (h *Held) Claim(read *memcache.Record, entry, id, by string, now Now) *memcache.Record {
+	claim := &memcache.Record{V: memcache.RecordVersion, By: by}
+	if read != nil {
+		claim = read.Clone()
+	}
+	if claim.Token == "" {
+		for _, r := range []*memcache.Record{read, h.Record} {
+			if r != nil {
+				claim.Past = slices.Concat(r.PastAfter(""), claim.Past)
+			}
+		}
+		if entry != "" {
+			claim.Past = append([]string{memcache.Fingerprint(entry)}, claim.Past...)
+		}
+		claim.Past = unique(claim.Past)
+	}
+	own := now.Wall.Add(claimFor).Unix()
+	if claim.Doubt < own || claim.Doubt > now.Wall.Add(doubtMost).Unix() {
+		claim.Doubt = own
+	}
+	claim.Claim = id
+	claim.Number = h.NextNumber(now)
+	h.Stamp(claim, now)
+	return claim
+}
+
+// unique returns the first MaxPast different fingerprints.
+func unique(past []string) []string {
+	var all []string
+	for _, f := range past {
+		if f != "" && !slices.Contains(all, f) {
+			all = append(all, f)
+		}
+	}
+	return all[:min(len(all), memcache.MaxPast)]
+}
+
+// TakeBack returns the record that ends a claim whose request issued nothing: what was
+// read before it, with the same doubt, under the number reserved for the claim.
+// Otherwise every refusal would shorten the promise of a healthy token. reported, if not
+// empty, is the fingerprint of the reported token that is handed over.
+func (h *Held) TakeBack(before, claim *memcache.Record, reported string, now Now) *memcache.Record {
+	back := claim.Clone()
+	if before != nil {
+		back = before.Clone()
+	} else {
+		back.Doubt, back.Claim = 0, ""
+	}
+	back.Number = claim.Number + 1
+	if reported != "" {
+		back.Reported = reported
+	}
+	h.Stamp(back, now)
+	return back
+}
+
+// Fetched is what a request brought.
+type Fetched struct {
+	Token string
+	Life  time.Duration
+	API   string
+	By    string
+	Sent  Now
+	// Doubtless is true if the API gives every sidecar the same credential, or none is
+	// invalidated: doubts about another one end.
+	Doubtless bool
+}
+
+// Success returns the record of a token that was fetched. before is what was read
+// before the claim, there what stands in memcached now, own are the ids of this
+// sidecar's claim and marks.
+func (h *Held) Success(f Fetched, number int64, before, there *memcache.Record, own ...string) *memcache.Record {
+	issued := f.Sent.Wall.Unix()
+	r := &memcache.Record{
+		V: memcache.RecordVersion, Token: f.Token, Number: number, API: f.API, By: f.By,
+		Issued: issued, Expires: issued + int64(f.Life/time.Second),
+	}
+	for _, older := range []*memcache.Record{there, before, h.Record} {
+		if older == nil {
+			continue
+		}
+		r.Past = unique(slices.Concat(r.Past, older.PastAfter(f.Token)))
+		if survivor := h.Surviving(older, f.Sent, own...); !f.Doubtless && survivor.At > 0 && (r.Doubt == 0 || survivor.At < r.Doubt) {
+			r.Doubt, r.Claim = survivor.At, survivor.By
+		}
+	}
+	return r
+}

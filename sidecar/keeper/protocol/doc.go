@@ -1,0 +1,55 @@
+// Package protocol decides how many sidecars keep one credential valid. Every
+// decision is a pure function of small values. It has no clock, no I/O, no lock and
+// no log: the time and every random number are arguments.
+//
+// # The problem
+//
+// Each request to WeChat's classic API invalidates the previous token after a grace
+// period of 300 s. A lease in memcached gives one requester, and compare-and-swap
+// gives one writer. Two stories remain that end with a token that no sidecar holds:
+//
+//	A: takes the lease                       A: requests; WeChat issues t2
+//	A: is paused for 20 s                    A: the answer is lost
+//	B: takes the lease, WeChat issues t2     every sidecar continues with t1,
+//	B: writes t2 to the record               which expires in 300 s
+//	A: continues; WeChat issues t3
+//	every sidecar continues with t2,
+//	which expires in 300 s
+//
+// # The journey of a renewal
+//
+//  1. A renewal is wanted: [Held.DueIn], [Held.Wants], [Why].
+//  2. The sidecar takes the lease and reads the record. Perhaps another one has
+//     renewed: [Held.Adopt].
+//  3. It decides whether the request is planned or counts against the budget:
+//     [PlanFor].
+//  4. It claims: the record gets a doubt before the request is sent, [Claim]. A
+//     doubt is a time from which one more renewal is owed, see [Doubt].
+//  5. The answer arrives. The record of the new token replaces exactly the claim,
+//     [Success]. If WeChat issued nothing, the claim is taken back, [TakeBack]. If
+//     nobody knows, the record is marked, [Mark] and [Unsettled].
+//  6. After a failure, all sidecars wait, or this sidecar hands the renewal over to
+//     the others: [Cooldown], [Yield].
+//  7. Every 10 to 15 s each sidecar polls. [Reconcile] compares record and entry with
+//     what the sidecar holds, and returns what to repair.
+//
+// stable_token gives every sidecar the same token, and a ticket invalidates none.
+// Their requests need no claim and leave no doubt.
+//
+// # Clocks
+//
+// No safety depends on wall clocks that agree. A duration since something was first
+// seen is measured on the monotonic clock. A wall clock can only tell how old a record
+// is that this process has not seen arrive, and that time has passed while the
+// machine was suspended.
+package protocol
+
+import "time"
+
+// Now is the time on both clocks of a sidecar.
+type Now struct {
+	// Wall is the wall clock.
+	Wall time.Time
+	// Mono carries a reading of the monotonic clock. Only differences of it count.
+	Mono time.Time
+}

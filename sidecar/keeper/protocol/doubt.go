@@ -1,0 +1,155 @@
+package protocol
+
+import (
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+const (
+	// lostFor is how long a request whose answer was lost can still be on its way.
+	lostFor = time.Minute
+	// claimFor is how far ahead of its claim a doubt is: another sidecar sees it within
+	// a poll of 15 s, and a minute later the request has arrived.
+	claimFor = 75 * time.Second
+	// doubtMost is how far ahead a doubt can be: two delays. More is a clock that is
+	// off, or was written by hand, and counts as now.
+	doubtMost = 2 * claimFor
+)
+
+// Doubt is a time from which one more renewal is owed, because a request may have
+// issued a token that no sidecar holds. A record has one, as a Unix time beside the id
+// of the claim or mark that wrote it. Its zero value is none.
+type Doubt struct {
+	At int64
+	By string
+}
+
+func doubtOf(r *memcache.Record) Doubt { return Doubt{r.Doubt, r.Claim} }
+
+// doubtSight is how a doubt was first seen.
+type doubtSight struct {
+	doubt Doubt
+	since time.Time     // monotonic
+	delay time.Duration // from then on until a renewal is owed
+	grace time.Duration // from then on until WeChat may refuse the token
+}
+
+// maxDoubts bounds the doubts that are remembered. Few exist at a time.
+const maxDoubts = 4
+
+// seeDoubt remembers when the doubt of r was first seen.
+//
+// A renewal for a doubt must not be sent before the request in doubt has arrived, or
+// it is superseded itself. So it waits 60 s from the first sight on, whatever the clocks
+// say, and up to the time that the doubt names if that is later.
+func (h *Held) seeDoubt(r *memcache.Record, now Now) {
+	if r.Doubt == 0 || h.find(doubtOf(r)) != nil {
+		return
+	}
+	ahead := time.Unix(r.Doubt, 0).Sub(now.Wall)
+	if ahead > doubtMost {
+		ahead = 0
+	}
+	h.doubts = append(h.doubts, doubtSight{
+		doubt: doubtOf(r), since: now.Mono, delay: max(ahead, lostFor),
+		grace: Grace - claimFor + min(max(ahead, -Grace), claimFor),
+	})
+	if len(h.doubts) > maxDoubts {
+		h.doubts = append([]doubtSight(nil), h.doubts[1:]...)
+	}
+}
+
+func (h *Held) find(d Doubt) *doubtSight {
+	for i := range h.doubts {
+		if h.doubts[i].doubt == d {
+			return &h.doubts[i]
+		}
+	}
+	return nil
+}
+
+// doubt returns the sight of r's doubt. One that was never seen, or was pushed out,
+// counts as due: it is owed to the next renewal, and survives that.
+func (h *Held) doubt(r *memcache.Record) doubtSight {
+	if d := h.find(doubtOf(r)); d != nil {
+		return *d
+	}
+	return doubtSight{doubt: doubtOf(r)}
+}
+
+func (d doubtSight) dueIn(now Now) time.Duration {
+	if d.since.IsZero() {
+		return 0
+	}
+	return d.delay - now.Mono.Sub(d.since)
+}
+
+// left returns what is left of WeChat's grace.
+func (d doubtSight) left(now Now) time.Duration {
+	if d.since.IsZero() {
+		return 0
+	}
+	return d.grace - now.Mono.Sub(d.since)
+}
+
+// Surviving returns the doubt of r that a success keeps. A success clears its own
+// doubts, and every other one that was due before the request was sent.
+func (h *Held) Surviving(r *memcache.Record, sent Now, own ...string) Doubt {
+	if r == nil || r.Doubt == 0 {
+		return Doubt{}
+	}
+	for _, id := range own {
+		if id != "" && id == r.Claim {
+			return Doubt{}
+		}
+	}
+	if d := h.find(doubtOf(r)); d != nil && d.dueIn(sent) <= 0 {
+		return Doubt{}
+	}
+	return doubtOf(r)
+}
+
+// Unsettled is what a sidecar owes after it sent a request, until its success, a
+// definite no, or a mark of its own stands in memcached. Its zero value owes nothing.
+type Unsettled struct {
+	// At is the Unix time of the doubt: now if the answer is known and cannot be
+	// written, a minute after the request if the answer was lost.
+	At int64
+	// Fetched is the token that could not be written; nil if there is none.
+	Fetched *memcache.Record
+}
+
+// Owes reports whether a mark must be written.
+func (u Unsettled) Owes() bool { return u.At != 0 }
+
+// Lost returns what is owed after the answer to a request was lost.
+func Lost(sent Now) Unsettled { return Unsettled{At: sent.Wall.Add(lostFor).Unix()} }
+
+// Unwritten returns what is owed if a token was fetched and cannot be written.
+func Unwritten(fetched *memcache.Record, now Now) Unsettled {
+	return Unsettled{At: now.Wall.Unix(), Fetched: fetched}
+}
+
+// Mark returns the record that tells every sidecar of a doubt: the newest of there and
+// what is held, with a doubt not later than owed. Another, earlier doubt keeps its
+// time, but not its id: so no sidecar takes this request for one that it has seen long
+// ago. Call it after h adopted there.
+func (h *Held) Mark(there *memcache.Record, owed int64, id, by string, now Now) *memcache.Record {
+	marked := &memcache.Record{V: memcache.RecordVersion, By: by}
+	switch {
+	case h.Valid(now):
+		marked = h.Record.Clone()
+	case there != nil:
+		marked.API, marked.Past = there.API, there.PastAfter("")
+	}
+	marked.Doubt, marked.Claim = owed, id
+	for _, r := range []*memcache.Record{there, h.Record} {
+		if r != nil && r.Doubt > 0 && r.Doubt < marked.Doubt {
+			marked.Doubt = r.Doubt
+		}
+	}
+	marked.Number = h.NextNumber(now)
+	h.Stamp(marked, now)
+	return marked
+}

@@ -1,0 +1,242 @@
+package protocol
+
+import (
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+// Held is what one sidecar holds of one credential: enough to serve its readers and
+// to fill an empty memcached again without a request. Its zero value holds nothing.
+type Held struct {
+	// Ticket is true for a ticket: it promises less, and is never claimed.
+	Ticket bool
+	// Record is the newest record seen; nil if there was none or it expired. It is
+	// shared: copy it before a change.
+	Record *memcache.Record
+	// Number is the highest number ever seen. It outlives the record.
+	Number int64
+	// Reported is the fingerprint of the token that an app reported as invalid.
+	Reported string
+	// Today is what was done on one day, as far as this sidecar knows.
+	Today memcache.Day
+
+	sight  sight
+	last   sight // of the record that was last read; it outlives the record
+	doubts []doubtSight
+	read   time.Time // monotonic: when the record was last read from memcached
+}
+
+// sight is how a token was first seen.
+type sight struct {
+	token      string
+	issued     int64
+	age        time.Duration // as estimated then
+	wall, mono time.Time
+}
+
+// of reports whether the sight is of r's token.
+func (s sight) of(r *memcache.Record) bool { return s.token == r.Token && s.issued == r.Issued }
+
+// aheadAtMost is how far a record can be ahead of this clock. More is no clock that is
+// off, but damage.
+const aheadAtMost = 48 * time.Hour
+
+// Plausible reports whether a record can be a record: neither its number nor its time
+// of issue is more than 48 h ahead of this clock.
+func Plausible(r *memcache.Record, now Now) bool {
+	most := now.Wall.Add(aheadAtMost)
+	return r.Number <= most.UnixMilli() && r.Issued <= most.Unix()
+}
+
+// Adopt notes a record that was read from memcached, or nil if there was none. It
+// reports whether h changed to that record: it is newer, or valid when the one held
+// is not.
+func (h *Held) Adopt(r *memcache.Record, now Now) bool {
+	last := h.read
+	h.read = now.Mono
+	if r == nil {
+		return false
+	}
+	first := h.last
+	if !first.of(r) {
+		first = arrival(r, last, now)
+	}
+	h.last = first
+	return h.take(r, first, now)
+}
+
+// Remember is Adopt for a record that this sidecar made itself.
+func (h *Held) Remember(r *memcache.Record, now Now) bool {
+	age := max(0, now.Wall.Sub(time.Unix(r.Issued, 0)))
+	return h.take(r, sight{r.Token, r.Issued, age, now.Wall, now.Mono}, now)
+}
+
+func (h *Held) take(r *memcache.Record, first sight, now Now) bool {
+	if h.same(r) {
+		first = h.sight // the same credential, with a new number or doubt
+	}
+	h.seeDoubt(r, now)
+	h.Number = max(h.Number, r.Number)
+	valid := h.Valid(now)
+	candidate := Held{Record: r, sight: first}
+	if !candidate.Valid(now) || (valid && r.Number <= h.Record.Number) {
+		if !valid {
+			h.Record = nil
+		}
+		return false
+	}
+	h.Record, h.sight = r, first
+	if t := r.Today; t.Date > h.Today.Date || (t.Date == h.Today.Date && t.Requests >= h.Today.Requests) {
+		h.Today = t
+	}
+	return true
+}
+
+// same reports whether r is of the credential that is held.
+func (h *Held) same(r *memcache.Record) bool { return h.Record != nil && h.sight.of(r) }
+
+// arrival returns the first sight of a record that was just read. Its writer says how
+// old the token was when it wrote (Age). It was written after last, when this process
+// read a record that was another one, or none. Between the two limits the wall clock
+// decides. So a clock that is off by hours makes no token expired or due that has just
+// arrived, and a process that just started must believe its clock.
+func arrival(r *memcache.Record, last time.Time, now Now) sight {
+	age := max(now.Wall.Sub(time.Unix(r.Issued, 0)), time.Duration(r.Age)*time.Second)
+	if !last.IsZero() {
+		age = min(age, time.Duration(r.Age)*time.Second+now.Mono.Sub(last))
+	}
+	return sight{r.Token, r.Issued, max(0, age), now.Wall, now.Mono}
+}
+
+// ClockOff returns by how much this wall clock seems to be ahead of the clock of the
+// sidecar that wrote r, when it was first seen now: 0 if the difference is within what
+// the arrival explains. It is for a warning, and decides nothing.
+func (h *Held) ClockOff(r *memcache.Record, now Now) time.Duration {
+	if r == nil || r.Token == "" || !h.same(r) || h.sight.mono != now.Mono {
+		return 0
+	}
+	return now.Wall.Sub(time.Unix(r.Issued, 0)) - h.sight.age
+}
+
+// Age returns how old the token is: as estimated when it was first seen, and since
+// then by the clock that went further. So neither a wall clock that is set back nor a
+// suspended machine makes it younger.
+func (h *Held) Age(now Now) time.Duration {
+	return h.sight.age + max(now.Mono.Sub(h.sight.mono), now.Wall.Sub(h.sight.wall))
+}
+
+// Valid reports whether there is a token that WeChat should accept.
+func (h *Held) Valid(now Now) bool {
+	return h.Record != nil && h.Record.Token != "" && h.Left(now) > Slack(h.Record.Life())
+}
+
+// Left returns how long the token remains valid.
+func (h *Held) Left(now Now) time.Duration { return h.Record.Life() - h.Age(now) }
+
+// IsReported reports whether the token is the one that an app reported as invalid, or
+// that another sidecar handed over as reported.
+func (h *Held) IsReported() bool {
+	return h.IsHandedOver() || h.Record != nil && h.Record.Token != "" && h.Reported == memcache.Fingerprint(h.Record.Token)
+}
+
+// IsHandedOver reports whether a sidecar that could not renew the reported token handed
+// that over to the others.
+func (h *Held) IsHandedOver() bool {
+	return h.Record != nil && h.Record.Token != "" && h.Record.Reported == memcache.Fingerprint(h.Record.Token)
+}
+
+// DueByAge returns how long it is until a valid token is due by its age alone; at most
+// 0 if it is. spread is the place of this sidecar in the jitter.
+func (h *Held) DueByAge(now Now, spread float64) time.Duration {
+	return h.due(spread) - h.Age(now)
+}
+
+func (h *Held) due(spread float64) time.Duration {
+	due := DueAfter(h.Record.Life(), spread) - time.Duration(h.Record.Early)*time.Second
+	if h.Record.Newer() {
+		due += newerDelay
+	}
+	return due
+}
+
+// DueIn returns how long it is until a valid token is due; at most 0 if it is. A record
+// in doubt is due at the time of the doubt, and not before: a renewal that is sent
+// earlier could be superseded by the request in doubt.
+func (h *Held) DueIn(now Now, spread float64) time.Duration {
+	if h.Record.Doubt == 0 {
+		return h.DueByAge(now, spread)
+	}
+	due := h.doubt(h.Record).dueIn(now) + jitter(h.Record.Life(), spread)
+	if h.Record.Newer() {
+		due += newerDelay
+	}
+	return due
+}
+
+// lateAfter is how long after its due time a renewal is one of many that had to wait.
+const lateAfter = time.Minute
+
+// OnTime reports whether a renewal now is one that was planned, by the age of a valid
+// token. Others are scattered, see Early.
+func (h *Held) OnTime(now Now) bool {
+	if !h.Valid(now) || h.Record.Doubt > 0 || h.IsReported() {
+		return false
+	}
+	due := h.DueByAge(now, 0)
+	return due <= 0 && due > -lateAfter
+}
+
+// Promise returns how long the valid token is promised to be accepted; false if there
+// is none.
+func (h *Held) Promise(now Now) (time.Duration, bool) {
+	if !h.Valid(now) {
+		return 0, false
+	}
+	life, age, due := h.Record.Life(), h.Age(now), DueAfter(h.Record.Life(), 0)-time.Duration(h.Record.Early)*time.Second
+	if h.Ticket {
+		return promiseOfTicket(due, age), true
+	}
+	doubt := time.Duration(-1)
+	if h.Record.Doubt > 0 {
+		doubt = max(0, h.doubt(h.Record).left(now))
+	}
+	return promise(life, due, age, doubt), true
+}
+
+// NextNumber returns the number of a record that this sidecar writes now: above every
+// number seen by two, since the one above a claim is reserved for its success. It is
+// at least the Unix milliseconds, so that numbers keep their order after everything
+// was forgotten.
+func (h *Held) NextNumber(now Now) int64 { return max(h.Number+2, now.Wall.UnixMilli()) }
+
+// DayOf returns what was done on this day, as far as known.
+func (h *Held) DayOf(date int) memcache.Day {
+	if h.Today.Date != date {
+		return memcache.Day{Date: date}
+	}
+	return h.Today
+}
+
+// Stamp sets the age of r's token, for sidecars that see it for the first time when
+// this sidecar writes it.
+func (h *Held) Stamp(r *memcache.Record, now Now) {
+	if h.same(r) {
+		r.Age = max(0, int64(h.Age(now)/time.Second))
+	}
+}
+
+// RecordLife returns how long memcached keeps a record: as long as its token is valid,
+// and tokenlessLife without a token.
+func (h *Held) RecordLife(r *memcache.Record, now Now) time.Duration {
+	switch {
+	case r.Token == "":
+		return tokenlessLife
+	case h.same(r):
+		return max(h.Left(now), time.Second)
+	}
+	return max(r.Life()-max(0, now.Wall.Sub(time.Unix(r.Issued, 0))), time.Second)
+}
+
+// tokenlessLife is how long a record without a token carries its doubt.
+const tokenlessLife = 2 * time.Hour

@@ -1,0 +1,143 @@
+package protocol
+
+import "time"
+
+// Class says how to continue after a request failed.
+type Class int
+
+// Classes of failures.
+const (
+	Transient Class = iota // passes by itself
+	Minute                 // a limit per minute
+	Day                    // a limit per day
+	Person                 // stays until somebody changes something
+	Timed                  // WeChat says for how long
+)
+
+// Failure is a request that brought no credential.
+type Failure struct {
+	Class Class
+	// Wait is how long WeChat says to wait, for Timed.
+	Wait time.Duration
+	// Local is true if it is a failure of this sidecar alone: its address is not on the
+	// whitelist, or it cannot connect to WeChat.
+	Local bool
+	// Unsent is true if nothing was sent.
+	Unsent bool
+	// Lost is true if WeChat may have issued a token whose answer was lost.
+	Lost bool
+}
+
+// PersonWait is how long all sidecars wait if only a person can help. Another AppSecret
+// ends it at once. A minute and a second: ten such waits must be longer than the
+// budget's window, or each eleventh request would be refused by the budget, and people
+// would see that instead of the cause.
+const PersonWait = 61 * time.Second
+
+// Beijing is the zone of WeChat's day. It is fixed: the image has no zone files.
+var Beijing = time.FixedZone("UTC+8", 8*60*60)
+
+// Cooldown returns how long all sidecars wait after the failed request number tries, 1
+// for the first, since the last success. lease is how long a lease is used. spread, 0
+// to 1, moves a transient wait by up to 10 % either way.
+func Cooldown(f Failure, tries int, lease time.Duration, now Now, spread float64) time.Duration {
+	switch f.Class {
+	case Minute:
+		return now.Wall.Truncate(time.Minute).Add(time.Minute).Sub(now.Wall)
+	case Day:
+		y, m, d := now.Wall.In(Beijing).Date()
+		midnight := time.Date(y, m, d+1, 0, 0, 0, 0, Beijing)
+		return min(time.Hour, midnight.Sub(now.Wall))
+	case Timed:
+		return f.Wait
+	case Person:
+		return PersonWait
+	case Transient:
+	}
+	seconds := min(60, 1<<min(max(tries-1, 0), 6))
+	wait := time.Duration((0.9 + 0.2*spread) * float64(seconds) * float64(time.Second))
+	if f.Lost { // the request can still be on its way
+		wait = max(wait, lease+time.Second)
+	}
+	return wait
+}
+
+// Limits of handing a renewal over to the other sidecars within BudgetWindow.
+const (
+	HandoversValid = 2 // while a token is valid
+	HandoversNone  = 5 // while none is
+)
+
+const (
+	// waitValid is the wait of all sidecars after the last handover: so many requests
+	// keep within the budget.
+	waitValid = 75 * time.Second
+	waitNone  = 120 * time.Second
+	// holdBack is how much longer than the others the failing sidecar waits; it
+	// doubles up to holdBackMost until a success.
+	holdBack     = 20 * time.Second
+	holdBackMost = 5 * time.Minute
+	// holdBackEnd is how long before the entry expires this sidecar takes part again.
+	holdBackEnd = time.Minute
+	// dialMost is the longest wait after a failure to connect while no token is valid.
+	dialMost = 4 * time.Second
+)
+
+// Handovers returns how many renewals of this kind can be handed over within
+// BudgetWindow; 0 means that it needs no count and none is kept. valid is true if a
+// token is valid: neither expired nor reported.
+func Handovers(f Failure, valid bool) int {
+	switch {
+	case valid:
+		return HandoversValid
+	case f.Unsent:
+		return 0
+	}
+	return HandoversNone
+}
+
+// Retry is what follows a failure.
+type Retry struct {
+	// All is how long all sidecars wait; 0 means that the lease is free at once.
+	All time.Duration
+	// Own is how long this sidecar waits.
+	Own time.Duration
+}
+
+// Yield returns what follows a failure of this sidecar alone: the others take over at
+// once, and this sidecar takes its turn after them. handedOver is false if there were
+// too many handovers. streak is how many such failures this sidecar had since its last
+// success, usual its wait otherwise, entry how long the entry still lives.
+func Yield(f Failure, valid, handedOver bool, streak int, usual, entry time.Duration) Retry {
+	if !valid {
+		switch {
+		case f.Unsent:
+			return Retry{Own: min(usual, dialMost)}
+		case handedOver:
+			return Retry{Own: usual}
+		}
+		return Retry{All: waitNone, Own: waitNone}
+	}
+	r := Retry{Own: min(holdBack<<min(streak, 8), holdBackMost)}
+	if !handedOver {
+		r.All = waitValid
+		r.Own += waitValid
+	}
+	if most := entry - holdBackEnd; r.Own > most {
+		r.Own = max(min(usual, r.Own), most)
+	}
+	return r
+}
+
+// CooldownMost returns how long a cooldown of this class and errcode can last at most.
+// One that lasts longer was written by hand, or its writer is gone: it may be taken
+// over. No clock but this sidecar's monotonic one counts.
+func CooldownMost(class string, errcode int) time.Duration {
+	switch {
+	case errcode == 89506:
+		return 24 * time.Hour
+	case class == "day", class == "timed":
+		return time.Hour
+	}
+	return 130 * time.Second
+}

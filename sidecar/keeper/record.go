@@ -1,0 +1,151 @@
+package keeper
+
+import (
+	"errors"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
+)
+
+// read reads the record and adopts it if it is newer than what is held.
+func (c *credential) read() (memcache.Seen, error) {
+	seen, err := c.slot.Record()
+	if err != nil {
+		return seen, err
+	}
+	return c.adopt(seen), nil
+}
+
+// adopt notes a record that was read. It returns it, as unreadable if it cannot be a
+// record.
+func (c *credential) adopt(seen memcache.Seen) memcache.Seen {
+	now := c.now()
+	if seen.Record != nil && !protocol.Plausible(seen.Record, now) {
+		seen.Record, seen.Unreadable = nil, true
+	}
+	c.mu.Lock()
+	before := c.held.Record
+	changed := c.held.Adopt(seen.Record, now)
+	var off time.Duration
+	if changed {
+		off = c.held.ClockOff(seen.Record, now)
+		if before != nil && before.Issued != seen.Record.Issued {
+			c.counts.Adopted++
+		}
+		c.renewed(before, now)
+	}
+	notify := c.change(now)
+	c.mu.Unlock()
+	notify()
+	if changed {
+		c.warnOfClock(off, seen.Record.By)
+	}
+	return seen
+}
+
+// remember notes a record that this sidecar made.
+func (c *credential) remember(r *memcache.Record) {
+	now := c.now()
+	c.mu.Lock()
+	before := c.held.Record
+	if c.held.Remember(r, now) {
+		c.renewed(before, now)
+	}
+	notify := c.change(now)
+	c.mu.Unlock()
+	notify()
+}
+
+// renewed follows a change of the record that is held. The caller holds mu.
+func (c *credential) renewed(before *memcache.Record, now protocol.Now) {
+	c.history.hold(c.held.Record.Token)
+	if before == nil || before.Token != c.held.Record.Token || before.Issued != c.held.Record.Issued {
+		c.backoff.clear()
+		c.reports.end(&c.held)
+	}
+	c.arm(now)
+}
+
+// change returns a function that notifies Config.Changed, if another credential is held
+// than before. The caller holds mu, and calls the function without it.
+func (c *credential) change(now protocol.Now) (notify func()) {
+	r := c.held.Record
+	if c.Changed == nil || r == nil || !c.held.Valid(now) || (c.history.token == r.Token && c.history.expires == r.Expires) {
+		return func() {}
+	}
+	c.history.token, c.history.expires = r.Token, r.Expires
+	change := Change{
+		AppID: c.account.AppID, Kind: c.kind, Value: r.Token, Number: r.Number,
+		Expires: now.Wall.Add(c.held.Left(now)), Own: c.history.own == memcache.Fingerprint(r.Token),
+	}
+	return func() { c.Changed(change) }
+}
+
+// rewrite changes the record by compare-and-swap. change gets what stands there, nil if
+// there is none, and returns what replaces it, or nil to leave it. It is called with mu
+// held, and again after a conflict. seen is the record as last read; its zero value
+// has it read first. written is true if the record was replaced.
+func (c *credential) rewrite(seen memcache.Seen, change func(there *memcache.Record, now protocol.Now) *memcache.Record) (written bool, err error) {
+	for turn := range 4 {
+		if turn > 0 || (seen.Record == nil && !seen.Unreadable) {
+			if seen, err = c.read(); err != nil {
+				return false, err
+			}
+		}
+		now := c.now()
+		c.mu.Lock()
+		r := change(seen.Record, now)
+		var life time.Duration
+		if r != nil {
+			life = c.held.RecordLife(r, now)
+		}
+		c.mu.Unlock()
+		if r == nil {
+			return false, nil
+		}
+		switch err = c.slot.PutRecord(seen, r, life); {
+		case err == nil:
+			c.remember(r)
+			return true, nil
+		case !errors.Is(err, memcache.ErrConflict):
+			return false, err
+		}
+	}
+	return false, err
+}
+
+// mark tells every sidecar of the doubt that this one owes, if it owes one. If it
+// cannot, the next poll does.
+func (c *credential) mark() {
+	c.mu.Lock()
+	unsettled := c.unsettled
+	c.mu.Unlock()
+	if !unsettled.Owes() {
+		return
+	}
+	id := memcache.NewID()
+	written, err := c.rewrite(memcache.Seen{}, func(there *memcache.Record, now protocol.Now) *memcache.Record {
+		marked := c.held.Mark(there, unsettled.At, id, c.Name, now)
+		if marked.API == "" {
+			marked.API = string(c.api)
+		}
+		return marked
+	})
+	if err != nil || !written {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unsettled == unsettled {
+		c.unsettled = protocol.Unsettled{}
+	}
+}
+
+// recordLife returns how long memcached keeps a record.
+func (c *credential) recordLife(r *memcache.Record) time.Duration {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held.RecordLife(r, now)
+}

@@ -1,0 +1,115 @@
+package keeper
+
+import (
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
+)
+
+// throttleLife is how long after a report the next one can cause a renewal.
+const throttleLife = 31 * time.Second
+
+// reports is what this sidecar knows of reports that a token is invalid. The
+// credential's mu guards it.
+type reports struct {
+	owner string    // fingerprint of the reported token that this sidecar is to renew
+	first string    // fingerprint of the token that was reported first here, see firstReport
+	since time.Time // monotonic
+}
+
+// owns reports whether this sidecar is to renew the reported token that is held.
+func (r *reports) owns(held *protocol.Held) bool {
+	return r.owner != "" && held.IsReported() && r.owner == memcache.Fingerprint(held.Record.Token)
+}
+
+// firstReport returns when this process first got a report of the token.
+func (r *reports) firstReport(token string, now time.Time) time.Time {
+	if fp := memcache.Fingerprint(token); r.first != fp {
+		r.first, r.since = fp, now
+	}
+	return r.since
+}
+
+// end forgets reports of tokens that are not held any more.
+func (r *reports) end(held *protocol.Held) {
+	fp := ""
+	if held.Record != nil {
+		fp = memcache.Fingerprint(held.Record.Token)
+	}
+	if r.owner != fp {
+		r.owner = ""
+	}
+	if held.Reported != fp {
+		held.Reported = ""
+	}
+}
+
+// externalHint is what to do if another program fetches tokens.
+const externalHint = "another program, environment or key prefix fetches tokens for this AppID: " +
+	"point it at wxsidecar, or set WECHAT_TOKEN_API=stable_token on every side"
+
+// errThrottled is the answer to a report that comes too soon after another.
+var errThrottled = &Error{
+	Reason: Budget, Code: budgetCode, Message: "the last report was less than 31 s ago",
+	Hint: "report a token once; if each new one is refused too, " + externalHint, RetryAfter: throttleLife,
+}
+
+// errSame is the answer to a report of a token that WeChat still gives.
+var errSame = &Error{
+	Reason: Budget, Code: budgetCode, Message: "WeChat still gives what was rejected",
+	Hint: "was it really refused with 40001, 40014 or 42001?", RetryAfter: throttleLife,
+}
+
+// renewsReported reports whether this sidecar is to renew this reported token.
+func (c *credential) renewsReported(token string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.reports.owns(&c.held) && c.held.Record.Token == token
+}
+
+// report notes that WeChat refused the valid token, which is also the newest one that
+// memcached has, and that this sidecar is to renew it. counted is true if an app
+// reported it here.
+func (c *credential) report(token string, counted bool) {
+	fp, now := memcache.Fingerprint(token), c.now()
+	c.mu.Lock()
+	c.reports.owner = fp
+	news := c.held.Valid(now) && c.held.Record.Token == token && c.held.Reported != fp
+	age := time.Duration(0)
+	if news {
+		c.held.Reported = fp
+		age = c.held.Age(now)
+	}
+	news = news && counted
+	if news {
+		c.counts.Rejections++
+	}
+	c.mu.Unlock()
+	switch {
+	case news && c.isTicket():
+		c.log().Warn("ticket reported as invalid before its time", "ticket_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", TicketHint)
+	case news:
+		c.log().Warn("token reported as invalid before its time, and no sidecar renewed it",
+			"token_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", externalHint)
+	}
+}
+
+// delayNewer refuses a report of a token whose record belongs to newer sidecars, until
+// they had the time to renew it.
+func (c *credential) delayNewer(rejected string) error {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.held.Valid(now) || c.held.Record.Token != rejected || !c.held.Record.Newer() {
+		return nil
+	}
+	wait := c.held.ReportDelay(c.reports.firstReport(rejected, now.Mono), now)
+	if wait == 0 {
+		return nil
+	}
+	return &Error{
+		Reason: Budget, Code: budgetCode, Message: "a newer sidecar renews this token", RetryAfter: wait,
+		Hint: "update this sidecar: memcached has records of a newer version",
+	}
+}

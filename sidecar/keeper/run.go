@@ -1,0 +1,170 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
+)
+
+// run is one renewal that many callers can wait for.
+type run struct {
+	of   *credential
+	why  protocol.Why
+	job  job
+	done chan struct{}
+	err  error // valid once done is closed
+}
+
+// wake runs when the credential is due, or when a renewal that failed is tried again.
+func (c *credential) wake() {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.startIfDue(now)
+}
+
+// startIfDue starts a renewal that is due or owed to a report, unless one runs or would
+// fail again. The caller holds mu.
+func (c *credential) startIfDue(now protocol.Now) {
+	if c.run != nil || c.backoff.recent(now.Mono) != nil {
+		return
+	}
+	switch valid := c.held.Valid(now); {
+	case !valid:
+		c.start(protocol.Why{})
+	case c.held.IsHandedOver():
+		c.startReport(now)
+	case c.reports.owns(&c.held): // the renewal that a report caused has failed
+		c.start(protocol.Why{Invalid: c.held.Record.Token})
+	case c.dueIn(now) <= 0 && c.polls.unclear.IsZero():
+		c.start(protocol.Why{})
+	}
+}
+
+// startReport starts the renewal of a token whose report another sidecar handed over,
+// unless this sidecar handed it over itself a moment ago. The caller holds mu.
+func (c *credential) startReport(now protocol.Now) {
+	if c.held.ReportDelay(c.reports.firstReport(c.held.Record.Token, now.Mono), now) > 0 {
+		return
+	}
+	c.start(protocol.Why{Invalid: c.held.Record.Token, Proven: true})
+}
+
+// dueIn returns how long it is until this sidecar renews a valid credential. One that
+// could not reach WeChat lately takes its turn after the others. The caller holds mu.
+func (c *credential) dueIn(now protocol.Now) time.Duration {
+	due := c.held.DueIn(now, c.spread)
+	return due + c.backoff.holdBack(protocol.EntryLife(c.held.Record.Life(), c.held.Left(now))-max(0, due))
+}
+
+// arm sets the alarm for the time when the credential is due, or when a renewal that
+// failed is tried again. The caller holds mu.
+func (c *credential) arm(now protocol.Now) {
+	var wait time.Duration
+	if c.held.Valid(now) && !c.held.IsReported() {
+		wait = max(c.dueIn(now), 0)
+	}
+	c.alarm.set(max(wait, c.backoff.until.Sub(now.Mono)))
+}
+
+// start queues a renewal. It returns nil if the sidecar is stopping. The caller holds
+// mu and has seen that no renewal runs.
+func (c *credential) start(why protocol.Why) *run {
+	if c.alarm.stopped {
+		return nil
+	}
+	r := &run{of: c, why: why, done: make(chan struct{})}
+	r.job.run, r.job.needsTurn = r.renew, r.needsTurn
+	if !c.group.queue.add(&r.job) {
+		return nil
+	}
+	c.run = r
+	return r
+}
+
+// wait waits for the renewal to end, and takes it past the queue.
+func (r *run) wait(ctx context.Context) error {
+	r.of.group.queue.hurry(&r.job)
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		return &Error{Reason: Unavailable, Code: busyCode, Message: "no credential came in time", RetryAfter: time.Second}
+	}
+}
+
+// isGone reports whether its account was removed, and nobody waits for it.
+func (r *run) isGone() bool {
+	r.of.mu.Lock()
+	defer r.of.mu.Unlock()
+	return r.of.alarm.stopped && !r.job.awaited.Load()
+}
+
+// needsTurn reports whether the renewal still sends a request: no other sidecar's token
+// was adopted meanwhile, and the account was not removed.
+func (r *run) needsTurn() bool { return r.of.wants(r.why) && !r.isGone() }
+
+// renew runs the renewal and closes done. It does not begin if the sidecar is stopping,
+// or if its account was removed and nobody waits for it.
+func (r *run) renew(stopping bool) {
+	c := r.of
+	var err error = errStopping
+	if !stopping && !r.isGone() {
+		err = c.renew(c.group.ctx, r.why)
+	}
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.err = err
+	c.run = nil
+	switch {
+	case errors.Is(err, errRenewalInProgress):
+		r.err = nil
+	case err != nil:
+		c.backOff(err, now)
+	default:
+		c.backoff.clear()
+		c.arm(now)
+	}
+	close(r.done)
+}
+
+// backOff remembers why a renewal failed. The caller holds mu.
+func (c *credential) backOff(err error, now protocol.Now) {
+	var failed *failure
+	if !errors.As(err, &failed) { // another sidecar's cooldown: memcached ends it, and a poll sees
+		failed = &failure{err: err, until: now.Mono.Add(time.Second)}
+		c.backoff.set(failed, now.Mono)
+		return
+	}
+	c.backoff.set(failed, now.Mono)
+	c.arm(now)
+}
+
+// alarm calls ring after a while. The credential's mu guards it.
+type alarm struct {
+	ring    func()
+	timer   *time.Timer
+	stopped bool
+}
+
+func (a *alarm) set(wait time.Duration) {
+	switch {
+	case a.stopped:
+	case a.timer == nil:
+		a.timer = time.AfterFunc(wait, a.ring)
+	default:
+		a.timer.Reset(wait)
+	}
+}
+
+func (a *alarm) stop() {
+	a.stopped = true
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
+
+var errStopping = &Error{Reason: Unavailable, Code: busyCode, Message: "the sidecar is stopping", RetryAfter: time.Second}
