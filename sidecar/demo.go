@@ -18,6 +18,9 @@ const (
 	// demoLife is the life of the demo's tokens, so that one sees renewals; the
 	// real ones live 7,200 s.
 	demoLife = 20 * time.Second
+	// demoRest is their life once the script is over: with shorter ones the sidecars
+	// would use up their budget of ten requests in ten minutes.
+	demoRest = 4 * time.Minute
 	// demoGrace is the 300 s of the real WeChat in the same proportion as far as
 	// one can wait for it.
 	demoGrace = 5 * time.Second

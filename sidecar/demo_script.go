@@ -50,6 +50,8 @@ func (d *demo) perform(ctx context.Context, length time.Duration) error {
 			return err
 		}
 	}
+	d.wechat.SetExpiresIn(demoRest)
+	d.say("script", "is over: from the next renewal on, tokens live %s", demoRest)
 	return nil
 }
 

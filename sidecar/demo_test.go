@@ -20,7 +20,7 @@ func TestTheDemoShowsAllAndEndsByItself(t *testing.T) {
 	assert.Less(t, time.Since(begin), 10*time.Second)
 	for _, part := range []string{
 		"printf 'get wxdemo", "status page: http://127.0.0.1:", "export WECHAT_APPID=wxdemo", "asked WeChat (call 1 of all sidecars together)",
-		"from memcached", "a stranger fetched a token", "restarts", "with 0 calls to WeChat",
+		"from memcached", "external token detected", "restarts", "with 0 calls to WeChat",
 		"they all got 1 other token, with 1 call to WeChat", "dead tokens read   0", "reads that failed  0", "calls too many     0",
 	} {
 		assert.Contains(t, stdout, part)

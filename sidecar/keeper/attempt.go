@@ -31,6 +31,7 @@ type attempt struct {
 	number  int64            // the success's
 	sent    protocol.Now     // before the request was sent
 	record  *memcache.Record // the claim
+	onTime  bool             // the renewal was planned, see protocol.Held.OnTime
 }
 
 // read reads the record under the lease, and prepares the request. done is true if the
@@ -56,6 +57,7 @@ func (a *attempt) spend(ctx context.Context) error {
 	now := a.now()
 	a.mu.Lock()
 	every, planned := a.held.PlanFor(a.why, now)
+	a.onTime = a.held.OnTime(now)
 	a.mu.Unlock()
 	if planned {
 		first, err := a.slot.Mark(memcache.MarkPlanned, every)
@@ -265,7 +267,7 @@ func (a *attempt) succeeded(fetched *memcache.Record) {
 
 // success returns the record of what was fetched.
 func (a *attempt) success(got wechat.Credential, before, there *memcache.Record, number int64) *memcache.Record {
-	now, date := a.now(), dateOf(a.Wall())
+	date := dateOf(a.Wall())
 	credentials, spread := a.group.credentialCount(), a.Rand()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -280,7 +282,7 @@ func (a *attempt) success(got wechat.Credential, before, there *memcache.Record,
 	}
 	r.Today.Renewals++
 	r.Today.Requests = max(r.Today.Requests, r.Today.Renewals)
-	if !a.held.OnTime(now) {
+	if !a.onTime {
 		r.Early = int64(protocol.Early(r.Life(), credentials, spread).Seconds())
 	}
 	a.history.own = memcache.Fingerprint(r.Token)

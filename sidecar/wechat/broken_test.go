@@ -63,7 +63,7 @@ func TestABrokenAnswerMayHaveIssued(t *testing.T) {
 		"errcode beyond every number": raw(200, `{"errcode":99999999999999999999}`),
 		"201 with a token":            raw(201, `{`+token+`,"expires_in":7200}`),
 		"404":                         raw(404, `{}`),
-		"503 with an errcode":         raw(503, `{"errcode":40013,"errmsg":"invalid appid"}`),
+		"503 with an HTML page":       raw(503, `<html>busy</html>`),
 		"307 with an errcode":         raw(307, `{"errcode":40013,"errmsg":"invalid appid"}`),
 		"more than 64 KiB":            raw(200, `{`+token+`,"expires_in":7200}`+strings.Repeat(" ", 64<<10)),
 	} {
@@ -94,7 +94,7 @@ func TestUnusualAnswersThatAreFine(t *testing.T) {
 		"an exponent":                 {`{"access_token":"canarytoken","expires_in":7.2e3}`, 7200 * time.Second},
 		"a fraction":                  {`{"access_token":"canarytoken","expires_in":7199.9}`, 7199 * time.Second},
 		"a life beyond 24 h":          {`{"access_token":"canarytoken","expires_in":31536000}`, 24 * time.Hour},
-		"a life beyond every number":  {`{"access_token":"canarytoken","expires_in":1e999}`, 720 * time.Hour},
+		"a life beyond every number":  {`{"access_token":"canarytoken","expires_in":1e999}`, 24 * time.Hour},
 		"white space":                 {" {\n\"access_token\" : \"canarytoken\" ,\t\"expires_in\" : 7200 }\n", 7200 * time.Second},
 		"the longest token":           {`{"access_token":"` + strings.Repeat("a", 2048) + `","expires_in":7200}`, 7200 * time.Second},
 		"exactly 64 KiB of an answer": {pad(`{"access_token":"canarytoken","expires_in":7200}`, 64<<10), 7200 * time.Second},
@@ -169,3 +169,16 @@ func newPiped(t *testing.T) (*wechattest.Server, *wechat.Client) {
 }
 
 func pad(s string, n int) string { return s + strings.Repeat(" ", n-len(s)) }
+
+// An errcode is WeChat's own word, whatever the HTTP status: nothing was issued.
+func TestFetch_ServerErrorWithErrcodeIssuedNothing(t *testing.T) {
+	for code, body := range map[int]string{-1: `{"errcode":-1,"errmsg":"system error"}`, 40013: `{"errcode":40013,"errmsg":"invalid appid"}`} {
+		synctest.Test(t, func(t *testing.T) {
+			fake, c := newPiped(t)
+			fake.OnCall(func(wechattest.Call) wechattest.Answer { return raw(503, body) })
+			e := failure(t.Context(), t, c, request(wechat.Token))
+			assert.False(t, e.MayHaveIssued)
+			assert.Equal(t, code, e.Code)
+		})
+	}
+}
