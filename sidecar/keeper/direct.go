@@ -55,14 +55,9 @@ func (c *credential) memcachedServes() {
 	c.link.since = time.Time{}
 }
 
-// worthWaiting reports whether memcached has only begun to fail, and there is no token
-// to give.
-func (c *credential) worthWaiting() bool {
-	now := c.now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.link.fails(now.Mono) < reachPatience && !c.held.Valid(now)
-}
+// errSoon means that memcached has only begun to fail, and that there is no token to
+// give: a renewal tries again at once.
+var errSoon = errors.New("memcached has begun to fail")
 
 // withoutMemcached continues while memcached does not do what a renewal needs, so that
 // no sidecar knows whether another one renews: what is held is served while it is
@@ -131,6 +126,10 @@ func (c *credential) mayAskDirectly(why protocol.Why, command string, cause erro
 	patience := directPatience
 	if valid { // once it has expired, there is a reason to ask
 		patience = min(patience, c.held.Left(now)-protocol.Slack(c.held.Record.Life()))
+	}
+	if !valid && failing < reachPatience {
+		c.mu.Unlock()
+		return false, errSoon
 	}
 	wanted := !valid || reported || (due && !c.held.Ticket && failing >= directPatience)
 	next := c.link.direct.Add(directEvery)

@@ -30,6 +30,7 @@ type polls struct {
 	onRead      time.Time     // when a read last caused a poll
 	polling     bool          // such a poll runs
 	catching    chan struct{} // closed when the poll after a pause is done; nil if none runs
+	newer       bool          // a record of a newer version was logged
 	clockWarned time.Time     // when a clock that is off was last logged
 }
 
@@ -53,7 +54,7 @@ func (c *credential) reconcile(view memcache.View) {
 	if !running { // a renewal settles its own request
 		c.mark()
 	}
-	external := c.repair(view)
+	external := c.repair(view, false)
 	newSecret := c.secretChanged()
 	now := c.now()
 	c.mu.Lock()
@@ -69,14 +70,14 @@ func (c *credential) reconcile(view memcache.View) {
 	c.startIfDue(now)
 }
 
-// repair makes record and entry agree with the newest token known. It reports whether an
-// external token invalidated ours.
-func (c *credential) repair(view memcache.View) (invalidated bool) {
+// repair makes record and entry agree with the newest token known. renewed is true after
+// a renewal. It reports whether an external token invalidated ours.
+func (c *credential) repair(view memcache.View, renewed bool) (invalidated bool) {
 	view.Record = c.adopt(view.Record)
 	now := c.now()
 	c.mu.Lock()
 	repair := c.held.Reconcile(protocol.Polled{
-		View: view, Renewing: c.run != nil, Stale: c.stale(view.Entry, now.Mono), UnclearSince: c.polls.unclear,
+		View: view, Renewing: c.run != nil, Renewed: renewed, Stale: c.stale(view.Entry, now.Mono), UnclearSince: c.polls.unclear,
 	}, c.spread, now)
 	valid, value := c.held.Valid(now), ""
 	if valid {
@@ -137,19 +138,7 @@ func (c *credential) publish(seen memcache.Entry, token string, life time.Durati
 // publishRenewed writes what a renewal brought over whatever the entry has.
 func (c *credential) publishRenewed() {
 	if view, err := c.slot.Poll(); err == nil {
-		view.Record = c.adopt(view.Record)
-		now := c.now()
-		c.mu.Lock()
-		repair, value := c.held.Restore(now), ""
-		if repair.Publish {
-			value = c.held.Record.Token
-		}
-		c.mu.Unlock()
-		if repair.Publish && view.Entry.Token != value {
-			c.publish(view.Entry, value, repair.Life)
-		} else if repair.Publish {
-			c.repair(view)
-		}
+		c.repair(view, true)
 	}
 	c.confirm()
 }
@@ -175,7 +164,7 @@ func (c *credential) confirm() {
 		if err != nil {
 			return
 		}
-		c.repair(view)
+		c.repair(view, false)
 	}
 }
 
@@ -186,7 +175,7 @@ func (c *credential) rebuild() bool {
 	if err != nil {
 		return false // the renewal finds out
 	}
-	c.repair(view)
+	c.repair(view, false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return !c.polls.unclear.IsZero()
@@ -203,10 +192,8 @@ func (c *credential) noteUnclear(unclear bool, now protocol.Now) {
 		c.polls.unclear = now.Mono
 	}
 	if !c.polls.polling && !c.alarm.stopped {
-		c.polls.polling = c.group.work(func(ctx context.Context) {
-			_ = pause(ctx, unclearEvery)
-			c.pollOnce()
-		})
+		c.polls.polling = true
+		time.AfterFunc(unclearEvery, func() { c.group.work(func(context.Context) { c.pollOnce() }) })
 	}
 }
 

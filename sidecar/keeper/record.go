@@ -40,6 +40,7 @@ func (c *credential) adopt(seen memcache.Seen) memcache.Seen {
 	notify()
 	if changed {
 		c.warnOfClock(off, seen.Record.By)
+		c.warnOfVersion(seen.Record)
 	}
 	return seen
 }
@@ -148,4 +149,15 @@ func (c *credential) recordLife(r *memcache.Record) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.held.RecordLife(r, now)
+}
+
+// warnOfVersion warns, once, of a record that a newer version wrote.
+func (c *credential) warnOfVersion(r *memcache.Record) {
+	c.mu.Lock()
+	first := r.Newer() && !c.polls.newer
+	c.polls.newer = c.polls.newer || first
+	c.mu.Unlock()
+	if first {
+		c.log().Warn("record of a newer version found", "version", r.V, "by", r.By, "hint", newerHint)
+	}
 }

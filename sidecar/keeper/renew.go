@@ -99,7 +99,10 @@ func (v *visit) again(err error) bool {
 	if errors.As(err, &handed) {
 		v.handed = handed.error
 	}
-	return handed != nil || errors.Is(err, errAgain)
+	if errors.Is(err, errSoon) {
+		v.soon = reachEvery
+	}
+	return handed != nil || v.soon > 0 || errors.Is(err, errAgain)
 }
 
 // pause waits for the next turn. It returns an error if there is none.
@@ -131,10 +134,6 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 	c := v.credential
 	seen, err := c.read()
 	if err != nil {
-		if c.worthWaiting() {
-			v.soon = reachEvery
-			return nil, errAgain
-		}
 		return nil, c.withoutMemcached(ctx, v.why, "get", err)
 	}
 	switch {
@@ -150,20 +149,9 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 	if err != nil {
 		return nil, c.withoutMemcached(ctx, v.why, "get", err)
 	}
-	takeOver := held.Cooldown != nil
+	outlived := c.outlived(held)
 	switch {
-	case c.outlived(held):
-		takeOver = true
-	case held.Held:
-		if !v.contended {
-			v.contended = true
-			c.count(func(n *Counts) { n.Contended++ })
-		}
-		if err := v.own(ctx); err != nil || c.serves(v.why) {
-			return nil, cmpErr(err, errRenewalInProgress)
-		}
-		return nil, errAgain
-	case held.Cooldown == nil, c.otherSecret(held.Cooldown):
+	case outlived, held.Cooldown == nil, c.otherSecret(held.Cooldown):
 	case held.Cooldown.Class != rebuildClass:
 		return nil, c.leave(held.Cooldown, v.why)
 	case c.serves(v.why):
@@ -172,21 +160,28 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 	if err := v.own(ctx); err != nil {
 		return nil, err
 	}
-	if !v.owns {
+	switch {
+	case held.Held && !outlived:
+		return nil, v.waitForHolder()
+	case !v.owns:
 		return nil, v.waitForOwner()
 	}
 	if err := c.tokenFirst(ctx); err != nil {
 		return nil, err
 	}
-	return v.take(ctx, held, takeOver)
+	return v.take(ctx, held, outlived || held.Cooldown != nil)
 }
 
-// cmpErr returns the first error that is not nil.
-func cmpErr(first, second error) error {
-	if first != nil {
-		return first
+// waitForHolder returns what a sidecar does while another one holds the lease.
+func (v *visit) waitForHolder() error {
+	if !v.contended {
+		v.contended = true
+		v.count(func(n *Counts) { n.Contended++ })
 	}
-	return second
+	if v.serves(v.why) {
+		return errRenewalInProgress
+	}
+	return errAgain
 }
 
 // own finds out whether this sidecar is to renew: always if the credential is due, and

@@ -95,6 +95,9 @@ func (c *credential) report(token string, counted bool) {
 	}
 }
 
+// newerHint is what to do if memcached has records of a newer version.
+const newerHint = "update this sidecar: memcached has records of a newer version"
+
 // delayNewer refuses a report of a token whose record belongs to newer sidecars, until
 // they had the time to renew it.
 func (c *credential) delayNewer(rejected string) error {
@@ -110,6 +113,6 @@ func (c *credential) delayNewer(rejected string) error {
 	}
 	return &Error{
 		Reason: Budget, Code: budgetCode, Message: "a newer sidecar renews this token", RetryAfter: wait,
-		Hint: "update this sidecar: memcached has records of a newer version",
+		Hint: newerHint,
 	}
 }

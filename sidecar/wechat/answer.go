@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	maxAnswer = 64 << 10            // bytes of a body that are read
-	maxValue  = 2048                // bytes; longer ones are damaged for every reader
-	minLife   = 10 * time.Second    // a shorter life is a failed answer
-	maxLife   = 24 * time.Hour      // a longer life is cut: a record of more is unreadable
+	maxAnswer = 64 << 10         // bytes of a body that are read
+	maxValue  = 2048             // bytes; longer ones are damaged for every reader
+	minLife   = 10 * time.Second // a shorter life is a failed answer
+	maxLife   = 24 * time.Hour   // a longer life is cut: a record of more is unreadable
 )
 
 // readAnswer reads WeChat's answer.

@@ -63,8 +63,10 @@ func (h *Held) PlanFor(why Why, now Now) (every time.Duration, planned bool) {
 // the entry for an external token.
 func (h *Held) Claim(read *memcache.Record, entry, id, by string, now Now) *memcache.Record {
 	claim := &memcache.Record{V: memcache.RecordVersion, By: by}
-	if read != nil {
+	if read != nil && h.Valid(now) && h.same(read) { // an expired token is not written again
 		claim = read.Clone()
+	} else if read != nil {
+		claim.API, claim.Doubt = read.API, read.Doubt
 	}
 	if claim.Token == "" {
 		for _, r := range []*memcache.Record{read, h.Record} {
@@ -104,10 +106,13 @@ func unique(past []string) []string {
 // empty, is the fingerprint of the reported token that is handed over.
 func (h *Held) TakeBack(before, claim *memcache.Record, reported string, now Now) *memcache.Record {
 	back := claim.Clone()
-	if before != nil {
+	back.Doubt, back.Claim = 0, ""
+	switch {
+	case before == nil:
+	case claim.Token != "":
 		back = before.Clone()
-	} else {
-		back.Doubt, back.Claim = 0, ""
+	default:
+		back.Doubt, back.Claim = before.Doubt, before.Claim
 	}
 	back.Number = claim.Number + 1
 	if reported != "" {

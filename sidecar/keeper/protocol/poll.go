@@ -37,6 +37,9 @@ type Polled struct {
 	View memcache.View
 	// Renewing is true while this sidecar renews the credential.
 	Renewing bool
+	// Renewed is true if a renewal has just written the record: it is published over
+	// whatever the entry has.
+	Renewed bool
 	// Stale is true if nobody has written the entry for a while.
 	Stale bool
 	// UnclearSince is when polls began to find it Unclear (monotonic); zero if this
@@ -54,7 +57,7 @@ func (h *Held) Reconcile(p Polled, spread float64, now Now) Repair {
 	mine, left := h.Record, h.Left(now)
 	replaced := h.IsReported() && p.Renewing // otherwise it is better than none
 	known := entry == "" || mine.Knows(entry) || (there != nil && there.Knows(entry))
-	if there == nil && !known && (p.UnclearSince.IsZero() || now.Mono.Sub(p.UnclearSince) < unclearFor) {
+	if there == nil && !known && !p.Renewed && (p.UnclearSince.IsZero() || now.Mono.Sub(p.UnclearSince) < unclearFor) {
 		return Repair{Unclear: true}
 	}
 	var r Repair
@@ -71,8 +74,8 @@ func (h *Held) Reconcile(p Polled, spread float64, now Now) Repair {
 	case entry == mine.Token:
 		// WeChat fails and the token is overdue: the entry must not expire.
 		r.Publish = h.DueByAge(now, 1) <= 0 && p.Stale
-	case known:
-		r.Publish = !replaced
+	case known, p.Renewed:
+		r.Publish = !replaced || p.Renewed
 	case there == nil: // as Unclear, for too long: the next poll decides by the record
 	default:
 		r.External = entry
@@ -115,13 +118,4 @@ func (h *Held) putBack(there *memcache.Record, now Now) *memcache.Record {
 		h.Stamp(back, now)
 	}
 	return back
-}
-
-// Restore returns the repair that follows a success: publish the entry over whatever
-// stands there.
-func (h *Held) Restore(now Now) Repair {
-	if !h.Valid(now) {
-		return Repair{}
-	}
-	return Repair{Publish: true, Life: EntryLife(h.Record.Life(), h.Left(now))}
 }
