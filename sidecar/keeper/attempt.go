@@ -174,28 +174,6 @@ func (a *attempt) leaveMemcached(ctx context.Context, why protocol.Why, command 
 // errDone ends an attempt that needs no request any more.
 var errDone = errors.New("no request is needed")
 
-// takeBack ends the claim: the request issued nothing. reported, if not empty, is the
-// fingerprint of the reported token that is handed over.
-func (a *attempt) takeBack(reported string) {
-	if a.id == "" && reported == "" {
-		return
-	}
-	_, _ = a.rewrite(a.claimed, func(there *memcache.Record, now protocol.Now) *memcache.Record {
-		switch {
-		case a.id != "" && there != nil && there.Claim == a.id:
-			back := a.held.TakeBack(a.before.Record, a.record, reported, now)
-			back.Number = max(back.Number, there.Number+1)
-			return back
-		case reported != "" && there != nil && there.Token != "" && memcache.Fingerprint(there.Token) == reported:
-			handed := there.Clone()
-			handed.Reported, handed.Number = reported, a.held.NextNumber(now)
-			a.held.Stamp(handed, now)
-			return handed
-		}
-		return nil
-	})
-}
-
 // write writes the record of what was fetched. If it cannot be written, or if another
 // sidecar may have sent a request too, the record is marked, and what was fetched is
 // served in doubt.
@@ -254,37 +232,17 @@ func (a *attempt) unwritten(fetched *memcache.Record) {
 	a.mark()
 }
 
-// succeeded remembers what was fetched and written.
-func (a *attempt) succeeded(fetched *memcache.Record) {
-	if fetched != nil {
-		a.remember(fetched)
+// waitForBudget makes all sidecars wait because ten requests of the last ten minutes did
+// not help, or were too many.
+func (a *attempt) waitForBudget(lease *memcache.Lease) error {
+	e := &Error{
+		Reason: Budget, Code: budgetCode, Message: "10 requests to WeChat in the last 10 minutes: no further one now",
+		Hint: a.budgetHint(), RetryAfter: protocol.PersonWait,
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.backoff.streak = 0
-	a.reports.end(&a.held)
-}
-
-// success returns the record of what was fetched.
-func (a *attempt) success(got wechat.Credential, before, there *memcache.Record, number int64) *memcache.Record {
-	date := dateOf(a.Wall())
-	credentials, spread := a.group.credentialCount(), a.Rand()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r := a.held.Success(protocol.Fetched{
-		Token: got.Value, Life: got.ExpiresIn, API: string(a.request.API), By: a.Name, Sent: a.sent, Doubtless: !a.claims(),
-	}, number, before, there, a.id)
-	r.Today = a.held.DayOf(date)
-	for _, older := range []*memcache.Record{before, there} {
-		if older != nil && older.Today.Date == date {
-			r.Today.Renewals = max(r.Today.Renewals, older.Today.Renewals)
-		}
-	}
-	r.Today.Renewals++
-	r.Today.Requests = max(r.Today.Requests, r.Today.Renewals)
-	if !a.onTime {
-		r.Early = int64(protocol.Early(r.Life(), credentials, spread).Seconds())
-	}
-	a.history.own = memcache.Fingerprint(r.Token)
-	return r
+	_ = lease.CoolDown(memcache.Cooldown{
+		Class: budgetClass, ErrCode: e.Code, ErrMsg: e.Message, Until: a.Wall().Add(protocol.PersonWait).Unix(),
+	}, protocol.PersonWait)
+	a.count(func(n *Counts) { n.failed(e.Code) })
+	a.log().Error("renewal refused by the budget", "hint", e.Hint)
+	return &failure{err: e, until: time.Now().Add(protocol.PersonWait)}
 }

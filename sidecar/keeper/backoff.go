@@ -56,3 +56,44 @@ func (b *backoff) holdBack(entry time.Duration) time.Duration {
 	local := protocol.Failure{Local: true, Unsent: true}
 	return max(0, protocol.Yield(local, true, true, b.streak-1, 0, entry).Own)
 }
+
+// alarm calls ring after a while. The credential's mu guards it.
+type alarm struct {
+	ring    func()
+	timer   *time.Timer
+	stopped bool
+}
+
+func (a *alarm) set(wait time.Duration) {
+	switch {
+	case a.stopped:
+	case a.timer == nil:
+		a.timer = time.AfterFunc(wait, a.ring)
+	default:
+		a.timer.Reset(wait)
+	}
+}
+
+func (a *alarm) stop() {
+	a.stopped = true
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
+
+// arm sets the alarm for the time when the credential is due, or when a renewal that
+// failed is tried again. The caller holds mu.
+func (c *credential) arm(now protocol.Now) {
+	var wait time.Duration
+	if c.held.Valid(now) && !c.held.IsReported() {
+		wait = max(c.dueIn(now), 0)
+	}
+	c.alarm.set(max(wait, c.backoff.until.Sub(now.Mono)))
+}
+
+// dueIn returns how long it is until this sidecar renews a valid credential. One that
+// could not reach WeChat lately takes its turn after the others. The caller holds mu.
+func (c *credential) dueIn(now protocol.Now) time.Duration {
+	due := c.held.DueIn(now, c.spread)
+	return due + c.backoff.holdBack(protocol.EntryLife(c.held.Record.Life(), c.held.Left(now))-max(0, due))
+}

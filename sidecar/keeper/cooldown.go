@@ -152,21 +152,6 @@ func (c *credential) leave(w *memcache.Cooldown, why protocol.Why) error {
 	return f
 }
 
-// waitForBudget makes all sidecars wait because ten requests of the last ten minutes did
-// not help, or were too many.
-func (a *attempt) waitForBudget(lease *memcache.Lease) error {
-	e := &Error{
-		Reason: Budget, Code: budgetCode, Message: "10 requests to WeChat in the last 10 minutes: no further one now",
-		Hint: a.budgetHint(), RetryAfter: protocol.PersonWait,
-	}
-	_ = lease.CoolDown(memcache.Cooldown{
-		Class: budgetClass, ErrCode: e.Code, ErrMsg: e.Message, Until: a.Wall().Add(protocol.PersonWait).Unix(),
-	}, protocol.PersonWait)
-	a.count(func(n *Counts) { n.failed(e.Code) })
-	a.log().Error("renewal refused by the budget", "hint", e.Hint)
-	return &failure{err: e, until: time.Now().Add(protocol.PersonWait)}
-}
-
 // waitForRebuild makes all sidecars wait until each has put back what it holds, unless
 // one of them is renewing.
 func (c *credential) waitForRebuild() {
@@ -178,14 +163,6 @@ func (c *credential) waitForRebuild() {
 		Class: rebuildClass, ErrCode: busyCode, Until: c.Wall().Add(protocol.Rebuild).Unix(),
 		ErrMsg: "memcached was emptied: waiting for what the other sidecars hold",
 	}, protocol.Rebuild)
-}
-
-// budgetHint is what to do if ten requests did not help, or were too many.
-func (s *settings) budgetHint() string {
-	if s.isTicket() {
-		return TicketHint
-	}
-	return externalHint
 }
 
 // noSecret is a renewal that failed before any request.

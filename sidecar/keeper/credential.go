@@ -3,13 +3,10 @@ package keeper
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"sync"
-	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
-	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
 // credential is one credential that this sidecar keeps valid.
@@ -27,17 +24,6 @@ type credential struct {
 	alarm     alarm
 	history   history
 	counts    Counts
-}
-
-// settings do not change.
-type settings struct {
-	*Config // the group's
-	group   *Group
-	account Account
-	kind    memcache.Kind
-	api     wechat.API // how the credential is fetched
-	slot    *memcache.Slot
-	spread  float64 // this sidecar's place in the jitter, 0 to 1
 }
 
 // newCredential returns a credential that was not polled yet.
@@ -58,18 +44,6 @@ func (g *Group) newCredential(account Account, kind memcache.Kind) (*credential,
 	}
 	c.alarm.ring = c.wake
 	return c, nil
-}
-
-// isTicket reports whether the credential is fetched with a token.
-func (s *settings) isTicket() bool { return s.kind != memcache.AccessToken }
-
-// claims reports whether each request invalidates the previous credential.
-func (s *settings) claims() bool { return s.api == wechat.Token }
-
-func (s *settings) now() protocol.Now { return protocol.Now{Wall: s.Wall(), Mono: time.Now()} }
-
-func (s *settings) log() *slog.Logger {
-	return s.Log.With("appid", s.account.AppID, "kind", string(s.kind))
 }
 
 // token returns the valid credential at once if there is one. Otherwise it waits for
@@ -168,23 +142,6 @@ func (c *credential) replacement(rejected string, current bool) (Grant, *run, bo
 		return Grant{}, c.start(protocol.Why{Invalid: rejected}), ok
 	}
 	return Grant{}, c.run, ok
-}
-
-// grant returns the valid credential; false if there is none.
-func (c *credential) grant() (Grant, bool) {
-	now := c.now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.grantAt(now)
-}
-
-// grantAt is grant. The caller holds mu.
-func (c *credential) grantAt(now protocol.Now) (Grant, bool) {
-	promise, ok := c.held.Promise(now)
-	if !ok {
-		return Grant{}, false
-	}
-	return Grant{Value: c.held.Record.Token, ExpiresIn: promise}, true
 }
 
 // close stops the alarm. A renewal that runs can finish.

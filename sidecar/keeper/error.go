@@ -102,3 +102,13 @@ func (c *credential) cooling(w *memcache.Cooldown) *Error {
 	e.RetryAfter = min(max(time.Second, time.Unix(w.Until, 0).Sub(c.Wall())), protocol.CooldownMost(w.Class, w.ErrCode))
 	return e
 }
+
+// budgetHint is what to do if ten requests did not help, or were too many.
+func (s *settings) budgetHint() string {
+	if s.isTicket() {
+		return TicketHint
+	}
+	return externalHint
+}
+
+var errStopping = &Error{Reason: Unavailable, Code: busyCode, Message: "the sidecar is stopping", RetryAfter: time.Second}

@@ -1,9 +1,7 @@
 package keeper
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -175,47 +173,6 @@ func (g *Group) States() []State {
 	return states
 }
 
-func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	c, ok := g.credentials[credentialKey{appID, kind}]
-	if !ok && g.credentials[credentialKey{appID, memcache.AccessToken}] != nil {
-		return nil, &Error{
-			Reason: NotKept, Code: 404, Message: "this kind of credential is not kept: " + string(kind),
-			Hint: fmt.Sprintf("add %[1]s to WECHAT_TICKETS, or %[2]s:%[1]s for this account alone", ticketAPIs[kind], appID),
-		}
-	}
-	if !ok {
-		return nil, &Error{
-			Reason: NotKept, Code: 40013, Message: "invalid appid: not kept by this sidecar",
-			Hint: "check WECHAT_APPID, or the names of the files in WECHAT_ACCOUNTS_DIR",
-		}
-	}
-	return c, nil
-}
-
-// credentialCount returns the number of credentials of this sidecar.
-func (g *Group) credentialCount() int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return len(g.credentials)
-}
-
-// all returns the credentials in the order of their places, so that two runs with
-// the same Config.Rand do the same.
-func (g *Group) all() []*credential {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	all := make([]*credential, 0, len(g.credentials))
-	for _, c := range g.credentials {
-		all = append(all, c)
-	}
-	slices.SortFunc(all, func(a, b *credential) int {
-		return cmp.Or(cmp.Compare(a.account.AppID, b.account.AppID), cmp.Compare(a.kind, b.kind))
-	})
-	return all
-}
-
 // poll reads entries and records of all of them with few round trips, and
 // has each compare them with what it remembers. A server that fails costs its own
 // credentials their look and no others.
@@ -251,13 +208,40 @@ func (g *Group) pollOn(server string, credentials []*credential) {
 	}
 }
 
-// work runs work in a goroutine that Close waits for; false when it is too late.
-func (g *Group) work(work func(ctx context.Context)) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.stopping {
-		return false
+// logProgress logs how far a start with many accounts is: at every look until
+// each has had its turn, and then once.
+func (g *Group) logProgress() {
+	held, waiting := 0, 0
+	all := g.all()
+	for _, c := range all {
+		now := c.now()
+		c.mu.Lock()
+		live, tried := c.held.Valid(now), c.backoff.err != nil
+		c.mu.Unlock()
+		switch {
+		case live:
+			held++
+		case !tried:
+			waiting++
+		}
 	}
-	g.running.Go(func() { work(g.ctx) })
-	return true
+	g.mu.Lock()
+	begun := g.behind
+	g.behind = waiting > 0
+	g.mu.Unlock()
+	switch failed := len(all) - held - waiting; {
+	case waiting > 0:
+		g.cfg.Log.Info("fetching what memcached does not hold", "held", held, "waiting", waiting, "failed", failed)
+	case begun:
+		g.cfg.Log.Info("everything has been fetched or tried", "held", held, "failed", failed)
+	}
+}
+
+// housekeep follows each poll: it logs the progress of a start, and closes the
+// connections that renewals opened when no renewal is left.
+func (g *Group) housekeep() {
+	g.logProgress()
+	if g.queue.isIdle() {
+		g.cfg.Store.Trim()
+	}
 }

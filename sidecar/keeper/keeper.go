@@ -1,63 +1,79 @@
-// Package keeper keeps WeChat's credentials alive: exactly one of all sidecars
-// renews each of them ahead of time, every other one sees it, and no reader
-// waits or meets a dead token.
+// Package keeper keeps WeChat's credentials valid. Exactly one of all sidecars renews
+// each of them ahead of time, every other one adopts it, and no reader waits or gets an
+// invalid token.
 //
-// # A token's journey
+// Package protocol makes the decisions. This package makes them happen: it reads the
+// clocks, memcached and WeChat, and has all goroutines, locks and logs.
 //
-//  1. A timer says that the token is due, 300 s before its entry would lapse
-//     (schedule.go).
-//  2. The sidecar reads the record. Somebody has renewed already: adopt that
-//     (memory.go). Else it takes the lease with an add: one sidecar gets it.
-//  3. The lease in hand, it reads the record again: the one before may just have
-//     finished (renew.go).
-//  4. It calls WeChat, if the lease is still its own and lives long enough to
-//     outlast the call (fetch.go).
-//  5. The answer is here and the lease still its own: it writes the record by
-//     compare-and-swap, then the entry that apps read, and gives the lease back.
-//  6. Every 10 to 15 s each sidecar looks at record and entry, adopts what is
-//     newer, and puts back what memcached has lost (look.go).
-//  7. An app that misses asks its sidecar, which answers from memory at once,
-//     or with the token that the renewal under way brings (credential.go).
+// # The journey of a renewal
 //
-// # What add and compare-and-swap do not give
+//  1. A renewal is wanted: the alarm of a due credential rings, a poll finds one, or an
+//     app reports an invalid token (poll.go, run.go).
+//  2. The sidecar reads the record. If another one has renewed, it adopts that.
+//     Otherwise it takes the lease and reads the record again (renew.go).
+//  3. It decides whether the request is planned, or takes one use of the budget.
+//  4. It claims: the record gets a doubt before anything is sent (attempt.go).
+//  5. It sends one request to WeChat (request.go).
+//  6. If that fails, all sidecars wait, or this one hands the renewal over to the others
+//     (cooldown.go).
+//  7. It writes the record by compare-and-swap, then the entry that apps read, and gives
+//     the lease back (record.go, repair.go).
 //
-// The lease makes one caller and compare-and-swap one writer, but two stories
-// end with a token that nobody holds, and each new token kills the one before:
-//
-//	A: lease taken, looked at, fine          A: GET /cgi-bin/token ──▶ WeChat issues t2
-//	A: (stopped for 20 s)                    A: ◀── the answer is lost
-//	B: lease taken, WeChat issues t2         everybody goes on with t1, which dies
-//	B: record = t2                           in 300 s
-//	A: (goes on) WeChat issues t3
-//	everybody goes on with t2, which dies
-//
-// So whoever cannot know whose token WeChat issued last marks the record with a
-// doubt: a time from which one more renewal is owed. The old token still works
-// for 300 s, and the renewal comes within the minute (doubt.go). WeChat's
-// stable_token gives everybody the same token and needs none of this.
+// Every 10 to 15 s each sidecar polls record and entry, adopts what is newer, and puts
+// back what memcached has lost. An app that misses the entry asks its sidecar, which
+// answers from memory at once, or with the token that the running renewal brings.
 //
 // # Tickets
 //
-// A ticket is a credential like a token, with its own entry, record and lease. It
-// is fetched with the current token instead of the AppSecret (ticket.go). Whatever
-// becomes of it, its account's token does not suffer: its calls have a budget of
-// their own.
+// A ticket is a credential like a token, with its own entry, record and lease. It is
+// fetched with the current token instead of the AppSecret (ticket.go). A ticket failure
+// never affects the token: its requests have a budget of their own.
 //
 // # What it promises
 //
-//  1. One call: while memcached holds and answers arrive, any number of
-//     sidecars and readers cause one call to WeChat per renewal.
-//  2. Never dead: no reader is given a token that WeChat would refuse, barring a
-//     stranger's fetch or a lost answer; after either it heals within one look,
-//     one report, or the doubt's minute.
-//  3. Never backwards: the entry never goes from a newer token to an older one
-//     for longer than one look.
-//  4. Never nothing: with a live token in a sidecar's memory or in memcached, its
-//     readers get no error because memcached or WeChat is down.
+//  1. One call: while memcached holds and answers arrive, any number of sidecars and
+//     readers cause one request to WeChat per renewal.
+//  2. Never dead: no reader is given a token that WeChat would refuse, except after an
+//     external fetch or a lost answer. After either it heals within one poll, one report,
+//     or the time of the doubt.
+//  3. Never backwards: the entry never goes from a newer token to an older one for longer
+//     than one poll.
+//  4. Never nothing: with a valid token in a sidecar's memory or in memcached, its readers
+//     get no error because memcached or WeChat fails.
 //  5. Never leaked: no AppSecret and no token appears in a log or an error.
-//  6. Bounded: no sequence of failures, reports, strangers or restarts makes the
-//     fleet call WeChat for one credential more than 10 times unplanned in ten
-//     minutes while memcached holds.
+//  6. Bounded: no sequence of failures, reports, external fetches or restarts makes all
+//     sidecars send more than 10 unplanned requests for one credential in ten minutes
+//     while memcached holds.
+//
+// # Files
+//
+// In the order in which they are read. A function calls functions of its own file and of
+// later files only, except that a ticket waits for its token (ticket.go calls
+// credential.go):
+//
+//	keeper.go      what users of the package see
+//	owner.go       whose token is this?
+//	group.go       all credentials of a sidecar
+//	credential.go  one credential, and what its readers get
+//	poll.go        polls
+//	run.go         a renewal that many callers wait for
+//	queue.go       the renewals that nobody waits for
+//	renew.go       the story of a renewal
+//	attempt.go     its steps under the lease
+//	direct.go      a renewal without memcached
+//	request.go     the request to WeChat
+//	repair.go      what a poll writes
+//	cooldown.go    what follows a failure
+//	ticket.go      what is different for tickets
+//	record.go      the record in memcached and in memory
+//	state.go       what people and metrics see
+//	report.go      reports of invalid tokens
+//	clock.go       warnings about clocks
+//	backoff.go     when this sidecar tries again
+//	members.go     the group as its credentials see it
+//	error.go       why there is no credential
+//	holding.go     questions to what is held
+//	failpoint.go   where bench/chaos stops a renewal
 package keeper
 
 import (

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
-	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 )
 
 const (
@@ -50,38 +49,6 @@ func (g *Group) owner(digest [sha256.Size]byte, fingerprint string) (appID strin
 		}
 	}
 	return appID, false
-}
-
-// history is what this sidecar held lately, and what was notified of it. The
-// credential's mu guards it.
-type history struct {
-	token        string // the last Change's
-	expires      int64
-	own          string            // fingerprint of the last token that this sidecar fetched
-	held, before [sha256.Size]byte // of the newest token and of the one held before it
-}
-
-// hold notes the token that is held.
-func (h *history) hold(token string) {
-	if digest := sha256.Sum256([]byte(token)); digest != h.held {
-		h.held, h.before = digest, h.held
-	}
-}
-
-// knows reports whether a token is the valid one, or the one that it replaced less than
-// a grace period ago; and whether it was compared in full. The caller holds mu.
-func (c *credential) knows(digest [sha256.Size]byte, fingerprint string, now protocol.Now) (owns, inFull bool) {
-	valid := c.held.Valid(now)
-	switch {
-	case !valid:
-		return false, false
-	case digest == c.history.held:
-		return true, true
-	case len(c.held.Record.Past) > 0 && c.held.Record.Past[0] == fingerprint:
-		owns = c.held.Age(now) < protocol.Grace
-		return owns, owns && digest == c.history.before
-	}
-	return false, false
 }
 
 // accessTokens is the credentials of that kind. The list is made once after each

@@ -6,6 +6,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
 // read reads the record and adopts it if it is newer than what is held.
@@ -160,4 +161,61 @@ func (c *credential) warnOfVersion(r *memcache.Record) {
 	if first {
 		c.log().Warn("record of a newer version found", "version", r.V, "by", r.By, "hint", newerHint)
 	}
+}
+
+// takeBack ends the claim: the request issued nothing. reported, if not empty, is the
+// fingerprint of the reported token that is handed over.
+func (a *attempt) takeBack(reported string) {
+	if a.id == "" && reported == "" {
+		return
+	}
+	_, _ = a.rewrite(a.claimed, func(there *memcache.Record, now protocol.Now) *memcache.Record {
+		switch {
+		case a.id != "" && there != nil && there.Claim == a.id:
+			back := a.held.TakeBack(a.before.Record, a.record, reported, now)
+			back.Number = max(back.Number, there.Number+1)
+			return back
+		case reported != "" && there != nil && there.Token != "" && memcache.Fingerprint(there.Token) == reported:
+			handed := there.Clone()
+			handed.Reported, handed.Number = reported, a.held.NextNumber(now)
+			a.held.Stamp(handed, now)
+			return handed
+		}
+		return nil
+	})
+}
+
+// succeeded remembers what was fetched and written.
+func (a *attempt) succeeded(fetched *memcache.Record) {
+	if fetched != nil {
+		a.remember(fetched)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.backoff.streak = 0
+	a.reports.end(&a.held)
+}
+
+// success returns the record of what was fetched.
+func (a *attempt) success(got wechat.Credential, before, there *memcache.Record, number int64) *memcache.Record {
+	date := dateOf(a.Wall())
+	credentials, spread := a.group.credentialCount(), a.Rand()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.held.Success(protocol.Fetched{
+		Token: got.Value, Life: got.ExpiresIn, API: string(a.request.API), By: a.Name, Sent: a.sent, Doubtless: !a.claims(),
+	}, number, before, there, a.id)
+	r.Today = a.held.DayOf(date)
+	for _, older := range []*memcache.Record{before, there} {
+		if older != nil && older.Today.Date == date {
+			r.Today.Renewals = max(r.Today.Renewals, older.Today.Renewals)
+		}
+	}
+	r.Today.Renewals++
+	r.Today.Requests = max(r.Today.Requests, r.Today.Renewals)
+	if !a.onTime {
+		r.Early = int64(protocol.Early(r.Life(), credentials, spread).Seconds())
+	}
+	a.history.own = memcache.Fingerprint(r.Token)
+	return r
 }

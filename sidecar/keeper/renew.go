@@ -231,31 +231,3 @@ func (v *visit) take(ctx context.Context, held memcache.LeaseSeen, takeOver bool
 	}
 	return lease, nil
 }
-
-// wants reports whether the renewal is still wanted.
-func (c *credential) wants(why protocol.Why) bool {
-	now := c.now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.held.Wants(why, now, c.spread)
-}
-
-// serves reports whether there is a token to give while another sidecar renews.
-func (c *credential) serves(why protocol.Why) bool {
-	now := c.now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.held.Serves(why, now)
-}
-
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

@@ -17,14 +17,6 @@ type run struct {
 	err  error // valid once done is closed
 }
 
-// wake runs when the credential is due, or when a renewal that failed is tried again.
-func (c *credential) wake() {
-	now := c.now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.startIfDue(now)
-}
-
 // startIfDue starts a renewal that is due or owed to a report, unless one runs or would
 // fail again. The caller holds mu.
 func (c *credential) startIfDue(now protocol.Now) {
@@ -50,23 +42,6 @@ func (c *credential) startReport(now protocol.Now) {
 		return
 	}
 	c.start(protocol.Why{Invalid: c.held.Record.Token, Proven: true})
-}
-
-// dueIn returns how long it is until this sidecar renews a valid credential. One that
-// could not reach WeChat lately takes its turn after the others. The caller holds mu.
-func (c *credential) dueIn(now protocol.Now) time.Duration {
-	due := c.held.DueIn(now, c.spread)
-	return due + c.backoff.holdBack(protocol.EntryLife(c.held.Record.Life(), c.held.Left(now))-max(0, due))
-}
-
-// arm sets the alarm for the time when the credential is due, or when a renewal that
-// failed is tried again. The caller holds mu.
-func (c *credential) arm(now protocol.Now) {
-	var wait time.Duration
-	if c.held.Valid(now) && !c.held.IsReported() {
-		wait = max(c.dueIn(now), 0)
-	}
-	c.alarm.set(max(wait, c.backoff.until.Sub(now.Mono)))
 }
 
 // start queues a renewal. It returns nil if the sidecar is stopping. The caller holds
@@ -142,29 +117,3 @@ func (c *credential) backOff(err error, now protocol.Now) {
 	c.backoff.set(failed, now.Mono)
 	c.arm(now)
 }
-
-// alarm calls ring after a while. The credential's mu guards it.
-type alarm struct {
-	ring    func()
-	timer   *time.Timer
-	stopped bool
-}
-
-func (a *alarm) set(wait time.Duration) {
-	switch {
-	case a.stopped:
-	case a.timer == nil:
-		a.timer = time.AfterFunc(wait, a.ring)
-	default:
-		a.timer.Reset(wait)
-	}
-}
-
-func (a *alarm) stop() {
-	a.stopped = true
-	if a.timer != nil {
-		a.timer.Stop()
-	}
-}
-
-var errStopping = &Error{Reason: Unavailable, Code: busyCode, Message: "the sidecar is stopping", RetryAfter: time.Second}

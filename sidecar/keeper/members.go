@@ -2,10 +2,78 @@ package keeper
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
 )
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	c, ok := g.credentials[credentialKey{appID, kind}]
+	if !ok && g.credentials[credentialKey{appID, memcache.AccessToken}] != nil {
+		return nil, &Error{
+			Reason: NotKept, Code: 404, Message: "this kind of credential is not kept: " + string(kind),
+			Hint: fmt.Sprintf("add %[1]s to WECHAT_TICKETS, or %[2]s:%[1]s for this account alone", ticketAPIs[kind], appID),
+		}
+	}
+	if !ok {
+		return nil, &Error{
+			Reason: NotKept, Code: 40013, Message: "invalid appid: not kept by this sidecar",
+			Hint: "check WECHAT_APPID, or the names of the files in WECHAT_ACCOUNTS_DIR",
+		}
+	}
+	return c, nil
+}
+
+// credentialCount returns the number of credentials of this sidecar.
+func (g *Group) credentialCount() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.credentials)
+}
+
+// all returns the credentials in the order of their places, so that two runs with
+// the same Config.Rand do the same.
+func (g *Group) all() []*credential {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all := make([]*credential, 0, len(g.credentials))
+	for _, c := range g.credentials {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b *credential) int {
+		return cmp.Or(cmp.Compare(a.account.AppID, b.account.AppID), cmp.Compare(a.kind, b.kind))
+	})
+	return all
+}
+
+// work runs work in a goroutine that Close waits for; false when it is too late.
+func (g *Group) work(work func(ctx context.Context)) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.stopping {
+		return false
+	}
+	g.running.Go(func() { work(g.ctx) })
+	return true
+}
 
 // MemcachedHint is what to do about it.
 const MemcachedHint = "check MEMCACHED_SERVERS and that memcached runs"

@@ -1,0 +1,99 @@
+package keeper
+
+import (
+	"crypto/sha256"
+	"log/slog"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+// settings do not change.
+type settings struct {
+	*Config // the group's
+	group   *Group
+	account Account
+	kind    memcache.Kind
+	api     wechat.API // how the credential is fetched
+	slot    *memcache.Slot
+	spread  float64 // this sidecar's place in the jitter, 0 to 1
+}
+
+// isTicket reports whether the credential is fetched with a token.
+func (s *settings) isTicket() bool { return s.kind != memcache.AccessToken }
+
+// claims reports whether each request invalidates the previous credential.
+func (s *settings) claims() bool { return s.api == wechat.Token }
+
+func (s *settings) now() protocol.Now { return protocol.Now{Wall: s.Wall(), Mono: time.Now()} }
+
+func (s *settings) log() *slog.Logger {
+	return s.Log.With("appid", s.account.AppID, "kind", string(s.kind))
+}
+
+// grant returns the valid credential; false if there is none.
+func (c *credential) grant() (Grant, bool) {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.grantAt(now)
+}
+
+// grantAt is grant. The caller holds mu.
+func (c *credential) grantAt(now protocol.Now) (Grant, bool) {
+	promise, ok := c.held.Promise(now)
+	if !ok {
+		return Grant{}, false
+	}
+	return Grant{Value: c.held.Record.Token, ExpiresIn: promise}, true
+}
+
+// wants reports whether the renewal is still wanted.
+func (c *credential) wants(why protocol.Why) bool {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held.Wants(why, now, c.spread)
+}
+
+// serves reports whether there is a token to give while another sidecar renews.
+func (c *credential) serves(why protocol.Why) bool {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held.Serves(why, now)
+}
+
+// history is what this sidecar held lately, and what was notified of it. The
+// credential's mu guards it.
+type history struct {
+	token        string // the last Change's
+	expires      int64
+	own          string            // fingerprint of the last token that this sidecar fetched
+	held, before [sha256.Size]byte // of the newest token and of the one held before it
+}
+
+// hold notes the token that is held.
+func (h *history) hold(token string) {
+	if digest := sha256.Sum256([]byte(token)); digest != h.held {
+		h.held, h.before = digest, h.held
+	}
+}
+
+// knows reports whether a token is the valid one, or the one that it replaced less than
+// a grace period ago; and whether it was compared in full. The caller holds mu.
+func (c *credential) knows(digest [sha256.Size]byte, fingerprint string, now protocol.Now) (owns, inFull bool) {
+	valid := c.held.Valid(now)
+	switch {
+	case !valid:
+		return false, false
+	case digest == c.history.held:
+		return true, true
+	case len(c.held.Record.Past) > 0 && c.held.Record.Past[0] == fingerprint:
+		owns = c.held.Age(now) < protocol.Grace
+		return owns, owns && digest == c.history.before
+	}
+	return false, false
+}

@@ -1,0 +1,182 @@
+package keeper
+
+import (
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
+)
+
+// repair makes record and entry agree with the newest token known. renewed is true after
+// a renewal. It reports whether an external token invalidated ours.
+func (c *credential) repair(view memcache.View, renewed bool) (invalidated bool) {
+	view.Record = c.adopt(view.Record)
+	now := c.now()
+	c.mu.Lock()
+	repair := c.held.Reconcile(protocol.Polled{
+		View: view, Renewing: c.run != nil, Renewed: renewed, Stale: c.stale(view.Entry, now.Mono), UnclearSince: c.polls.unclear,
+	}, c.spread, now)
+	valid, value := c.held.Valid(now), ""
+	if valid {
+		value = c.held.Record.Token
+	}
+	c.polls.published = valid && view.Entry.Token == value
+	c.noteUnclear(repair.Unclear, now)
+	c.mu.Unlock()
+
+	if repair.PutBack != nil && !c.putBack(view.Record, repair) {
+		return false
+	}
+	if repair.External != "" {
+		c.noteExternal(repair.External, repair.Renew)
+	}
+	if repair.Publish {
+		c.publish(view.Entry, value, repair.Life)
+	}
+	return repair.Renew
+}
+
+// putBack writes the record that is held. It reports false if another sidecar was
+// faster, or memcached fails: the next poll sees.
+//
+// If memcached has lost the record of a token that is about to be due, no sidecar renews
+// it for its age until all have put back what they hold:
+//
+//	A: renews, record = t2          B: has not polled since, holds t1
+//	   memcached restarts
+//	                                B: t1 is due, and there is no record
+//	A: polls, puts t2 back          B: requests; WeChat issues t3 and invalidates t1
+//	                                every sidecar that holds t1 gives an invalid token
+func (c *credential) putBack(seen memcache.Seen, repair protocol.Repair) bool {
+	if repair.Wait {
+		c.waitForRebuild()
+	}
+	if c.slot.PutRecord(seen, repair.PutBack, c.recordLife(repair.PutBack)) != nil {
+		return false
+	}
+	c.remember(repair.PutBack)
+	return true
+}
+
+// publish writes the entry. If another sidecar was faster, or memcached fails, the next
+// poll sees.
+func (c *credential) publish(seen memcache.Entry, token string, life time.Duration) {
+	if life < time.Second {
+		return
+	}
+	if err := c.slot.PutEntry(seen, token, life); err == nil {
+		c.mu.Lock()
+		c.polls.published = true
+		c.polls.entryEnds = time.Now().Add(life)
+		c.mu.Unlock()
+	}
+}
+
+// publishRenewed writes what a renewal brought over whatever the entry has.
+func (c *credential) publishRenewed() {
+	if view, err := c.slot.Poll(); err == nil {
+		c.repair(view, true)
+	}
+	c.confirm()
+}
+
+// confirm publishes what was just adopted, if the entry does not have it yet. The next
+// poll is up to 15 s away, and no sidecar passes its startup probe before it has seen
+// the entry. Sidecars that start together write it together, and all but one must
+// read it once more:
+//
+//	A: renews, record = t1
+//	B: adopts t1, sees no entry     A: sees no entry
+//	                                A: entry = t1
+//	B: cannot add the entry
+func (c *credential) confirm() {
+	for range 3 {
+		c.mu.Lock()
+		published := c.polls.published
+		c.mu.Unlock()
+		if published {
+			return
+		}
+		view, err := c.slot.Poll()
+		if err != nil {
+			return
+		}
+		c.repair(view, false)
+	}
+}
+
+// rebuild puts back the record that memcached has lost. It reports whether it is unclear
+// whose token the entry has, so that no renewal is due by age.
+func (c *credential) rebuild() bool {
+	view, err := c.slot.Poll()
+	if err != nil {
+		return false // the renewal finds out
+	}
+	c.repair(view, false)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.polls.unclear.IsZero()
+}
+
+// noteUnclear notes whether it is unclear whose token the entry has, and polls again
+// soon if so. The caller holds mu.
+func (c *credential) noteUnclear(unclear bool, now protocol.Now) {
+	switch {
+	case !unclear:
+		c.polls.unclear = time.Time{}
+		return
+	case c.polls.unclear.IsZero():
+		c.polls.unclear = now.Mono
+	}
+	c.alarm.set(unclearEvery)
+}
+
+// stale reports whether no sidecar has written the entry for a while, as far as this one
+// has seen. The caller holds mu.
+func (c *credential) stale(entry memcache.Entry, now time.Time) bool {
+	before, version := c.polls.version, entry.Version()
+	if version != before {
+		c.polls.version, c.polls.written = version, now
+		return before == 0 // unknown for how long it has been there
+	}
+	return now.Sub(c.polls.written) >= freshFor
+}
+
+// noteExternal logs an external token, once.
+func (c *credential) noteExternal(token string, invalidated bool) {
+	fp := memcache.Fingerprint(token)
+	c.mu.Lock()
+	known := c.polls.external == fp
+	c.polls.external = fp
+	if !known {
+		c.counts.Strays++
+	}
+	c.mu.Unlock()
+	remedy := "ours put back: the external fetch leaves it valid"
+	if invalidated {
+		remedy = "renewing: the external fetch invalidated ours"
+	}
+	switch {
+	case !known && c.isTicket():
+		c.log().Warn("external ticket detected", "remedy", remedy, "ticket_fingerprint", fp, "hint", TicketHint)
+	case !known:
+		c.log().Warn("external token detected", "remedy", remedy, "token_fingerprint", fp, "hint", externalHint)
+	}
+}
+
+// polls is what polls of memcached found. The credential's mu guards it.
+type polls struct {
+	published   bool          // the entry was ours
+	version     uint64        // of the entry
+	written     time.Time     // when that version was first seen
+	entryEnds   time.Time     // when the entry that this sidecar wrote expires; zero if unknown
+	external    string        // fingerprint of the last external token
+	unclear     time.Time     // since when it is unclear whose token the entry has; zero if it is not
+	downSince   time.Time     // when memcached began to fail; zero while it answers
+	answered    time.Time     // when it last did
+	onRead      time.Time     // when a read last caused a poll
+	polling     bool          // such a poll runs
+	catching    chan struct{} // closed when the poll after a pause is done; nil if none runs
+	newer       bool          // a record of a newer version was logged
+	clockWarned time.Time     // when a clock that is off was last logged
+}
