@@ -15,7 +15,7 @@ func (c *credential) repair(view memcache.View, renewed bool) (invalidated bool)
 	c.mu.Lock()
 	repair := c.held.Reconcile(protocol.Polled{
 		View: view, Renewing: c.run != nil, Renewed: renewed, Stale: c.stale(view.Entry, now.Mono), UnclearSince: c.polls.unclear,
-	}, c.spread, now)
+	}, now)
 	valid, value := c.held.Valid(now), ""
 	if valid {
 		value = c.held.Record.Token

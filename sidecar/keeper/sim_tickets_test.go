@@ -100,7 +100,7 @@ func (t *gatedTransport) ticket(r *http.Request) (*http.Response, error) {
 	lease, leased := w.memcached.Peek(simTicket + ":lease")
 	w.judge.mu.Lock()
 	now := time.Now()
-	if (!leased || strings.HasPrefix(lease.Value, "{")) && !w.judge.troubled(now.Add(-16*time.Second), now, memcachedTrouble, podTrouble) {
+	if (!leased || strings.HasPrefix(lease.Value, "{")) && !w.judge.troubled(now.Add(-16*time.Second), now, memcachedTrouble, podTrouble, verbTrouble) {
 		w.judge.broken("One call", "%s asks for a ticket without the lease", t.pod.name)
 	}
 	w.judge.mu.Unlock()

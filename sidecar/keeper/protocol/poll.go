@@ -49,7 +49,7 @@ type Polled struct {
 
 // Reconcile returns what memcached lacks of what is held. Call it after h adopted the
 // record that was read.
-func (h *Held) Reconcile(p Polled, spread float64, now Now) Repair {
+func (h *Held) Reconcile(p Polled, now Now) Repair {
 	there, entry := p.View.Record.Record, p.View.Entry.Token
 	if !h.Valid(now) {
 		return Repair{}
