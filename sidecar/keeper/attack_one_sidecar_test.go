@@ -25,7 +25,7 @@ func TestAttack_OneSidecarCannotReachWeChat(t *testing.T) {
 				sleep(ctx, time.Hour)
 				requests := w.requestsSince(w.start)
 				requests[len(requests)-1].pod.failWeChat(fault) // its jitter is the shortest: it is the first to renew
-				sleep(ctx, 24*time.Hour)
+				sleep(ctx, long(24*time.Hour))
 			})
 			late := w.farthest() - 3330*time.Second
 			assert.LessOrEqual(t, late, 50*time.Second, "the latest renewal, beyond its jitter")

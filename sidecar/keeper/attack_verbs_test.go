@@ -26,7 +26,7 @@ func TestAttack_MemcachedRefusesWrites(t *testing.T) {
 				sleep(ctx, 10*time.Minute)
 				from = time.Now()
 				w.refuse(memcachetest.ServerError, verbs...)
-				sleep(ctx, attackHours*time.Hour)
+				sleep(ctx, long(attackHours*time.Hour))
 				w.allow()
 				sleep(ctx, time.Hour)
 			})
