@@ -8,7 +8,7 @@
 //	P<AppID>                   the entry: the access_token   3600 s, or less if the     sidecar, by add and
 //	                           alone, with flags 0           token expires sooner       compare-and-swap
 //	P<AppID>:record            JSON, see Record              the token's life;          sidecar, by add and
-//	                                                         without a token, minutes   compare-and-swap
+//	                                                         without a token, 2 h       compare-and-swap
 //	P<AppID>:lease             the holder's random id;       15 s;                      the sidecar that renews,
 //	                           after a failed request        the cooldown               by add and
 //	                           JSON, see Cooldown                                       compare-and-swap
@@ -18,17 +18,17 @@
 //	                           for another token
 //	P<AppID>:planned           mark: the planned request of  half the age at which      the sidecar that renews
 //	                           a renewal was sent            the token is due
-//	P<AppID>:budget:<0-9>      mark: one of ten unplanned    10 min 1 s                 the sidecar that renews
-//	                           requests was sent
+//	P<AppID>:budget:<0-9>      mark: one of ten uses of the  10 min 1 s                 the sidecar that renews
+//	                           budget was taken
 //	P<AppID>:handover:<0-4>    mark: a renewal was handed    10 min 1 s                 the sidecar that hands
 //	                           over to another sidecar                                  over
 //	P<AppID>:<ticket>:token_report
 //	                           mark: WeChat refused the      50 min                     the sidecar that renews
 //	                           token for a ticket, and the                              the ticket
 //	                           token was reported
-//	P<AppID>:tries             requests since the last       1 h from the first on      the sidecar that renews,
-//	                           success                                                  by incr
-//	P<AppID>:requests:<day>    requests on that day in       26 h from the first on     the sidecar that renews,
+//	P<AppID>:tries             failed requests since the     1 h from the first on      the sidecar that renews,
+//	                           last success                                             by incr
+//	P<AppID>:requests:<day>    requests on that day in       26 h from the first on     the sidecar that requests,
 //	                           Beijing, as 20261123                                     by incr
 //
 // A mark's value is a random id. A mark says that something was done and must

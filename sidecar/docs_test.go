@@ -17,8 +17,8 @@ const root = ".."
 var (
 	english = []string{"README.md", "docs/recipes.md", "docs/measured.md", "docs/peers.md", "docs/chaos.md"}
 	chinese = []string{"README.zh-CN.md", "docs/recipes.zh-CN.md", "docs/measured.zh-CN.md", "docs/peers.zh-CN.md", "docs/chaos.zh-CN.md"}
-	// documents is all that a user reads; the first one has no Chinese.
-	documents = append(append([]string{"client/php/README.md"}, english...), chinese...)
+	// documents are all pages; the first two have no Chinese.
+	documents = append(append([]string{"client/php/README.md", protocolPage}, english...), chinese...)
 )
 
 func fileText(t *testing.T, path string) string {

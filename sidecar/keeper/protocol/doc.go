@@ -22,19 +22,22 @@
 //  2. The sidecar takes the lease and reads the record. Perhaps another one has
 //     renewed: [Held.Adopt].
 //  3. It decides whether the request is planned or counts against the budget:
-//     [PlanFor].
-//  4. It claims: the record gets a doubt before the request is sent, [Claim]. A
+//     [Held.PlanFor].
+//  4. It claims: the record gets a doubt before the request is sent, [Held.Claim]. A
 //     doubt is a time from which one more renewal is owed, see [Doubt].
-//  5. The answer arrives. The record of the new token replaces exactly the claim,
-//     [Success]. If WeChat issued nothing, the claim is taken back, [TakeBack]. If
-//     nobody knows, the record is marked, [Mark] and [Unsettled].
-//  6. After a failure, all sidecars wait, or this sidecar hands the renewal over to
-//     the others: [Cooldown], [Yield].
-//  7. Every 10 to 15 s each sidecar polls. [Reconcile] compares record and entry with
-//     what the sidecar holds, and returns what to repair.
+//  5. It sends one request to WeChat.
+//  6. If that fails and WeChat issued nothing, the claim is taken back, [Held.TakeBack].
+//     If nobody knows, the record is marked, [Held.Mark] and [Unsettled]. All sidecars
+//     wait, or this one hands the renewal over to the others: [Cooldown], [Yield].
+//  7. If it succeeds, the record of the new token replaces exactly the claim,
+//     [Held.Success].
+//
+// Every 10 to 15 s each sidecar polls. [Held.Reconcile] compares record and entry with
+// what the sidecar holds, and returns what to repair.
 //
 // stable_token gives every sidecar the same token, and a ticket invalidates none.
-// Their requests need no claim and leave no doubt.
+// Their requests need no claim and leave no doubt. docs/protocol.md has the rules of
+// the claim, and what is in memcached.
 //
 // # Clocks
 //
