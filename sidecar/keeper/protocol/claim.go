@@ -12,8 +12,7 @@ import (
 type Why struct {
 	// Invalid is the token that WeChat refused.
 	Invalid string
-	// Proven is true if the report needs no throttle: another sidecar handed it over,
-	// or an external token stands in the entry.
+	// Proven is true if the report needs no throttle: another sidecar handed it over.
 	Proven bool
 }
 
@@ -43,7 +42,7 @@ const (
 )
 
 // PlanFor reports whether a request is planned: it renews a valid token that is due by
-// its age. A planned request does not count against the budget. There is one in every
+// its age. The budget never refuses a planned request. There is one in every
 // half of the age at which a token is due, whatever the clocks say; that half is
 // returned. If it is shorter than the budget's window, the requests of such tokens would
 // be unbounded, so they are not planned. A doubt never makes a request planned, nor
