@@ -226,7 +226,7 @@ func (a *attempt) unwritten(fetched *memcache.Record) {
 	doubtful := fetched.Clone()
 	doubtful.Doubt, doubtful.Claim = now.Wall.Unix(), a.id
 	a.mu.Lock()
-	a.unsettled = protocol.Unwritten(doubtful, now)
+	a.unsettled = protocol.Unwritten(now)
 	a.mu.Unlock()
 	a.remember(doubtful)
 	a.mark()

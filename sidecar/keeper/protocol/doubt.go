@@ -116,8 +116,6 @@ type Unsettled struct {
 	// At is the Unix time of the doubt: now if the answer is known and cannot be
 	// written, a minute after the request if the answer was lost.
 	At int64
-	// Fetched is the token that could not be written; nil if there is none.
-	Fetched *memcache.Record
 }
 
 // Owes reports whether a mark must be written.
@@ -127,9 +125,7 @@ func (u Unsettled) Owes() bool { return u.At != 0 }
 func Lost(sent Now) Unsettled { return Unsettled{At: sent.Wall.Add(lostFor).Unix()} }
 
 // Unwritten returns what is owed if a token was fetched and cannot be written.
-func Unwritten(fetched *memcache.Record, now Now) Unsettled {
-	return Unsettled{At: now.Wall.Unix(), Fetched: fetched}
-}
+func Unwritten(now Now) Unsettled { return Unsettled{At: now.Wall.Unix()} }
 
 // Mark returns the record that tells every sidecar of a doubt: the newest of there and
 // what is held, with a doubt not later than owed. Another, earlier doubt keeps its
