@@ -288,3 +288,13 @@ func TestStamp_OfWhatIsHeld(t *testing.T) {
 	h.Stamp(other, at(100*time.Second))
 	assert.Zero(t, other.Age)
 }
+
+// A token that is held keeps its first sight when its record is written anew, whatever
+// the wall clock says by then.
+func TestAge_OfARewrittenRecord(t *testing.T) {
+	h := holding("a", 5)
+	again := h.Record.Clone()
+	again.Number = 6
+	require.True(t, h.Adopt(again, skewed(100*time.Second, -time.Hour)))
+	assert.Equal(t, 100*time.Second, h.Age(skewed(100*time.Second, -time.Hour)))
+}
