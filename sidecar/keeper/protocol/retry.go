@@ -138,6 +138,8 @@ func CooldownMost(class string, errcode int) time.Duration {
 		return 24 * time.Hour
 	case class == "day", class == "timed":
 		return time.Hour
+	case class == "minute":
+		return 2 * time.Minute
 	}
 	return 130 * time.Second
 }
