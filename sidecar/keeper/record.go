@@ -198,13 +198,13 @@ func (a *attempt) succeeded(fetched *memcache.Record) {
 
 // success returns the record of what was fetched.
 func (a *attempt) success(got wechat.Credential, before, there *memcache.Record, number int64) *memcache.Record {
-	date := dateOf(a.Wall())
+	now, date := a.now(), dateOf(a.Wall())
 	credentials, spread := a.group.credentialCount(), a.Rand()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	r := a.held.Success(protocol.Fetched{
 		Token: got.Value, Life: got.ExpiresIn, API: string(a.request.API), By: a.Name, Sent: a.sent, Doubtless: !a.claims(),
-	}, number, before, there, a.id)
+	}, number, before, there, now, a.id)
 	r.Today = a.held.DayOf(date)
 	for _, older := range []*memcache.Record{before, there} {
 		if older != nil && older.Today.Date == date {

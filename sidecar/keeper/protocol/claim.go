@@ -136,12 +136,13 @@ type Fetched struct {
 // Success returns the record of a token that was fetched. before is what was read
 // before the claim, there what stands in memcached now, own are the ids of this
 // sidecar's claim and marks.
-func (h *Held) Success(f Fetched, number int64, before, there *memcache.Record, own ...string) *memcache.Record {
+func (h *Held) Success(f Fetched, number int64, before, there *memcache.Record, now Now, own ...string) *memcache.Record {
 	issued := f.Sent.Wall.Unix()
 	r := &memcache.Record{
 		V: memcache.RecordVersion, Token: f.Token, Number: number, API: f.API, By: f.By,
 		Issued: issued, Expires: issued + int64(f.Life/time.Second),
 	}
+	r.Age = max(0, int64(now.Mono.Sub(f.Sent.Mono)/time.Second))
 	for _, older := range []*memcache.Record{there, before, h.Record} {
 		if older == nil {
 			continue

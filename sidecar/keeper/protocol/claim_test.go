@@ -170,15 +170,15 @@ func TestSuccess_ReplacesTheClaim(t *testing.T) {
 	h.Record.Past = []string{"00000001"}
 	before := h.Record
 	f := Fetched{Token: "b", Life: 7200 * time.Second, API: "token", By: "pod", Sent: at(100 * time.Second)}
-	got := h.Success(f, 9, before, nil, "mine")
+	got := h.Success(f, 9, before, nil, at(103*time.Second), "mine")
 	want := &memcache.Record{
 		V: memcache.RecordVersion, Token: "b", Number: 9, API: "token", By: "pod",
 		Issued: origin.Add(100 * time.Second).Unix(), Expires: origin.Add(7300 * time.Second).Unix(),
-		Past: []string{memcache.Fingerprint("a"), "00000001"},
+		Past: []string{memcache.Fingerprint("a"), "00000001"}, Age: 3,
 	}
 	assert.Equal(t, want, got)
 
-	same := h.Success(Fetched{Token: "a", Life: time.Hour, Sent: at(0)}, 9, before, nil)
+	same := h.Success(Fetched{Token: "a", Life: time.Hour, Sent: at(0)}, 9, before, nil, at(0))
 	assert.NotContains(t, same.Past, memcache.Fingerprint("a"), "a record that names its own token is unreadable")
 }
 
@@ -205,11 +205,11 @@ func TestSuccess_KeepsOthersDoubts(t *testing.T) {
 				h.seeDoubt(r, at(0))
 			}
 		}
-		got := h.Success(f, 9, c.before, c.there, "mine")
+		got := h.Success(f, 9, c.before, c.there, at(0), "mine")
 		assert.Equal(t, c.want, got.Claim, name)
 		assert.Equal(t, c.want != "", got.Doubt > 0, name)
 		f := f
 		f.Doubtless = true
-		require.Zero(t, h.Success(f, 9, c.before, c.there, "mine").Doubt, "%s: stable_token and tickets end all", name)
+		require.Zero(t, h.Success(f, 9, c.before, c.there, at(0), "mine").Doubt, "%s: stable_token and tickets end all", name)
 	}
 }

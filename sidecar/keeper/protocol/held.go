@@ -58,18 +58,20 @@ func (h *Held) Adopt(r *memcache.Record, now Now) bool {
 	if r == nil {
 		return false
 	}
-	first := h.last
-	if !first.of(r) {
-		first = arrival(r, last, now)
+	switch {
+	case h.same(r):
+		h.last = h.sight
+	case !h.last.of(r):
+		h.last = arrival(r, last, now)
 	}
-	h.last = first
-	return h.take(r, first, now)
+	return h.take(r, h.last, now)
 }
 
 // Remember is Adopt for a record that this sidecar made itself.
 func (h *Held) Remember(r *memcache.Record, now Now) bool {
 	age := max(0, now.Wall.Sub(time.Unix(r.Issued, 0)))
-	return h.take(r, sight{r.Token, r.Issued, age, now.Wall, now.Mono}, now)
+	h.last = sight{r.Token, r.Issued, age, now.Wall, now.Mono}
+	return h.take(r, h.last, now)
 }
 
 func (h *Held) take(r *memcache.Record, first sight, now Now) bool {
@@ -96,15 +98,20 @@ func (h *Held) take(r *memcache.Record, first sight, now Now) bool {
 // same reports whether r is of the credential that is held.
 func (h *Held) same(r *memcache.Record) bool { return h.Record != nil && h.sight.of(r) }
 
+// pausedMost is how long a sidecar can be paused between its decision to write a record
+// and the write: then another one acts on the doubt of its claim.
+const pausedMost = 2 * time.Minute
+
 // arrival returns the first sight of a record that was just read. Its writer says how
-// old the token was when it wrote (Age). It was written after last, when this process
-// read a record that was another one, or none. Between the two limits the wall clock
-// decides. So a clock that is off by hours makes no token expired or due that has just
-// arrived, and a process that just started must believe its clock.
+// old the token was (Age). It was written after last, when this process read a record
+// that was another one, or none, and its writer was paused for pausedMost at most. Between
+// these limits the wall clock decides. So a clock that is off by hours makes no token
+// expired or due that has just arrived, and a process that just started must believe its
+// clock.
 func arrival(r *memcache.Record, last time.Time, now Now) sight {
 	age := max(now.Wall.Sub(time.Unix(r.Issued, 0)), time.Duration(r.Age)*time.Second)
 	if !last.IsZero() {
-		age = min(age, time.Duration(r.Age)*time.Second+now.Mono.Sub(last))
+		age = min(age, time.Duration(r.Age)*time.Second+now.Mono.Sub(last)+pausedMost)
 	}
 	return sight{r.Token, r.Issued, max(0, age), now.Wall, now.Mono}
 }

@@ -91,9 +91,10 @@ func TestAge_OfAnArrival(t *testing.T) {
 		"just started, clock behind, put back": {false, -time.Hour, -100 * time.Second, 90, 90 * time.Second},
 		"just started, clock ahead":            {false, time.Hour, -100 * time.Second, 0, 3700 * time.Second},
 		"arrived":                              {true, 0, -5 * time.Second, 0, 5 * time.Second},
-		"arrived, clock 24 h ahead":            {true, 24 * time.Hour, -5 * time.Second, 0, 12 * time.Second},
+		"arrived, clock 24 h ahead":            {true, 24 * time.Hour, -5 * time.Second, 0, 132 * time.Second},
 		"arrived, clock 1 h behind":            {true, -time.Hour, -5 * time.Second, 0, 0},
-		"put back, clock ahead":                {true, time.Hour, -500 * time.Second, 495, 507 * time.Second},
+		"put back, clock ahead":                {true, time.Hour, -500 * time.Second, 495, 627 * time.Second},
+		"its writer was paused":                {true, 0, -100 * time.Second, 0, 100 * time.Second},
 		"put back":                             {true, 0, -500 * time.Second, 495, 500 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -143,7 +144,7 @@ func TestPlausible_WithinTwoDays(t *testing.T) {
 // The difference of the clocks is what the arrival does not explain.
 func TestClockOff_OfAnArrival(t *testing.T) {
 	for off, want := range map[time.Duration]time.Duration{
-		0: 0, time.Hour: time.Hour - 7*time.Second, -time.Hour: -time.Hour + 5*time.Second,
+		0: 0, time.Hour: time.Hour - 127*time.Second, -time.Hour: -time.Hour + 5*time.Second,
 	} {
 		h := &Held{}
 		h.Adopt(record("before", 1, -3300*time.Second), skewed(-12*time.Second, off))
@@ -296,5 +297,7 @@ func TestAge_OfARewrittenRecord(t *testing.T) {
 	again := h.Record.Clone()
 	again.Number = 6
 	require.True(t, h.Adopt(again, skewed(100*time.Second, -time.Hour)))
+	h.Record = nil
+	require.True(t, h.Adopt(again, skewed(100*time.Second, -time.Hour)), "and when it was forgotten")
 	assert.Equal(t, 100*time.Second, h.Age(skewed(100*time.Second, -time.Hour)))
 }
