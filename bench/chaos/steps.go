@@ -12,7 +12,7 @@ import (
 )
 
 // steps is the folder through which sidecars that were built with the tag chaos
-// are caught in a step of a renewal; see sidecar/keeper/step_chaos.go.
+// are caught in a step of a renewal; see sidecar/keeper/failpoint_chaos.go.
 type steps struct {
 	dir string
 }
