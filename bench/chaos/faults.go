@@ -71,7 +71,7 @@ func backwards(all []fault) []fault {
 	return all
 }
 
-// planned is the faults of a run: in one of 20 minutes all, in a shorter one some,
+// planned is the faults of a run: in one of 26 minutes all, in a shorter one some,
 // in their brief form; or only those that are named.
 func planned(minutes int, only string) (plan, error) {
 	named, err := regexp.Compile(only)
