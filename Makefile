@@ -8,7 +8,7 @@ HOURS    ?= 24
 START    ?= 1
 FUZZTIME ?= 10s
 SIEGE    ?= 6s
-CHAOS_MINUTES ?= 20
+CHAOS_MINUTES ?= 26
 IMAGE    ?= wxsidecar:dev
 IMAGE_FLAGS ?=
 CROSS    ?= darwin/arm64 darwin/amd64 windows/amd64 linux/arm64
@@ -207,7 +207,7 @@ hostile: setup ## real sidecars under attack, in cgroups of the pod's size, SIEG
 	$(GO) test -tags hostile -count=1 -timeout 15m -v -run '^TestHostile' ./sidecar -siege $(SIEGE)
 
 .PHONY: chaos
-chaos: setup ## eight real sidecars through every fault, 20 minutes (CHAOS_MINUTES=2: a few); bin/chaos has all logs then, and the pages that docs has: chaos.md, chaos.zh-CN.md
+chaos: setup ## eight real sidecars through every fault, 26 minutes (CHAOS_MINUTES=2: a few); bin/chaos has all logs then, and the pages that docs has: chaos.md, chaos.zh-CN.md
 	cd bench/chaos && $(GO) build -o $(CURDIR)/bin/chaos/chaos . && exec $(CURDIR)/bin/chaos/chaos -minutes $(CHAOS_MINUTES) -out $(CURDIR)/bin/chaos
 
 .PHONY: screenshots

@@ -96,9 +96,9 @@ func (w *world) reason(e *explained, before explained, lost bool) words {
 		return hurt
 	case lost && code != 0 && !direct: // without memcached, a renewal that fails is nothing of WeChat's
 		return words{"after errcode %d", "前一个应答：errcode %d"}.filled(code)
-	case stopped != (words{}) && w.judge.heardOf(lostLease, e.account, since, e.at+round):
+	case stopped != (words{}) && w.judge.heardOf(unwritten, e.account, since, e.at+round):
 		return unconfirmed
-	case w.judge.heardOf(rejected, e.account, since, e.at+round):
+	case w.judge.heardOf(reported, e.account, since, e.at+round):
 		return words{"reported as refused", "被上报为已拒绝"}
 	case direct:
 		return words{"memcached out of reach: a sidecar asks stable_token for itself", "连不上 memcached：sidecar 各自向 stable_token 要"}
@@ -108,9 +108,9 @@ func (w *world) reason(e *explained, before explained, lost bool) words {
 		return words{"the doubt of ", "存疑，来自"}.and(w.stoppedInDoubt(e))
 	case e.doubted != (words{}):
 		return words{"the doubt after ", "存疑，因为应答："}.and(e.doubted)
-	case slices.ContainsFunc(w.judge.when(lostLease, e.account, since, e.at+round), w.memcachedHurt):
+	case slices.ContainsFunc(w.judge.when(unwritten, e.account, since, e.at+round), w.memcachedHurt):
 		return unconfirmed
-	case w.judge.heardOf(outcast, e.account, since-grace, e.at) && w.memcachedHurt(e.at):
+	case w.judge.heardOf(degraded, e.account, since-grace, e.at) && w.memcachedHurt(e.at):
 		return words{"memcached in reach again: back from stable_token", "memcached 又连得上：从 stable_token 换回"}
 	}
 	return words{}
@@ -118,15 +118,19 @@ func (w *world) reason(e *explained, before explained, lost bool) words {
 
 var unconfirmed = words{"the lease could not be confirmed after the answer: a doubt", "应答之后无法确认租约：存疑"}
 
+// doubtAtMost is how long after a request a renewal for its doubt can come: the 75 s
+// of the claim or, after a mark, 60 s from when a poll first saw it, the jitter of a
+// token's life, and a poll.
+const doubtAtMost = 75*time.Second + life/20 + lookAtMost
+
 // stoppedInDoubt is what was done to a sidecar that was stopped in the midst of its
-// call, and found when it went on that the time for an answer was over: a minute
-// later one more renewal is owed.
+// request, and found when it went on that the time for an answer was over: one more
+// renewal is owed.
 func (w *world) stoppedInDoubt(e *explained) words {
-	const minute = time.Minute + lookAtMost
-	if !w.judge.heardOf(failedRenewal, e.account, e.at-minute, e.at) {
+	if !w.judge.heardOf(failedRenewal, e.account, e.at-doubtAtMost, e.at) {
 		return words{}
 	}
-	return w.judge.hitOf(e.account, e.at-minute-frozenFor-time.Second, e.at)
+	return w.judge.hitOf(e.account, e.at-doubtAtMost-frozenFor-time.Second, e.at)
 }
 
 // lag is how long after the end of memcached's trouble a call may still follow from

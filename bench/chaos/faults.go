@@ -10,9 +10,9 @@ import (
 
 const (
 	// fullMinutes is what a run with all faults takes.
-	fullMinutes = 20
+	fullMinutes = 26
 	// reserve is what its last faults, and the looks before them, take of that.
-	reserve = 4 * time.Minute
+	reserve = 7 * time.Minute
 )
 
 // plan is the faults of a run in their turn: first once, then those that are hurt
@@ -71,7 +71,7 @@ func backwards(all []fault) []fault {
 	return all
 }
 
-// planned is the faults of a run: in one of 20 minutes all, in a shorter one some,
+// planned is the faults of a run: in one of 26 minutes all, in a shorter one some,
 // in their brief form; or only those that are named.
 func planned(minutes int, only string) (plan, error) {
 	named, err := regexp.Compile(only)

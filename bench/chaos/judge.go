@@ -66,17 +66,17 @@ func (j *judge) heard(e event) {
 	j.mu.Lock()
 	j.events = append(j.events, e)
 	j.mu.Unlock()
-	if e.Level == "WARN" && e.Text == lostLease {
+	if e.Level == "WARN" && e.Text == unwritten {
 		j.journal.say("  sidecar: %s (%s)", e.Text, e.AppID)
 	}
 }
 
 // Lines of the sidecars' logs that explain a call.
 const (
-	lostLease     = "the lease was lost during a renewal: renewing once more"
-	outcast       = "memcached fails: fetched without it"
+	unwritten     = "token fetched but not written: renewing once more"
+	degraded      = "memcached fails: token fetched without it"
 	failedRenewal = "renewal failed"
-	rejected      = "a token was rejected before its time and none of our sidecars renewed it"
+	reported      = "token reported as invalid before its time, and no sidecar renewed it"
 )
 
 func (j *judge) hit(account string, what words) {

@@ -5,11 +5,11 @@
 // Everything is real: memcached, eight sidecar processes, each with a mount
 // namespace of its own, readers in Go and PHP. Between each sidecar's pod and
 // memcached, and between all of them and WeChat, stands a proxy that delays,
-// stalls, cuts and resets. WeChat is wechattest over https. A token lives three
-// minutes instead of two hours, and the one before a renewal works for 90 s more
-// instead of 300: the least for which the protocol's own times (a look every 15 s,
-// a lease of 15 s, a doubt of a minute) still fit. Sixteen accounts that came one
-// after the other make a renewal about every six seconds.
+// stalls, cuts and resets. WeChat is wechattest over https. A token lives
+// 240 s instead of two hours, and the one before a renewal works for 120 s more
+// instead of 300: the least for which the protocol's own times (a poll every 15 s,
+// a lease of 15 s, a claim of 75 s) still fit. Sixteen accounts that came one
+// after the other make a renewal about every eight seconds.
 //
 // Each fault has its turn, then comes a calm that lasts until all has healed: in
 // memcached lies, for each account, the last token that WeChat issued, and no
@@ -19,7 +19,7 @@
 // journal of all that happened is on stderr and in -out, and so is what each call
 // to WeChat was for.
 //
-//	go run .             all of them, some twice: 20 minutes
+//	go run .             all of them, some twice: 26 minutes
 //	go run . -minutes 2  a few of them, shorter
 //	go run . -only 'a|b' the faults whose names match
 //
@@ -62,7 +62,7 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	minutes := flags.Int("minutes", fullMinutes, "under 20, only a few faults, shorter; 4 more are the limit")
+	minutes := flags.Int("minutes", fullMinutes, "under 26, only a few faults, shorter; 4 more are the limit")
 	only := flags.String("only", "", "only the faults whose names match this regular expression")
 	out := flags.String("out", filepath.Join(os.TempDir(), "wxsidecar-chaos"), "the folder for the page, the journal and the logs")
 	if err := flags.Parse(args); err != nil {

@@ -100,7 +100,7 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 		"its lease was lost, when memcached was hurt": {func(w *world) {
 			w.rows = []*row{{memcached: true}}
 			w.called(account, true)
-			w.judge.events = append(w.judge.events, event{at: w.journal.now(), AppID: account, Text: lostLease})
+			w.judge.events = append(w.judge.events, event{at: w.journal.now(), AppID: account, Text: unwritten})
 			w.called(account, true)
 		}, 1, "1 × the lease could not be confirmed after the answer: a doubt", 0},
 		"its lease was lost, long after memcached was hurt": {func(w *world) {
@@ -108,7 +108,7 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 			w.rows = []*row{{memcached: true, undone: w.journal.now()}}
 			w.called(account, true)
 			w.wechat.calls[1].at += lag
-			w.judge.events = append(w.judge.events, event{at: w.wechat.calls[1].at, AppID: account, Text: lostLease})
+			w.judge.events = append(w.judge.events, event{at: w.wechat.calls[1].at, AppID: account, Text: unwritten})
 		}, 1, "1 × **unexplained**", 1},
 		"stable_token, when memcached was hurt": {func(w *world) {
 			w.called(account, true)
@@ -133,7 +133,7 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 		}, 1, "1 × after a web page", 0},
 		"its lease was lost, and nothing was done to memcached": {func(w *world) {
 			w.called(account, true)
-			w.judge.events = append(w.judge.events, event{at: w.journal.now(), AppID: account, Text: lostLease})
+			w.judge.events = append(w.judge.events, event{at: w.journal.now(), AppID: account, Text: unwritten})
 			w.called(account, true)
 		}, 1, "1 × **unexplained**", 1},
 		"WeChat answered wrongly": {func(w *world) {
@@ -148,7 +148,7 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 			w.wechat.calls[1].at += 15 * time.Second
 			w.called(account, true)
 			w.wechat.calls[2].at += 20 * time.Second
-			w.judge.events = append(w.judge.events, event{at: w.wechat.calls[2].at, AppID: account, Text: lostLease})
+			w.judge.events = append(w.judge.events, event{at: w.wechat.calls[2].at, AppID: account, Text: unwritten})
 		}, 2, "1 × frozen; 1 × the lease could not be confirmed after the answer: a doubt", 0},
 		"who was stopped finds the time for an answer over": {func(w *world) {
 			w.judge.hits = append(w.judge.hits, hit{-5 * time.Second, account, same("frozen")})

@@ -47,8 +47,8 @@ type row struct {
 const (
 	// calmAtLeast is how long nothing is done after a fault, healed or not.
 	calmAtLeast = 4 * time.Second
-	// calmAtMost is how long healing may take: the doubt's minute, a look, and a call.
-	calmAtMost = 110 * time.Second
+	// calmAtMost is how long healing can take: the doubt, and a request.
+	calmAtMost = doubtAtMost + 15*time.Second
 )
 
 // suffer is a fault in its turn, and the calm after it.

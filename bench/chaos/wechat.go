@@ -18,10 +18,11 @@ import (
 )
 
 // Times of this WeChat. Half of life after its issue a token is due; then the
-// doubt's minute, and a look, must pass before it dies, or before the grace ends.
+// 75 s of a claim, the jitter and a poll must pass before it expires, or before the
+// grace ends.
 const (
-	life  = 180 * time.Second
-	grace = 90 * time.Second
+	life  = 240 * time.Second
+	grace = 120 * time.Second
 )
 
 // answers is how WeChat answers the n-th call, from 1, for an account; name tells

@@ -81,6 +81,9 @@ func (h *Held) take(r *memcache.Record, first sight, now Now) bool {
 	h.seeDoubt(r, now)
 	h.Number = max(h.Number, r.Number)
 	valid := h.Valid(now)
+	if valid && r.Number <= h.Record.Number && supersedes(r, h.Record) {
+		r = h.renumbered(r, now)
+	}
 	candidate := Held{Record: r, sight: first}
 	if !candidate.Valid(now) || (valid && r.Number <= h.Record.Number) {
 		if !valid {
@@ -93,6 +96,27 @@ func (h *Held) take(r *memcache.Record, first sight, now Now) bool {
 		h.Today = t
 	}
 	return true
+}
+
+// supersedes reports whether r is of a later token than held, whatever the numbers say:
+// it names held's token in its past, and held does not know r's. The number of a claim
+// says when a request began, by one clock, and nothing about the token that the claim
+// carries. If that claim is lost, another sidecar whose clock is behind can write a later
+// token under a lower number.
+func supersedes(r, held *memcache.Record) bool {
+	return r.Token != "" && r.Token != held.Token && r.Knows(held.Token) && !held.Knows(r.Token)
+}
+
+// renumbered returns r under a number above every one seen, with the doubt of what is
+// held if it has none of its own: a poll then writes it.
+func (h *Held) renumbered(r *memcache.Record, now Now) *memcache.Record {
+	later := r.Clone()
+	later.Number = h.NextNumber(now)
+	if later.Doubt == 0 {
+		later.Doubt, later.Claim = h.Record.Doubt, h.Record.Claim
+	}
+	h.Number = later.Number
+	return later
 }
 
 // same reports whether r is of the credential that is held.
