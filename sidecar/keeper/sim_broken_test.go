@@ -63,7 +63,7 @@ var brokenProtocols = []struct {
 	},
 	{
 		rule: "no mark after a lost lease", test: "TestAttack_LaterAnswerCannotBeWritten",
-		changes: []change{{"attempt.go", "doubtful.Doubt, doubtful.Claim = now.Wall.Unix(), a.id\n\ta.mu.Lock()\n\ta.unsettled = protocol.Unwritten(doubtful, now)\n\ta.mu.Unlock()", "_ = now"}},
+		changes: []change{{"attempt.go", "doubtful.Doubt, doubtful.Claim = now.Wall.Unix(), a.id\n\ta.mu.Lock()\n\ta.unsettled = protocol.Unwritten(now)\n\ta.mu.Unlock()", "_ = now"}},
 	},
 	{
 		rule: "no read-back of the claim", test: "TestAttack_ClaimsAreLostAtOnce",

@@ -301,3 +301,28 @@ func TestAge_OfARewrittenRecord(t *testing.T) {
 	require.True(t, h.Adopt(again, skewed(100*time.Second, -time.Hour)), "and when it was forgotten")
 	assert.Equal(t, 100*time.Second, h.Age(skewed(100*time.Second, -time.Hour)))
 }
+
+// A token that names the one held in its past is later, although its number is lower. It
+// is held under a number above both, so that a poll writes it, and with the doubt of the
+// one before.
+func TestAdopt_KnowsALaterTokenByItsPast(t *testing.T) {
+	h := &Held{}
+	require.True(t, h.Adopt(doubtful("a", 1000, 75*s, "claim"), at(0)))
+	later := record("b", 500, 5*s)
+	later.Past = []string{memcache.Fingerprint("a")}
+	require.True(t, h.Adopt(later, at(10*s)))
+	assert.Equal(t, "b", h.Record.Token)
+	assert.Greater(t, h.Record.Number, int64(1000))
+	assert.Equal(t, h.Record.Number, h.Number)
+	assert.Equal(t, Doubt{At: origin.Add(75 * s).Unix(), By: "claim"}, doubtOf(h.Record))
+	assert.EqualValues(t, 500, later.Number, "records are shared")
+
+	own := doubtful("c", 400, 0, "own")
+	own.Past = []string{memcache.Fingerprint("b")}
+	require.True(t, h.Adopt(own, at(20*s)))
+	assert.Equal(t, "own", h.Record.Claim, "its own doubt stays")
+
+	for name, other := range map[string]*memcache.Record{"unknown to each other": record("x", 3, 0), "the one before": record("a", 3, 0)} {
+		assert.False(t, h.Adopt(other, at(30*s)), name)
+	}
+}
