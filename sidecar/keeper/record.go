@@ -205,6 +205,7 @@ func (a *attempt) success(got wechat.Credential, before, there *memcache.Record,
 	r := a.held.Success(protocol.Fetched{
 		Token: got.Value, Life: got.ExpiresIn, API: string(a.request.API), By: a.Name, Sent: a.sent, Doubtless: !a.claims(),
 	}, number, before, there, a.id)
+	r.Age = int64(time.Since(a.sent.Mono) / time.Second) // the answer, or this process, can have been slow
 	r.Today = a.held.DayOf(date)
 	for _, older := range []*memcache.Record{before, there} {
 		if older != nil && older.Today.Date == date {
