@@ -52,6 +52,9 @@ func (w *world) explain() []explained {
 		if of, ok := brought[i]; ok {
 			s.lost = false
 			s.due, s.renewed = c.at+dueFirst(of), false
+			if w.judge.hitOf(c.account, c.at-frozenFor-2*time.Second, c.at) != (words{}) {
+				s.due -= frozenFor + 2*time.Second // it was frozen before it sent: the age counts from before that
+			}
 		} else {
 			s.lost = true
 		}

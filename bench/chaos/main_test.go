@@ -157,6 +157,12 @@ func TestACallBeyondOnePerRenewalIsExplainedOrTold(t *testing.T) {
 			w.called(account, true)
 			w.wechat.calls[1].at += 75 * time.Second
 		}, 1, "1 × the doubt of frozen", 0},
+		"who was frozen before the call is due by so much earlier": {func(w *world) {
+			w.judge.hits = append(w.judge.hits, hit{-15 * time.Second, account, same("frozen")})
+			w.called(account, true)
+			w.called(account, true)
+			w.wechat.calls[1].at += dueFirst(2*time.Hour) - frozenFor
+		}, 0, "0", 0},
 		"another account's": {func(w *world) {
 			w.called(account, true)
 			w.called("wx2", true)
