@@ -21,13 +21,13 @@ func TestWants_DueOrReported(t *testing.T) {
 		wants, serves bool
 	}{
 		"nothing held":                  {&Held{}, Why{}, 0, true, false},
-		"fresh":                         {holding("a", 5), Why{}, 0, false, true},
-		"due":                           {holding("a", 5), Why{}, 3300 * time.Second, true, true},
-		"expired":                       {holding("a", 5), Why{}, 7200 * time.Second, true, false},
-		"the current one is reported":   {holding("a", 5), Why{Invalid: "a"}, 0, true, false},
-		"another was reported":          {holding("b", 5), Why{Invalid: "a"}, 0, false, true},
-		"another was reported, and due": {holding("b", 5), Why{Invalid: "a"}, 3300 * time.Second, false, true},
-		"handed over":                   {holding("a", 5), Why{Invalid: "a", Proven: true}, 0, true, false},
+		"fresh":                         {holding("a"), Why{}, 0, false, true},
+		"due":                           {holding("a"), Why{}, 3300 * time.Second, true, true},
+		"expired":                       {holding("a"), Why{}, 7200 * time.Second, true, false},
+		"the current one is reported":   {holding("a"), Why{Invalid: "a"}, 0, true, false},
+		"another was reported":          {holding("b"), Why{Invalid: "a"}, 0, false, true},
+		"another was reported, and due": {holding("b"), Why{Invalid: "a"}, 3300 * time.Second, false, true},
+		"handed over":                   {holding("a"), Why{Invalid: "a", Proven: true}, 0, true, false},
 	} {
 		assert.Equal(t, c.wants, c.held.Wants(c.why, at(c.after), 0), name)
 		assert.Equal(t, c.serves, c.held.Serves(c.why, at(c.after)), name)
@@ -39,7 +39,7 @@ func TestWants_DueOrReported(t *testing.T) {
 // A request is planned if it renews a valid token that is due by its age, and if such
 // requests are at least a budget's window apart.
 func TestPlanFor_ByAgeAlone(t *testing.T) {
-	inDoubt := holding("a", 5)
+	inDoubt := holding("a")
 	inDoubt.Record.Doubt = 1
 	lives := func(seconds int64) *Held {
 		r := record("a", 5, 0)
@@ -55,13 +55,13 @@ func TestPlanFor_ByAgeAlone(t *testing.T) {
 		every   time.Duration
 		planned bool
 	}{
-		"due":                     {holding("a", 5), Why{}, 3300 * time.Second, 1650 * time.Second, true},
-		"a second before":         {holding("a", 5), Why{}, 3299 * time.Second, 0, false},
+		"due":                     {holding("a"), Why{}, 3300 * time.Second, 1650 * time.Second, true},
+		"a second before":         {holding("a"), Why{}, 3299 * time.Second, 0, false},
 		"due, and in doubt":       {inDoubt, Why{}, 3300 * time.Second, 1650 * time.Second, true},
 		"in doubt alone":          {inDoubt, Why{}, 100 * time.Second, 0, false},
-		"reported":                {holding("a", 5), Why{Invalid: "a"}, 3300 * time.Second, 0, false},
+		"reported":                {holding("a"), Why{Invalid: "a"}, 3300 * time.Second, 0, false},
 		"nothing held":            {&Held{}, Why{}, 0, 0, false},
-		"expired":                 {holding("a", 5), Why{}, 7200 * time.Second, 0, false},
+		"expired":                 {holding("a"), Why{}, 7200 * time.Second, 0, false},
 		"lives 1,495 s":           {lives(1495), Why{}, 1200 * time.Second, 600 * time.Second, true},
 		"lives 1,494 s":           {lives(1494), Why{}, 1200 * time.Second, 599500 * time.Millisecond, false},
 		"lives ten seconds":       {lives(10), Why{}, 5 * time.Second, 2500 * time.Millisecond, false},
@@ -75,7 +75,7 @@ func TestPlanFor_ByAgeAlone(t *testing.T) {
 
 // A claim is what was read, with a doubt 75 s ahead, under a number two above all seen.
 func TestClaim_OfAToken(t *testing.T) {
-	h := holding("a", 5)
+	h := holding("a")
 	read := record("a", 5, 0)
 	read.Past, read.Reported = []string{"9f86d081"}, memcache.Fingerprint("a")
 	got := h.Claim(read, "", "mine", "pod", at(100*time.Second))
@@ -95,7 +95,7 @@ func TestClaim_OverADoubt(t *testing.T) {
 	for doubt, want := range map[time.Duration]int64{
 		0: own, 60 * time.Second: own, 100 * time.Second: origin.Add(100 * time.Second).Unix(), 151 * time.Second: own,
 	} {
-		got := holding("a", 5).Claim(doubtful("a", 5, doubt, "other"), "", "mine", "pod", at(0))
+		got := holding("a").Claim(doubtful("a", 5, doubt, "other"), "", "mine", "pod", at(0))
 		assert.Equal(t, want, got.Doubt, "doubt in %s", doubt)
 		assert.Equal(t, "mine", got.Claim)
 	}
@@ -103,7 +103,7 @@ func TestClaim_OverADoubt(t *testing.T) {
 
 // A claim without a token names in its past all that no sidecar may take for external.
 func TestClaim_WithoutAToken(t *testing.T) {
-	held := holding("a", 5)
+	held := holding("a")
 	held.Record.Past = []string{"00000001"}
 	expired := record("old", 4, -3*time.Hour)
 	expired.Past = []string{"00000002"}
@@ -143,7 +143,7 @@ func many(n int) []string {
 // A claim that is taken back leaves what was read, with the same doubt and a number of
 // its own.
 func TestTakeBack_LeavesWhatWasRead(t *testing.T) {
-	h := holding("a", 5)
+	h := holding("a")
 	before := doubtful("a", 5, 30*time.Second, "other")
 	claim := h.Claim(before, "", "mine", "pod", at(0))
 	got := h.TakeBack(before, claim, "", at(10*time.Second))
@@ -166,7 +166,7 @@ func TestTakeBack_LeavesWhatWasRead(t *testing.T) {
 
 // A success has the new token, what it replaced, and the doubts that survive it.
 func TestSuccess_ReplacesTheClaim(t *testing.T) {
-	h := holding("a", 5)
+	h := holding("a")
 	h.Record.Past = []string{"00000001"}
 	before := h.Record
 	f := Fetched{Token: "b", Life: 7200 * time.Second, API: "token", By: "pod", Sent: at(100 * time.Second)}
@@ -199,7 +199,7 @@ func TestSuccess_KeepsOthersDoubts(t *testing.T) {
 		"the earlier one": {late, early, "early"},
 		"in any order":    {early, late, "early"},
 	} {
-		h := holding("a", 5)
+		h := holding("a")
 		for _, r := range []*memcache.Record{c.before, c.there} {
 			if r != nil {
 				h.seeDoubt(r, at(0))

@@ -117,11 +117,11 @@ func TestMark_TheNewestToken(t *testing.T) {
 		token string
 		doubt int64
 	}{
-		"what is held":                       {holding("a", 5), nil, "a", owed},
-		"what is held, over an older":        {holding("b", 5), record("a", 4, 0), "b", owed},
-		"another's claim is lowered":         {holding("a", 5), doubtful("a", 5, 75*time.Second, "claim"), "a", owed},
-		"an earlier doubt keeps its time":    {holding("a", 5), doubtful("a", 5, 30*time.Second, "mark"), "a", origin.Add(30 * time.Second).Unix()},
-		"a doubt beyond all dates":           {holding("a", 5), doubtful("a", 5, 74*365*24*time.Hour, "hand"), "a", owed},
+		"what is held":                       {holding("a"), nil, "a", owed},
+		"what is held, over an older":        {holding("b"), record("a", 4, 0), "b", owed},
+		"another's claim is lowered":         {holding("a"), doubtful("a", 5, 75*time.Second, "claim"), "a", owed},
+		"an earlier doubt keeps its time":    {holding("a"), doubtful("a", 5, 30*time.Second, "mark"), "a", origin.Add(30 * time.Second).Unix()},
+		"a doubt beyond all dates":           {holding("a"), doubtful("a", 5, 74*365*24*time.Hour, "hand"), "a", owed},
 		"nothing is held, nothing is there":  {&Held{}, nil, "", owed},
 		"nothing is held, an expired record": {&Held{}, record("a", 4, -3*time.Hour), "", owed},
 	} {
@@ -139,7 +139,7 @@ func TestMark_TheNewestToken(t *testing.T) {
 			}
 		})
 	}
-	h := holding("a", 5)
+	h := holding("a")
 	require.NotSame(t, h.Record, h.Mark(nil, owed, "mine", "pod", at(0)), "records are shared")
 	assert.Zero(t, h.Record.Doubt)
 }

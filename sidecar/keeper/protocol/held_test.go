@@ -28,10 +28,10 @@ func record(token string, number int64, issued time.Duration) *memcache.Record {
 	return &memcache.Record{V: memcache.RecordVersion, Token: token, Number: number, Issued: i, Expires: i + 7200, API: "token"}
 }
 
-// holding returns what a sidecar holds that fetched a token at origin.
-func holding(token string, number int64) *Held {
+// holding returns what a sidecar holds that fetched a token at origin, under the number 5.
+func holding(token string) *Held {
 	h := &Held{}
-	h.Remember(record(token, number, 0), at(0))
+	h.Remember(record(token, 5, 0), at(0))
 	return h
 }
 
@@ -46,13 +46,13 @@ func TestAdopt_TakesTheNewer(t *testing.T) {
 		number  int64
 	}{
 		"nothing held":             {&Held{}, record("a", 5, 0), at(0), true, 5},
-		"none read":                {holding("a", 5), nil, at(time.Minute), false, 5},
-		"older":                    {holding("a", 5), record("b", 4, 0), at(time.Minute), false, 5},
-		"the same number":          {holding("a", 5), record("b", 5, 0), at(time.Minute), false, 5},
-		"newer":                    {holding("a", 5), record("b", 6, 0), at(time.Minute), true, 6},
-		"newer, without a token":   {holding("a", 5), &memcache.Record{Number: 9}, at(time.Minute), false, 9},
-		"newer, and expired":       {holding("a", 5), record("b", 9, -2*time.Hour), at(time.Minute), false, 9},
-		"older, and mine expired":  {holding("a", 5), record("b", 2, 2*time.Hour), at(2*time.Hour + time.Minute), true, 5},
+		"none read":                {holding("a"), nil, at(time.Minute), false, 5},
+		"older":                    {holding("a"), record("b", 4, 0), at(time.Minute), false, 5},
+		"the same number":          {holding("a"), record("b", 5, 0), at(time.Minute), false, 5},
+		"newer":                    {holding("a"), record("b", 6, 0), at(time.Minute), true, 6},
+		"newer, without a token":   {holding("a"), &memcache.Record{Number: 9}, at(time.Minute), false, 9},
+		"newer, and expired":       {holding("a"), record("b", 9, -2*time.Hour), at(time.Minute), false, 9},
+		"older, and mine expired":  {holding("a"), record("b", 2, 2*time.Hour), at(2*time.Hour + time.Minute), true, 5},
 		"nothing held, an expired": {&Held{}, record("a", 5, -2*time.Hour), at(0), false, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,7 +116,7 @@ func TestAge_OfAnArrival(t *testing.T) {
 // After the first sight the clock that went further counts: one that is set back, or a
 // machine that was suspended, makes no token younger.
 func TestAge_ByTheClockThatWentFurther(t *testing.T) {
-	h := holding("a", 5)
+	h := holding("a")
 	assert.Equal(t, 100*time.Second, h.Age(at(100*time.Second)))
 	assert.Equal(t, 100*time.Second, h.Age(skewed(100*time.Second, -time.Hour)), "set back")
 	assert.Equal(t, 100*time.Second+time.Hour, h.Age(skewed(100*time.Second, time.Hour)), "suspended, or set ahead")
@@ -124,7 +124,7 @@ func TestAge_ByTheClockThatWentFurther(t *testing.T) {
 
 // A token is valid until 2 s before its end.
 func TestValid_AtItsEnd(t *testing.T) {
-	h := holding("a", 5)
+	h := holding("a")
 	assert.True(t, h.Valid(at(7198*time.Second-1)))
 	assert.False(t, h.Valid(at(7198*time.Second)))
 	assert.False(t, (&Held{}).Valid(at(0)))
@@ -159,7 +159,7 @@ func TestClockOff_OfAnArrival(t *testing.T) {
 
 // A token counts as reported if an app reported it here, or if the record says so.
 func TestIsReported_HereOrHandedOver(t *testing.T) {
-	h := holding("a", 5)
+	h := holding("a")
 	assert.False(t, h.IsReported())
 	assert.False(t, h.IsHandedOver())
 	h.Reported = memcache.Fingerprint("a")
@@ -176,7 +176,7 @@ func TestIsReported_HereOrHandedOver(t *testing.T) {
 // A token is due 3,300 s after it was issued, plus the jitter, and as much earlier as
 // the record says.
 func TestDueIn_ByAge(t *testing.T) {
-	h := holding("a", 5)
+	h := holding("a")
 	assert.Equal(t, time.Second, h.DueIn(at(3299*time.Second), 0))
 	assert.Equal(t, time.Duration(0), h.DueIn(at(3300*time.Second), 0))
 	assert.Equal(t, 30*time.Second, h.DueIn(at(3300*time.Second), 1))
@@ -186,7 +186,7 @@ func TestDueIn_ByAge(t *testing.T) {
 
 // A record in doubt is due at the doubt, not before, whatever its age.
 func TestDueIn_ByDoubt(t *testing.T) {
-	h := holding("a", 5)
+	h := holding("a")
 	r := h.Record.Clone()
 	r.Number, r.Doubt, r.Claim = 6, origin.Add(175*time.Second).Unix(), "id"
 	require.True(t, h.Adopt(r, at(100*time.Second)))
@@ -212,7 +212,7 @@ func TestOnTime_OnlyIfPlanned(t *testing.T) {
 		"expired":          {7300 * time.Second, func(*Held) {}, false},
 		"nothing is there": {3310 * time.Second, func(h *Held) { h.Record = nil }, false},
 	} {
-		h := holding("a", 5)
+		h := holding("a")
 		c.change(h)
 		assert.Equal(t, c.want, h.OnTime(at(c.age)), name)
 	}
@@ -221,7 +221,7 @@ func TestOnTime_OnlyIfPlanned(t *testing.T) {
 // The promise is what WeChat keeps: the grace after the next renewal included, and less
 // if in doubt.
 func TestPromise_OfWhatIsHeld(t *testing.T) {
-	h := holding("a", 5)
+	h := holding("a")
 	for after, want := range map[time.Duration]time.Duration{
 		0: 3575 * time.Second, 3300 * time.Second: 275 * time.Second, 7000 * time.Second: 200 * time.Second,
 	} {
@@ -240,7 +240,7 @@ func TestPromise_OfWhatIsHeld(t *testing.T) {
 	got, _ = h.Promise(at(500 * time.Second))
 	assert.Equal(t, time.Second, got)
 
-	h = holding("a", 5)
+	h = holding("a")
 	h.Ticket, h.Record.Early = true, 1000
 	got, _ = h.Promise(at(0))
 	assert.Equal(t, 2300*time.Second, got, "a ticket: until it is due")
@@ -272,7 +272,7 @@ func TestDayOf_OnThatDay(t *testing.T) {
 
 // A record is kept as long as its token is valid, and one without a token two hours.
 func TestRecordLife_OfEachKind(t *testing.T) {
-	h := holding("a", 5)
+	h := holding("a")
 	assert.Equal(t, 7100*time.Second, h.RecordLife(h.Record, at(100*time.Second)))
 	assert.Equal(t, 7140*time.Second, h.RecordLife(record("b", 6, 40*time.Second), at(100*time.Second)), "not held yet")
 	assert.Equal(t, 2*time.Hour, h.RecordLife(&memcache.Record{Number: 1}, at(0)))
@@ -281,7 +281,7 @@ func TestRecordLife_OfEachKind(t *testing.T) {
 
 // A stamp is the age of the token that is held.
 func TestStamp_OfWhatIsHeld(t *testing.T) {
-	h := holding("a", 5)
+	h := holding("a")
 	r := h.Record.Clone()
 	h.Stamp(r, at(100*time.Second+999*time.Millisecond))
 	assert.EqualValues(t, 100, r.Age)
@@ -293,7 +293,7 @@ func TestStamp_OfWhatIsHeld(t *testing.T) {
 // A token that is held keeps its first sight when its record is written anew, whatever
 // the wall clock says by then.
 func TestAge_OfARewrittenRecord(t *testing.T) {
-	h := holding("a", 5)
+	h := holding("a")
 	again := h.Record.Clone()
 	again.Number = 6
 	require.True(t, h.Adopt(again, skewed(100*time.Second, -time.Hour)))

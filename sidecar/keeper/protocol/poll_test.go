@@ -17,7 +17,7 @@ func view(entry string, there *memcache.Record) memcache.View {
 // What a poll repairs, by what stands in memcached. b is held, a is what it replaced.
 func TestReconcile_RepairsWhatIsAmiss(t *testing.T) {
 	held := func(change func(*Held)) *Held {
-		h := holding("b", 5)
+		h := holding("b")
 		h.Record.Past = []string{memcache.Fingerprint("a")}
 		if change != nil {
 			change(h)
@@ -87,7 +87,7 @@ func TestReconcile_PutsBack(t *testing.T) {
 		"a number, and nothing more":        {&memcache.Record{Number: 9}, Doubt{}, now.UnixMilli()},
 		"a lower number, and a doubt of it": {&memcache.Record{Number: 4, Doubt: 77, Claim: "id"}, Doubt{At: 77, By: "id"}, 5},
 	} {
-		h := holding("b", 5)
+		h := holding("b")
 		h.Record.Past = []string{memcache.Fingerprint("a")}
 		got := h.Reconcile(Polled{View: view("b", c.there)}, at(100*s)).PutBack
 		assert.Equal(t, "b", got.Token, name)

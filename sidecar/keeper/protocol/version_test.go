@@ -12,7 +12,7 @@ import (
 
 // newer returns what a sidecar holds of a newer one's record.
 func newer() *Held {
-	h := holding("a", 5)
+	h := holding("a")
 	h.Record.V = memcache.RecordVersion + 1
 	return h
 }
@@ -37,7 +37,7 @@ func TestReportDelay_OfANewerRecord(t *testing.T) {
 	assert.Equal(t, 30*s, newer().ReportDelay(since, at(0)))
 	assert.Equal(t, s, newer().ReportDelay(since, at(29*s)))
 	assert.Equal(t, time.Duration(0), newer().ReportDelay(since, at(time.Hour)))
-	assert.Equal(t, time.Duration(0), holding("a", 5).ReportDelay(since, at(0)), "of this version")
+	assert.Equal(t, time.Duration(0), holding("a").ReportDelay(since, at(0)), "of this version")
 	assert.Equal(t, time.Duration(0), (&Held{}).ReportDelay(since, at(0)))
 }
 
