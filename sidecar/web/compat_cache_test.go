@@ -190,7 +190,7 @@ func TestAProgramThatKeepsATokenForItsExpiresInNeverUsesADeadOneThoughAllAroundF
 func TestAProgramThatKeepsATokenOfAShortLifeNeverUsesADeadOne(t *testing.T) {
 	withCachers(t, wechat.Token, func(c *cachers) {
 		c.wechat.SetExpiresIn(3 * time.Minute) // shorter ones would use up the budget of ten requests in ten minutes
-		time.Sleep(2 * time.Hour) // the first one's life is over
+		time.Sleep(2 * time.Hour)              // the first one's life is over
 		c.start(time.Hour)
 		assert.Less(c.t, c.longest.Load(), int64(180))
 	})
