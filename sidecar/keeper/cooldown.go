@@ -184,18 +184,18 @@ func (c *credential) noSecret(err error) *failure {
 // outlived reports whether a lease or a cooldown lasts longer than its writer can have
 // meant: somebody wrote it by hand. It can be taken over.
 func (c *credential) outlived(seen memcache.LeaseSeen) bool {
-	now := time.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.link.lease.Same(seen) {
-		c.link.lease, c.link.leaseSince = seen, now
-		return false
-	}
 	most := awaitLife
 	if seen.Cooldown != nil {
 		most = protocol.CooldownMost(seen.Cooldown.Class, seen.Cooldown.ErrCode)
 	}
-	if (!seen.Held && seen.Cooldown == nil) || now.Sub(c.link.leaseSince) <= most {
+	now := time.Now()
+	c.mu.Lock()
+	if !c.link.lease.Same(seen) {
+		c.link.lease, c.link.leaseSince = seen, now
+	}
+	since := c.link.leaseSince
+	c.mu.Unlock()
+	if (!seen.Held && seen.Cooldown == nil) || now.Sub(since) <= most {
 		return false
 	}
 	c.log().Warn("lease taken over: it lasted too long", "hint", "did somebody write the AppID's key :lease by hand?")

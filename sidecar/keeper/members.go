@@ -122,23 +122,25 @@ func (g *Group) forgetOutages() {
 // accounts.
 func (g *Group) noteOutage(server string, err error) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	o := g.outages[server]
+	o, begun, ended := g.outages[server], false, false
 	switch {
 	case err == nil && o == nil:
 	case err == nil:
 		delete(g.outages, server)
-		if o.looks > 1 {
-			g.cfg.Log.Info("memcached answers again", "server", server, "seconds", int(time.Since(o.since).Seconds()))
-		}
+		ended = o.looks > 1
 	case o == nil:
 		g.outages[server] = &outage{1, time.Now(), err}
 	default:
 		o.looks++
 		o.err = err
-		if o.looks == 2 {
-			g.cfg.Log.Warn("memcached fails: what is in memory is served", "server", server, "error", err.Error(),
-				"hint", MemcachedHint)
-		}
+		begun = o.looks == 2
+	}
+	g.mu.Unlock()
+	switch {
+	case begun:
+		g.cfg.Log.Warn("memcached fails: what is in memory is served", "server", server, "error", err.Error(),
+			"hint", MemcachedHint)
+	case ended:
+		g.cfg.Log.Info("memcached answers again", "server", server, "seconds", int(time.Since(o.since).Seconds()))
 	}
 }
