@@ -86,7 +86,7 @@ test: setup ## every test, under two minutes; a skipped one fails it
 
 .PHONY: race
 race: setup ## the same under the race detector
-	@$(call gotest,-race -timeout 15m ./...,$(RACELOG))
+	@$(call gotest,-race -timeout 30m ./...,$(RACELOG))
 
 .PHONY: php
 php: setup ## the PHP client: PSR-12, and its tests with curl, with APCu and with streams
