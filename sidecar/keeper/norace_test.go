@@ -2,4 +2,7 @@
 
 package keeper_test
 
-const underRace = false
+const (
+	underRace    = false
+	defaultSeeds = 3
+)

@@ -3,5 +3,8 @@
 package keeper_test
 
 // underRace is true under the race detector, which takes ten times as long: long
-// scenarios are cut to a quarter.
-const underRace = true
+// scenarios are cut to a quarter, and one seed must do.
+const (
+	underRace    = true
+	defaultSeeds = 1
+)

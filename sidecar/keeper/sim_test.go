@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	simSeeds = flag.Uint64("sim.seeds", 3, "how many simulations run")
+	simSeeds = flag.Uint64("sim.seeds", defaultSeeds, "how many simulations run")
 	simSeed  = flag.Uint64("sim.seed", 1, "the first seed")
 	simOnly  = flag.String("sim.only", "", "only this kind of episode, see episodes; empty: all")
 	simLogs  = flag.String("sim.logs", "", "write what was logged in a failed simulation to files that begin with this")
