@@ -30,7 +30,7 @@ type attempt struct {
 	claimed memcache.Seen    // the claim as it stands in memcached
 	number  int64            // the success's
 	sent    protocol.Now     // before the request was sent
-	record  *memcache.Record // the claim
+	holding *memcache.Record // what was held then
 	onTime  bool             // the renewal was planned, see protocol.Held.OnTime
 }
 
@@ -88,7 +88,7 @@ func (a *attempt) claim(ctx context.Context) error {
 	}
 	switch err := a.lease.Verify(); {
 	case err == nil && a.lease.Left() >= requestNeeds:
-		a.sent = a.now()
+		a.sends()
 		a.memcachedServes()
 		return nil
 	case err == nil, errors.Is(err, memcache.ErrLost):
@@ -100,6 +100,14 @@ func (a *attempt) claim(ctx context.Context) error {
 		a.takeBack("")
 		return a.leaveMemcached(ctx, a.why, "get", err)
 	}
+}
+
+// sends notes when the request is sent, and what is held then.
+func (a *attempt) sends() {
+	a.sent = a.now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.holding = a.held.Record
 }
 
 // writeClaim writes the claim over what was read, always by compare-and-swap: so a
@@ -147,7 +155,7 @@ func (a *attempt) writeClaim(ctx context.Context) error {
 	if err != nil {
 		return a.unclaimed(ctx, "get", err)
 	}
-	a.id, a.record, a.number = id, record, record.Number+1
+	a.id, a.number = id, record.Number+1
 	a.remember(record)
 	return nil
 }

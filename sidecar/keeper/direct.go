@@ -73,7 +73,8 @@ func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, com
 	if err := c.tokenFirst(ctx); err != nil {
 		return err
 	}
-	a := &attempt{credential: c, why: why, sent: c.now()}
+	a := &attempt{credential: c, why: why}
+	a.sends()
 	if a.request, err = c.newRequest(); err != nil {
 		return err
 	}

@@ -172,9 +172,7 @@ func (a *attempt) takeBack(reported string) {
 	_, _ = a.rewrite(a.claimed, func(there *memcache.Record, now protocol.Now) *memcache.Record {
 		switch {
 		case a.id != "" && there != nil && there.Claim == a.id:
-			back := a.held.TakeBack(a.before.Record, a.record, reported, now)
-			back.Number = max(back.Number, there.Number+1)
-			return back
+			return a.held.TakeBack(a.before.Record, a.claimed.Record, there, reported, now)
 		case reported != "" && there != nil && there.Token != "" && memcache.Fingerprint(there.Token) == reported:
 			handed := there.Clone()
 			handed.Reported, handed.Number = reported, a.held.NextNumber(now)
@@ -204,7 +202,7 @@ func (a *attempt) success(got wechat.Credential, before, there *memcache.Record,
 	defer a.mu.Unlock()
 	r := a.held.Success(protocol.Fetched{
 		Token: got.Value, Life: got.ExpiresIn, API: string(a.request.API), By: a.Name, Sent: a.sent, Doubtless: !a.claims(),
-	}, number, before, there, now, a.id)
+	}, number, []*memcache.Record{there, before, a.holding}, now, a.id)
 	r.Today = a.held.DayOf(date)
 	for _, older := range []*memcache.Record{before, there} {
 		if older != nil && older.Today.Date == date {

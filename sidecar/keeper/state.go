@@ -29,6 +29,8 @@ type State struct {
 	Age, Left time.Duration
 	// RenewalIn is when this sidecar would renew it; below 0 where it is overdue.
 	RenewalIn time.Duration
+	// Promise is how long an app is promised that WeChat accepts it, see Grant.
+	Promise time.Duration
 	// Doubtful: a call may have issued another one that nobody holds.
 	Doubtful bool
 	// Err is why the last renewal failed, at the time Failed, and Retry when the
@@ -99,6 +101,7 @@ func (c *credential) state() State {
 		record := c.held.Record
 		s.Valid, s.Doubtful = true, record.Doubt > 0
 		s.Fingerprint, s.API, s.By = memcache.Fingerprint(record.Token), wechat.API(record.API), record.By
+		s.Promise, _ = c.held.Promise(now)
 		s.Age, s.Left, s.RenewalIn = c.held.Age(now), c.held.Left(now), c.held.DueIn(now, c.spread)
 	}
 	return s

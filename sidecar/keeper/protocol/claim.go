@@ -101,19 +101,21 @@ func unique(past []string) []string {
 
 // TakeBack returns the record that ends a claim whose request issued nothing: what was
 // read before it, with the same doubt, under the number reserved for the claim.
-// Otherwise every refusal would shorten the promise of a healthy token. reported, if not
-// empty, is the fingerprint of the reported token that is handed over.
-func (h *Held) TakeBack(before, claim *memcache.Record, reported string, now Now) *memcache.Record {
-	back := claim.Clone()
+// Otherwise every refusal would shorten the promise of a healthy token. there is what
+// stands in memcached. If it is not the claim itself, but another sidecar's record that
+// keeps the doubt of the claim, only that doubt ends. reported, if not empty, is the
+// fingerprint of the reported token that is handed over.
+func (h *Held) TakeBack(before, claim, there *memcache.Record, reported string, now Now) *memcache.Record {
+	back := there.Clone()
 	back.Doubt, back.Claim = 0, ""
 	switch {
 	case before == nil:
-	case claim.Token != "":
+	case there.Number == claim.Number && claim.Token != "":
 		back = before.Clone()
 	default:
 		back.Doubt, back.Claim = before.Doubt, before.Claim
 	}
-	back.Number = claim.Number + 1
+	back.Number = max(claim.Number, there.Number) + 1
 	if reported != "" {
 		back.Reported = reported
 	}
@@ -133,22 +135,23 @@ type Fetched struct {
 	Doubtless bool
 }
 
-// Success returns the record of a token that was fetched. before is what was read
-// before the claim, there what stands in memcached now, own are the ids of this
-// sidecar's claim and marks.
-func (h *Held) Success(f Fetched, number int64, before, there *memcache.Record, now Now, own ...string) *memcache.Record {
+// Success returns the record of a token that was fetched. older are the records that it
+// replaces: what stands in memcached, what was read before the claim, and what this
+// sidecar held when the request was sent, or nil. What this sidecar adopted since then may
+// be of a later request. own are the ids of this sidecar's claim and marks.
+func (h *Held) Success(f Fetched, number int64, older []*memcache.Record, now Now, own ...string) *memcache.Record {
 	issued := f.Sent.Wall.Unix()
 	r := &memcache.Record{
 		V: memcache.RecordVersion, Token: f.Token, Number: number, API: f.API, By: f.By,
 		Issued: issued, Expires: issued + int64(f.Life/time.Second),
 	}
 	r.Age = max(0, int64(now.Mono.Sub(f.Sent.Mono)/time.Second))
-	for _, older := range []*memcache.Record{there, before, h.Record} {
-		if older == nil {
+	for _, before := range older {
+		if before == nil {
 			continue
 		}
-		r.Past = unique(slices.Concat(r.Past, older.PastAfter(f.Token)))
-		if survivor := h.Surviving(older, f.Sent, own...); !f.Doubtless && survivor.At > 0 && (r.Doubt == 0 || survivor.At < r.Doubt) {
+		r.Past = unique(slices.Concat(r.Past, before.PastAfter(f.Token)))
+		if survivor := h.Surviving(before, f.Sent, own...); !f.Doubtless && survivor.At > 0 && (r.Doubt == 0 || survivor.At < r.Doubt) {
 			r.Doubt, r.Claim = survivor.At, survivor.By
 		}
 	}

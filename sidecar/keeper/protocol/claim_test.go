@@ -146,16 +146,16 @@ func TestTakeBack_LeavesWhatWasRead(t *testing.T) {
 	h := holding("a")
 	before := doubtful("a", 5, 30*time.Second, "other")
 	claim := h.Claim(before, "", "mine", "pod", at(0))
-	got := h.TakeBack(before, claim, "", at(10*time.Second))
+	got := h.TakeBack(before, claim, claim, "", at(10*time.Second))
 	want := before.Clone()
 	want.Number, want.Age = claim.Number+1, 10
 	assert.Equal(t, want, got)
-	assert.Equal(t, memcache.Fingerprint("a"), h.TakeBack(before, claim, memcache.Fingerprint("a"), at(0)).Reported)
+	assert.Equal(t, memcache.Fingerprint("a"), h.TakeBack(before, claim, claim, memcache.Fingerprint("a"), at(0)).Reported)
 
 	for name, before := range map[string]*memcache.Record{"no record": nil, "an expired one": record("old", 4, -3*time.Hour)} {
 		nothing := &Held{}
 		claim := nothing.Claim(before, "entry", "mine", "pod", at(0))
-		got := nothing.TakeBack(before, claim, "", at(0))
+		got := nothing.TakeBack(before, claim, claim, "", at(0))
 		assert.Empty(t, got.Token, name)
 		assert.Zero(t, got.Doubt, name)
 		assert.Empty(t, got.Claim, name)
@@ -170,7 +170,7 @@ func TestSuccess_ReplacesTheClaim(t *testing.T) {
 	h.Record.Past = []string{"00000001"}
 	before := h.Record
 	f := Fetched{Token: "b", Life: 7200 * time.Second, API: "token", By: "pod", Sent: at(100 * time.Second)}
-	got := h.Success(f, 9, before, nil, at(103*time.Second), "mine")
+	got := h.Success(f, 9, []*memcache.Record{before}, at(103*time.Second), "mine")
 	want := &memcache.Record{
 		V: memcache.RecordVersion, Token: "b", Number: 9, API: "token", By: "pod",
 		Issued: origin.Add(100 * time.Second).Unix(), Expires: origin.Add(7300 * time.Second).Unix(),
@@ -178,7 +178,7 @@ func TestSuccess_ReplacesTheClaim(t *testing.T) {
 	}
 	assert.Equal(t, want, got)
 
-	same := h.Success(Fetched{Token: "a", Life: time.Hour, Sent: at(0)}, 9, before, nil, at(0))
+	same := h.Success(Fetched{Token: "a", Life: time.Hour, Sent: at(0)}, 9, []*memcache.Record{before}, at(0))
 	assert.NotContains(t, same.Past, memcache.Fingerprint("a"), "a record that names its own token is unreadable")
 }
 
@@ -205,11 +205,11 @@ func TestSuccess_KeepsOthersDoubts(t *testing.T) {
 				h.seeDoubt(r, at(0))
 			}
 		}
-		got := h.Success(f, 9, c.before, c.there, at(0), "mine")
+		got := h.Success(f, 9, []*memcache.Record{c.there, c.before, h.Record}, at(0), "mine")
 		assert.Equal(t, c.want, got.Claim, name)
 		assert.Equal(t, c.want != "", got.Doubt > 0, name)
 		f := f
 		f.Doubtless = true
-		require.Zero(t, h.Success(f, 9, c.before, c.there, at(0), "mine").Doubt, "%s: stable_token and tickets end all", name)
+		require.Zero(t, h.Success(f, 9, []*memcache.Record{c.there, c.before, h.Record}, at(0), "mine").Doubt, "%s: stable_token and tickets end all", name)
 	}
 }

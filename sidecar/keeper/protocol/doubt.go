@@ -32,7 +32,7 @@ type doubtSight struct {
 	doubt Doubt
 	since time.Time     // monotonic
 	delay time.Duration // from then on until a renewal is owed
-	grace time.Duration // from then on until WeChat may refuse the token
+	until time.Duration // from then on until another sidecar may renew, see Promise
 }
 
 // maxDoubts bounds the doubts that are remembered. Few exist at a time.
@@ -51,10 +51,11 @@ func (h *Held) seeDoubt(r *memcache.Record, now Now) {
 	if ahead > doubtMost {
 		ahead = 0
 	}
-	h.doubts = append(h.doubts, doubtSight{
-		doubt: doubtOf(r), since: now.Mono, delay: max(ahead, lostFor),
-		grace: Grace - claimFor + min(max(ahead, -Grace), claimFor),
-	})
+	until := min(max(ahead-(claimFor-lostFor), 0), lostFor)
+	if h.same(r) && h.Record.Doubt > 0 { // the claim of a renewal that a doubt caused
+		until = min(until, h.doubt(h.Record).promise(now))
+	}
+	h.doubts = append(h.doubts, doubtSight{doubt: doubtOf(r), since: now.Mono, delay: max(ahead, lostFor), until: until})
 	if len(h.doubts) > maxDoubts {
 		h.doubts = append([]doubtSight(nil), h.doubts[1:]...)
 	}
@@ -85,12 +86,15 @@ func (d doubtSight) dueIn(now Now) time.Duration {
 	return d.delay - now.Mono.Sub(d.since)
 }
 
-// left returns what is left of WeChat's grace.
-func (d doubtSight) left(now Now) time.Duration {
+// promise returns how long WeChat accepts the token at least. If the request in doubt has
+// issued another one, the renewal that is owed ends the grace of this one at once. Another
+// sidecar may have seen the doubt before this one and renew first: if the answer to the
+// request of a claim is lost, a minute after the claim.
+func (d doubtSight) promise(now Now) time.Duration {
 	if d.since.IsZero() {
 		return 0
 	}
-	return d.grace - now.Mono.Sub(d.since)
+	return max(0, d.until-now.Mono.Sub(d.since))
 }
 
 // Surviving returns the doubt of r that a success keeps. A success clears its own

@@ -45,20 +45,32 @@ func TestDoubt_DueByFirstSight(t *testing.T) {
 	}
 }
 
-// What is left of WeChat's grace: 300 s after the request, which was sent at most 75 s
-// before the time of the doubt.
-func TestDoubt_LeavesTheGrace(t *testing.T) {
+// A token in doubt is promised until another sidecar can renew it: that ends it at once if
+// the request in doubt issued one. The mark of a lost answer names a time 60 s after the
+// request, and its claim 75 s.
+func TestDoubt_Promise(t *testing.T) {
 	for doubt, want := range map[time.Duration]time.Duration{
-		75 * time.Second: 300 * time.Second, 60 * time.Second: 285 * time.Second, 0: 225 * time.Second,
-		-100 * time.Second: 125 * time.Second, -time.Hour: -75 * time.Second, 150 * time.Second: 300 * time.Second,
+		75 * time.Second: time.Minute, 60 * time.Second: 45 * time.Second, 15 * time.Second: 0, 0: 0,
+		-time.Hour: 0, 150 * time.Second: time.Minute, time.Hour: 0,
 	} {
 		h := &Held{}
 		r := doubtful("a", 5, doubt, "id")
 		h.seeDoubt(r, at(0))
-		assert.Equal(t, want, h.doubt(r).left(at(0)), "doubt in %s", doubt)
-		assert.Equal(t, want-time.Minute, h.doubt(r).left(at(time.Minute)))
+		assert.Equal(t, want, h.doubt(r).promise(at(0)), "doubt in %s", doubt)
+		assert.Equal(t, max(0, want-10*time.Second), h.doubt(r).promise(at(10*time.Second)))
 	}
-	assert.Zero(t, (&Held{}).doubt(doubtful("a", 5, 0, "id")).left(at(0)), "never seen")
+	assert.Zero(t, (&Held{}).doubt(doubtful("a", 5, 0, "id")).promise(at(0)), "never seen")
+}
+
+// The claim of a renewal that a doubt caused promises no more than that doubt.
+func TestDoubt_ClaimOfDoubtfulToken(t *testing.T) {
+	h := &Held{}
+	require.True(t, h.Adopt(doubtful("a", 1000, 75*time.Second, "lost"), at(0)))
+	require.True(t, h.Adopt(doubtful("a", 2000, 155*time.Second, "claim"), at(80*time.Second)))
+	assert.Zero(t, h.doubt(h.Record).promise(at(80*time.Second)))
+	promised, ok := h.Promise(at(80 * time.Second))
+	require.True(t, ok)
+	assert.Equal(t, time.Second, promised)
 }
 
 // The same doubt keeps its first sight. Another id, or another time, is another doubt.

@@ -230,7 +230,7 @@ func (h *Held) Promise(now Now) (time.Duration, bool) {
 	}
 	doubt := time.Duration(-1)
 	if h.Record.Doubt > 0 {
-		doubt = max(0, h.doubt(h.Record).left(now))
+		doubt = h.doubt(h.Record).promise(now)
 	}
 	return promise(life, due, age, doubt), true
 }

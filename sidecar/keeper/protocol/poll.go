@@ -85,9 +85,12 @@ func (h *Held) Reconcile(p Polled, now Now) Repair {
 	return r
 }
 
-// lacks reports whether what memcached has is missing, or older than what is held.
+// lacks reports whether what memcached has is missing, or older than what is held. Two
+// tokens can have the same number if the record of the first was lost: then nobody knows
+// which came last either.
 func (h *Held) lacks(there *memcache.Record) bool {
-	return there == nil || there.Token == "" || there.Number < h.Record.Number
+	return there == nil || there.Token == "" || there.Number < h.Record.Number ||
+		(there.Number == h.Record.Number && there.Token != h.Record.Token)
 }
 
 // putBack returns the record to write over there. It is the very record that is held,

@@ -62,8 +62,8 @@ func Early(life time.Duration, credentials int, spread float64) time.Duration {
 }
 
 // promise returns how long WeChat accepts a token at least, if it is due at the age
-// due. The jitter does not count: any sidecar can be the first. doubt is what is left
-// of the grace if another token may have been issued, or a negative number if not.
+// due. The jitter does not count: any sidecar can be the first. doubt is the time until
+// the renewal for a doubt, or a negative number if there is none.
 func promise(life, due, age, doubt time.Duration) time.Duration {
 	p := min(life-age, max(0, due-age)+promiseMargin)
 	if doubt >= 0 {

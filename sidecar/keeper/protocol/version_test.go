@@ -53,6 +53,6 @@ func TestNewer_EndsWithASuccess(t *testing.T) {
 	h := newer()
 	claim := h.Claim(h.Record, "", "mine", "pod", at(0))
 	assert.Equal(t, memcache.RecordVersion+1, claim.V)
-	assert.Equal(t, memcache.RecordVersion+1, h.TakeBack(h.Record, claim, "", at(0)).V)
-	assert.Equal(t, memcache.RecordVersion, h.Success(Fetched{Token: "b", Life: time.Hour, Sent: at(0)}, 9, h.Record, nil, at(0)).V)
+	assert.Equal(t, memcache.RecordVersion+1, h.TakeBack(h.Record, claim, claim, "", at(0)).V)
+	assert.Equal(t, memcache.RecordVersion, h.Success(Fetched{Token: "b", Life: time.Hour, Sent: at(0)}, 9, []*memcache.Record{h.Record}, at(0)).V)
 }

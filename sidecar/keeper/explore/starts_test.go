@@ -1,0 +1,79 @@
+package explore
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
+)
+
+// starts are the situations from which schedules begin.
+var starts = []start{
+	{name: "due", api: wechat.Token, make: due},
+	{name: "cold", api: wechat.Token, make: cold},
+	{name: "reported", api: wechat.Token, make: reported},
+	{name: "due, B's clock is 3 min ahead", api: wechat.Token, skew: 3 * time.Minute, make: due},
+	{name: "due, B's clock is 3 min behind", api: wechat.Token, skew: -3 * time.Minute, make: due},
+	{name: "due, stable_token", api: wechat.StableToken, make: due},
+}
+
+// cold: memcached is empty, and both sidecars start at the same time.
+func cold(w *world) { w.startBoth() }
+
+// due: both sidecars hold a valid token that is due in some seconds.
+func due(w *world) {
+	w.seed(3295 * time.Second)
+	w.startBoth()
+}
+
+// reported: both sidecars hold a token that WeChat has invalidated, and an app reports it
+// to each of them.
+func reported(w *world) {
+	w.seed(20 * time.Minute)
+	token := w.entry()
+	w.startBoth()
+	w.after(time.Second, func() {
+		w.names.token(w.wechat.Steal(appID))
+		w.names.token(w.wechat.Steal(appID)) // the second ends the grace of the first
+		w.judge.external()
+		for _, s := range w.sidecars {
+			w.report(s, token)
+		}
+	})
+}
+
+func (w *world) startBoth() {
+	for _, s := range w.sidecars {
+		s.start()
+	}
+}
+
+// seed has WeChat issue a token, and puts it into memcached at this age.
+func (w *world) seed(age time.Duration) {
+	query := url.Values{"grant_type": {"client_credential"}, "appid": {appID}, "secret": {secret}}
+	r := httptest.NewRequest(http.MethodGet, "/cgi-bin/token?"+query.Encode(), nil)
+	if w.api == wechat.StableToken {
+		body := fmt.Sprintf(`{"grant_type":"client_credential","appid":%q,"secret":%q}`, appID, secret)
+		r = httptest.NewRequest(http.MethodPost, "/cgi-bin/stable_token", strings.NewReader(body))
+	}
+	issued := time.Now()
+	_, token := w.deliver(r)
+	time.Sleep(age)
+	store, err := memcache.New(memcache.Config{Dial: func(context.Context, string, string) (net.Conn, error) { return w.memcached.Inline() }})
+	must(err)
+	slot, err := store.Slot(appID, memcache.AccessToken)
+	must(err)
+	must(slot.PutRecord(memcache.Seen{}, &memcache.Record{
+		V: memcache.RecordVersion, Token: token, Number: issued.UnixMilli(), Issued: issued.Unix(), Expires: issued.Unix() + 7200,
+		API: string(w.api), By: "before",
+	}, 7200*time.Second-age))
+	must(slot.PutEntry(memcache.Entry{}, token, time.Hour-age))
+	must(store.Close())
+}

@@ -1,0 +1,97 @@
+package explore
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
+
+// story prints what happens in a run, for people.
+type story struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+// note tells of something that happened.
+func (w *world) note(who, format string, args ...any) {
+	if w.story == nil {
+		return
+	}
+	w.story.mu.Lock()
+	defer w.story.mu.Unlock()
+	indent := ""
+	if who == "B" {
+		indent = strings.Repeat(" ", 44)
+	}
+	if who != "" {
+		who += ": "
+	}
+	_, _ = fmt.Fprintf(w.story.out, "%9.3f  %s%s%s\n", time.Since(w.begin).Seconds(), indent, who, fmt.Sprintf(format, args...))
+}
+
+// tell returns an operation and its result in words.
+func (w *world) tell(o *op, result string) string {
+	if w.story == nil {
+		return ""
+	}
+	result = strings.TrimSpace(result)
+	switch o.verb {
+	case "request":
+		return "request to WeChat: " + result
+	case "answer":
+		return "gets the answer: " + result
+	case "gets", "get":
+		var all []string
+		for _, key := range fields(o.key) {
+			item, ok := w.memcached.Peek(key)
+			if !ok {
+				all = append(all, short(key)+": none")
+				continue
+			}
+			all = append(all, short(key)+" = "+w.describe(key, item.Value))
+		}
+		return "reads " + strings.Join(all, ", ")
+	case "incr", "delete":
+		return o.verb + " " + short(o.key) + " → " + result
+	}
+	return o.verb + " " + short(o.key) + " = " + w.describe(o.key, valueOf(o)) + " → " + result
+}
+
+// describe returns a value in words.
+func (w *world) describe(key, value string) string {
+	var r memcache.Record
+	if key != recordKey || json.Unmarshal([]byte(value), &r) != nil {
+		return w.names.plain(nil, value)
+	}
+	words := []string{w.names.of(r.Token)}
+	if r.Token == "" {
+		words = []string{"(no token)"}
+	}
+	words = append(words, fmt.Sprintf("number %d", r.Number-w.begin.UnixMilli()))
+	if r.Doubt != 0 {
+		words = append(words, fmt.Sprintf("in doubt in %d s", r.Doubt-time.Now().Unix()))
+	}
+	if r.Claim != "" {
+		words = append(words, "claim "+w.names.plain(nil, r.Claim))
+	}
+	if r.Reported != "" {
+		words = append(words, "reported "+w.names.plain(nil, r.Reported))
+	}
+	return strings.Join(words, ", ")
+}
+
+// short returns a key without the AppID.
+func short(key string) string {
+	if key == entryKey {
+		return "entry"
+	}
+	return strings.TrimPrefix(key, appID+":")
+}
+
+func fields(keys string) []string { return strings.Fields(keys) }
+func hasSpace(keys string) bool   { return strings.Contains(keys, " ") }
