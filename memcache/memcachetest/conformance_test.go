@@ -2,6 +2,7 @@ package memcachetest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +31,7 @@ var targets = map[string]func(t *testing.T) dialer{
 	"fake over TCP":           startTCP,
 	"fake over net.Pipe":      startPipe,
 	"fake over a unix socket": startUnix,
+	"fake inline":             startInline,
 	"real memcached":          startReal,
 }
 
@@ -100,6 +103,46 @@ func startTCP(t *testing.T) dialer {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	return serve(t, l)
+}
+
+// startInline is for a session, which writes and reads at the same time.
+func startInline(*testing.T) dialer {
+	server := memcachetest.New()
+	return func(context.Context) (net.Conn, error) {
+		c, err := server.Inline()
+		return &readAfterWrite{Conn: c, written: make(chan struct{}, 1)}, err
+	}
+}
+
+// readAfterWrite is an inline connection whose Read waits for a Write.
+type readAfterWrite struct {
+	net.Conn
+	written chan struct{}
+	mu      sync.Mutex // guards Conn
+}
+
+func (c *readAfterWrite) Write(p []byte) (int, error) {
+	defer func() {
+		select {
+		case c.written <- struct{}{}:
+		default:
+		}
+	}()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.Conn.Write(p)
+}
+
+func (c *readAfterWrite) Read(p []byte) (int, error) {
+	for {
+		c.mu.Lock()
+		n, err := c.Conn.Read(p)
+		c.mu.Unlock()
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		<-c.written
+	}
 }
 
 func startUnix(t *testing.T) dialer {

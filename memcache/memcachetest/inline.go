@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"syscall"
 	"time"
 )
@@ -89,18 +88,11 @@ func (i inlineClient) Close() error {
 
 // complete reports whether a command line, with the value that it announces, is there.
 func complete(b []byte) bool {
-	line, rest, found := bytes.Cut(b, []byte("\r\n"))
+	line, rest, found := bytes.Cut(b, []byte("\n"))
 	if !found {
-		return false
+		return len(b) > maxLine // the server refuses it
 	}
-	words := bytes.Fields(line)
-	if len(words) < 5 {
-		return true
-	}
-	switch string(words[0]) {
-	case "set", "add", "replace", "append", "prepend", "cas":
-		size, err := strconv.Atoi(string(words[4]))
-		return err != nil || len(rest) >= size+len("\r\n")
-	}
-	return true
+	var r request
+	r.parse(bytes.TrimSuffix(line, []byte("\r")))
+	return r.size < 0 || len(rest) >= r.size+len("\r\n")
 }

@@ -88,7 +88,7 @@ func (a *attempt) claim(ctx context.Context) error {
 	}
 	switch err := a.lease.Verify(); {
 	case err == nil && a.lease.Left() >= requestNeeds:
-		a.sends()
+		a.noteSent()
 		a.memcachedServes()
 		return nil
 	case err == nil, errors.Is(err, memcache.ErrLost):
@@ -100,14 +100,6 @@ func (a *attempt) claim(ctx context.Context) error {
 		a.takeBack("")
 		return a.leaveMemcached(ctx, a.why, "get", err)
 	}
-}
-
-// sends notes when the request is sent, and what is held then.
-func (a *attempt) sends() {
-	a.sent = a.now()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.holding = a.held.Record
 }
 
 // writeClaim writes the claim over what was read, always by compare-and-swap: so a

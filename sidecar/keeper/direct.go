@@ -74,7 +74,7 @@ func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, com
 		return err
 	}
 	a := &attempt{credential: c, why: why}
-	a.sends()
+	a.noteSent()
 	if a.request, err = c.newRequest(); err != nil {
 		return err
 	}

@@ -37,6 +37,14 @@ func (c *credential) newRequest() (wechat.Request, error) {
 	return r, nil
 }
 
+// noteSent notes when the request is sent, and what is held then.
+func (a *attempt) noteSent() {
+	a.sent = a.now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.holding = a.held.Record
+}
+
 // send sends the request, and warns if this sidecar's clock differs from WeChat's.
 func (a *attempt) send(ctx context.Context) (wechat.Credential, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestLife)

@@ -29,7 +29,7 @@ type judge struct {
 	requests   []time.Time
 	outside    int  // external fetches
 	lost       bool // WeChat issued a token, and no sidecar got it
-	forgot     bool // memcached lost something
+	forgot     bool // memcached, or a process, lost what it knew
 
 	sure     map[string]time.Time // by token: until when it is promised
 	doubtful map[string]time.Time // the same, by a sidecar that knew of a doubt
@@ -121,6 +121,7 @@ func (j *judge) written(s *sidecar, r *memcache.Record) {
 // killed notes that a sidecar is killed. Rule 9 excuses one that has sent a request and
 // whose claim is gone.
 func (j *judge) killed(s *sidecar) {
+	j.forgot = true
 	open, ok := j.open[s]
 	if !ok {
 		return
@@ -178,7 +179,13 @@ func (j *judge) check() {
 	if j.outside > 0 {
 		return
 	}
-	if !j.twice() || (j.stops == 0 && !j.forgot) {
+	several := 0
+	for _, worse := range []bool{j.twice(), j.stops > 0, j.forgot} {
+		if worse {
+			several++
+		}
+	}
+	if several < 2 {
 		j.checkPromises(j.doubtful, now)
 	}
 	if !j.lost && !j.twice() && (j.stops == 0 || len(j.faults) == 0) {
@@ -200,6 +207,17 @@ func (j *judge) checkPromises(promised map[string]time.Time, now time.Time) {
 func (j *judge) twice() bool {
 	n := len(j.requests)
 	return n > 1 && len(j.faults)+j.stops > 0 && j.requests[n-1].Sub(j.requests[n-2]) < 5*time.Minute
+}
+
+// troubles returns how many faults and stops there were.
+func (j *judge) troubles() int {
+	n := j.stops + len(j.faults)
+	for _, s := range j.w.sidecars {
+		if !s.stopped.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
 // lenient reports whether something happened after which a token can be invalid.
@@ -259,6 +277,8 @@ func (j *judge) checkToken(where, token string, now time.Time) {
 	}
 	allowed := time.Duration(0)
 	switch {
+	case j.lenient() && j.troubles() > 1: // those who can renew are stopped, or must wait
+		allowed = 6 * time.Minute
 	case j.lenient():
 		allowed = time.Minute
 	case j.twice(), j.stops > 0 && len(j.faults) > 0: // until each has polled
@@ -297,12 +317,17 @@ func (j *judge) settled() bool {
 // last checks the state in which a run ends.
 func (j *judge) last() {
 	w := j.w
+	r := w.record()
 	if !j.settled() {
 		j.breaks("Settles", "not after %s", horizon)
 		return
 	}
-	issued := slices.DeleteFunc(w.wechat.Issued(), func(i wechattest.Issue) bool { return i.API != string(w.api) })
-	newest := issued[len(issued)-1]
+	newest := wechattest.Issue{}
+	for _, i := range w.wechat.Issued() {
+		if i.API == r.API {
+			newest = i
+		}
+	}
 	if w.entry() != newest.Token && !newest.Stranger {
 		j.breaks("Last token issued", "the record ends with %s, and WeChat issued %s last", w.names.of(w.entry()), w.names.of(newest.Token))
 	}

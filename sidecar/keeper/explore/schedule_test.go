@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing/synctest"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
 // bound is how many preemptions and faults a schedule may have.
@@ -269,6 +271,6 @@ func (w *world) report(s *sidecar, token string) {
 	l.done.Go(func() {
 		ctx, cancel := timeout(12 * time.Second)
 		defer cancel()
-		_, _ = l.group.Refresh(ctx, appID, keeperKind, token)
+		_, _ = l.group.Refresh(ctx, appID, memcache.AccessToken, token)
 	})
 }

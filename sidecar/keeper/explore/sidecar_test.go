@@ -6,12 +6,14 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,7 +26,8 @@ import (
 type sidecar struct {
 	world  *world
 	name   string
-	spread float64       // every jitter of it
+	spread float64       // its first jitter
+	draws  atomic.Int64  // how many jitters it drew
 	skew   time.Duration // of its wall clock
 
 	life *life // nil while it is dead
@@ -54,6 +57,7 @@ var errKilled = errors.New("this process was killed")
 // start starts a process.
 func (s *sidecar) start() {
 	s.reads = map[string]*reading{}
+	s.draws.Store(0)
 	l := &life{of: s, dead: make(chan struct{})}
 	store, err := memcache.New(memcache.Config{
 		Servers: []string{"memcached:11211"},
@@ -72,13 +76,20 @@ func (s *sidecar) start() {
 	l.group = keeper.New(keeper.Config{
 		Store: store, WeChat: calls, API: s.world.api, Name: s.name, Log: s.world.logger(s.name),
 		Wall: func() time.Time { return time.Now().Add(s.skew) },
-		Rand: func() float64 { return s.spread },
+		Rand: s.rand,
 	})
 	must(l.group.SetAccounts([]keeper.Account{{AppID: appID, Secret: func() (string, error) { return secret, nil }}}))
 	ctx, cancel := context.WithCancel(context.Background())
 	l.cancel = cancel
 	l.done.Go(func() { l.group.Run(ctx) })
 	s.life = l
+}
+
+// rand is the jitter of its process: never the same twice, or two of its timers would ring
+// in the same instant, and in no order.
+func (s *sidecar) rand() float64 {
+	_, f := math.Modf(s.spread + float64(s.draws.Add(1)-1)*0.0137)
+	return f
 }
 
 // kill ends the process as kill -9 does: nothing that it was about to do happens.

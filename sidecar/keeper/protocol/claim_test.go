@@ -164,6 +164,24 @@ func TestTakeBack_LeavesWhatWasRead(t *testing.T) {
 	}
 }
 
+// Another sidecar's success can keep the doubt of a claim, with its id. When that claim is
+// taken back, the other's token stays, and only the doubt ends.
+func TestTakeBack_AnothersSuccessStays(t *testing.T) {
+	h := holding("a")
+	before := record("a", 5, 0)
+	claim := h.Claim(before, "", "mine", "pod", at(0))
+	success := doubtful("b", claim.Number+100, 75*time.Second, "mine")
+	got := h.TakeBack(before, claim, success, "", at(80*time.Second))
+	want := success.Clone()
+	want.Doubt, want.Claim, want.Number = 0, "", success.Number+1
+	assert.Equal(t, want, got)
+
+	before.Doubt, before.Claim = origin.Unix(), "older"
+	got = h.TakeBack(before, claim, success, "", at(80*time.Second))
+	assert.Equal(t, "b", got.Token)
+	assert.Equal(t, "older", got.Claim, "the doubt that the claim replaced")
+}
+
 // A success has the new token, what it replaced, and the doubts that survive it.
 func TestSuccess_ReplacesTheClaim(t *testing.T) {
 	h := holding("a")

@@ -97,3 +97,17 @@ func TestReconcile_PutsBack(t *testing.T) {
 		assert.Zero(t, h.Record.Age, "%s: records are shared", name)
 	}
 }
+
+// Two sidecars can renew under the same number if the record of the first was lost. Who
+// holds another token than the record has then puts its own back in doubt.
+func TestReconcile_SameNumberOtherToken(t *testing.T) {
+	h := holding("a")
+	got := h.Reconcile(Polled{View: memcache.View{Record: memcache.Seen{Record: record("b", 5, 0)}, Entry: memcache.Entry{Token: "b"}}}, at(0))
+	assert.NotNil(t, got.PutBack)
+	assert.Equal(t, "a", got.PutBack.Token)
+	assert.Equal(t, origin.Unix(), got.PutBack.Doubt)
+	assert.Greater(t, got.PutBack.Number, int64(5))
+
+	same := h.Reconcile(Polled{View: memcache.View{Record: memcache.Seen{Record: record("a", 5, 0)}, Entry: memcache.Entry{Token: "a"}}}, at(0))
+	assert.Nil(t, same.PutBack)
+}
