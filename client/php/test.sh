@@ -3,8 +3,9 @@
 # measures instead. Needs Go, memcached, and of Debian's packages php-cli, php-memcached, php-memcache, php-curl, php-xml,
 # php-mbstring, php-apcu, phpunit and php-codesniffer.
 #
-# The tests run three times: as most apps do, with APCu, and with neither APCu nor curl. They start real memcacheds, a
-# real sidecar and a fake WeChat, all of which end with this script, whatever way it ends.
+# The tests run three times, at the same time because they mostly wait: as most apps do, with APCu, and with neither
+# APCu nor curl. Each run starts real memcacheds, a real sidecar and a fake WeChat of its own, on free ports. All of
+# them end with this script, whatever way it ends.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
@@ -17,21 +18,19 @@ done
 [ ${#missing[@]} = 0 ] || { printf 'missing: %s\n' "${missing[@]}"; exit 1; }
 
 tmp=$(mktemp -d)
-job=
+jobs=()
 # Each job is a process group of its own: what is left of it, servers that the tests started included, ends with it.
-end_job() { [ -z "$job" ] || kill -KILL -- "-$job" 2>/dev/null; job=; }
-trap 'end_job; rm -rf "$tmp"' EXIT
+begin() { set -m; "$@" </dev/null & jobs+=($!); set +m; }
+end_jobs() { for job in "${jobs[@]}"; do kill -KILL -- "-$job" 2>/dev/null; done; jobs=(); }
+trap 'end_jobs; rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 run() {
 	local status
-	set -m
-	"$@" </dev/null &
-	job=$!
-	set +m
-	wait "$job"
+	begin "$@"
+	wait "${jobs[0]}"
 	status=$?
-	end_job
+	end_jobs
 	return $status
 }
 
@@ -50,21 +49,30 @@ mapfile -t files < <(find . -name '*.php' | sort)
 for file in "${files[@]}"; do php -l "$file" >/dev/null || fail "php -l $file"; done
 run phpcs --standard=PSR12 "${files[@]}" || fail 'PSR-12'
 
-# tests NAME PHP'S ARGUMENTS... -- PHPUNIT'S ARGUMENTS...
+# tests NAME PHP'S ARGUMENTS... -- begins a run of PHPUnit in the folder NAME, which has its output.
+names=()
 tests() {
-	local name=$1
+	local folder=$tmp/$1
+	names+=("$1")
 	shift
-	printf '\n== %s\n' "$name"
-	mkdir "$tmp/$name"
-	WXSIDECAR_TMP=$tmp/$name WXSIDECAR_BINARY=$tmp/sidecar WXSIDECAR_WORLD=$tmp/world run php \
+	mkdir "$folder"
+	WXSIDECAR_TMP=$folder WXSIDECAR_BINARY=$tmp/sidecar WXSIDECAR_WORLD=$tmp/world begin php \
 		-d error_reporting=-1 -d zend.exception_ignore_args=0 -d memory_limit=128M \
-		-d curl.cainfo="$tmp/$name/ca.pem" -d openssl.cafile="$tmp/$name/ca.pem" "$@" || fail "the tests: $name"
+		-d curl.cainfo="$folder/ca.pem" -d openssl.cafile="$folder/ca.pem" "$@" >"$folder/output" 2>&1
 }
 phpunit=$(command -v phpunit)
 if [ $failed = 0 ]; then
 	tests curl -d apc.enable_cli=0 "$phpunit" "$@"
 	tests apcu -d apc.enable_cli=1 "$phpunit" "$@"
 	tests streams -d apc.enable_cli=0 -d disable_functions=curl_init "$phpunit" "$@"
+	for i in "${!names[@]}"; do
+		wait "${jobs[i]}"
+		status=$?
+		printf '\n== %s\n' "${names[i]}"
+		cat "$tmp/${names[i]}/output"
+		[ $status = 0 ] || fail "the tests: ${names[i]}"
+	done
+	end_jobs
 fi
 [ $failed = 0 ] && echo 'php: all passed'
 exit $failed

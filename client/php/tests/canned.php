@@ -31,9 +31,10 @@ while (true) {
             continue;
         }
         $received[$id] .= $part;
-        [$head, $body] = explode("\r\n\r\n", $received[$id], 2) + [1 => null];
+        $end = strpos($received[$id], "\r\n\r\n");
+        $head = substr($received[$id], 0, $end ?: 0); // the body is not copied for each part of it that arrives
         preg_match('/content-length: (\d+)/i', $head, $length);
-        if ($body === null || strlen($body) < (int) ($length[1] ?? 0)) {
+        if ($end === false || strlen($received[$id]) < $end + 4 + (int) ($length[1] ?? 0)) {
             continue;
         }
         file_put_contents("$folder/log", "$id " . base64_encode($received[$id]) . "\n", FILE_APPEND);
