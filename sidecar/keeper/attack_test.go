@@ -17,14 +17,6 @@ import (
 
 const attackHours = 6
 
-// long shortens a scenario under the race detector.
-func long(d time.Duration) time.Duration {
-	if underRace {
-		return d / 4
-	}
-	return d
-}
-
 // attack runs script against a fleet. The judge counts and judges nothing.
 func attack(t *testing.T, seed uint64, api wechat.API, pods, readers int, script func(ctx context.Context, w *world), tickets ...memcache.Kind) *world {
 	t.Helper()

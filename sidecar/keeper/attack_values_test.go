@@ -24,20 +24,20 @@ func TestAttack_DoubtOutOfRange(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			long := 4 * time.Hour
+			lasts := long(4 * time.Hour)
 			if name == "in_2100" {
-				long = 24 * time.Hour
+				lasts = long(24 * time.Hour)
 			}
 			w := attack(t, 401, wechat.Token, 5, 10, func(ctx context.Context, w *world) {
 				sleep(ctx, 10*time.Minute)
 				assert.True(w.t, w.rewrite(map[string]any{doubtField: doubt(time.Now())}))
-				sleep(ctx, long/2)
+				sleep(ctx, lasts/2)
 				w.memcached.Flush()
-				sleep(ctx, long/2-10*time.Minute)
+				sleep(ctx, lasts/2-10*time.Minute)
 			})
 			requests := w.requestsSince(w.start)
 			unharmed(t, w)
-			assert.LessOrEqual(t, len(requests), 1+int(long/due)+1, "the first, one for each renewal, and one")
+			assert.LessOrEqual(t, len(requests), 1+int(lasts/due)+1, "the first, one for each renewal, and one")
 			w.t = t
 			w.figures("a doubt "+name, requests)
 		})
@@ -54,7 +54,7 @@ func TestAttack_TokensLiveTenSeconds(t *testing.T) {
 			w := attack(t, 402, api, 5, 10, func(ctx context.Context, w *world) {
 				w.wechat.SetExpiresIn(10 * time.Second)
 				w.wechat.SetGrace(2 * time.Second)
-				sleep(ctx, 3*time.Hour)
+				sleep(ctx, long(3*time.Hour))
 				w.wechat.SetExpiresIn(2 * time.Hour)
 				w.wechat.SetGrace(5 * time.Minute)
 				sleep(ctx, 20*time.Minute)

@@ -144,7 +144,7 @@ func TestAttack_LeaseHeldAndMissing(t *testing.T) {
 // The record is evicted every 1 to 5 s around a renewal. One request renews.
 func TestAttack_RecordEvictedInRenewal(t *testing.T) {
 	t.Parallel()
-	const seeds = 24
+	seeds := many(24)
 	all, twice := 0, 0
 	for seed := range uint64(seeds) {
 		w := attack(t, 300+seed, wechat.Token, 5, 10, func(ctx context.Context, w *world) {

@@ -3,6 +3,7 @@
 package keeper_test
 
 const (
-	underRace    = false
+	scale        = 1
 	defaultSeeds = 3
+	defaultHours = 24
 )

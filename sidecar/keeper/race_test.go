@@ -2,9 +2,11 @@
 
 package keeper_test
 
-// underRace is true under the race detector, which takes ten times as long: long
-// scenarios are cut to a quarter, and one seed must do.
+// Under the race detector, which takes ten times as long, each scenario runs through
+// the same code with a quarter of the time, the readers, the sidecars or the seeds. The
+// run without it has all of them.
 const (
-	underRace    = true
+	scale        = 4
 	defaultSeeds = 1
+	defaultHours = 12
 )

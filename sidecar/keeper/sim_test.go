@@ -15,7 +15,7 @@ var (
 	simSeed  = flag.Uint64("sim.seed", 1, "the first seed")
 	simOnly  = flag.String("sim.only", "", "only this kind of episode, see episodes; empty: all")
 	simLogs  = flag.String("sim.logs", "", "write what was logged in a failed simulation to files that begin with this")
-	simHours = flag.Int("sim.hours", 24, "virtual hours of each")
+	simHours = flag.Int("sim.hours", defaultHours, "virtual hours of each")
 )
 
 // TestSimulation holds five sidecars and fifty readers to the six invariants,
