@@ -133,3 +133,23 @@ func TestAttack_WholeFleetOffWhitelist(t *testing.T) {
 	w.t = t
 	w.figures("the whole fleet off the whitelist", requests, "recovered after", recovered)
 }
+
+// A sidecar that cannot reach WeChat hands over the report of a token that is valid, and
+// WeChat gives that token again: one request answers the report, however slow it is.
+func TestAttack_SameTokenAfterHandover(t *testing.T) {
+	t.Parallel()
+	for _, slow := range []time.Duration{0, 4 * time.Second} {
+		var from time.Time
+		w := attack(t, 105, wechat.StableToken, 5, 0, func(ctx context.Context, w *world) {
+			sleep(ctx, 10*time.Minute)
+			w.pods[1].report(ctx) // takes the one forced renewal in 75 minutes
+			sleep(ctx, 12*time.Minute)
+			w.pods[0].failWeChat(noRoute)
+			defer w.slowCalls(slow)()
+			from = time.Now()
+			w.pods[0].report(ctx)
+			sleep(ctx, 20*time.Minute)
+		})
+		assert.Len(t, w.requestsSince(from), 1, "WeChat takes %s", slow)
+	}
+}

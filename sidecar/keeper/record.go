@@ -66,6 +66,9 @@ func (c *credential) renewed(before *memcache.Record, now protocol.Now) {
 		c.backoff.clear()
 		c.reports.end(&c.held)
 	}
+	if before != nil && before.Reported != "" && before.Token == c.held.Record.Token && c.held.Record.Reported == "" {
+		c.reports.owner, c.held.Reported = "", "" // another sidecar renewed for it, and WeChat gave the same token
+	}
 	c.arm(now)
 }
 
