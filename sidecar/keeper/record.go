@@ -172,7 +172,7 @@ func (a *attempt) takeBack(reported string) {
 	if a.id == "" && reported == "" {
 		return
 	}
-	_, _ = a.rewrite(a.claimed, func(there *memcache.Record, now protocol.Now) *memcache.Record {
+	written, _ := a.rewrite(a.claimed, func(there *memcache.Record, now protocol.Now) *memcache.Record {
 		switch {
 		case a.id != "" && there != nil && there.Claim == a.id:
 			back := a.held.TakeBack(a.before.Record, a.record, reported, now)
@@ -186,6 +186,25 @@ func (a *attempt) takeBack(reported string) {
 		}
 		return nil
 	})
+	if !written {
+		a.forgetClaim(reported)
+	}
+}
+
+// forgetClaim takes the claim back in memory if that could not be written: the next poll
+// writes it.
+func (a *attempt) forgetClaim(reported string) {
+	now := a.now()
+	a.mu.Lock()
+	held := a.held.Record
+	if a.id == "" || held == nil || held.Claim != a.id {
+		a.mu.Unlock()
+		return
+	}
+	back := a.held.TakeBack(a.before.Record, a.record, reported, now)
+	back.Number = max(back.Number, held.Number+1)
+	a.mu.Unlock()
+	a.remember(back)
 }
 
 // succeeded remembers what was fetched and written.
