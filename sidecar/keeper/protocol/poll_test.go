@@ -97,3 +97,17 @@ func TestReconcile_PutsBack(t *testing.T) {
 		assert.Zero(t, h.Record.Age, "%s: records are shared", name)
 	}
 }
+
+// No request to stable_token or for a ticket invalidates another credential, so a put-back
+// over an unknown one leaves no doubt.
+func TestReconcile_NoDoubtOfStableTokens(t *testing.T) {
+	for _, api := range []string{"stable_token", "jsapi"} {
+		h := &Held{Ticket: api == "jsapi"}
+		mine, there := record("b", 5, 0), record("x", 4, 0)
+		mine.API, there.API = api, api
+		h.Remember(mine, at(0))
+		got := h.Reconcile(Polled{View: view("b", there)}, at(100*s)).PutBack
+		assert.Equal(t, Doubt{}, doubtOf(got), api)
+		assert.Greater(t, got.Number, int64(5), api)
+	}
+}
