@@ -36,9 +36,9 @@ func (c *credential) adopt(seen memcache.Seen) memcache.Seen {
 		}
 		c.renewed(before, now)
 	}
-	notify := c.change(now)
+	c.noteChange(now)
 	c.mu.Unlock()
-	notify()
+	c.notify()
 	if changed {
 		c.warnOfClock(off, seen.Record.By)
 		c.warnOfVersion(seen.Record)
@@ -54,9 +54,9 @@ func (c *credential) remember(r *memcache.Record) {
 	if c.held.Remember(r, now) {
 		c.renewed(before, now)
 	}
-	notify := c.change(now)
+	c.noteChange(now)
 	c.mu.Unlock()
-	notify()
+	c.notify()
 }
 
 // renewed follows a change of the record that is held. The caller holds mu.
@@ -72,19 +72,37 @@ func (c *credential) renewed(before *memcache.Record, now protocol.Now) {
 	c.arm(now)
 }
 
-// change returns a function that notifies Config.Changed, if another credential is held
-// than before. The caller holds mu, and calls the function without it.
-func (c *credential) change(now protocol.Now) (notify func()) {
+// noteChange notes what Config.Changed must be notified of, if another credential is held
+// than before. The caller holds mu, and calls notify without it.
+func (c *credential) noteChange(now protocol.Now) {
 	r := c.held.Record
 	if c.Changed == nil || r == nil || !c.held.Valid(now) || (c.history.token == r.Token && c.history.expires == r.Expires) {
-		return func() {}
+		return
 	}
 	c.history.token, c.history.expires = r.Token, r.Expires
-	change := Change{
+	c.history.change = &Change{
 		AppID: c.account.AppID, Kind: c.kind, Value: r.Token, Number: r.Number,
 		Expires: now.Wall.Add(c.held.Left(now)), Own: c.history.own == memcache.Fingerprint(r.Token),
 	}
-	return func() { c.Changed(change) }
+}
+
+// notify notifies Config.Changed of the last change, without a lock. One goroutine at a
+// time does, so that an older change never follows a newer one.
+func (c *credential) notify() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.history.notifying {
+		return // that goroutine takes this change too
+	}
+	c.history.notifying = true
+	for c.history.change != nil {
+		change := *c.history.change
+		c.history.change = nil
+		c.mu.Unlock()
+		c.Changed(change)
+		c.mu.Lock()
+	}
+	c.history.notifying = false
 }
 
 // rewrite changes the record by compare-and-swap. change gets what stands there, nil if
