@@ -98,6 +98,8 @@ func (a *attempt) claim(ctx context.Context) error {
 		return errAgain
 	default:
 		a.takeBack("")
+		_ = a.slot.GiveBack(a.spent)
+		_ = a.lease.Release()
 		return a.leaveMemcached(ctx, a.why, "get", err)
 	}
 }
