@@ -153,3 +153,24 @@ func TestAttack_SameTokenAfterHandover(t *testing.T) {
 		assert.Len(t, w.requestsSince(from), 1, "WeChat takes %s", slow)
 	}
 }
+
+// A sidecar that could not reach WeChat takes its turn 20 s after the others, and says so.
+func TestAttack_HoldBackIsShown(t *testing.T) {
+	t.Parallel()
+	var before, after time.Duration
+	attack(t, 106, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, time.Hour)
+		requests := w.requestsSince(w.start)
+		first := requests[len(requests)-1].pod // the next to renew too
+		due := func() time.Duration {
+			s := first.process.group.States()[0]
+			return s.Age + s.RenewalIn
+		}
+		before = due()
+		first.failWeChat(noRoute)
+		sleep(ctx, time.Hour)
+		first.reachWeChat()
+		after = due()
+	})
+	assert.InDelta(t, (before + 20*time.Second).Seconds(), after.Seconds(), 1)
+}
