@@ -2,6 +2,7 @@ package keeper_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -244,4 +245,25 @@ func TestAttack_RefusalWhileMemcachedFails(t *testing.T) {
 			unharmed(t, w)
 		})
 	}
+}
+
+// During a request to stable_token a sidecar of the classic API marks a record that has no
+// token. The token that was fetched is written over it, and no second request follows.
+func TestAttack_StableTokenBesideAMark(t *testing.T) {
+	t.Parallel()
+	requests := 0
+	attack(t, 609, wechat.StableToken, 1, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, time.Minute)
+		w.pods[0].end(true)
+		w.memcached.Flush()
+		defer w.slowCalls(3 * time.Second)()
+		from := time.Now()
+		w.pods[0].start()
+		assert.NotNil(w.t, w.caller(ctx, time.Now().Add(time.Minute), nil))
+		w.memcached.Put(recordKey, fmt.Sprintf(`{"v":1,"token":"","number":%d,"api":"token","doubt":%d,"claim":"mark"}`,
+			time.Now().Add(5*time.Second).UnixMilli(), time.Now().Unix()), 0, 7200)
+		sleep(ctx, time.Minute)
+		requests = len(w.requestsSince(from))
+	})
+	assert.Equal(t, 1, requests)
 }
