@@ -2,7 +2,6 @@ package explore
 
 import (
 	"fmt"
-	"hash/maphash"
 	"reflect"
 	"slices"
 	"strings"
@@ -29,7 +28,7 @@ func (w *world) rest() {
 		if d.busy {
 			continue
 		}
-		s.log = maphash.String(hashSeed, d.out.String())
+		s.log = sum(0, d.out.String())
 		s.rested = time.Now()
 	}
 }
