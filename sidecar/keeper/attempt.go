@@ -98,6 +98,8 @@ func (a *attempt) claim(ctx context.Context) error {
 		return errAgain
 	default:
 		a.takeBack("")
+		_ = a.slot.GiveBack(a.spent)
+		_ = a.lease.Release()
 		return a.leaveMemcached(ctx, a.why, "get", err)
 	}
 }
@@ -198,17 +200,15 @@ func (a *attempt) write(got wechat.Credential) {
 			if err := a.lease.Verify(); err != nil { // lost, or nobody knows
 				break
 			}
-			number := a.number
-			if there.Record != nil {
-				number = max(number, there.Record.Number+1)
-			}
-			fetched = a.success(got, a.before.Record, there.Record, number)
-			continue
-		}
-		if there.Record != nil && there.Record.Number > a.number { // another sidecar wrote the same, or a later one
-			a.succeeded(nil)
+		} else if r := there.Record; r != nil && r.Number > a.number && r.Token != "" && r.Token != a.why.Invalid {
+			a.succeeded(nil) // another sidecar wrote the same, or a later one
 			return
 		}
+		number := a.number
+		if there.Record != nil {
+			number = max(number, there.Record.Number+1)
+		}
+		fetched = a.success(got, a.before.Record, there.Record, number)
 	}
 	a.unwritten(fetched)
 }

@@ -96,6 +96,7 @@ func (w *world) run(s schedule, left bound, seen func(state uint64, left bound) 
 
 // idle lets time go on until something waits.
 func (w *world) idle() {
+	w.rest()
 	now := time.Now()
 	for i, s := range w.sidecars {
 		if token, yes := w.judge.reports(i, now); yes {

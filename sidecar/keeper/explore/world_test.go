@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,6 +82,7 @@ type world struct {
 
 	views      []view // of each sidecar
 	parsed     map[string]*memcache.Record
+	numbers    []int64                // of all records, sorted
 	claims     map[*sidecar]time.Time // when each last wrote a claim
 	unfinished atomic.Int32           // things that are still to happen
 }
@@ -298,7 +300,7 @@ const enough = 2
 func (w *world) log(o *op, result string) {
 	s := o.life.of
 	text := o.verb + " " + o.key + " " + w.names.plain(s, valueOf(o)) + " " + result
-	s.log = s.log*1099511628211 ^ maphash.String(hashSeed, text) ^ uint64(time.Since(w.begin))
+	s.log = s.log*1099511628211 ^ maphash.String(hashSeed, text) ^ uint64(time.Since(s.rested))
 	w.note(s.name, "%s", w.tell(o, result))
 }
 
@@ -320,16 +322,34 @@ func (w *world) hash(waiting []*op) uint64 {
 		}
 	}
 	now := time.Now()
-	add(now.Sub(w.begin), w.epoch)
+	ago := func(t time.Time) string { // of what is over, nothing is left
+		if t.IsZero() || t.Before(now) {
+			return ""
+		}
+		return phase(t.Sub(now))
+	}
 	for _, s := range w.sidecars {
-		add(s.log, s.life != nil, s.stopped.Sub(w.begin), s.phase, s.unable, s.until.Sub(w.begin))
+		add(s.log, s.life != nil, s.stopped.IsZero(), s.phase, phase(now.Sub(s.rested)), phase(now.Sub(s.polled)))
+		if now.Before(s.until) {
+			add(s.unable, ago(s.until))
+		}
 	}
 	for _, key := range w.memcached.Keys() {
 		item, _ := w.memcached.Peek(key)
-		add(key, w.names.plain(nil, item.Value), item.Expires.Sub(w.begin), w.versions[key])
+		if key == recordKey {
+			d := dumper{w: w, now: now}
+			if r := w.record(); r != nil {
+				d.value(reflect.ValueOf(r).Elem())
+			}
+			add(key, d.out.String())
+			continue
+		}
+		add(key, w.names.plain(nil, item.Value), phase(item.Expires.Sub(now)))
 	}
 	for _, issue := range w.wechat.Issued() {
-		add(w.names.of(issue.Token), issue.At.Sub(w.begin))
+		if w.wechat.Accepts(issue.Token) == 0 {
+			add(w.names.of(issue.Token), phase(now.Sub(issue.At)))
+		}
 	}
 	for _, o := range waiting {
 		add(o.life.of.name, o.verb, o.key)
@@ -337,7 +357,10 @@ func (w *world) hash(waiting []*op) uint64 {
 	if w.last != nil {
 		add(w.last.name)
 	}
-	add(w.refusing, w.healed.Sub(w.begin), w.judge.state())
+	add(ago(w.healed), w.unfinished.Load(), w.judge.state())
+	if now.Before(w.healed) {
+		add(w.refusing)
+	}
 	return h.Sum64()
 }
 

@@ -12,7 +12,8 @@ import (
 type Why struct {
 	// Invalid is the token that WeChat refused.
 	Invalid string
-	// Proven is true if the report needs no throttle: another sidecar handed it over.
+	// Proven is true if the report needs no throttle: a sidecar handed it over. Then the
+	// renewal is wanted only while the token counts as reported.
 	Proven bool
 }
 
@@ -25,7 +26,7 @@ func (h *Held) Wants(why Why, now Now, spread float64) bool {
 	case !h.Valid(now):
 		return true
 	case why.IsReport():
-		return h.Record.Token == why.Invalid
+		return h.Record.Token == why.Invalid && (!why.Proven || h.IsReported())
 	}
 	return h.DueIn(now, spread) <= 0
 }

@@ -109,7 +109,9 @@ func (h *Held) putBack(there *memcache.Record, now Now) *memcache.Record {
 	}
 	if there != nil && there.Token != "" && !h.Record.Knows(there.Token) {
 		change()
-		back.Doubt, back.Claim = now.Wall.Unix(), "" // nobody knows which came last
+		if back.API == "token" {
+			back.Doubt, back.Claim = now.Wall.Unix(), "" // nobody knows which came last
+		}
 		back.Number = h.NextNumber(now)
 	}
 	if there != nil && there.Number >= back.Number {
