@@ -132,10 +132,7 @@ func (a *attempt) writeClaim(ctx context.Context) error {
 		if err := a.slot.PutRecord(over, empty, life); err != nil {
 			return a.unclaimed(ctx, "add", err)
 		}
-		if over, err = a.slot.Record(); err == nil && !over.Holds(empty) {
-			err = memcache.ErrConflict
-		}
-		if err != nil {
+		if over, err = a.readBack(empty); err != nil {
 			return a.unclaimed(ctx, "get", err)
 		}
 		record.Number++
@@ -143,16 +140,29 @@ func (a *attempt) writeClaim(ctx context.Context) error {
 	if err := a.slot.PutRecord(over, record, life); err != nil {
 		return a.unclaimed(ctx, "cas", err)
 	}
-	if a.claimed, err = a.slot.Record(); err == nil && !a.claimed.Holds(record) {
-		err = memcache.ErrConflict
-	}
-	if err != nil {
+	if a.claimed, err = a.readBack(record); err != nil {
 		return a.unclaimed(ctx, "get", err)
 	}
 	a.id, a.number = id, record.Number+1
 	a.remember(record)
 	return nil
 }
+
+// readBack reads what was just written, and returns ErrConflict if another record is there.
+func (a *attempt) readBack(r *memcache.Record) (memcache.Seen, error) {
+	seen, err := a.slot.Record()
+	switch {
+	case err != nil || seen.Holds(r):
+		return seen, err
+	case seen.Record == nil && !seen.Unreadable:
+		return seen, errNotKept
+	}
+	return seen, memcache.ErrConflict
+}
+
+// errNotKept means that memcached has lost a claim at once. Once is an eviction; if it
+// goes on, memcached keeps no record, and a renewal needs one.
+var errNotKept = errors.New("memcached does not keep what it has just stored: is it out of memory?")
 
 // unclaimed ends an attempt without a claim. After a conflict another turn follows.
 // Another error means that memcached does not do what a renewal needs.
