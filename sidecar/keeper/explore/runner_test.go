@@ -24,8 +24,6 @@ type runner struct {
 var expectations = map[string]func(r *runner) string{
 	"entry":     func(r *runner) string { return r.tokenNamed(r.entry()) },
 	"requests":  func(r *runner) string { return fmt.Sprint(len(r.judge.requests)) },
-	"A":         func(r *runner) string { return r.gives(0) },
-	"B":         func(r *runner) string { return r.gives(1) },
 	"published": func(r *runner) string { return r.published() },
 	"record": func(r *runner) string {
 		if record := r.record(); record != nil {
@@ -50,12 +48,6 @@ var expectations = map[string]func(r *runner) string{
 		}
 		return holder
 	},
-}
-
-// gives returns the token that a sidecar gives its apps.
-func (r *runner) gives(i int) string {
-	r.look()
-	return r.tokenNamed(r.views[i].token)
 }
 
 // published returns which sidecars know that the entry has their token.
