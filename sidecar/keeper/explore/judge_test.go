@@ -195,6 +195,9 @@ func (j *judge) check() {
 
 func (j *judge) checkPromises(promised map[string]time.Time, now time.Time) {
 	for token, until := range promised {
+		if _, reported := j.reported[token]; reported {
+			continue
+		}
 		if now.Before(until) && j.w.wechat.Accepts(token) != 0 {
 			j.breaks("Promise", "%s was promised for %s more", j.w.names.of(token), until.Sub(now))
 			delete(promised, token)
