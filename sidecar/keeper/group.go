@@ -21,9 +21,7 @@ type Group struct {
 	behind      bool               // the last progress told was not the end
 	outages     map[string]*outage // by the server's name; none for one that answers
 	running     sync.WaitGroup     // polls and renewals
-	tokens      []*credential      // the access_tokens, see accessTokens; nil: to be made anew
-	surveying   chan struct{}      // closed when the survey under way is done; nil when none is
-	nextSurvey  time.Time          // no survey before then
+	owners      owners
 
 	queue *queue // the renewals that nobody waits for
 
@@ -83,7 +81,7 @@ func (g *Group) SetAccounts(accounts []Account) error {
 			fresh = append(fresh, wanted[at])
 		}
 	}
-	g.tokens = nil
+	g.owners.tokens = nil
 	g.forgetOutages()
 	g.mu.Unlock()
 	for _, old := range gone {
