@@ -54,11 +54,11 @@ type Counts struct {
 	Failed map[string]uint64
 	// Adopted: renewals of other sidecars that this one saw.
 	Adopted uint64
-	// Rejections: reports by apps that WeChat refused the newest credential known.
+	// Rejections: reports of the newest credential known.
 	Rejections uint64
-	// Strays: credentials of strangers met in our entry.
+	// Strays: external credentials found in the entry.
 	Strays uint64
-	// Contended: renewals that found the lease in another sidecar's hand.
+	// Contended: renewals that found that another sidecar has the lease.
 	Contended uint64
 }
 
@@ -102,7 +102,7 @@ func (c *credential) state() State {
 		s.Valid, s.Doubtful = true, record.Doubt > 0
 		s.Fingerprint, s.API, s.By = memcache.Fingerprint(record.Token), wechat.API(record.API), record.By
 		s.Promise, _ = c.held.Promise(now)
-		s.Age, s.Left, s.RenewalIn = c.held.Age(now), c.held.Left(now), c.held.DueIn(now, c.spread)
+		s.Age, s.Left, s.RenewalIn = c.held.Age(now), c.held.Left(now), c.dueIn(now)
 	}
 	return s
 }

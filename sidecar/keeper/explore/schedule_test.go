@@ -151,8 +151,8 @@ func (w *world) stop(s *sidecar) {
 
 func (w *world) resume(s *sidecar) {
 	w.note(s.name, "goes on after %s", time.Since(s.stopped))
-	if s.phase > 0 {
-		w.judge.paused()
+	if time.Since(s.stopped) > memcache.LeaseUse {
+		w.judge.resumed()
 	}
 	s.stopped, s.phase = time.Time{}, 0
 	w.last = s
@@ -271,6 +271,8 @@ func (w *world) report(s *sidecar, token string) {
 	l.done.Go(func() {
 		ctx, cancel := timeout(12 * time.Second)
 		defer cancel()
+		s.reporting.Add(1)
+		defer s.reporting.Add(-1)
 		_, _ = l.group.Refresh(ctx, appID, memcache.AccessToken, token)
 	})
 }
