@@ -152,15 +152,20 @@ $(GOFUMPT):
 $(GOLANGCILINT):
 	GOBIN=$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCILINT_VERSION)
 
-# One target at a time, because go test -fuzz takes one. A worker that is busy when the time ends is at times reported
-# as "context deadline exceeded"; that alone, without a failing input, is no finding.
+# One target at a time, because go test -fuzz takes one; but one program for all targets of a package, because go test
+# -fuzz would link it anew for each. A worker that is busy when the time ends is at times reported as "context deadline
+# exceeded"; that alone, without a failing input, is no finding.
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
-	@mkdir -p bin; : >$(FUZZLOG); for pkg in $$($(GO) list ./...); do \
-		targets=$$($(GO) test -list '^Fuzz' $$pkg) || { echo "$$targets"; exit 1; }; \
-		for target in $$(printf '%s\n' "$$targets" | grep '^Fuzz'); do \
+	@mkdir -p bin; : >$(FUZZLOG); cache=$$($(GO) env GOCACHE)/fuzz; \
+	for folder in $$($(GO) list -f '{{.Dir}}' ./...); do \
+		grep -qs '^func Fuzz' "$$folder"/*_test.go || continue; \
+		pkg=$$($(GO) list "$$folder") && $(GO) test -c -fuzz . -o bin/fuzz.test "$$pkg" || exit 1; \
+		targets=$$(cd "$$folder" && $(CURDIR)/bin/fuzz.test -test.list '^Fuzz') || { echo "$$targets"; exit 1; }; \
+		for target in $$targets; do \
 			echo "fuzz $$pkg $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg >bin/fuzz.last 2>&1; status=$$?; \
+			(cd "$$folder" && $(CURDIR)/bin/fuzz.test -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) \
+				-test.fuzzcachedir "$$cache/$$pkg") >bin/fuzz.last 2>&1; status=$$?; \
 			cat bin/fuzz.last >>$(FUZZLOG); \
 			if [ $$status = 0 ]; then tail -n 2 bin/fuzz.last; continue; fi; \
 			cat bin/fuzz.last; \
