@@ -123,6 +123,7 @@ var clientRows []string
 // attacks a sidecar from memcached and from WeChat in the place of its memcached and
 // its sidecar.
 func besiegeClient(t *testing.T) {
+	t.Parallel()
 	t.Run("memcached", besiegeClientFromMemcached)
 	t.Run("sidecar", besiegeClientFromSidecar)
 }
