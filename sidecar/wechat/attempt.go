@@ -66,7 +66,7 @@ func (c *Client) try(ctx context.Context, base *url.URL, r Request) (cred Creden
 		// HTTP they quote it, and it may hold a token.
 		return Credential{}, lost(base.Host + ": " + describe(err)), false
 	default:
-		return Credential{}, unsent(base.Host, base.Host+": "+ hideOf(r.Secret, r.Token).message(reason(err))), true
+		return Credential{}, unsent(base.Host, base.Host+": "+hideOf(r.Secret, r.Token).message(reason(err))), true
 	}
 }
 
