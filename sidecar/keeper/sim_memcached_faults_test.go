@@ -23,14 +23,14 @@ func memcachedFaults(ctx context.Context, w *world, until time.Time) {
 			w.memcached.SetFault(memcachetest.None)
 		} else {
 			often := w.between(1, 30)
-			w.memcached.OnCommand(func(memcachetest.Command) memcachetest.Fault {
+			w.fail(func(memcachetest.Command) memcachetest.Fault {
 				if w.between(0, 99) >= often {
 					return memcachetest.None
 				}
 				return memcachedKinds[w.between(0, len(memcachedKinds)-1)]
 			})
 			sleep(ctx, w.seconds(30, 900))
-			w.memcached.OnCommand(nil)
+			w.fail(nil)
 		}
 		sleep(ctx, 2*pollBound)
 		end()

@@ -105,7 +105,7 @@ func shakyStarts(ctx context.Context, w *world, until time.Time) {
 		end, endPod := w.judge.begin(memcachedTrouble), w.judge.begin(podTrouble)
 		p := w.anyPod()
 		p.end(true)
-		w.memcached.OnCommand(func(memcachetest.Command) memcachetest.Fault {
+		w.fail(func(memcachetest.Command) memcachetest.Fault {
 			if w.flip() {
 				return memcachetest.None
 			}
@@ -113,7 +113,7 @@ func shakyStarts(ctx context.Context, w *world, until time.Time) {
 		})
 		p.start()
 		sleep(ctx, w.seconds(5, 30))
-		w.memcached.OnCommand(nil)
+		w.fail(nil)
 		sleep(ctx, 2*pollBound)
 		end()
 		endPod()

@@ -50,10 +50,7 @@ func refusedWrites(ctx context.Context, w *world, until time.Time) {
 
 // refuse makes memcached refuse these commands; all that write if none is named.
 func (w *world) refuse(fault memcachetest.Fault, verbs ...string) {
-	if len(verbs) == 0 || slices.Contains(verbs, "cas") {
-		w.judge.refuses(time.Now())
-	}
-	w.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+	w.fail(func(c memcachetest.Command) memcachetest.Fault {
 		switch c.Verb {
 		case "get", "gets", "version":
 			return memcachetest.None
@@ -63,11 +60,18 @@ func (w *world) refuse(fault memcachetest.Fault, verbs ...string) {
 		}
 		return memcachetest.None
 	})
+	if len(verbs) == 0 || slices.Contains(verbs, "cas") {
+		w.judge.refuses(time.Now())
+	}
 }
 
-func (w *world) allow() {
-	w.memcached.OnCommand(nil)
+func (w *world) allow() { w.fail(nil) }
+
+// fail makes memcached fail as hook says. It takes the place of all that another episode
+// had it refuse.
+func (w *world) fail(hook func(memcachetest.Command) memcachetest.Fault) {
 	w.judge.refuses(time.Time{})
+	w.memcached.OnCommand(hook)
 }
 
 // refuses notes since when memcached refuses cas; never, if zero.
