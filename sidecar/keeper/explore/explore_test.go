@@ -57,6 +57,7 @@ func chosen() []start {
 }
 
 func parseBound(t *testing.T, text string) (b bound) {
+	t.Helper()
 	_, err := fmt.Sscanf(text, "%d,%d", &b.preemptions, &b.faults)
 	require.NoError(t, err, text)
 	return b
@@ -72,6 +73,7 @@ func (e *search) until() (workers int) {
 
 // report prints how much was explored, and what was found.
 func (e *search) report(t *testing.T, how string) {
+	t.Helper()
 	t.Logf("%s %s%s: %d schedules, %d of them met a known state, %d left, %d states, %d excused by rule 9, %d replayed, %s", e.start.name, e.bound,
 		how, e.schedules, e.pruned, len(e.stack), len(e.seen), e.excused, e.replayed, e.took().Round(time.Millisecond))
 	if e.longest != "" {
@@ -85,6 +87,7 @@ func (e *search) report(t *testing.T, how string) {
 
 // replay runs one schedule and prints it.
 func replay(t *testing.T, s start) {
+	t.Helper()
 	picks, err := parseSchedule(strings.TrimPrefix(*flagReplay, "-"))
 	require.NoError(t, err)
 	var out bytes.Buffer

@@ -43,8 +43,7 @@ type judge struct {
 
 // sentRequest is a request to WeChat whose token nobody has written yet.
 type sentRequest struct {
-	claim  string
-	issued string
+	claim string
 }
 
 func newJudge(w *world) *judge {

@@ -212,7 +212,7 @@ func TestScript_Errors(t *testing.T) {
 			_, err = s.run(t)
 		}
 		for _, part := range want {
-			assert.ErrorContains(t, err, part, text)
+			require.ErrorContains(t, err, part, text)
 		}
 	}
 	s, err := parseScript("x.txt", "# A stays stopped.\nstart due\nstop A\nsettle\nbroken: Settles")

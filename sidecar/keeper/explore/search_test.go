@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -244,8 +245,7 @@ func (e *search) ran(s schedule, r result) {
 	for _, at := range r.steps {
 		for c, cost := range at.costs {
 			if _, ok := at.left.minus(cost); c > 0 && ok {
-				child := append(s[:len(s):len(s)], pick{at.number, c})
-				e.stack = append(e.stack, child)
+				e.stack = append(e.stack, slices.Concat(s, schedule{{at.number, c}}))
 			}
 		}
 	}

@@ -49,7 +49,7 @@ func (d *dumper) value(v reflect.Value) {
 	if slices.Contains(apart, v.Type().String()) {
 		return
 	}
-	switch v.Kind() {
+	switch v.Kind() { //nolint:exhaustive // the others are printed
 	case reflect.Pointer:
 		switch {
 		case v.IsNil():
@@ -61,7 +61,7 @@ func (d *dumper) value(v reflect.Value) {
 		}
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[time.Time]() {
-			d.time(*(*time.Time)(unsafe.Pointer(v.UnsafeAddr()))) //nolint:gosec // a field that is not exported
+			d.time(*(*time.Time)(unsafe.Pointer(v.UnsafeAddr()))) // a field that is not exported
 			return
 		}
 		for i := range v.NumField() {
