@@ -10,6 +10,7 @@ import (
 // sample runs random schedules within a bound until the time is over. The same seed brings
 // the same schedules.
 func (e *search) sample(t *testing.T, seed uint64, workers int) {
+	t.Helper()
 	var all sync.WaitGroup
 	for worker := range workers {
 		dice := rand.New(rand.NewPCG(seed, uint64(worker)))

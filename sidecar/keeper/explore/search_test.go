@@ -258,6 +258,7 @@ func (e *search) ran(s schedule, r result) {
 
 // explore runs schedules until none is left, or the time is over.
 func (e *search) explore(t *testing.T, workers int) {
+	t.Helper()
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() {
@@ -282,6 +283,7 @@ func (e *search) explore(t *testing.T, workers int) {
 
 // one runs one schedule in a world of its own.
 func (e *search) one(t *testing.T, s schedule, seen func(uint64, bound) bool, draw func(step) int) (r result) {
+	t.Helper()
 	synctest.Test(t, func(*testing.T) {
 		w := newWorld(e.start)
 		defer w.end()
