@@ -294,6 +294,7 @@ func (e *search) one(t *testing.T, s schedule, seen func(uint64, bound) bool, dr
 
 // replay runs a schedule again and compares.
 func (e *search) replay(t *testing.T, s schedule, first result) {
+	t.Helper()
 	again := e.one(t, s, nil, nil)
 	e.mu.Lock()
 	defer e.mu.Unlock()
