@@ -129,13 +129,9 @@ func (l *Lease) read() (*memcache.Item, error) {
 }
 
 // Release ends the lease, or returns ErrLost if this holder does not have it any
-// more. It never deletes by key:
-//
-//	A: get lease = a            it is A's
-//	   the lease ends           B: add lease = b
-//	A: delete lease             B's lease is gone while B sends a request
-//
-// Compare-and-delete ends the lease that was read, and no other.
+// more. It never deletes by key: the lease can end between its reading and the delete,
+// and another sidecar can take it. Compare-and-delete ends the lease that was read, and
+// no other, see TestAFasterStrangerIsNotWrittenOver.
 func (l *Lease) Release() error {
 	item, err := l.read()
 	if err != nil {

@@ -19,16 +19,12 @@ func (s *server) swap(key, value string, seen version, life time.Duration) error
 	return s.compareAndSwap(item, seen)
 }
 
-// compareAndSwap is memcached's, made certain. An id alone proves nothing, since
-// ids begin at 1 again when memcached restarts:
-//
-//	A: gets k = a, id 7
-//	   memcached restarts           B: add k = b, id 7
-//	A: cas k, id 7                  b is lost, and A never saw it
-//
-// So it reads again, compares the value too, and writes over the connection that
-// it read from: a restart in between has cut that one. Where the answer to the
-// write was lost it reads back.
+// compareAndSwap is memcached's, made certain. An id alone proves nothing: ids begin at
+// 1 again when memcached restarts, and another value can get the id that was seen
+// (TestACASIDThatIsReusedAfterARestartDoesNotOverwriteAStranger). So it reads again,
+// compares the value too, and writes over the connection that it read from: a restart in
+// between has cut that one (TestACompareAndSwapGoesOverTheConnectionThatReadTheValue). If
+// the answer to the write is lost, it reads back.
 func (s *server) compareAndSwap(item *memcache.Item, seen version) error {
 	client := s.singles.take()
 	defer s.singles.put(client)

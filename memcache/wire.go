@@ -81,11 +81,8 @@ func NewID() string {
 }
 
 // add stores value where the key is free, or returns ErrConflict. Values must
-// differ between callers: it tells its own write by the value.
-//
-//	A: add k=a  ──────────────▶  memcached: k=a
-//	A: ◀── connection lost ──
-//	A: get k = a                 it was mine after all
+// differ between callers: if the answer is lost, it reads back and tells its own write
+// by the value. TestAWriteWhoseAnswerIsLostIsReadBackAndToldTruthfully has each case.
 func (s *server) add(key, value string, life time.Duration) error {
 	seconds, err := exptime(life)
 	if err != nil {

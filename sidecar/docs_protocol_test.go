@@ -16,7 +16,7 @@ const protocolPage = "docs/protocol.md"
 func TestProtocolPage_NamesExistingTests(t *testing.T) {
 	t.Parallel()
 	var source strings.Builder
-	for _, pattern := range []string{"sidecar/*_test.go", "sidecar/*/*_test.go", "memcache/*_test.go"} {
+	for _, pattern := range []string{"sidecar/*_test.go", "sidecar/*/*_test.go", "sidecar/*/*/*_test.go", "memcache/*_test.go"} {
 		files, err := filepath.Glob(filepath.Join(root, pattern))
 		require.NoError(t, err)
 		for _, file := range files {

@@ -133,3 +133,44 @@ func TestAttack_WholeFleetOffWhitelist(t *testing.T) {
 	w.t = t
 	w.figures("the whole fleet off the whitelist", requests, "recovered after", recovered)
 }
+
+// A sidecar that cannot reach WeChat hands over the report of a token that is valid, and
+// WeChat gives that token again: one request answers the report, however slow it is.
+func TestAttack_SameTokenAfterHandover(t *testing.T) {
+	t.Parallel()
+	for _, slow := range []time.Duration{0, 4 * time.Second} {
+		var from time.Time
+		w := attack(t, 105, wechat.StableToken, 5, 0, func(ctx context.Context, w *world) {
+			sleep(ctx, 10*time.Minute)
+			w.pods[1].report(ctx) // takes the one forced renewal in 75 minutes
+			sleep(ctx, 12*time.Minute)
+			w.pods[0].failWeChat(noRoute)
+			defer w.slowCalls(slow)()
+			from = time.Now()
+			w.pods[0].report(ctx)
+			sleep(ctx, 20*time.Minute)
+		})
+		assert.Len(t, w.requestsSince(from), 1, "WeChat takes %s", slow)
+	}
+}
+
+// A sidecar that could not reach WeChat takes its turn 20 s after the others, and says so.
+func TestAttack_HoldBackIsShown(t *testing.T) {
+	t.Parallel()
+	var before, after time.Duration
+	attack(t, 106, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, time.Hour)
+		requests := w.requestsSince(w.start)
+		first := requests[len(requests)-1].pod // the next to renew too
+		due := func() time.Duration {
+			s := first.process.group.States()[0]
+			return s.Age + s.RenewalIn
+		}
+		before = due()
+		first.failWeChat(noRoute)
+		sleep(ctx, time.Hour)
+		first.reachWeChat()
+		after = due()
+	})
+	assert.InDelta(t, (before + 20*time.Second).Seconds(), after.Seconds(), 1)
+}

@@ -96,3 +96,23 @@ func TestAttack_UnknownFieldEndsWithItsToken(t *testing.T) {
 	w.t = t
 	w.figures("an unknown field", w.requestsSince(w.start))
 }
+
+// The record is of a newer version, and an external token is in the entry: the newer
+// sidecars have 30 s to renew. This one does so after that.
+func TestAttack_ExternalTokenOfNewerRecord(t *testing.T) {
+	t.Parallel()
+	soon, later := 0, 0
+	attack(t, 404, wechat.Token, 3, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 10*time.Minute)
+		assert.True(w.t, w.rewrite(map[string]any{"v": 2, "number": time.Now().UnixMilli()}))
+		sleep(ctx, 2*pollBound)
+		from := time.Now()
+		w.memcached.Put(simAppID, w.wechat.Steal(simAppID), 0, 3600)
+		sleep(ctx, 29*time.Second)
+		soon = len(w.requestsSince(from))
+		sleep(ctx, 2*time.Minute)
+		later = len(w.requestsSince(from))
+	})
+	assert.Zero(t, soon, "requests in the time of the newer sidecars")
+	assert.Equal(t, 1, later)
+}

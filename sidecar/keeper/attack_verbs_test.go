@@ -166,3 +166,33 @@ func TestAttack_RecordEvictedInRenewal(t *testing.T) {
 	}
 	t.Logf("| record evicted | %d requests for %d renewals, %d renewals with more than one |", all, seeds, twice)
 }
+
+// memcached fails just when the holder verifies its lease. Nothing was sent to the classic
+// API, so the lease and the use of the budget are free again.
+func TestAttack_LeaseCannotBeVerified(t *testing.T) {
+	t.Parallel()
+	var failed atomic.Bool
+	var taken []string
+	attack(t, 204, wechat.Token, 1, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 20*time.Minute)
+		var claimed atomic.Bool
+		w.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			switch {
+			case len(c.Keys) != 1:
+			case c.Keys[0] == recordKey && c.Verb == "cas":
+				claimed.Store(true)
+			case c.Keys[0] == leaseKey && c.Verb == "gets" && claimed.Load() && failed.CompareAndSwap(false, true):
+				return memcachetest.ServerError
+			}
+			return memcachetest.None
+		})
+		w.pods[0].report(ctx)
+		for _, key := range w.memcached.Keys() {
+			if key == leaseKey || strings.HasPrefix(key, budgetKey) {
+				taken = append(taken, key)
+			}
+		}
+	})
+	assert.True(t, failed.Load())
+	assert.Empty(t, taken)
+}

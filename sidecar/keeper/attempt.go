@@ -98,6 +98,8 @@ func (a *attempt) claim(ctx context.Context) error {
 		return errAgain
 	default:
 		a.takeBack("")
+		_ = a.slot.GiveBack(a.spent)
+		_ = a.lease.Release()
 		return a.leaveMemcached(ctx, a.why, "get", err)
 	}
 }
@@ -130,10 +132,7 @@ func (a *attempt) writeClaim(ctx context.Context) error {
 		if err := a.slot.PutRecord(over, empty, life); err != nil {
 			return a.unclaimed(ctx, "add", err)
 		}
-		if over, err = a.slot.Record(); err == nil && !over.Holds(empty) {
-			err = memcache.ErrConflict
-		}
-		if err != nil {
+		if over, err = a.readBack(empty); err != nil {
 			return a.unclaimed(ctx, "get", err)
 		}
 		record.Number++
@@ -141,16 +140,29 @@ func (a *attempt) writeClaim(ctx context.Context) error {
 	if err := a.slot.PutRecord(over, record, life); err != nil {
 		return a.unclaimed(ctx, "cas", err)
 	}
-	if a.claimed, err = a.slot.Record(); err == nil && !a.claimed.Holds(record) {
-		err = memcache.ErrConflict
-	}
-	if err != nil {
+	if a.claimed, err = a.readBack(record); err != nil {
 		return a.unclaimed(ctx, "get", err)
 	}
 	a.id, a.number = id, record.Number+1
 	a.remember(record)
 	return nil
 }
+
+// readBack reads what was just written, and returns ErrConflict if another record is there.
+func (a *attempt) readBack(r *memcache.Record) (memcache.Seen, error) {
+	seen, err := a.slot.Record()
+	switch {
+	case err != nil || seen.Holds(r):
+		return seen, err
+	case seen.Record == nil && !seen.Unreadable:
+		return seen, errNotKept
+	}
+	return seen, memcache.ErrConflict
+}
+
+// errNotKept means that memcached has lost a claim at once. Once is an eviction; if it
+// goes on, memcached keeps no record, and a renewal needs one.
+var errNotKept = errors.New("memcached does not keep what it has just stored: is it out of memory?")
 
 // unclaimed ends an attempt without a claim. After a conflict another turn follows.
 // Another error means that memcached does not do what a renewal needs.
@@ -198,17 +210,15 @@ func (a *attempt) write(got wechat.Credential) {
 			if err := a.lease.Verify(); err != nil { // lost, or nobody knows
 				break
 			}
-			number := a.number
-			if there.Record != nil {
-				number = max(number, there.Record.Number+1)
-			}
-			fetched = a.success(got, a.before.Record, there.Record, number)
-			continue
-		}
-		if there.Record != nil && there.Record.Number > a.number { // another sidecar wrote the same, or a later one
-			a.succeeded(nil)
+		} else if r := there.Record; r != nil && r.Number > a.number && r.Token != "" && r.Token != a.why.Invalid {
+			a.succeeded(nil) // another sidecar wrote the same, or a later one
 			return
 		}
+		number := a.number
+		if there.Record != nil {
+			number = max(number, there.Record.Number+1)
+		}
+		fetched = a.success(got, a.before.Record, there.Record, number)
 	}
 	a.unwritten(fetched)
 }

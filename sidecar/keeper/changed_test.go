@@ -1,6 +1,7 @@
 package keeper_test
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,5 +48,33 @@ func TestEveryCredentialThatIsHeldFromNowOnIsTold(t *testing.T) {
 		third, fourth := <-heard, <-heard
 		assert.NotEqual(t, third.Own, fourth.Own)
 		assert.Greater(t, third.Number, own.Number)
+	})
+}
+
+// A goroutine that is held up while it notifies of a change does not let a later change
+// pass: a mirror would write the older token last.
+func TestChanged_InOrder(t *testing.T) {
+	t.Parallel()
+	inHouse(t, func(h *house) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		synctest.Wait()
+		var first atomic.Bool
+		heard := make(chan int64, 100)
+		h.config.Changed = func(c keeper.Change) {
+			if first.CompareAndSwap(false, true) {
+				time.Sleep(56 * time.Minute) // until the token is renewed
+			}
+			heard <- c.Number
+		}
+		require.NoError(t, h.another().SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		var numbers []int64
+		for len(heard) > 0 {
+			numbers = append(numbers, <-heard)
+		}
+		assert.Greater(t, len(numbers), 1)
+		assert.IsIncreasing(t, numbers)
 	})
 }

@@ -14,9 +14,22 @@ import (
 
 // Classes of cooldowns that WeChat did not cause.
 const (
-	budgetClass  = "budget"
-	rebuildClass = "rebuild"
+	budgetClass     = "budget"
+	rebuildClass    = "rebuild"
+	unreachedClass  = "unreached"  // no host of WeChat's could be reached
+	unansweredClass = "unanswered" // there was no readable answer
 )
+
+// classOf returns the class of the cooldown after a failure.
+func classOf(e *wechat.Error) string {
+	switch {
+	case e.Unsent:
+		return unreachedClass
+	case e.MayHaveIssued:
+		return unansweredClass
+	}
+	return e.Class.String()
+}
 
 // shortestWait is a little longer than memcached keeps what was written for one second:
 // a sidecar that tries again earlier finds its own cooldown, and then leaves the renewal
@@ -68,7 +81,7 @@ func (a *attempt) failed(err error) error {
 	}
 	retry := a.retry(f)
 	failed := &failure{err: err, until: time.Now().Add(max(retry.Own, shortestWait)), local: f.Local}
-	cooldown := memcache.Cooldown{Class: e.Class.String(), ErrCode: e.Code, ErrMsg: e.Message, Until: a.Wall().Add(retry.All).Unix()}
+	cooldown := memcache.Cooldown{Class: classOf(e), ErrCode: e.Code, ErrMsg: e.Message, Until: a.Wall().Add(retry.All).Unix()}
 	if e.Class == wechat.Person && !f.Local {
 		failed.secret = memcache.Fingerprint(a.request.Secret)
 		cooldown.Secret = failed.secret

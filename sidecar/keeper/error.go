@@ -93,6 +93,10 @@ func (c *credential) cooling(w *memcache.Cooldown) *Error {
 	switch {
 	case w.Class == budgetClass:
 		e.Reason, e.Hint = Budget, c.budgetHint() // no errcode of WeChat's
+	case w.Class == unreachedClass:
+		e.Hint = wechat.HintUnreached("WeChat") // the message names the host
+	case w.Class == unansweredClass:
+		e.Hint = wechat.HintUnanswered
 	case byPerson(w.Class):
 		e.Reason = Refused
 		if c.isTicket() && wechat.RefusesToken(w.ErrCode) {

@@ -71,6 +71,8 @@ func (c *credential) serves(why protocol.Why) bool {
 type history struct {
 	token        string // the last Change's
 	expires      int64
+	change       *Change           // not notified yet; nil if there is none
+	notifying    bool              // a goroutine notifies
 	own          string            // fingerprint of the last token that this sidecar fetched
 	held, before [sha256.Size]byte // of the newest token and of the one held before it
 }

@@ -98,9 +98,10 @@ type Config struct {
 	Name string
 	// Log receives one line per event that matters; nil means none.
 	Log *slog.Logger
-	// Changed is told of every credential that this sidecar holds from now on, once
-	// each, whoever fetched it. It is called with a lock held: it must not wait, and
-	// not call the Group. Nil: nobody is told.
+	// Changed is notified of each credential that this sidecar holds from now on, in
+	// their order, no matter which sidecar fetched it. A credential that is replaced at
+	// once can be left out. It is called without a lock, and must not wait. Nil: nothing
+	// is notified.
 	Changed func(Change)
 	// Wall is the wall clock; nil means time.Now. Lives and leases are measured
 	// on the monotonic clock as well, and the more pessimistic of both counts.

@@ -45,7 +45,7 @@ func (c *credential) reconcile(view memcache.View) {
 	if newSecret {
 		c.backoff.clear()
 	}
-	if external && c.run == nil && c.backoff.recent(now.Mono) == nil {
+	if external && c.run == nil && c.backoff.recent(now.Mono) == nil && c.reportDelay(now) == 0 {
 		c.held.Reported = memcache.Fingerprint(c.held.Record.Token) // as an app would report it
 		c.start(protocol.Why{Invalid: c.held.Record.Token})
 		return

@@ -36,9 +36,9 @@ func (c *credential) adopt(seen memcache.Seen) memcache.Seen {
 		}
 		c.renewed(before, now)
 	}
-	notify := c.change(now)
+	c.noteChange(now)
 	c.mu.Unlock()
-	notify()
+	c.notify()
 	if changed {
 		c.warnOfClock(off, seen.Record.By)
 		c.warnOfVersion(seen.Record)
@@ -54,9 +54,9 @@ func (c *credential) remember(r *memcache.Record) {
 	if c.held.Remember(r, now) {
 		c.renewed(before, now)
 	}
-	notify := c.change(now)
+	c.noteChange(now)
 	c.mu.Unlock()
-	notify()
+	c.notify()
 }
 
 // renewed follows a change of the record that is held. The caller holds mu.
@@ -66,22 +66,43 @@ func (c *credential) renewed(before *memcache.Record, now protocol.Now) {
 		c.backoff.clear()
 		c.reports.end(&c.held)
 	}
+	if before != nil && before.Reported != "" && before.Token == c.held.Record.Token && c.held.Record.Reported == "" {
+		c.reports.owner, c.held.Reported = "", "" // another sidecar renewed for it, and WeChat gave the same token
+	}
 	c.arm(now)
 }
 
-// change returns a function that notifies Config.Changed, if another credential is held
-// than before. The caller holds mu, and calls the function without it.
-func (c *credential) change(now protocol.Now) (notify func()) {
+// noteChange notes what Config.Changed must be notified of, if another credential is held
+// than before. The caller holds mu, and calls notify without it.
+func (c *credential) noteChange(now protocol.Now) {
 	r := c.held.Record
 	if c.Changed == nil || r == nil || !c.held.Valid(now) || (c.history.token == r.Token && c.history.expires == r.Expires) {
-		return func() {}
+		return
 	}
 	c.history.token, c.history.expires = r.Token, r.Expires
-	change := Change{
+	c.history.change = &Change{
 		AppID: c.account.AppID, Kind: c.kind, Value: r.Token, Number: r.Number,
 		Expires: now.Wall.Add(c.held.Left(now)), Own: c.history.own == memcache.Fingerprint(r.Token),
 	}
-	return func() { c.Changed(change) }
+}
+
+// notify notifies Config.Changed of the last change, without a lock. One goroutine at a
+// time does, so that an older change never follows a newer one.
+func (c *credential) notify() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.history.notifying {
+		return // that goroutine takes this change too
+	}
+	c.history.notifying = true
+	for c.history.change != nil {
+		change := *c.history.change
+		c.history.change = nil
+		c.mu.Unlock()
+		c.Changed(change)
+		c.mu.Lock()
+	}
+	c.history.notifying = false
 }
 
 // rewrite changes the record by compare-and-swap. change gets what stands there, nil if
@@ -169,7 +190,7 @@ func (a *attempt) takeBack(reported string) {
 	if a.id == "" && reported == "" {
 		return
 	}
-	_, _ = a.rewrite(a.claimed, func(there *memcache.Record, now protocol.Now) *memcache.Record {
+	written, _ := a.rewrite(a.claimed, func(there *memcache.Record, now protocol.Now) *memcache.Record {
 		switch {
 		case a.id != "" && there != nil && there.Claim == a.id:
 			return a.held.TakeBack(a.before.Record, a.claimed.Record, there, reported, now)
@@ -181,6 +202,24 @@ func (a *attempt) takeBack(reported string) {
 		}
 		return nil
 	})
+	if !written {
+		a.forgetClaim(reported)
+	}
+}
+
+// forgetClaim takes the claim back in memory if that could not be written: the next poll
+// writes it.
+func (a *attempt) forgetClaim(reported string) {
+	now := a.now()
+	a.mu.Lock()
+	held := a.held.Record
+	if a.id == "" || held == nil || held.Claim != a.id {
+		a.mu.Unlock()
+		return
+	}
+	back := a.held.TakeBack(a.before.Record, a.claimed.Record, held, reported, now)
+	a.mu.Unlock()
+	a.remember(back)
 }
 
 // succeeded remembers what was fetched and written.

@@ -97,7 +97,7 @@ type visit struct {
 func (v *visit) again(err error) bool {
 	var handed *handedOver
 	if errors.As(err, &handed) {
-		v.handed = handed.error
+		v.handed, v.why.Proven = handed.error, true
 	}
 	if errors.Is(err, errSoon) {
 		v.soon = reachEvery

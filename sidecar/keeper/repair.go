@@ -40,13 +40,8 @@ func (c *credential) repair(view memcache.View, renewed bool) (invalidated bool)
 // faster, or memcached fails: the next poll sees.
 //
 // If memcached has lost the record of a token that is about to be due, no sidecar renews
-// it for its age until all have put back what they hold:
-//
-//	A: renews, record = t2          B: has not polled since, holds t1
-//	   memcached restarts
-//	                                B: t1 is due, and there is no record
-//	A: polls, puts t2 back          B: requests; WeChat issues t3 and invalidates t1
-//	                                every sidecar that holds t1 gives an invalid token
+// it for its age until all have put back what they hold, see
+// sidecar/keeper/testdata/stories/restart_before_due.txt.
 func (c *credential) putBack(seen memcache.Seen, repair protocol.Repair) bool {
 	if repair.Wait {
 		c.waitForRebuild()
@@ -83,12 +78,7 @@ func (c *credential) publishRenewed() {
 // confirm publishes what was just adopted, if the entry does not have it yet. The next
 // poll is up to 15 s away, and no sidecar passes its startup probe before it has seen
 // the entry. Sidecars that start together write it together, and all but one must
-// read it once more:
-//
-//	A: renews, record = t1
-//	B: adopts t1, sees no entry     A: sees no entry
-//	                                A: entry = t1
-//	B: cannot add the entry
+// read it once more, see sidecar/keeper/testdata/stories/start_together.txt.
 func (c *credential) confirm() {
 	for range 3 {
 		c.mu.Lock()

@@ -95,6 +95,12 @@ func (c *credential) report(token string, counted bool) {
 	}
 }
 
+// reportDelay returns how long a report of the valid token still waits, because newer
+// sidecars renew it. The caller holds mu.
+func (c *credential) reportDelay(now protocol.Now) time.Duration {
+	return c.held.ReportDelay(c.reports.firstReport(c.held.Record.Token, now.Mono), now)
+}
+
 // newerHint is what to do if memcached has records of a newer version.
 const newerHint = "update this sidecar: memcached has records of a newer version"
 
@@ -107,7 +113,7 @@ func (c *credential) delayNewer(rejected string) error {
 	if !c.held.Valid(now) || c.held.Record.Token != rejected || !c.held.Record.Newer() {
 		return nil
 	}
-	wait := c.held.ReportDelay(c.reports.firstReport(rejected, now.Mono), now)
+	wait := c.reportDelay(now)
 	if wait == 0 {
 		return nil
 	}

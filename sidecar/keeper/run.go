@@ -36,9 +36,9 @@ func (c *credential) startIfDue(now protocol.Now) {
 }
 
 // startReport starts the renewal of a token whose report another sidecar handed over,
-// unless this sidecar handed it over itself a moment ago. The caller holds mu.
+// unless newer sidecars still have the time to renew it. The caller holds mu.
 func (c *credential) startReport(now protocol.Now) {
-	if c.held.ReportDelay(c.reports.firstReport(c.held.Record.Token, now.Mono), now) > 0 {
+	if c.reportDelay(now) > 0 {
 		return
 	}
 	c.start(protocol.Why{Invalid: c.held.Record.Token, Proven: true})

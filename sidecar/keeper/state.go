@@ -102,7 +102,7 @@ func (c *credential) state() State {
 		s.Valid, s.Doubtful = true, record.Doubt > 0
 		s.Fingerprint, s.API, s.By = memcache.Fingerprint(record.Token), wechat.API(record.API), record.By
 		s.Promise, _ = c.held.Promise(now)
-		s.Age, s.Left, s.RenewalIn = c.held.Age(now), c.held.Left(now), c.held.DueIn(now, c.spread)
+		s.Age, s.Left, s.RenewalIn = c.held.Age(now), c.held.Left(now), c.dueIn(now)
 	}
 	return s
 }

@@ -117,7 +117,7 @@ const chineseStranger = "有其他程序、环境或键前缀在用此 AppID 获
 // chineseOwn are the hints that have no errcode of WeChat's, by their beginning
 // in English.
 var chineseOwn = []struct{ english, chinese string }{
-	{"check DNS, the way out", "请检查 DNS、出网通路（HTTPS_PROXY、网络策略）和 WECHAT_BASE_URL；将自动重试。"},
+	{"check DNS and the way out", "请检查 DNS、出网通路（HTTPS_PROXY、网络策略）和 WECHAT_BASE_URL；将自动重试。"},
 	{"check what stands between here and WeChat", "请检查到微信之间的链路（代理、网关、WECHAT_BASE_URL）；将自动重试。"},
 	{"check MEMCACHED_SERVERS", "请检查 MEMCACHED_SERVERS，并确认 memcached 正在运行。"},
 	{"check WECHAT_APPSECRET_FILE", "请检查 WECHAT_APPSECRET_FILE，或 WECHAT_ACCOUNTS_DIR 中该账号的文件。"},

@@ -39,7 +39,7 @@ func (c *Client) try(ctx context.Context, base *url.URL, r Request) (cred Creden
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
-		failed = unsent(describe(err))
+		failed = unsent(base.Host, describe(err))
 		failed.cause = err
 		return Credential{}, failed, false
 	}
@@ -66,7 +66,7 @@ func (c *Client) try(ctx context.Context, base *url.URL, r Request) (cred Creden
 		// HTTP they quote it, and it may hold a token.
 		return Credential{}, lost(base.Host + ": " + describe(err)), false
 	default:
-		return Credential{}, unsent(base.Host + ": " + hideOf(r.Secret, r.Token).message(reason(err))), true
+		return Credential{}, unsent(base.Host, base.Host+": "+ hideOf(r.Secret, r.Token).message(reason(err))), true
 	}
 }
 

@@ -106,7 +106,11 @@ func (c *Client) fetch(ctx context.Context, r Request) (Credential, error) {
 			break
 		}
 	}
-	failed := unsent(strings.Join(unreached, "; "))
+	hosts := make([]string, len(unreached))
+	for i := range hosts {
+		hosts[i] = c.bases[i].Host
+	}
+	failed := unsent(strings.Join(hosts, ", "), strings.Join(unreached, "; "))
 	failed.cause = ctx.Err()
 	return Credential{}, failed
 }

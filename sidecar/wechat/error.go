@@ -65,19 +65,22 @@ func refusal(api API, code int, errmsg string, hide redactor) *Error {
 	return e
 }
 
-const (
-	hintNetwork = "check DNS, the way out (HTTPS_PROXY, network policy) and WECHAT_BASE_URL; it is tried again"
-	hintAnswer  = "check what stands between here and WeChat (proxy, gateway, WECHAT_BASE_URL); it is tried again"
-)
+// HintUnanswered is what to do if a request has no readable answer.
+const HintUnanswered = "check what stands between here and WeChat (proxy, gateway, WECHAT_BASE_URL); it is tried again"
 
-// unsent is an attempt of which nothing reached WeChat.
-func unsent(message string) *Error {
-	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: hintNetwork, Unsent: true}
+// HintUnreached is what to do if none of these hosts can be reached.
+func HintUnreached(hosts string) string {
+	return "check DNS and the way out to " + hosts + " (HTTPS_PROXY, network policy, WECHAT_BASE_URL); it is tried again"
+}
+
+// unsent is an attempt of which nothing reached these hosts.
+func unsent(hosts, message string) *Error {
+	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: HintUnreached(hosts), Unsent: true}
 }
 
 // lost is an attempt that WeChat may have processed, without a readable answer.
 func lost(message string) *Error {
-	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: hintAnswer, MayHaveIssued: true}
+	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: HintUnanswered, MayHaveIssued: true}
 }
 
 // defect is a request that makes no sense.

@@ -21,4 +21,9 @@
 // What it needs no schedule for: a poll is one operation, and one that changes nothing
 // commutes with everything. Evictions are tried just before an operation on the evicted
 // key, since no sidecar can tell when before that the key was lost.
+//
+// # Stories
+//
+// The scripts in sidecar/keeper/testdata/stories are single schedules, each told as a
+// story. TestStories runs them. The type script has their language.
 package explore

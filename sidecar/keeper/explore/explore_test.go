@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,46 +16,70 @@ import (
 )
 
 var (
-	flagBounds = flag.String("explore.bounds", "1,0 0,1", "the bounds, each as preemptions,faults")
-	flagStart  = flag.String("explore.start", "", "the start; empty: all")
+	flagBounds = flag.String("explore.bounds", "1,0 0,1", "explore these bounds, each as preemptions,faults, to their end")
+	flagStarts = flag.String("explore.starts", "", "the starts, separated by ;, empty: all of two sidecars")
+	flagFor    = flag.Duration("explore.for", 0, "end the exploration of one start and bound after this time; 0: when all is explored")
+	flagSave   = flag.String("explore.save", "", "the folder from which an exploration goes on that was ended; empty: none")
+	flagSample = flag.String("explore.sample", "", "then run random schedules of each start within this bound, for explore.for")
+	flagSeed   = flag.Uint64("explore.seed", 1, "the seed of these")
 	flagReplay = flag.String("explore.replay", "", "do not explore: run this schedule of the start, - for the usual one, and print it")
-	flagFor    = flag.Duration("explore.for", 0, "end the exploration of one start after this time; 0: when all is explored")
 )
 
 // Every schedule within the bounds keeps what the keeper promises.
 func TestExplore(t *testing.T) {
-	for _, s := range starts {
-		if *flagStart != "" && s.name != *flagStart {
-			continue
-		}
+	for _, s := range chosen() {
 		if *flagReplay != "" {
 			replay(t, s)
 			continue
 		}
 		for _, text := range strings.Fields(*flagBounds) {
-			var b bound
-			_, err := fmt.Sscanf(text, "%d,%d", &b.preemptions, &b.faults)
-			require.NoError(t, err, text)
-			explore(t, s, b)
+			e := newSearch(s, parseBound(t, text))
+			e.folder = *flagSave
+			require.NoError(t, e.load())
+			e.explore(t, e.until())
+			e.report(t, "")
+		}
+		if *flagSample != "" {
+			e := newSearch(s, parseBound(t, *flagSample))
+			e.stack = nil
+			e.sample(t, *flagSeed, e.until())
+			e.report(t, fmt.Sprintf(" sampled with seed %d", *flagSeed))
 		}
 	}
 }
 
-func explore(t *testing.T, s start, b bound) {
-	begin := time.Now()
-	e := newSearch(s, b)
-	if *flagFor > 0 {
-		e.deadline = begin.Add(*flagFor)
+// chosen returns the starts that were asked for.
+func chosen() []start {
+	if *flagStarts == "" {
+		return slices.DeleteFunc(slices.Clone(starts), func(s start) bool { return s.sidecars > 2 })
 	}
-	e.explore(t, runtime.GOMAXPROCS(0))
-	t.Logf("%-32s %s: %d schedules (%d met a known state, %d left), %d states, %d excused by rule 9, %d replayed, %s", s.name, b,
-		e.schedules, e.pruned, len(e.stack), len(e.seen), e.excused, e.replayed, time.Since(begin).Round(time.Millisecond))
+	return slices.DeleteFunc(slices.Clone(starts), func(s start) bool { return !slices.Contains(strings.Split(*flagStarts, ";"), s.name) })
+}
+
+func parseBound(t *testing.T, text string) (b bound) {
+	_, err := fmt.Sscanf(text, "%d,%d", &b.preemptions, &b.faults)
+	require.NoError(t, err, text)
+	return b
+}
+
+// until sets the end of the exploration, and returns the number of its workers.
+func (e *search) until() (workers int) {
+	if *flagFor > 0 {
+		e.deadline = time.Now().Add(*flagFor)
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// report prints how much was explored, and what was found.
+func (e *search) report(t *testing.T, how string) {
+	t.Logf("%s %s%s: %d schedules, %d of them met a known state, %d left, %d states, %d excused by rule 9, %d replayed, %s", e.start.name, e.bound,
+		how, e.schedules, e.pruned, len(e.stack), len(e.seen), e.excused, e.replayed, e.took().Round(time.Millisecond))
 	if e.longest != "" {
-		t.Logf("the longest excused one: -explore.start='%s' -explore.replay=%s", s.name, e.longest)
+		t.Logf("the longest excused one: -explore.starts='%s' -explore.replay=%s", e.start.name, e.longest)
 	}
 	for _, f := range e.failures {
-		t.Errorf("%s\n\tgo test ./sidecar/keeper/explore -run TestExplore -v -explore.start='%s' -explore.replay=%s",
-			strings.Join(f.broken, "; "), s.name, f.schedule)
+		t.Errorf("%s\n\tgo test ./sidecar/keeper/explore -run TestExplore -v -explore.starts='%s' -explore.replay=%s",
+			strings.Join(f.broken, "; "), e.start.name, f.schedule)
 	}
 }
 
@@ -66,7 +91,7 @@ func replay(t *testing.T, s start) {
 	synctest.Test(t, func(*testing.T) {
 		w := newWorldTold(s, &story{out: &out})
 		defer w.end()
-		r := w.run(picks, bound{100, 100}, nil)
+		r := w.run(picks, bound{100, 100}, nil, nil)
 		fmt.Fprintf(&out, "%d choices, %s, broken: %v\n", r.choices, r.took, r.broken)
 	})
 	t.Log("\n" + out.String())

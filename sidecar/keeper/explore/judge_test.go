@@ -278,7 +278,7 @@ func (j *judge) checkToken(where, token string, now time.Time) {
 	allowed := time.Duration(0)
 	switch {
 	case j.lenient() && j.troubles() > 1: // those who can renew are stopped, or must wait
-		allowed = 6 * time.Minute
+		allowed = 9 * time.Minute
 	case j.lenient():
 		allowed = time.Minute
 	case j.twice(), j.stops > 0 && len(j.faults) > 0: // until each has polled

@@ -271,6 +271,8 @@ func (w *world) report(s *sidecar, token string) {
 	l.done.Go(func() {
 		ctx, cancel := timeout(12 * time.Second)
 		defer cancel()
+		s.reporting.Add(1)
+		defer s.reporting.Add(-1)
 		_, _ = l.group.Refresh(ctx, appID, memcache.AccessToken, token)
 	})
 }

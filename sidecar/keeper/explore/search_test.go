@@ -16,8 +16,9 @@ const maxTurns = 20_000
 
 // result is what a run was like.
 type result struct {
-	steps   []step // those after the last pick
-	pruned  bool   // it met a state that is explored elsewhere
+	steps   []step   // those after the last pick
+	drawn   schedule // the picks of draw
+	pruned  bool     // it met a state that is explored elsewhere
 	broken  []string
 	excused bool
 	hash    uint64        // of the state in which it ended
@@ -32,9 +33,9 @@ type step struct {
 	left   bound
 }
 
-// run runs a schedule. seen is asked at each step after the last pick whether the state
+// run runs a schedule. draw, if not nil, chooses at each step after the last pick. seen is asked at each step after the last pick whether the state
 // was explored with as much left; nil: never.
-func (w *world) run(s schedule, left bound, seen func(state uint64, left bound) bool) (r result) {
+func (w *world) run(s schedule, left bound, seen func(state uint64, left bound) bool, draw func(step) int) (r result) {
 	start := time.Now()
 	number, next := 0, 0
 	var quiet time.Time
@@ -82,6 +83,13 @@ func (w *world) run(s schedule, left bound, seen func(state uint64, left bound) 
 				at.costs = append(at.costs, c.cost)
 			}
 			r.steps = append(r.steps, at)
+			if draw != nil {
+				chosen = draw(at)
+				left, _ = left.minus(choices[chosen].cost)
+				if chosen > 0 {
+					r.drawn = append(r.drawn, pick{number, chosen})
+				}
+			}
 		}
 		if !quiet.IsZero() && chosen > 0 {
 			quiet = time.Time{}
@@ -96,6 +104,7 @@ func (w *world) run(s schedule, left bound, seen func(state uint64, left bound) 
 
 // idle lets time go on until something waits.
 func (w *world) idle() {
+	w.rest()
 	now := time.Now()
 	for i, s := range w.sidecars {
 		if token, yes := w.judge.reports(i, now); yes {
@@ -148,8 +157,17 @@ type search struct {
 	longest   string // the longest excused one
 	replayed  int
 	failures  []failure
-	deadline  time.Time
+	deadline  time.Time // zero: none
+
+	folder   string // where it is saved; empty: nowhere
+	begin    time.Time
+	before   time.Duration // what earlier processes took
+	saved    time.Time
+	underWay map[string]bool // schedules
 }
+
+// maxFailures is how many failures end an exploration.
+const maxFailures = 10
 
 // failure is a schedule that breaks a promise.
 type failure struct {
@@ -158,7 +176,7 @@ type failure struct {
 }
 
 func newSearch(s start, b bound) *search {
-	e := &search{start: s, bound: b, stack: []schedule{nil}, seen: map[uint64]bound{}}
+	e := &search{start: s, bound: b, stack: []schedule{nil}, seen: map[uint64]bound{}, begin: time.Now(), underWay: map[string]bool{}}
 	e.idle = sync.NewCond(&e.mu)
 	return e
 }
@@ -187,7 +205,7 @@ func (e *search) next() (schedule, bool) {
 	for len(e.stack) == 0 && e.working > 0 {
 		e.idle.Wait()
 	}
-	if len(e.stack) == 0 || len(e.failures) >= 10 || (!e.deadline.IsZero() && time.Now().After(e.deadline)) {
+	if len(e.stack) == 0 || len(e.failures) >= maxFailures || (!e.deadline.IsZero() && time.Now().After(e.deadline)) {
 		e.idle.Broadcast()
 		return nil, false
 	}
@@ -195,14 +213,12 @@ func (e *search) next() (schedule, bool) {
 	s := e.stack[last]
 	e.stack = e.stack[:last]
 	e.working++
+	e.underWay[s.String()] = true
 	return s, true
 }
 
-func (e *search) ran(s schedule, r result) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.schedules++
-	e.working--
+// note counts a run. The caller holds mu.
+func (e *search) note(s schedule, r result) {
 	if r.pruned {
 		e.pruned++
 	}
@@ -215,6 +231,16 @@ func (e *search) ran(s schedule, r result) {
 	if len(r.broken) > 0 {
 		e.failures = append(e.failures, failure{s, r.broken})
 	}
+}
+
+// ran notes a run, and which schedules follow from it.
+func (e *search) ran(s schedule, r result) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.schedules++
+	e.working--
+	delete(e.underWay, s.String())
+	e.note(s, r)
 	for _, at := range r.steps {
 		for c, cost := range at.costs {
 			if _, ok := at.left.minus(cost); c > 0 && ok {
@@ -223,10 +249,14 @@ func (e *search) ran(s schedule, r result) {
 			}
 		}
 	}
+	if time.Since(e.saved) > checkpointEvery {
+		e.saved = time.Now()
+		must(e.save())
+	}
 	e.idle.Broadcast()
 }
 
-// explore runs schedules until none is left.
+// explore runs schedules until none is left, or the time is over.
 func (e *search) explore(t *testing.T, workers int) {
 	var all sync.WaitGroup
 	for range workers {
@@ -236,7 +266,7 @@ func (e *search) explore(t *testing.T, workers int) {
 				if !ok {
 					return
 				}
-				r := e.one(t, s, e.met)
+				r := e.one(t, s, e.met, nil)
 				if e.schedules%100 == 0 && !r.pruned && len(r.broken) == 0 {
 					e.replay(t, s, r)
 				}
@@ -245,21 +275,24 @@ func (e *search) explore(t *testing.T, workers int) {
 		})
 	}
 	all.Wait()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	must(e.save())
 }
 
 // one runs one schedule in a world of its own.
-func (e *search) one(t *testing.T, s schedule, seen func(uint64, bound) bool) (r result) {
+func (e *search) one(t *testing.T, s schedule, seen func(uint64, bound) bool, draw func(step) int) (r result) {
 	synctest.Test(t, func(*testing.T) {
 		w := newWorld(e.start)
 		defer w.end()
-		r = w.run(s, e.bound, seen)
+		r = w.run(s, e.bound, seen, draw)
 	})
 	return r
 }
 
 // replay runs a schedule again and compares.
 func (e *search) replay(t *testing.T, s schedule, first result) {
-	again := e.one(t, s, nil)
+	again := e.one(t, s, nil, nil)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.replayed++

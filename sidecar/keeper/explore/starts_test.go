@@ -22,23 +22,26 @@ var starts = []start{
 	{name: "due, B's clock is 3 min ahead", api: wechat.Token, skew: 3 * time.Minute, make: due},
 	{name: "due, B's clock is 3 min behind", api: wechat.Token, skew: -3 * time.Minute, make: due},
 	{name: "due, stable_token", api: wechat.StableToken, make: due},
+	{name: "three: due", api: wechat.Token, make: due, sidecars: 3},
+	{name: "three: cold", api: wechat.Token, make: cold, sidecars: 3},
+	{name: "three: reported", api: wechat.Token, make: reported, sidecars: 3},
 }
 
-// cold: memcached is empty, and both sidecars start at the same time.
-func cold(w *world) { w.startBoth() }
+// cold: memcached is empty, and all sidecars start at the same time.
+func cold(w *world) { w.startAll() }
 
-// due: both sidecars hold a valid token that is due in some seconds.
+// due: all sidecars hold a valid token that is due in some seconds.
 func due(w *world) {
 	w.seed(3295 * time.Second)
-	w.startBoth()
+	w.startAll()
 }
 
-// reported: both sidecars hold a token that WeChat has invalidated, and an app reports it
+// reported: all sidecars hold a token that WeChat has invalidated, and an app reports it
 // to each of them.
 func reported(w *world) {
 	w.seed(20 * time.Minute)
 	token := w.entry()
-	w.startBoth()
+	w.startAll()
 	w.after(time.Second, func() {
 		w.names.token(w.wechat.Steal(appID))
 		w.names.token(w.wechat.Steal(appID)) // the second ends the grace of the first
@@ -49,7 +52,7 @@ func reported(w *world) {
 	})
 }
 
-func (w *world) startBoth() {
+func (w *world) startAll() {
 	for _, s := range w.sidecars {
 		s.start()
 	}

@@ -25,8 +25,8 @@ func (w *world) note(who, format string, args ...any) {
 	w.story.mu.Lock()
 	defer w.story.mu.Unlock()
 	indent := ""
-	if who == "B" {
-		indent = strings.Repeat(" ", 44)
+	if who > "A" && len(who) == 1 {
+		indent = strings.Repeat(" ", 40*int(who[0]-'A'))
 	}
 	if who != "" {
 		who += ": "

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,6 +81,7 @@ type world struct {
 
 	views      []view // of each sidecar
 	parsed     map[string]*memcache.Record
+	numbers    []int64                // of all records, sorted
 	claims     map[*sidecar]time.Time // when each last wrote a claim
 	unfinished atomic.Int32           // things that are still to happen
 }
@@ -91,6 +92,8 @@ type start struct {
 	api  wechat.API
 	skew time.Duration // of B's clock
 	make func(w *world)
+
+	sidecars int // 0: two
 }
 
 // newWorld returns a world in which nothing has happened. It is in a synctest bubble.
@@ -100,7 +103,7 @@ func newWorldTold(s start, told *story) *world {
 	w := &world{
 		begin: time.Now(), api: s.api, memcached: memcachetest.New(), wechat: wechattest.New(),
 		arrived: make(chan struct{}, 1), versions: map[string]int{}, names: newNames(),
-		story: told, claims: map[*sidecar]time.Time{}, views: make([]view, 2), parsed: map[string]*memcache.Record{},
+		story: told, claims: map[*sidecar]time.Time{}, parsed: map[string]*memcache.Record{},
 	}
 	w.judge = newJudge(w)
 	w.wechat.AddAccount(appID, secret)
@@ -110,7 +113,11 @@ func newWorldTold(s start, told *story) *world {
 		}
 		return memcachetest.None
 	})
-	w.sidecars = []*sidecar{{world: w, name: "A", spread: 0.23}, {world: w, name: "B", spread: 0.61, skew: s.skew}}
+	for i, spread := range []float64{0.23, 0.61, 0.87}[:max(2, s.sidecars)] {
+		w.sidecars = append(w.sidecars, &sidecar{world: w, name: string(rune('A' + i)), spread: spread})
+	}
+	w.sidecars[1].skew = s.skew
+	w.views = make([]view, len(w.sidecars))
 	s.make(w)
 	return w
 }
@@ -298,7 +305,7 @@ const enough = 2
 func (w *world) log(o *op, result string) {
 	s := o.life.of
 	text := o.verb + " " + o.key + " " + w.names.plain(s, valueOf(o)) + " " + result
-	s.log = s.log*1099511628211 ^ maphash.String(hashSeed, text) ^ uint64(time.Since(w.begin))
+	s.log = sum(s.log, text, phase(time.Since(s.rested)))
 	w.note(s.name, "%s", w.tell(o, result))
 }
 
@@ -308,28 +315,51 @@ func valueOf(o *op) string {
 	return strings.TrimSuffix(value, "\r\n")
 }
 
-var hashSeed = maphash.MakeSeed()
+// sum returns a hash that is the same in every process.
+func sum(before uint64, parts ...string) uint64 {
+	h := before ^ 14695981039346656037
+	for _, part := range parts {
+		for i := range len(part) {
+			h = (h ^ uint64(part[i])) * 1099511628211
+		}
+		h = (h ^ 0xff) * 1099511628211
+	}
+	return h
+}
 
 // hash returns a hash of all that decides what happens next.
 func (w *world) hash(waiting []*op) uint64 {
-	var h maphash.Hash
-	h.SetSeed(hashSeed)
-	add := func(parts ...any) {
-		for _, p := range parts {
-			_, _ = fmt.Fprint(&h, p, "\x00")
-		}
-	}
+	var all strings.Builder
+	add := func(parts ...any) { _, _ = fmt.Fprintln(&all, parts...) }
 	now := time.Now()
-	add(now.Sub(w.begin), w.epoch)
+	ago := func(t time.Time) string { // of what is over, nothing is left
+		if t.IsZero() || t.Before(now) {
+			return ""
+		}
+		return phase(t.Sub(now))
+	}
 	for _, s := range w.sidecars {
-		add(s.log, s.life != nil, s.stopped.Sub(w.begin), s.phase, s.unable, s.until.Sub(w.begin))
+		add(s.log, s.life != nil, s.stopped.IsZero(), s.phase, phase(now.Sub(s.rested)), phase(now.Sub(s.polled)))
+		if now.Before(s.until) {
+			add(s.unable, ago(s.until))
+		}
 	}
 	for _, key := range w.memcached.Keys() {
 		item, _ := w.memcached.Peek(key)
-		add(key, w.names.plain(nil, item.Value), item.Expires.Sub(w.begin), w.versions[key])
+		if key == recordKey {
+			d := dumper{w: w, now: now}
+			if r := w.record(); r != nil {
+				d.value(reflect.ValueOf(r).Elem())
+			}
+			add(key, d.out.String())
+			continue
+		}
+		add(key, w.names.plain(nil, item.Value), phase(item.Expires.Sub(now)))
 	}
 	for _, issue := range w.wechat.Issued() {
-		add(w.names.of(issue.Token), issue.At.Sub(w.begin))
+		if w.wechat.Accepts(issue.Token) == 0 {
+			add(w.names.of(issue.Token), phase(now.Sub(issue.At)))
+		}
 	}
 	for _, o := range waiting {
 		add(o.life.of.name, o.verb, o.key)
@@ -337,8 +367,11 @@ func (w *world) hash(waiting []*op) uint64 {
 	if w.last != nil {
 		add(w.last.name)
 	}
-	add(w.refusing, w.healed.Sub(w.begin), w.judge.state())
-	return h.Sum64()
+	add(ago(w.healed), w.unfinished.Load(), w.judge.state())
+	if now.Before(w.healed) {
+		add(w.refusing)
+	}
+	return sum(0, all.String())
 }
 
 // names gives the random values of a run names that two schedules share: T1 is the token

@@ -12,7 +12,8 @@ import (
 type Why struct {
 	// Invalid is the token that WeChat refused.
 	Invalid string
-	// Proven is true if the report needs no throttle: another sidecar handed it over.
+	// Proven is true if the report needs no throttle: a sidecar handed it over. Then the
+	// renewal is wanted only while the token counts as reported.
 	Proven bool
 }
 
@@ -25,7 +26,7 @@ func (h *Held) Wants(why Why, now Now, spread float64) bool {
 	case !h.Valid(now):
 		return true
 	case why.IsReport():
-		return h.Record.Token == why.Invalid
+		return h.Record.Token == why.Invalid && (!why.Proven || h.IsReported())
 	}
 	return h.DueIn(now, spread) <= 0
 }
@@ -103,7 +104,8 @@ func unique(past []string) []string {
 // read before it, with the same doubt, under the number reserved for the claim.
 // Otherwise every refusal would shorten the promise of a healthy token. there is what
 // stands in memcached. If it is not the claim itself, but another sidecar's record that
-// keeps the doubt of the claim, only that doubt ends. reported, if not empty, is the
+// keeps the doubt of the claim, only that doubt ends, see
+// sidecar/keeper/testdata/stories/take_back.txt. reported, if not empty, is the
 // fingerprint of the reported token that is handed over.
 func (h *Held) TakeBack(before, claim, there *memcache.Record, reported string, now Now) *memcache.Record {
 	back := there.Clone()
@@ -138,7 +140,8 @@ type Fetched struct {
 // Success returns the record of a token that was fetched. older are the records that it
 // replaces: what stands in memcached, what was read before the claim, and what this
 // sidecar held when the request was sent, or nil. What this sidecar adopted since then may
-// be of a later request. own are the ids of this sidecar's claim and marks.
+// be of a later request, see sidecar/keeper/testdata/stories/late_answer.txt. own are the
+// ids of this sidecar's claim and marks.
 func (h *Held) Success(f Fetched, number int64, older []*memcache.Record, now Now, own ...string) *memcache.Record {
 	issued := f.Sent.Wall.Unix()
 	r := &memcache.Record{

@@ -14,6 +14,8 @@ import (
 // A renewal is wanted while the credential is due, or while the reported one is current.
 // Another token serves meanwhile.
 func TestWants_DueOrReported(t *testing.T) {
+	handedOver := holding("a")
+	handedOver.Record.Reported = memcache.Fingerprint("a")
 	for name, c := range map[string]struct {
 		held          *Held
 		why           Why
@@ -27,7 +29,8 @@ func TestWants_DueOrReported(t *testing.T) {
 		"the current one is reported":   {holding("a"), Why{Invalid: "a"}, 0, true, false},
 		"another was reported":          {holding("b"), Why{Invalid: "a"}, 0, false, true},
 		"another was reported, and due": {holding("b"), Why{Invalid: "a"}, 3300 * time.Second, false, true},
-		"handed over":                   {holding("a"), Why{Invalid: "a", Proven: true}, 0, true, false},
+		"handed over":                   {handedOver, Why{Invalid: "a", Proven: true}, 0, true, false},
+		"handed over, and answered":     {holding("a"), Why{Invalid: "a", Proven: true}, 0, false, false},
 	} {
 		assert.Equal(t, c.wants, c.held.Wants(c.why, at(c.after), 0), name)
 		assert.Equal(t, c.serves, c.held.Serves(c.why, at(c.after)), name)

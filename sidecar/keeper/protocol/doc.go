@@ -6,15 +6,14 @@
 //
 // Each request to WeChat's classic API invalidates the previous token after a grace
 // period of 300 s. A lease in memcached gives one requester, and compare-and-swap
-// gives one writer. Two stories remain that end with a token that no sidecar holds:
+// gives one writer. Two problems remain. Each would end with a token that no sidecar
+// holds, while every sidecar continues with one that expires in 300 s:
 //
-//	A: takes the lease                       A: requests; WeChat issues t2
-//	A: is paused for 20 s                    A: the answer is lost
-//	B: takes the lease, WeChat issues t2     every sidecar continues with t1,
-//	B: writes t2 to the record               which expires in 300 s
-//	A: continues; WeChat issues t3
-//	every sidecar continues with t2,
-//	which expires in 300 s
+//   - The holder of the lease is paused before its request until another sidecar has
+//     renewed: sidecar/keeper/testdata/stories/paused_no_token.txt
+//   - The answer to a request is lost, or its sidecar is killed:
+//     sidecar/keeper/testdata/stories/lost_answer.txt and
+//     sidecar/keeper/testdata/stories/killed_holder.txt
 //
 // # The journey of a renewal
 //

@@ -89,7 +89,8 @@ func (d doubtSight) dueIn(now Now) time.Duration {
 // promise returns how long WeChat accepts the token at least. If the request in doubt has
 // issued another one, the renewal that is owed ends the grace of this one at once. Another
 // sidecar may have seen the doubt before this one and renew first: if the answer to the
-// request of a claim is lost, a minute after the claim.
+// request of a claim is lost, a minute after the claim
+// (sidecar/keeper/testdata/stories/lost_answer.txt).
 func (d doubtSight) promise(now Now) time.Duration {
 	if d.since.IsZero() {
 		return 0

@@ -103,13 +103,18 @@ func (h *Held) putBack(there *memcache.Record, now Now) *memcache.Record {
 			back = h.Record.Clone()
 		}
 	}
-	if there != nil && there.Doubt > 0 && there.Token == "" && back.Doubt == 0 {
+	if there != nil && there.Doubt > 0 && there.Token == "" { // a doubt about this token
 		change()
-		back.Doubt, back.Claim = there.Doubt, there.Claim // a doubt about this token
+		if back.Doubt == 0 || there.Doubt < back.Doubt {
+			back.Doubt = there.Doubt
+		}
+		back.Claim = there.Claim // as with a mark, see Mark
 	}
 	if there != nil && there.Token != "" && !h.Record.Knows(there.Token) {
 		change()
-		back.Doubt, back.Claim = now.Wall.Unix(), "" // nobody knows which came last
+		if back.API == "token" {
+			back.Doubt, back.Claim = now.Wall.Unix(), "" // nobody knows which came last
+		}
 		back.Number = h.NextNumber(now)
 	}
 	if there != nil && there.Number >= back.Number {

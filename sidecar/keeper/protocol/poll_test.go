@@ -116,3 +116,17 @@ func TestReconcile_SameNumberOtherToken(t *testing.T) {
 	same := h.Reconcile(Polled{View: memcache.View{Record: memcache.Seen{Record: record("a", 5, 0)}, Entry: memcache.Entry{Token: "a"}}}, at(0))
 	assert.Nil(t, same.PutBack)
 }
+
+// No request to stable_token or for a ticket invalidates another credential, so a put-back
+// over an unknown one leaves no doubt.
+func TestReconcile_NoDoubtOfStableTokens(t *testing.T) {
+	for _, api := range []string{"stable_token", "jsapi"} {
+		h := &Held{Ticket: api == "jsapi"}
+		mine, there := record("b", 5, 0), record("x", 4, 0)
+		mine.API, there.API = api, api
+		h.Remember(mine, at(0))
+		got := h.Reconcile(Polled{View: view("b", there)}, at(100*s)).PutBack
+		assert.Equal(t, Doubt{}, doubtOf(got), api)
+		assert.Greater(t, got.Number, int64(5), api)
+	}
+}
