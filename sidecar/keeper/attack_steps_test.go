@@ -2,6 +2,7 @@ package keeper_test
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
@@ -163,12 +165,9 @@ func TestAttack_LeaseLostBeforeTheReading(t *testing.T) {
 			return
 		}
 		w.rewrite(map[string]any{"claim": "another"})
-		var conflict, lost atomic.Bool
+		var reads atomic.Int32
 		w.onRecord(func(verb string) {
-			switch {
-			case verb == "cas":
-				conflict.Store(true)
-			case conflict.Load() && lost.CompareAndSwap(false, true):
+			if verb != "cas" && reads.Add(1) == 2 { // the first one is that of its compare-and-swap
 				w.memcached.Evict(leaseKey)
 				now := time.Now().Unix()
 				w.rewrite(map[string]any{
@@ -189,8 +188,18 @@ func TestAttack_LeaseLostBeforeTheReading(t *testing.T) {
 func TestAttack_MarkIsRefusedAtFirst(t *testing.T) {
 	t.Parallel()
 	w := attack(t, 626, wechat.Token, 5, 20, func(ctx context.Context, w *world) {
-		w.lostIn(ctx, wechattest.Answer{Delay: 4 * time.Second, Kind: wechattest.IssuedNoAnswer}, leaseKey, recordKey)
-		sleep(ctx, time.Second)
+		sleep(ctx, time.Minute)
+		w.untilDue(ctx)
+		w.answerFirst(wechattest.Answer{Delay: 4 * time.Second, Kind: wechattest.IssuedNoAnswer})
+		holder := w.caller(ctx, time.Now().Add(2*time.Minute), nil)
+		if !assert.NotNil(w.t, holder) {
+			return
+		}
+		sleep(ctx, 500*time.Millisecond) // or the number of the claim would be the higher one, and its doubt stay
+		w.memcached.Evict(leaseKey)
+		w.memcached.Evict(recordKey)
+		other := w.another(holder)
+		other.report(ctx)
 		w.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
 			if len(c.Keys) == 1 && c.Keys[0] == recordKey && (c.Verb == "cas" || c.Verb == "add") {
 				return memcachetest.ServerError
@@ -225,4 +234,114 @@ func TestAttack_UnwrittenTokenIsInDoubt(t *testing.T) {
 	unharmed(t, w)
 	assert.NotEqual(t, before, after)
 	assert.Equal(t, time.Second, promised)
+}
+
+// There is no record, and memcached refuses cas. That is found before a request to the
+// classic API, whose token no sidecar could write.
+func TestAttack_NoRecordAndNoSwap(t *testing.T) {
+	t.Parallel()
+	meanwhile := 0
+	w := attack(t, 628, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 10*time.Minute)
+		from := time.Now()
+		w.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			if c.Verb == "cas" {
+				return memcachetest.ServerError
+			}
+			return memcachetest.None
+		})
+		w.memcached.Evict(recordKey)
+		w.pods[0].report(ctx)
+		meanwhile = w.classicSince(from)
+		w.memcached.OnCommand(nil)
+		sleep(ctx, 10*time.Minute)
+	})
+	unharmed(t, w)
+	assert.Zero(t, meanwhile, "requests to the classic API")
+}
+
+// No request to stable_token invalidates a token: nothing is in doubt while one runs.
+func TestAttack_StableTokenNeedsNoClaim(t *testing.T) {
+	t.Parallel()
+	doubt, claim := "", ""
+	w := attack(t, 629, wechat.StableToken, 5, 20, func(ctx context.Context, w *world) {
+		w.inRequest(ctx, 2*time.Second)
+		doubt, claim = w.field("doubt"), w.field("claim")
+		sleep(ctx, 10*time.Minute)
+	})
+	unharmed(t, w)
+	assert.Equal(t, "0", doubt)
+	assert.Empty(t, claim)
+	assert.Len(t, w.requestsSince(w.start), 2, "the first, and the renewal")
+}
+
+// renewed has another program renew the token and write it to the record, as a sidecar does
+// that this one knows nothing of. It returns the token.
+func (w *world) renewed() string {
+	entry, _ := w.memcached.Peek(simAppID)
+	w.invalidate()
+	issued := w.wechat.Issued()
+	token, now := issued[len(issued)-1].Token, time.Now().Unix()
+	w.rewrite(map[string]any{
+		"token": token, "number": time.Now().UnixMilli() + 1000, "issued": now, "expires": now + 7200, "age": 0, "doubt": 0, "claim": "",
+		"past": []string{memcache.Fingerprint(entry.Value)},
+	})
+	return token
+}
+
+// Another sidecar renews between reading the record and taking the lease: the record is
+// read again under the lease, and no request is sent.
+func TestAttack_RenewedBeforeTheLease(t *testing.T) {
+	t.Parallel()
+	w := attack(t, 630, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, time.Minute)
+		w.untilDue(ctx)
+		var once atomic.Bool
+		w.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			if c.Verb == "add" && c.Keys[0] == leaseKey && once.CompareAndSwap(false, true) {
+				w.renewed()
+			}
+			return memcachetest.None
+		})
+		sleep(ctx, 10*time.Minute)
+		w.memcached.OnCommand(nil)
+		assert.True(w.t, once.Load())
+	})
+	assert.Len(t, w.requestsSince(w.start), 1, "the first")
+}
+
+// While a request to stable_token runs, another sidecar has forced a newer token, and has
+// written it. What comes back is older, and is not written over it.
+func TestAttack_OlderStableTokenArrivesLast(t *testing.T) {
+	t.Parallel()
+	want, got := "", ""
+	attack(t, 631, wechat.StableToken, 5, 0, func(ctx context.Context, w *world) {
+		w.inRequest(ctx, 2*time.Second)
+		want = strconv.Quote(w.renewed())
+		sleep(ctx, 10*time.Minute)
+		got = w.field("token")
+	})
+	assert.Equal(t, want, got)
+}
+
+// The planned request of this renewal was sent already, as far as memcached knows, and no
+// use of the budget is free: a token that is due is no reason for another one.
+func TestAttack_PlannedOnce(t *testing.T) {
+	t.Parallel()
+	meanwhile := 0
+	w := attack(t, 632, wechat.Token, 5, 20, func(ctx context.Context, w *world) {
+		sleep(ctx, time.Minute)
+		w.untilDue(ctx)
+		from := time.Now()
+		w.memcached.Put(simAppID+":planned", "id", 0, 120)
+		for i := range protocol.Budget {
+			w.memcached.Put(fmt.Sprintf("%s:budget:%d", simAppID, i), "id", 0, 120)
+		}
+		sleep(ctx, 100*time.Second)
+		meanwhile = len(w.requestsSince(from))
+		sleep(ctx, 10*time.Minute)
+	})
+	unharmed(t, w)
+	assert.Zero(t, meanwhile)
+	assert.Len(t, w.requestsSince(w.start), 2, "the first, and the renewal")
 }

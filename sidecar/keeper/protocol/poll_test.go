@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
@@ -108,7 +109,7 @@ func TestReconcile_PutsBack(t *testing.T) {
 func TestReconcile_SameNumberOtherToken(t *testing.T) {
 	h := holding("a")
 	got := h.Reconcile(Polled{View: memcache.View{Record: memcache.Seen{Record: record("b", 5, 0)}, Entry: memcache.Entry{Token: "b"}}}, at(0))
-	assert.NotNil(t, got.PutBack)
+	require.NotNil(t, got.PutBack)
 	assert.Equal(t, "a", got.PutBack.Token)
 	assert.Equal(t, origin.Unix(), got.PutBack.Doubt)
 	assert.Greater(t, got.PutBack.Number, int64(5))
