@@ -136,7 +136,9 @@ func TestAttack_MarkWhileTheRequestRuns(t *testing.T) {
 	for name, off := range map[string]int64{"a higher number": 100_000, "a lower number": -100_000} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			least, number, claim := int64(0), int64(0), ""
+			least, claim := int64(0), ""
+			var swapped atomic.Bool
+			var number atomic.Int64 // of the success, before a poll looks at it
 			w := attack(t, 624, wechat.Token, 5, 20, func(ctx context.Context, w *world) {
 				if w.inRequest(ctx, time.Second) == nil {
 					return
@@ -144,12 +146,21 @@ func TestAttack_MarkWhileTheRequestRuns(t *testing.T) {
 				claimed := w.number()
 				least = max(claimed, claimed+off) + 1
 				w.rewrite(map[string]any{"number": claimed + off, "claim": "another", "doubt": time.Now().Unix()})
+				w.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+					if c.Verb == "cas" && c.Keys[0] == recordKey {
+						swapped.Store(true)
+					} else if swapped.Load() {
+						number.CompareAndSwap(0, w.number())
+					}
+					return memcachetest.None
+				})
 				sleep(ctx, 3*time.Second)
-				number, claim = w.number(), w.field("claim")
+				w.memcached.OnCommand(nil)
+				claim = w.field("claim")
 				sleep(ctx, 20*time.Minute)
 			})
 			unharmed(t, w)
-			assert.GreaterOrEqual(t, number, least, "the number of the success")
+			assert.GreaterOrEqual(t, number.Load(), least, "the number of the success")
 			assert.Equal(t, `"another"`, claim)
 			assert.Len(t, w.requestsSince(w.start), 3, "the first, the renewal, and one for the doubt")
 		})

@@ -27,8 +27,8 @@ const repository = "../.."
 // brokenPatch is a file of testdata/broken: a diff that takes one guard out of the source.
 // Its first lines say which rule that breaks, how, and what catches it:
 //
-//	Rule: 1 of the claim: the claim is read back.
-//	Broken: it counts as written if memcached says so.
+//	Rule: 1: the claim is read back.
+//	Broken: It counts as written if memcached says so.
 //	Caught-by: explore "due" 0,1 "Never dead"
 //	Caught-by: sim "ambushes" "One call"
 //	Caught-by: test TestAttack_ClaimsAreLostAtOnce
