@@ -2,8 +2,8 @@ package keeper_test
 
 import (
 	"context"
-	"slices"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"

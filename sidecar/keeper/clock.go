@@ -14,6 +14,12 @@ const (
 	clockWarnEvery = time.Hour
 )
 
+// warned is what was logged once. The credential's mu guards it.
+type warned struct {
+	newer bool      // a record of a newer version
+	clock time.Time // when a clock that is off was last logged
+}
+
 // clockHint is what to do about it.
 const clockHint = "check the time service (NTP) of the nodes: no token is lost, but times in logs and on the page are wrong"
 
@@ -39,9 +45,9 @@ func (c *credential) mayWarnOfClock() bool {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.polls.clockWarned.IsZero() && now.Sub(c.polls.clockWarned) < clockWarnEvery {
+	if !c.polls.warned.clock.IsZero() && now.Sub(c.polls.warned.clock) < clockWarnEvery {
 		return false
 	}
-	c.polls.clockWarned = now
+	c.polls.warned.clock = now
 	return true
 }

@@ -21,9 +21,7 @@ type Group struct {
 	behind      bool               // the last progress told was not the end
 	outages     map[string]*outage // by the server's name; none for one that answers
 	running     sync.WaitGroup     // polls and renewals
-	tokens      []*credential      // the access_tokens, see accessTokens; nil: to be made anew
-	surveying   chan struct{}      // closed when the survey under way is done; nil when none is
-	nextSurvey  time.Time          // no survey before then
+	owners      owners
 
 	queue *queue // the renewals that nobody waits for
 
@@ -49,10 +47,10 @@ func New(cfg Config) *Group {
 	return g
 }
 
-// SetAccounts says which accounts are kept from now on: new ones are looked at
-// at once, and of those that are gone nothing is given any more. What memcached
-// holds of them stays until it lapses. It returns an error, and changes nothing,
-// where an AppID is not one, or there is no such ticket.
+// SetAccounts sets which accounts are kept from now on. New ones are polled at once.
+// Nothing is given of those that are gone; what memcached has of them stays until it
+// expires. It returns an error, and changes nothing, if an AppID is malformed or a kind
+// of ticket is unknown.
 func (g *Group) SetAccounts(accounts []Account) error {
 	wanted := make(map[credentialKey]*credential, len(accounts))
 	var order []credentialKey
@@ -83,7 +81,7 @@ func (g *Group) SetAccounts(accounts []Account) error {
 			fresh = append(fresh, wanted[at])
 		}
 	}
-	g.tokens = nil
+	g.owners.tokens = nil
 	g.forgetOutages()
 	g.mu.Unlock()
 	for _, old := range gone {
@@ -174,8 +172,8 @@ func (g *Group) States() []State {
 }
 
 // poll reads entries and records of all of them with few round trips, and
-// has each compare them with what it remembers. A server that fails costs its own
-// credentials their look and no others.
+// has each compare them with what it remembers. If a server fails, only its own
+// credentials are not polled.
 func (g *Group) poll(credentials []*credential) {
 	of := map[string][]*credential{}
 	for _, c := range credentials {

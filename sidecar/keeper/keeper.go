@@ -156,11 +156,11 @@ type Change struct {
 type Grant struct {
 	// Value is the credential.
 	Value string
-	// ExpiresIn is a promise: barring a stranger's fetch or a rejection, WeChat
-	// accepts the credential for at least that long, renewal ahead of time
-	// included. For a ticket it is the time until it is due, at least 1 s: WeChat
+	// ExpiresIn is a promise: WeChat accepts the credential for at least that long,
+	// renewal ahead of time included, unless another program fetches one or an app
+	// reports it. For a ticket it is the time until it is due, at least 1 s: WeChat
 	// does not say whether the next one ends it.
 	ExpiresIn time.Duration
-	// Waited: a renewal brought it; else it was remembered.
+	// Waited is true if a renewal brought it, and false if it was remembered.
 	Waited bool
 }

@@ -82,20 +82,19 @@ const MemcachedHint = "check MEMCACHED_SERVERS and that memcached runs"
 type Outage struct {
 	// Server is its name, as configured.
 	Server string
-	// Since is when the first look at it failed, Err how the last one did.
+	// Since is when the first poll of it failed, Err how the last one did.
 	Since time.Time
 	Err   error
 }
 
 // outage is one as the group counts it.
 type outage struct {
-	looks int // that failed in a row
+	polls int // that failed in a row
 	since time.Time
 	err   error
 }
 
-// Outages are the servers that fail, by name, as of the last look; none where all
-// answer.
+// Outages returns the servers that failed at the last poll, by name.
 func (g *Group) Outages() []Outage {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -117,8 +116,8 @@ func (g *Group) forgetOutages() {
 	maps.DeleteFunc(g.outages, func(server string, _ *outage) bool { return !used[server] })
 }
 
-// noteOutage notes how a look at a server went. It logs that the server fails, at the
-// second look in a row, and that it is back: one line each, whatever the number of
+// noteOutage notes how a poll of a server went. It logs that the server fails, at the
+// second poll in a row, and that it answers again: one line each, whatever the number of
 // accounts.
 func (g *Group) noteOutage(server string, err error) {
 	g.mu.Lock()
@@ -127,13 +126,13 @@ func (g *Group) noteOutage(server string, err error) {
 	case err == nil && o == nil:
 	case err == nil:
 		delete(g.outages, server)
-		ended = o.looks > 1
+		ended = o.polls > 1
 	case o == nil:
 		g.outages[server] = &outage{1, time.Now(), err}
 	default:
-		o.looks++
+		o.polls++
 		o.err = err
-		begun = o.looks == 2
+		begun = o.polls == 2
 	}
 	g.mu.Unlock()
 	switch {

@@ -16,6 +16,13 @@ const (
 	surveyShare = 20
 )
 
+// owners is what a search for the owner of a token needs. The group's mu guards it.
+type owners struct {
+	tokens     []*credential // the access_tokens; nil: the list must be made anew
+	surveying  chan struct{} // closed when the survey that runs is done; nil if none runs
+	nextSurvey time.Time     // no survey begins before then
+}
+
 // OwnerOf is the account that owns an access_token: its current one or, as long
 // as WeChat's grace for it lasts, the one before. Empty: nobody kept here.
 //
@@ -56,29 +63,29 @@ func (g *Group) owner(digest [sha256.Size]byte, fingerprint string) (appID strin
 func (g *Group) accessTokens() []*credential {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.tokens == nil {
-		g.tokens = make([]*credential, 0, len(g.credentials))
+	if g.owners.tokens == nil {
+		g.owners.tokens = make([]*credential, 0, len(g.credentials))
 		for at, c := range g.credentials {
 			if at.kind == memcache.AccessToken {
-				g.tokens = append(g.tokens, c)
+				g.owners.tokens = append(g.owners.tokens, c)
 			}
 		}
 	}
-	return g.tokens
+	return g.owners.tokens
 }
 
 // survey looks at all access_tokens in memcached, once for all who ask meanwhile.
 // It reports whether it did; false too soon after the last one.
 func (g *Group) survey(ctx context.Context) bool {
 	g.mu.Lock()
-	done, first := g.surveying, g.surveying == nil
-	if first && time.Now().Before(g.nextSurvey) {
+	done, first := g.owners.surveying, g.owners.surveying == nil
+	if first && time.Now().Before(g.owners.nextSurvey) {
 		g.mu.Unlock()
 		return false
 	}
 	if first {
 		done = make(chan struct{})
-		g.surveying = done
+		g.owners.surveying = done
 	}
 	g.mu.Unlock()
 	if first && !g.work(func(context.Context) { g.surveyAll(done) }) {
@@ -97,7 +104,7 @@ func (g *Group) surveyAll(done chan struct{}) {
 	g.poll(g.accessTokens())
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.surveying = nil
-	g.nextSurvey = time.Now().Add(max(surveyEvery, surveyShare*time.Since(start)))
+	g.owners.surveying = nil
+	g.owners.nextSurvey = time.Now().Add(max(surveyEvery, surveyShare*time.Since(start)))
 	close(done)
 }

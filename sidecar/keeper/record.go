@@ -176,8 +176,8 @@ func (c *credential) recordLife(r *memcache.Record) time.Duration {
 // warnOfVersion warns, once, of a record that a newer version wrote.
 func (c *credential) warnOfVersion(r *memcache.Record) {
 	c.mu.Lock()
-	first := r.Newer() && !c.polls.newer
-	c.polls.newer = c.polls.newer || first
+	first := r.Newer() && !c.polls.warned.newer
+	c.polls.warned.newer = c.polls.warned.newer || first
 	c.mu.Unlock()
 	if first {
 		c.log().Warn("record of a newer version found", "version", r.V, "by", r.By, "hint", newerHint)

@@ -156,17 +156,16 @@ func (c *credential) noteExternal(token string, invalidated bool) {
 
 // polls is what polls of memcached found. The credential's mu guards it.
 type polls struct {
-	published   bool          // the entry was ours
-	version     uint64        // of the entry
-	written     time.Time     // when that version was first seen
-	entryEnds   time.Time     // when the entry that this sidecar wrote expires; zero if unknown
-	external    string        // fingerprint of the last external token
-	unclear     time.Time     // since when it is unclear whose token the entry has; zero if it is not
-	downSince   time.Time     // when memcached began to fail; zero while it answers
-	answered    time.Time     // when it last did
-	onRead      time.Time     // when a read last caused a poll
-	polling     bool          // such a poll runs
-	catching    chan struct{} // closed when the poll after a pause is done; nil if none runs
-	newer       bool          // a record of a newer version was logged
-	clockWarned time.Time     // when a clock that is off was last logged
+	published bool          // the entry was ours
+	version   uint64        // of the entry
+	written   time.Time     // when that version was first seen
+	entryEnds time.Time     // when the entry that this sidecar wrote expires; zero if unknown
+	external  string        // fingerprint of the last external token
+	unclear   time.Time     // since when it is unclear whose token the entry has; zero if it is not
+	downSince time.Time     // when memcached began to fail; zero while it answers
+	answered  time.Time     // when it last did
+	onRead    time.Time     // when a read last caused a poll
+	polling   bool          // such a poll runs
+	catching  chan struct{} // closed when the poll after a pause is done; nil if none runs
+	warned    warned
 }

@@ -54,11 +54,11 @@ type Counts struct {
 	Failed map[string]uint64
 	// Adopted: renewals of other sidecars that this one saw.
 	Adopted uint64
-	// Rejections: reports by apps that WeChat refused the newest credential known.
+	// Rejections: reports of the newest credential known.
 	Rejections uint64
-	// Strays: credentials of strangers met in our entry.
+	// Strays: external credentials found in the entry.
 	Strays uint64
-	// Contended: renewals that found the lease in another sidecar's hand.
+	// Contended: renewals that found that another sidecar has the lease.
 	Contended uint64
 }
 

@@ -15,8 +15,8 @@
 // state.
 //
 // An operation is what is sent to memcached in one piece. A read and the compare-and-swap
-// that follows it over the same connection are one operation here: the memcache package's
-// own tests cover what can happen between them.
+// that follows it over the same connection are one operation here. A test of
+// package memcache explores what can happen between them.
 //
 // What it needs no schedule for: a poll is one operation, and one that changes nothing
 // commutes with everything. Evictions are tried just before an operation on the evicted

@@ -75,7 +75,7 @@ func (j *judge) fault(name string) {
 	j.faults = append(j.faults, name)
 	j.forgot = j.forgot || strings.HasPrefix(name, "memcached ")
 }
-func (j *judge) paused()   { j.stops++ }
+func (j *judge) resumed()  { j.stops++ }
 func (j *judge) external() { j.outside++ }
 
 // stays notes that a sidecar is stopped for longer than a lease. What it has fetched and
@@ -180,7 +180,7 @@ func (j *judge) check() {
 		return
 	}
 	several := 0
-	for _, worse := range []bool{j.twice(), j.stops > 0, j.forgot} {
+	for _, worse := range []bool{j.twice(), j.paused() > 0, j.forgot} {
 		if worse {
 			several++
 		}
@@ -188,13 +188,16 @@ func (j *judge) check() {
 	if several < 2 {
 		j.checkPromises(j.doubtful, now)
 	}
-	if !j.lost && !j.twice() && (j.stops == 0 || len(j.faults) == 0) {
+	if !j.lost && !j.twice() && (j.paused() == 0 || len(j.faults) == 0) {
 		j.checkPromises(j.sure, now)
 	}
 }
 
 func (j *judge) checkPromises(promised map[string]time.Time, now time.Time) {
 	for token, until := range promised {
+		if _, reported := j.reported[token]; reported {
+			continue
+		}
 		if now.Before(until) && j.w.wechat.Accepts(token) != 0 {
 			j.breaks("Promise", "%s was promised for %s more", j.w.names.of(token), until.Sub(now))
 			delete(promised, token)
@@ -206,12 +209,12 @@ func (j *judge) checkPromises(promised map[string]time.Time, now time.Time) {
 // ends the grace of the token before both, and what was promised before the fault.
 func (j *judge) twice() bool {
 	n := len(j.requests)
-	return n > 1 && len(j.faults)+j.stops > 0 && j.requests[n-1].Sub(j.requests[n-2]) < 5*time.Minute
+	return n > 1 && j.troubles() > 0 && j.requests[n-1].Sub(j.requests[n-2]) < 5*time.Minute
 }
 
-// troubles returns how many faults and stops there were.
-func (j *judge) troubles() int {
-	n := j.stops + len(j.faults)
+// paused returns how many stops there were, those under way included.
+func (j *judge) paused() int {
+	n := j.stops
 	for _, s := range j.w.sidecars {
 		if !s.stopped.IsZero() {
 			n++
@@ -219,6 +222,9 @@ func (j *judge) troubles() int {
 	}
 	return n
 }
+
+// troubles returns how many faults and stops there were.
+func (j *judge) troubles() int { return j.paused() + len(j.faults) }
 
 // lenient reports whether something happened after which a token can be invalid.
 func (j *judge) lenient() bool { return j.outside > 0 || j.lost }
@@ -231,7 +237,9 @@ func (j *judge) checkEntry(entry string, now time.Time) {
 		}
 	} else {
 		j.missing = time.Time{}
-		if now.After(w.healed.Add(onePoll)) { // else nobody may be able to write it
+		if !slices.ContainsFunc(w.sidecars, (*sidecar).runs) {
+			delete(j.invalid, "the entry") // nobody can write it
+		} else if now.After(w.healed.Add(onePoll)) { // else nobody may be able to write it
 			j.checkToken("the entry", entry, now)
 		}
 	}
@@ -281,7 +289,7 @@ func (j *judge) checkToken(where, token string, now time.Time) {
 		allowed = 9 * time.Minute
 	case j.lenient():
 		allowed = time.Minute
-	case j.twice(), j.stops > 0 && len(j.faults) > 0: // until each has polled
+	case j.twice(), j.paused() > 0 && len(j.faults) > 0: // until each has polled
 		allowed = onePoll
 	}
 	if now.Sub(since) > allowed || allowed == 0 {

@@ -151,8 +151,8 @@ func (w *world) stop(s *sidecar) {
 
 func (w *world) resume(s *sidecar) {
 	w.note(s.name, "goes on after %s", time.Since(s.stopped))
-	if s.phase > 0 {
-		w.judge.paused()
+	if time.Since(s.stopped) > memcache.LeaseUse {
+		w.judge.resumed()
 	}
 	s.stopped, s.phase = time.Time{}, 0
 	w.last = s

@@ -67,7 +67,7 @@ func (d *dumper) value(v reflect.Value) {
 		for i := range v.NumField() {
 			name := v.Type().Field(i).Name
 			switch name {
-			case "unknownFields", "verbatim", "clockWarned", "onRead", "answered":
+			case "unknownFields", "verbatim", "warned", "onRead", "answered":
 				continue
 			case "casID":
 				continue // of one process of memcached

@@ -230,7 +230,11 @@ func (w *world) release(o *op) {
 	}
 	if o.verb == "answer" {
 		w.judge.lost = w.judge.lost || o.request.Context().Err() != nil
-		w.log(o, fmt.Sprint(w.names.of(o.issued), o.lost))
+		result := w.names.of(o.issued)
+		if o.lost {
+			result += ", which is lost"
+		}
+		w.log(o, result)
 	}
 	o.decided <- released
 	synctest.Wait()
