@@ -356,3 +356,29 @@ func TestAttack_PlannedOnce(t *testing.T) {
 	assert.Zero(t, meanwhile)
 	assert.Len(t, w.requestsSince(w.start), 2, "the first, and the renewal")
 }
+
+// The answer is there, and memcached refuses to write its record. The entry keeps the token
+// of the record: another one would count as external.
+func TestAttack_EntryFollowsTheRecord(t *testing.T) {
+	t.Parallel()
+	before, meanwhile := "", ""
+	w := attack(t, 633, wechat.Token, 5, 20, func(ctx context.Context, w *world) {
+		w.inRequest(ctx, time.Second)
+		entry, _ := w.memcached.Peek(simAppID)
+		before = entry.Value
+		w.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			if c.Verb == "cas" && c.Keys[0] == recordKey {
+				return memcachetest.ServerError
+			}
+			return memcachetest.None
+		})
+		sleep(ctx, 3*time.Second)
+		entry, _ = w.memcached.Peek(simAppID)
+		meanwhile = entry.Value
+		w.memcached.OnCommand(nil)
+		sleep(ctx, 20*time.Minute)
+	})
+	unharmed(t, w)
+	assert.Equal(t, before, meanwhile)
+	assert.Len(t, w.requestsSince(w.start), 3, "the first, the renewal, and one for the doubt")
+}
