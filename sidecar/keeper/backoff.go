@@ -95,5 +95,5 @@ func (c *credential) arm(now protocol.Now) {
 // could not reach WeChat lately takes its turn after the others. The caller holds mu.
 func (c *credential) dueIn(now protocol.Now) time.Duration {
 	due := c.held.DueIn(now, c.spread)
-	return due + c.backoff.holdBack(protocol.EntryLife(c.held.Record.Life(), c.held.Left(now))-max(0, due))
+	return due + c.backoff.holdBack(c.held.EntryLeft(now)-max(0, due))
 }

@@ -123,9 +123,9 @@ func (a *attempt) retry(f protocol.Failure) protocol.Retry {
 	valid := a.held.Valid(now) && !a.held.IsReported()
 	entry := time.Duration(0)
 	if valid {
-		entry = protocol.EntryLife(a.held.Record.Life(), a.held.Left(now))
+		entry = a.held.EntryLeft(now)
 		if a.polls.entryEnds.After(now.Mono) {
-			entry = min(entry, a.polls.entryEnds.Sub(now.Mono))
+			entry = a.polls.entryEnds.Sub(now.Mono)
 		}
 	}
 	a.mu.Unlock()

@@ -131,11 +131,18 @@ const pausedMost = 2 * time.Minute
 // that was another one, or none, and its writer was paused for pausedMost at most. Between
 // these limits the wall clock decides. So a clock that is off by hours makes no token
 // expired or due that has just arrived, and a process that just started must believe its
-// clock.
+// clock. A clock that makes the token younger than its writer says, by more than Slack
+// covers, is behind and cannot say when between the two polls the token came. It counts as
+// the first moment, so that no token is given that has expired.
 func arrival(r *memcache.Record, last time.Time, now Now) sight {
-	age := max(now.Wall.Sub(time.Unix(r.Issued, 0)), time.Duration(r.Age)*time.Second)
+	wall, writer := now.Wall.Sub(time.Unix(r.Issued, 0)), time.Duration(r.Age)*time.Second
+	age := max(wall, writer)
 	if !last.IsZero() {
-		age = min(age, time.Duration(r.Age)*time.Second+now.Mono.Sub(last)+pausedMost)
+		since := now.Mono.Sub(last)
+		if wall < writer-Slack(r.Life()) {
+			age = writer + min(since, pausedMost)
+		}
+		age = min(age, writer+since+pausedMost)
 	}
 	return sight{r.Token, r.Issued, max(0, age), now.Wall, now.Mono}
 }
@@ -233,6 +240,14 @@ func (h *Held) Promise(now Now) (time.Duration, bool) {
 		doubt = h.doubt(h.Record).promise(now)
 	}
 	return promise(life, due, age, doubt), true
+}
+
+// EntryLeft returns how long the entry of the valid token still lives, if it was written
+// when the token was issued; negative if it has expired. One that was written again lives
+// longer.
+func (h *Held) EntryLeft(now Now) time.Duration {
+	life := h.Record.Life()
+	return EntryLife(life, life) - h.Age(now)
 }
 
 // NextNumber returns the number of a record that this sidecar writes now: above every

@@ -92,7 +92,9 @@ func TestAge_OfAnArrival(t *testing.T) {
 		"just started, clock ahead":            {false, time.Hour, -100 * time.Second, 0, 3700 * time.Second},
 		"arrived":                              {true, 0, -5 * time.Second, 0, 5 * time.Second},
 		"arrived, clock 24 h ahead":            {true, 24 * time.Hour, -5 * time.Second, 0, 132 * time.Second},
-		"arrived, clock 1 h behind":            {true, -time.Hour, -5 * time.Second, 0, 0},
+		"arrived, clock 1 h behind":            {true, -time.Hour, -5 * time.Second, 0, 12 * time.Second},
+		"arrived, clock 2 s behind":            {true, -7 * time.Second, -5 * time.Second, 0, 0},
+		"put back, clock 1 h behind":           {true, -time.Hour, -500 * time.Second, 495, 507 * time.Second},
 		"put back, clock ahead":                {true, time.Hour, -500 * time.Second, 495, 627 * time.Second},
 		"its writer was paused":                {true, 0, -100 * time.Second, 0, 100 * time.Second},
 		"put back":                             {true, 0, -500 * time.Second, 495, 500 * time.Second},
@@ -144,7 +146,7 @@ func TestPlausible_WithinTwoDays(t *testing.T) {
 // The difference of the clocks is what the arrival does not explain.
 func TestClockOff_OfAnArrival(t *testing.T) {
 	for off, want := range map[time.Duration]time.Duration{
-		0: 0, time.Hour: time.Hour - 127*time.Second, -time.Hour: -time.Hour + 5*time.Second,
+		0: 0, time.Hour: time.Hour - 127*time.Second, -time.Hour: -time.Hour + 5*time.Second - 12*time.Second,
 	} {
 		h := &Held{}
 		h.Adopt(record("before", 1, -3300*time.Second), skewed(-12*time.Second, off))
@@ -244,6 +246,15 @@ func TestPromise_OfWhatIsHeld(t *testing.T) {
 	h.Ticket, h.Record.Early = true, 1000
 	got, _ = h.Promise(at(0))
 	assert.Equal(t, 2300*time.Second, got, "a ticket: until it is due")
+}
+
+// An entry lives 3,600 s from the token's issue on, or less if the token does.
+func TestEntryLeft_FromTheIssueOn(t *testing.T) {
+	h := holding("a")
+	assert.Equal(t, 300*time.Second, h.EntryLeft(at(3300*time.Second)))
+	assert.Equal(t, -time.Minute, h.EntryLeft(at(3660*time.Second)))
+	h.Record.Expires = h.Record.Issued + 600
+	assert.Equal(t, 440*time.Second, h.EntryLeft(at(100*time.Second)))
 }
 
 // A number is two above every one seen, and at least the Unix milliseconds.
