@@ -136,7 +136,7 @@ func TestBroken_PatchesApply(t *testing.T) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := p.apply(t)
-			assert.NoError(t, err)
+			require.NoError(t, err)
 			for _, words := range p.catchers {
 				what, _, _ := strings.Cut(words[len(words)-1], "/")
 				assert.Contains(t, rows[p.name], what, "its row in docs/protocol.md, Broken on purpose")
