@@ -38,6 +38,7 @@ func TestAttack_DoubtOutOfRange(t *testing.T) {
 			requests := w.requestsSince(w.start)
 			unharmed(t, w)
 			assert.LessOrEqual(t, len(requests), 1+int(lasts/due)+1, "the first, one for each renewal, and one")
+			assert.LessOrEqual(t, w.farthest(), due+time.Minute, "between two tokens")
 			w.t = t
 			w.figures("a doubt "+name, requests)
 		})

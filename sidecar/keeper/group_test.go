@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -335,5 +336,67 @@ func TestALostLeaseIsDoubtedThoughTheOthersClockIsAhead(t *testing.T) {
 		token, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
 		require.NoError(t, err)
 		assert.Zero(t, h.wechat.Accepts(token.Value))
+	})
+}
+
+// Reading the AppSecret takes so long that the lease would end before the request does:
+// the request is sent under another lease.
+func TestLease_TooLittleLeftForARequest(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		left := time.Duration(0)
+		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+			lease, _ := h.memcached.Peek("wx1:lease")
+			left = time.Until(lease.Expires)
+			return wechattest.Answer{}
+		})
+		slow, reads := account("wx1"), atomic.Int32{}
+		slow.Secret = func() (string, error) {
+			if reads.Add(1) == 1 {
+				time.Sleep(5 * time.Second)
+			}
+			return simSecret, nil
+		}
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{slow}))
+		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		assert.Greater(t, left, 11*time.Second)
+		assert.Equal(t, 1, h.wechat.Calls("", ""))
+	})
+}
+
+// A process that was frozen polls before it answers: what it holds may have been replaced
+// long ago.
+func TestToken_AfterTheProcessWasFrozen(t *testing.T) {
+	inHouse(t, func(h *house) {
+		t := h.t
+		var ice atomic.Pointer[chan struct{}] // everything that asks for the time waits for it
+		h.config.Wall = func() time.Time {
+			if melted := ice.Load(); melted != nil {
+				<-*melted
+			}
+			return time.Now()
+		}
+		frozen := h.another()
+		all := []keeper.Account{account("wx1")}
+		require.NoError(t, h.group.SetAccounts(all))
+		require.NoError(t, frozen.SetAccounts(all))
+		time.Sleep(time.Minute)
+		melted := make(chan struct{})
+		ice.Store(&melted)
+		grant, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		for range 2 {
+			time.Sleep(time.Minute)
+			h.wechat.Steal("wx1")
+			h.wechat.Steal("wx1")
+			grant, err = h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, grant.Value)
+			require.NoError(t, err)
+		}
+		ice.Store(nil)
+		close(melted)
+		got, err := frozen.Token(t.Context(), "wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		assert.Equal(t, grant.Value, got.Value)
 	})
 }

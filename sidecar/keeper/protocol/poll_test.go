@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
@@ -27,6 +28,10 @@ func TestReconcile_RepairsWhatIsAmiss(t *testing.T) {
 	full := 3600 * s
 	stable := func(h *Held) { h.Record.API = "stable_token" }
 	reported := func(h *Held) { h.Reported = memcache.Fingerprint("b") }
+	inDoubt := func(h *Held) {
+		h.Record.Doubt, h.Record.Claim = origin.Unix(), "id"
+		h.seeDoubt(h.Record, at(0))
+	}
 	own, older, tokenless := record("b", 5, 0), record("a", 4, 0), &memcache.Record{Number: 9}
 	for name, c := range map[string]struct {
 		held     *Held
@@ -50,6 +55,7 @@ func TestReconcile_RepairsWhatIsAmiss(t *testing.T) {
 		"overdue, written lately":              {held(nil), Polled{View: view("b", own)}, 3331 * s, Repair{Life: full}, false},
 		"overdue, not written for a while":     {held(nil), Polled{View: view("b", own), Stale: true}, 3331 * s, Repair{Publish: true, Life: full}, false},
 		"not overdue for all, not written":     {held(nil), Polled{View: view("b", own), Stale: true}, 3329 * s, Repair{Life: full}, false},
+		"its doubt is due, not written":        {held(inDoubt), Polled{View: view("b", own), Stale: true}, 91 * s, Repair{Life: full}, false},
 		"an external token, classic":           {held(nil), Polled{View: view("x", own)}, 0, Repair{Life: full, External: "x", Renew: true}, false},
 		"an external token, stable_token":      {held(stable), Polled{View: view("x", own)}, 0, Repair{Life: full, External: "x", Publish: true}, false},
 		"unknown, no record, at first":         {held(nil), Polled{View: view("x", nil)}, 10 * s, Repair{Unclear: true}, false},
@@ -103,7 +109,7 @@ func TestReconcile_PutsBack(t *testing.T) {
 func TestReconcile_SameNumberOtherToken(t *testing.T) {
 	h := holding("a")
 	got := h.Reconcile(Polled{View: memcache.View{Record: memcache.Seen{Record: record("b", 5, 0)}, Entry: memcache.Entry{Token: "b"}}}, at(0))
-	assert.NotNil(t, got.PutBack)
+	require.NotNil(t, got.PutBack)
 	assert.Equal(t, "a", got.PutBack.Token)
 	assert.Equal(t, origin.Unix(), got.PutBack.Doubt)
 	assert.Greater(t, got.PutBack.Number, int64(5))
