@@ -35,8 +35,11 @@ func (j *judge) excuse(p *pod, token string, now time.Time) string {
 	if at < 0 {
 		return ""
 	}
-	if !now.Before(issued[at].Dies) {
-		return "" // its own death: everybody knows that hour
+	if !now.Before(issued[at].Dies) { // everybody knows when it expires
+		if j.troubled(issued[at].At, now, clockTrouble) && p.startedSince(issued[at].At) {
+			return "its sidecar has started since, and must believe its clock"
+		}
+		return ""
 	}
 	// The first that superseded it, and what came since.
 	for _, i := range issued[at+1:] {

@@ -188,6 +188,13 @@ func (p *pod) settled(d time.Duration) bool {
 	return p.process != nil && !p.stopped && time.Since(p.upSince) >= d
 }
 
+// startedSince reports whether the sidecar was started or resumed since then.
+func (p *pod) startedSince(then time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.upSince.After(then)
+}
+
 // holdsToken reports whether the sidecar remembers a live token.
 func (p *pod) holdsToken() bool {
 	p.mu.Lock()
