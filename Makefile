@@ -192,14 +192,14 @@ explore: ## every schedule of two sidecars within EXPLORE_BOUNDS, then random on
 	$(GO) test ./sidecar/keeper/explore -run 'TestExplore$$' -count=1 -timeout 0 -v \
 		-explore.bounds='$(EXPLORE_BOUNDS)' -explore.save='$(CURDIR)/bin/explore'
 	$(GO) test ./sidecar/keeper/explore -run 'TestExplore$$' -count=1 -timeout 0 -v -explore.bounds= \
-		-explore.starts='three: due;three: cold;three: reported' -explore.sample=3,2 -explore.for=$(EXPLORE_SAMPLE)
+		-explore.starts='three: due;three: cold;three: reported' -explore.sample=3,1 -explore.for=$(EXPLORE_SAMPLE)
 
 .PHONY: explore-short
 explore-short: ## the same in two minutes: (1, 1) of one start to its end, then random schedules
 	$(GO) test ./sidecar/keeper/explore -run 'TestExplore$$' -count=1 -timeout 10m -v \
 		-explore.bounds=1,1 -explore.starts='due' -explore.for=70s -explore.seed=$(START)
 	$(GO) test ./sidecar/keeper/explore -run 'TestExplore$$' -count=1 -timeout 10m -v -explore.bounds= \
-		-explore.starts='cold;reported;three: due' -explore.sample=3,2 -explore.for=20s -explore.seed=$(START)
+		-explore.starts='cold;reported;three: due' -explore.sample=3,1 -explore.for=20s -explore.seed=$(START)
 
 .PHONY: fleet
 fleet: setup ## what up to 10,000 sidecars and accounts cost, in virtual time; its small cases beside real processes. 10 to 30 minutes

@@ -72,6 +72,13 @@ func (j *judge) state() string {
 
 func (j *judge) fault(name string) {
 	j.faults = append(j.faults, name)
+	now := time.Now() // to mend it takes as long from now on
+	if !j.missing.IsZero() {
+		j.missing = now
+	}
+	if !j.backward.IsZero() {
+		j.backward = now
+	}
 	j.forgot = j.forgot || strings.HasPrefix(name, "memcached ")
 }
 func (j *judge) resumed()  { j.stops++ }
@@ -266,7 +273,11 @@ func (j *judge) checkEntry(entry string, now time.Time) {
 		j.breaks("Never backwards", "the entry has had an older token for %s", now.Sub(j.backward))
 		j.backward = now
 	}
-	if !j.missing.IsZero() && now.Sub(j.missing) > 2*onePoll {
+	allowed := 2 * onePoll
+	if j.troubles() > 1 { // whoever could write it is stopped, or must wait
+		allowed = 9 * time.Minute
+	}
+	if !j.missing.IsZero() && now.Sub(j.missing) > allowed {
 		j.breaks("Never nothing", "the entry has been missing for %s", now.Sub(j.missing))
 		j.missing = now
 	}
@@ -284,7 +295,8 @@ func (j *judge) checkToken(where, token string, now time.Time) {
 	}
 	allowed := time.Duration(0)
 	switch {
-	case j.lenient() && j.troubles() > 1: // those who can renew are stopped, or must wait
+	case j.lenient() && (j.troubles() > 1 || !j.w.healed.IsZero()):
+		// Those who can renew are stopped or must wait, or none can tell the others.
 		allowed = 9 * time.Minute
 	case j.lenient():
 		allowed = time.Minute
