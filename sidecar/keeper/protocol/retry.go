@@ -116,7 +116,7 @@ func Yield(f Failure, valid, handedOver bool, streak int, usual, entry time.Dura
 		case handedOver:
 			return Retry{Own: usual}
 		}
-		return Retry{All: waitNone, Own: waitNone}
+		return Retry{All: waitNone, Own: waitNone + holdBack} // or it would always be the first again
 	}
 	r := Retry{Own: min(holdBack<<min(streak, 8), holdBackMost)}
 	if !handedOver {

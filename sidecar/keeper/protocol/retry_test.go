@@ -70,7 +70,7 @@ func TestYield_ToTheOthers(t *testing.T) {
 		"the entry ends in 70 s":             {notListed, true, true, 3, 61 * s, 70 * s, Retry{Own: 61 * s}},
 		"the entry ends, a failure to dial":  {unsent, true, true, 3, 2 * s, 30 * s, Retry{Own: 2 * s}},
 		"none valid, not listed":             {notListed, false, true, 3, 61 * s, 0, Retry{Own: 61 * s}},
-		"none valid, too many":               {notListed, false, false, 3, 61 * s, 0, Retry{All: 120 * s, Own: 120 * s}},
+		"none valid, too many":               {notListed, false, false, 3, 61 * s, 0, Retry{All: 120 * s, Own: 140 * s}},
 		"none valid, a failure to dial":      {unsent, false, true, 3, 2 * s, 0, Retry{Own: 2 * s}},
 		"none valid, dialled often":          {unsent, false, true, 9, 60 * s, 0, Retry{Own: 4 * s}},
 		"none valid, dialled, no count kept": {unsent, false, false, 9, 60 * s, 0, Retry{Own: 4 * s}},
