@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // settled is when a sidecar has given back what its calls over TLS took: it does
@@ -50,7 +52,7 @@ func newHouse(ctx context.Context, r *rig, sizes ...int) (*house, error) {
 	if h.floor, err = r.startFloor(ctx, tcp); err != nil {
 		return h, err
 	}
-	address, err := freePort(ctx)
+	address, err := programtest.FreeAddress()
 	if err != nil {
 		return h, err
 	}
@@ -91,7 +93,7 @@ func (r *rig) startHome(ctx context.Context, n int) (l lodger, err error) {
 	if err != nil {
 		return l, err
 	}
-	address, err := freePort(ctx)
+	address, err := programtest.FreeAddress()
 	if err != nil {
 		return l, err
 	}
@@ -125,7 +127,7 @@ func (h *house) close() {
 }
 
 func (r *rig) livez(ctx context.Context) (float64, error) {
-	ops, err := freePort(ctx)
+	ops, err := programtest.FreeAddress()
 	if err != nil {
 		return 0, err
 	}

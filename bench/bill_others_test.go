@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 var withOthers = flag.Bool("others", false, "measure other sidecars in the same run; builds them from the module proxy: minutes, the first time")
@@ -85,7 +86,7 @@ func (n *neighbour) launch(ctx context.Context) (*server, error) {
 		if args[i] = arg; !strings.Contains(arg, "%p") {
 			continue
 		}
-		address, err := freePort(ctx)
+		address, err := programtest.FreeAddress()
 		if err != nil {
 			return nil, err
 		}

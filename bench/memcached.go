@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache" //nolint:depguard // the bare library is what the client is measured against
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // memcached is a real one.
@@ -40,7 +41,7 @@ func startMemcached(ctx context.Context, network, dir string) (*memcached, error
 	if network == "unix" {
 		args = append(args, "-s", m.address)
 	} else {
-		if m.address, err = freePort(ctx); err != nil {
+		if m.address, err = programtest.FreeAddress(); err != nil {
 			return nil, err
 		}
 		host, port, _ := net.SplitHostPort(m.address)
@@ -64,14 +65,4 @@ func (m *memcached) bare() *memcache.Client {
 	bare.MaxIdleConns = poolSize
 	bare.Timeout = getPatience
 	return bare
-}
-
-// freePort is a TCP address that was free a moment ago.
-func freePort(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
 }

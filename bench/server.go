@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // server is a program that answers HTTP.
@@ -18,16 +20,16 @@ const (
 )
 
 // address is one that nobody listens on.
-func (r *rig) address(ctx context.Context, transport string) (string, error) {
+func (r *rig) address(transport string) (string, error) {
 	if transport == unixSocket {
 		return r.socket(), nil
 	}
-	return freePort(ctx)
+	return programtest.FreeAddress()
 }
 
 // startSidecar starts a sidecar of the account of all rows.
 func (r *rig) startSidecar(ctx context.Context, transport string, more ...string) (*server, error) {
-	address, err := r.address(ctx, transport)
+	address, err := r.address(transport)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +43,7 @@ func (r *rig) startSidecar(ctx context.Context, transport string, more ...string
 
 // startFloor starts what it is measured against.
 func (r *rig) startFloor(ctx context.Context, transport string, args ...string) (*server, error) {
-	address, err := r.address(ctx, transport)
+	address, err := r.address(transport)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package k8s_test
 
 import (
 	"bufio"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -105,11 +105,10 @@ func (c *composed) spawn(t *testing.T, service types.MappingWithEquals, args ...
 	return bufio.NewReader(stdout)
 }
 
-// freeAddress is a TCP address that was free a moment ago.
+// freeAddress is a TCP address that no program listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := programtest.FreeAddress()
 	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
+	return address
 }

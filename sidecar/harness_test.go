@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -161,27 +159,12 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// given are the ports that freeAddress has given away.
-var given sync.Map
-
-// freeAddress is a TCP address that was free a moment ago and that nobody takes
-// while a test restarts what listens there: it is given once, and lies below the
-// ports that systems take for outgoing connections.
+// freeAddress is a TCP address that no program listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(10_000)) // realmemcached takes those above
-		listener, err := net.Listen("tcp", address)
-		if err != nil {
-			continue // somebody listens there
-		}
-		require.NoError(t, listener.Close())
-		if _, again := given.LoadOrStore(address, true); !again {
-			return address
-		}
-	}
-	require.Fail(t, "no port is free")
-	return ""
+	address, err := programtest.FreeAddress()
+	require.NoError(t, err)
+	return address
 }
 
 func writeFile(t *testing.T, path, text string) string {

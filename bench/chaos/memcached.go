@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // memcached is a real one of 8 MB, on an address that stays.
@@ -21,7 +23,11 @@ type memcached struct {
 }
 
 func newMemcached(ctx context.Context) (*memcached, error) {
-	m := &memcached{address: freePort(ctx)}
+	address, err := programtest.FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	m := &memcached{address: address}
 	return m, m.start(ctx)
 }
 
@@ -132,14 +138,4 @@ func (m *memcached) flood(ctx context.Context) error {
 			return nil
 		}
 	}
-}
-
-// freePort is an address that was free a moment ago; empty where none is.
-func freePort(ctx context.Context) string {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return ""
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // pod is a sidecar and the ways from its pod.
@@ -27,9 +29,16 @@ type pod struct {
 	process *process
 }
 
-func (w *world) newPod(ctx context.Context, number int) (*pod, error) {
-	p := &pod{world: w, number: number, api: freePort(ctx), ops: freePort(ctx), disk: filepath.Join(w.dir, fmt.Sprint("disk", number))}
-	err := os.Mkdir(p.disk, 0o700)
+func (w *world) newPod(number int) (*pod, error) {
+	p := &pod{world: w, number: number, disk: filepath.Join(w.dir, fmt.Sprint("disk", number))}
+	var err error
+	if p.api, err = programtest.FreeAddress(); err != nil {
+		return nil, err
+	}
+	if p.ops, err = programtest.FreeAddress(); err != nil {
+		return nil, err
+	}
+	err = os.Mkdir(p.disk, 0o700)
 	if err == nil {
 		p.way, err = newProxy(fmt.Sprint("memcached", number), w.memcached.address)
 	}

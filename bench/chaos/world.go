@@ -95,7 +95,7 @@ func (w *world) furnish(ctx context.Context, stderr io.Writer, firstLife time.Du
 		}
 	}
 	for i := range sidecars {
-		p, err := w.newPod(ctx, i)
+		p, err := w.newPod(i)
 		if err != nil {
 			return err
 		}

@@ -1,7 +1,6 @@
 package sdktest
 
 import (
-	"net"
 	"testing"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/realmemcached"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // memcached is the real one, and what a sidecar sees of it.
@@ -36,11 +36,10 @@ func (m *memcached) entry(t *testing.T, kind memcache.Kind) string {
 	return value
 }
 
-// freeAddress is a TCP address that was free a moment ago.
+// freeAddress is a TCP address that no program listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := programtest.FreeAddress()
 	require.NoError(t, err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	return address
 }

@@ -53,15 +53,18 @@ final class Process
         return getenv('WXSIDECAR_TMP') ?: throw new \RuntimeException('start the tests with test.sh');
     }
 
-    /** Never the same twice: outages are remembered by address, and a test's are not the next one's. */
+    /**
+     * Returns a TCP port of 127.0.0.1 that no program listens on, and each port once: the client remembers an outage
+     * by its address. The ports are below those that systems use for outgoing connections. Otherwise another program
+     * can take the port before the program that it is meant for.
+     */
     public static function freePort(): int
     {
         do {
-            $socket = stream_socket_server('tcp://127.0.0.1:0') ?: throw new \RuntimeException('no free port');
-            $name = (string) stream_socket_get_name($socket, false);
-            fclose($socket);
-            $port = (int) substr($name, (int) strrpos($name, ':') + 1);
-        } while (isset(self::$given[$port]));
+            $port = random_int(10_000, 19_999);
+            $socket = isset(self::$given[$port]) ? false : @stream_socket_server("tcp://127.0.0.1:$port");
+        } while ($socket === false);
+        fclose($socket);
         self::$given[$port] = true;
 
         return $port;
