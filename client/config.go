@@ -58,6 +58,11 @@ type Config struct {
 	// or host:port: a proxy of yours in front of WeChat, or a test's server. Empty
 	// means WeChat's own alone. https, or plain http towards loopback.
 	WeChatHosts []string
+
+	// Observe is called with the source of each credential, before the method that
+	// returns the credential does, in the goroutine of its caller; nil calls nothing.
+	// It must be safe for concurrent use. For metrics: how many reads need the sidecar?
+	Observe func(Observation)
 }
 
 // names is what the reader of an error calls the fields.

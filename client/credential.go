@@ -36,19 +36,27 @@ func (c *credential) get(ctx context.Context) (string, error) {
 		return "", c.failed("get", err)
 	}
 	if kept := c.local.kept.Load(); kept != nil {
+		c.observe(SourceLocal)
 		return *kept, nil
 	}
-	token, err := c.fetch(ctx)
+	token, source, err := c.fetch(ctx)
 	if err != nil {
 		return "", c.failed("get", err)
 	}
+	c.observe(source)
 	return token, nil
 }
 
+func (c *credential) observe(source Source) {
+	if observe := c.shared.cfg.Observe; observe != nil {
+		observe(Observation{AppID: c.appID, Kind: c.kind, Source: source})
+	}
+}
+
 // fetch asks memcached, then the sidecar, in the order of the package comment.
-func (c *credential) fetch(ctx context.Context) (string, error) {
+func (c *credential) fetch(ctx context.Context) (string, Source, error) {
 	if err := c.unusable(); err != nil {
-		return "", err
+		return "", "", err
 	}
 	generation := c.local.generation.Load()
 	seen, ask := c.health.enter()
@@ -59,7 +67,7 @@ func (c *credential) fetch(ctx context.Context) (string, error) {
 		case err == nil:
 			c.health.leave(seen, nil)
 			c.local.keep(generation, token, c.local.life)
-			return token, nil
+			return token, SourceMemcached, nil
 		case errors.Is(err, memcache.ErrMiss), errors.Is(err, memcache.ErrDamaged):
 			c.health.leave(seen, nil)
 		default:
@@ -73,17 +81,17 @@ func (c *credential) fetch(ctx context.Context) (string, error) {
 	token, err := c.ask(ctx, generation)
 	var refusal *Error
 	if err == nil || cause == nil || ctx.Err() != nil || errors.As(err, &refusal) || errors.Is(err, ErrClosed) {
-		return token, err
+		return token, SourceSidecar, err
 	}
 	if !ask {
 		token, again := c.slot.Get()
 		if again == nil {
 			c.health.leave(seen, nil)
-			return token, nil
+			return token, SourceMemcached, nil
 		}
 		cause = again
 	}
-	return "", fmt.Errorf("%w; and of memcached: %w", err, cause)
+	return "", "", fmt.Errorf("%w; and of memcached: %w", err, cause)
 }
 
 // ask asks the sidecar.
@@ -121,6 +129,7 @@ func (c *credential) refresh(ctx context.Context, rejected string) (string, erro
 	if err != nil {
 		return "", c.failed("refresh", err)
 	}
+	c.observe(SourceSidecar)
 	return token, nil
 }
 
