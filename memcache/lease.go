@@ -111,25 +111,30 @@ func (l *Lease) Left() time.Duration { return LeaseUse - time.Since(l.taken) }
 // Verify asks memcached for the lease. It returns nil if this holder still has
 // it, ErrLost if not, and another error if memcached fails.
 func (l *Lease) Verify() error {
-	_, err := l.read()
+	_, err := l.verified()
 	return err
 }
 
-func (l *Lease) read() (*memcache.Item, error) {
-	item, err := l.slot.server.get(l.slot.leaseKey())
-	switch {
-	case errors.Is(err, ErrMiss):
-		return nil, ErrLost
-	case err != nil:
-		return nil, err
-	case string(item.Value) != l.id || l.Left() <= 0:
+func (l *Lease) verified() (*memcache.Item, error) {
+	item, err := l.read()
+	if err == nil && l.Left() <= 0 {
 		return nil, ErrLost
 	}
-	return item, nil
+	return item, err
+}
+
+// read returns the lease, or ErrLost if memcached has none or that of another holder.
+func (l *Lease) read() (*memcache.Item, error) {
+	item, err := l.slot.server.get(l.slot.leaseKey())
+	if errors.Is(err, ErrMiss) || (err == nil && string(item.Value) != l.id) {
+		return nil, ErrLost
+	}
+	return item, err
 }
 
 // Release ends the lease, or returns ErrLost if this holder does not have it any
-// more. It never deletes by key: the lease can end between its reading and the delete,
+// more. It also ends a lease that came too late to be used, because the add took
+// longer than LeaseUse. It never deletes by key: the lease can end between its reading and the delete,
 // and another sidecar can take it. Compare-and-delete ends the lease that was read, and
 // no other, see TestAFasterStrangerIsNotWrittenOver.
 func (l *Lease) Release() error {
@@ -147,7 +152,7 @@ func (l *Lease) Release() error {
 // CoolDown turns the lease into a cooldown of d, in whole seconds and at least
 // one. It returns ErrLost if this holder does not have the lease any more.
 func (l *Lease) CoolDown(c Cooldown, d time.Duration) error {
-	item, err := l.read()
+	item, err := l.verified()
 	if err != nil {
 		return err
 	}
