@@ -168,7 +168,7 @@ func TestLessThanASecondIsNotWrittenSinceItWouldLiveForEver(t *testing.T) {
 			_, err := slot.Mark(memcache.MarkReportThrottle, life)
 			require.Error(t, err, life)
 		}
-		assert.Equal(t, "EN\r\nEN\r\nEN\r\n", s.say(t, "mg wx1 v\r\nmg wx1:record v\r\nmg wx1:forced v\r\n"))
+		assert.Equal(t, "EN\r\nEN\r\nEN\r\n", s.say(t, "mg wx1 v\r\nmg wx1:record v\r\nmg wx1:report_throttle v\r\n"))
 
 		s.put(t, "wx1", token1, 0)
 		seen, err := slot.Entry()

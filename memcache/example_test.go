@@ -199,13 +199,13 @@ func ExampleRecord_Clone() {
 	// true false
 }
 
-func ExampleSlot_CountTry() {
+func ExampleSlot_CountFailure() {
 	server, slot := example()
 	defer func() { _ = server.Close() }()
-	fmt.Println(slot.CountTry())
-	fmt.Println(slot.CountTry())
-	fmt.Println(slot.ForgetTries())
-	fmt.Println(slot.CountTry())
+	fmt.Println(slot.CountFailure())
+	fmt.Println(slot.CountFailure())
+	fmt.Println(slot.ForgetFailures())
+	fmt.Println(slot.CountFailure())
 	// Output:
 	// 1 <nil>
 	// 2 <nil>

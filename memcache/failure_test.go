@@ -97,9 +97,9 @@ var operations = map[string]func(sc *scene) error{
 	"Spend":                func(sc *scene) error { _, _, err := sc.slot.Spend(memcache.MarkBudget, 3, time.Minute); return err },
 	"GiveBack":             func(sc *scene) error { return sc.slot.GiveBack(sc.spent) },
 	"CountRequest":         func(sc *scene) error { _, err := sc.slot.CountRequest(20261123); return err },
-	"CountTry":             func(sc *scene) error { _, err := sc.slot.CountTry(); return err },
-	"ForgetTries":          func(sc *scene) error { return sc.slot.ForgetTries() },
-	"ForgetTries, if any":  func(sc *scene) error { return sc.other.ForgetTries() },
+	"CountFailure":             func(sc *scene) error { _, err := sc.slot.CountFailure(); return err },
+	"ForgetFailures":          func(sc *scene) error { return sc.slot.ForgetFailures() },
+	"ForgetFailures, if any":  func(sc *scene) error { return sc.other.ForgetFailures() },
 	"Poll of all accounts": func(sc *scene) error { _, err := sc.store.Poll([]*memcache.Slot{sc.slot, sc.other}); return err },
 }
 

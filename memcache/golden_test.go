@@ -70,7 +70,7 @@ var goldenRecords = map[string]*memcache.Record{
 	"record_every_field": goldenRecord(func(r *memcache.Record) {
 		r.Number, r.Doubt, r.Claim = 1763815200125, 1763815275, goldenID
 		r.API, r.Reported, r.Early, r.Age = "stable_token", memcache.Fingerprint(token2), 420, 1800
-		r.Today = memcache.Day{Date: 20251122, Requests: 31, Renewals: 27, Forced: 2}
+		r.Today = memcache.Day{Date: 20251122, Requests: 31, Renewals: 27, ForceRefreshes: 2}
 	}),
 }
 
@@ -165,8 +165,8 @@ func TestGolden_BareValues(t *testing.T) {
 		require.NoError(t, err)
 		assert.False(t, ok)
 
-		s.put(t, "wx1:tries", golden(t, "count.txt"), 0)
-		n, err := slot.CountTry()
+		s.put(t, "wx1:failures", golden(t, "count.txt"), 0)
+		n, err := slot.CountFailure()
 		require.NoError(t, err)
 		assert.Equal(t, 13, n)
 	})
@@ -192,10 +192,10 @@ func TestGolden_BareValuesWritten(t *testing.T) {
 			assert.Len(t, i.value, len(golden(t, "lease_held.txt")), key)
 		}
 		for range 12 {
-			_, err = slot.CountTry()
+			_, err = slot.CountFailure()
 			require.NoError(t, err)
 		}
-		s.assertItem(t, "wx1:tries", golden(t, "count.txt"), 3600)
+		s.assertItem(t, "wx1:failures", golden(t, "count.txt"), 3600)
 	})
 }
 

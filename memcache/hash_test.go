@@ -201,7 +201,7 @@ func TestEverythingOfACredentialIsOnItsEntrysServer(t *testing.T) {
 		require.NoError(t, err)
 		_, err = slot.Mark(memcache.MarkReportThrottle, longLife)
 		require.NoError(t, err)
-		_, err = slot.CountTry()
+		_, err = slot.CountFailure()
 		require.NoError(t, err)
 	}
 	for name, fake := range fakes {

@@ -65,10 +65,10 @@ var slotOperations = map[string]func(*side) string{
 	},
 	"give a use back": func(s *side) string { return result(s.slot.GiveBack(s.spent)) },
 	"count": func(s *side) string {
-		n, err := s.slot.CountTry()
+		n, err := s.slot.CountFailure()
 		return fmt.Sprint(n, result(err))
 	},
-	"forget the count": func(s *side) string { return result(s.slot.ForgetTries()) },
+	"forget the count": func(s *side) string { return result(s.slot.ForgetFailures()) },
 }
 
 func result(err error) string {

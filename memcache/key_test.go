@@ -93,9 +93,9 @@ func useAll(t *testing.T, slot *memcache.Slot) {
 	}
 	_, err = slot.CountRequest(20261123)
 	require.NoError(t, err)
-	_, err = slot.CountTry()
+	_, err = slot.CountFailure()
 	require.NoError(t, err)
-	require.NoError(t, slot.ForgetTries())
+	require.NoError(t, slot.ForgetFailures())
 	view, err := slot.Poll()
 	require.NoError(t, err)
 	require.Equal(t, token1, view.Entry.Token)

@@ -219,14 +219,14 @@ func TestATryWhoseAnswerIsLostIsCounted(t *testing.T) {
 				f := setup(t)
 				f.SetDelay(time.Minute)
 				failing(f, verb, nil, fault.Fault)
-				n, err := f.slot.CountTry()
+				n, err := f.slot.CountFailure()
 				if err != nil {
 					assertFailure(t, err)
 				} else {
 					assert.GreaterOrEqual(t, n, 1)
 				}
 				f.OnCommand(nil)
-				m, err := f.slot.CountTry()
+				m, err := f.slot.CountFailure()
 				require.NoError(t, err)
 				assert.Greater(t, m, n, "%s of %s", fault.name, verb)
 			})

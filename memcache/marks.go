@@ -86,12 +86,12 @@ func (s *Slot) GiveBack(spent Spent) error {
 	return s.delete(spent.key) // some servers refuse cas alone; the use was ours a moment ago
 }
 
-// triesLife is how long tries are counted, from the first one on.
-const triesLife = time.Hour
+// failuresLife is how long failures are counted, from the first one on.
+const failuresLife = time.Hour
 
-// CountTry counts a request to WeChat. It returns the number of requests since
-// the last ForgetTries, this one included.
-func (s *Slot) CountTry() (int, error) { return s.count("tries", triesLife) }
+// CountFailure counts a failed request to WeChat. It returns the number of failures
+// since the last ForgetFailures, this one included.
+func (s *Slot) CountFailure() (int, error) { return s.count("failures", failuresLife) }
 
 // requestsLife is longer than a day, whatever the clocks say.
 const requestsLife = 26 * time.Hour
@@ -118,7 +118,8 @@ func (s *Slot) count(name string, life time.Duration) (int, error) {
 			return 0, err
 		}
 		// The value must be a number, so an add whose answer was lost cannot be
-		// told from another's. It does not matter: a try counted twice waits longer.
+		// told from another's. It does not matter: a failure counted twice only means a
+		// longer cooldown.
 		if err := s.server.add(key, "0", life); err != nil && !errors.Is(err, ErrConflict) {
 			return 0, err
 		}
@@ -138,9 +139,9 @@ func increment(client *memcache.Client, key string) (n uint64, err error) {
 	return client.Increment(key, 1)
 }
 
-// ForgetTries deletes the count of CountTry, because a request succeeded.
-func (s *Slot) ForgetTries() error {
-	return s.delete(s.entry + ":tries")
+// ForgetFailures deletes the count of CountFailure, because a request succeeded.
+func (s *Slot) ForgetFailures() error {
+	return s.delete(s.entry + ":failures")
 }
 
 // delete deletes a key. It is no error if there is none.

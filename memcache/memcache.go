@@ -26,7 +26,7 @@
 //	                           mark: WeChat refused the      50 min                     the sidecar that renews
 //	                           token for a ticket, and the                              the ticket
 //	                           token was reported
-//	P<AppID>:tries             failed requests since the     1 h from the first on      the sidecar that renews,
+//	P<AppID>:failures          failed requests since the     1 h from the first on      the sidecar that renews,
 //	                           last success                                             by incr
 //	P<AppID>:requests:<day>    requests on that day in       26 h from the first on     the sidecar that requests,
 //	                           Beijing, as 20261123                                     by incr

@@ -43,8 +43,8 @@ func TestEveryOperationIsObserved(t *testing.T) {
 			_ = slot.PutEntry(entry, token2, time.Hour)
 			_ = slot.PutEntry(entry, token3, time.Hour) // changed since: no failure
 		}
-		_, _ = slot.CountTry()
-		_ = slot.ForgetTries()
+		_, _ = slot.CountFailure()
+		_ = slot.ForgetFailures()
 	}
 	everything()
 	assert.ElementsMatch(t, memcache.Operations, slices.Collect(maps.Keys(o.done)))

@@ -80,8 +80,8 @@ type Day struct {
 	Requests int `json:"requests"`
 	// Renewals counts the requests that brought a credential.
 	Renewals int `json:"renewals"`
-	// Forced counts the requests that had stable_token issue another token.
-	Forced int `json:"forced,omitempty"`
+	// ForceRefreshes counts the requests that had stable_token issue another token.
+	ForceRefreshes int `json:"force_refreshes,omitempty"`
 }
 
 // MaxPast is the number of earlier tokens that a record remembers.

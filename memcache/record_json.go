@@ -142,5 +142,5 @@ func (r *Record) check() error {
 func (d Day) plausible() bool {
 	const most = 1 << 20
 	return d.Date >= 0 && d.Date < 1e8 && d.Requests >= 0 && d.Requests <= most &&
-		d.Renewals >= 0 && d.Renewals <= d.Requests && d.Forced >= 0 && d.Forced <= d.Requests
+		d.Renewals >= 0 && d.Renewals <= d.Requests && d.ForceRefreshes >= 0 && d.ForceRefreshes <= d.Requests
 }

@@ -172,17 +172,17 @@ func TestRecord_DayCounts(t *testing.T) {
 		t := s.t
 		slot := slotOf(t, s.Store)
 		written := newRecord(token1)
-		written.Today = memcache.Day{Date: 20261123, Requests: 31, Renewals: 27, Forced: 2}
+		written.Today = memcache.Day{Date: 20261123, Requests: 31, Renewals: 27, ForceRefreshes: 2}
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, written, time.Hour))
 		i, _ := s.peek(t, "wx1:record")
-		assert.Contains(t, i.value, `"today":{"date":20261123,"requests":31,"renewals":27,"forced":2}`)
+		assert.Contains(t, i.value, `"today":{"date":20261123,"requests":31,"renewals":27,"force_refreshes":2}`)
 		seen, err := slot.Record()
 		require.NoError(t, err)
 		assert.Equal(t, written, seen.Record)
 
 		for _, absurd := range []string{
 			`{"date":-1,"requests":1}`, `{"date":100000000}`, `{"requests":-1}`, `{"requests":2000000}`, `{"requests":1,"renewals":2}`,
-			`{"requests":1,"renewals":-1}`, `{"requests":1,"forced":2}`, `{"requests":1,"forced":-1}`,
+			`{"requests":1,"renewals":-1}`, `{"requests":1,"force_refreshes":2}`, `{"requests":1,"force_refreshes":-1}`,
 		} {
 			s.put(t, "wx1:record", with(`"today":`+absurd), 0)
 			seen, err := slot.Record()

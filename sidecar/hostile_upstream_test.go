@@ -55,7 +55,7 @@ func besiegeFromMemcached(t *testing.T) {
 					s.memcached.Put(id, a.entry, 0, 0)
 					s.memcached.Put(id+":record", a.record, 0, 0)
 					s.memcached.Put(id+":lease", a.lease, 0, 0)
-					s.memcached.Put(id+":tries", a.entry, 0, 0)
+					s.memcached.Put(id+":failures", a.entry, 0, 0)
 				}
 				_ = ask(ctx, "http://"+s.api+"/v1/wxaccount1/access_token") // has it look
 			})

@@ -130,7 +130,7 @@ func (a *attempt) retry(f protocol.Failure) protocol.Retry {
 	}
 	a.mu.Unlock()
 	if !f.Local {
-		tries, err := a.slot.CountTry()
+		tries, err := a.slot.CountFailure()
 		if err != nil {
 			tries = 1
 		}

@@ -62,7 +62,7 @@ func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, why 
 	c.publishRenewed()
 	c.failpoint("entry")
 	_ = a.lease.Release()
-	_ = c.slot.ForgetTries()
+	_ = c.slot.ForgetFailures()
 	return nil
 }
 

@@ -121,7 +121,7 @@ func (c *credential) countRequest(failed error, forced bool) {
 	day := c.held.DayOf(date)
 	day.Requests = max(day.Requests+1, n)
 	if forced {
-		day.Forced++
+		day.ForceRefreshes++
 	}
 	c.held.Today = day
 }

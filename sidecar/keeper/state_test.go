@@ -215,7 +215,7 @@ func TestTheDayCountsForcedRenewals(t *testing.T) {
 		require.NoError(t, err)
 		sleep(ctx, pollBound)
 		for _, p := range w.pods {
-			assert.Equal(t, memcache.Day{Date: firstDay, Requests: 3, Renewals: 2, Forced: 1}, p.process.group.States()[0].Today, p.name)
+			assert.Equal(t, memcache.Day{Date: firstDay, Requests: 3, Renewals: 2, ForceRefreshes: 1}, p.process.group.States()[0].Today, p.name)
 		}
 	})
 }

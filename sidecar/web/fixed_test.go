@@ -34,7 +34,7 @@ const hostile = `</p><script>alert(1)</script><img src=x onerror="x">' & ` + "\u
 
 // fixedStates is one credential of each health, and one whose texts are hostile.
 func fixedStates() []keeper.State {
-	day := memcache.Day{Date: 20261123, Requests: 3, Renewals: 2, Forced: 1}
+	day := memcache.Day{Date: 20261123, Requests: 3, Renewals: 2, ForceRefreshes: 1}
 	well := keeper.State{
 		AppID: "wx0healthy", Kind: memcache.AccessToken, Valid: true, Published: true, Fingerprint: "9f86d081",
 		API: wechat.StableToken, By: "pod-7f9c", Age: 2 * time.Minute, Left: 118 * time.Minute, RenewalIn: 53 * time.Minute,

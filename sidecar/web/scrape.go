@@ -54,7 +54,7 @@ func (s *scrape) credentials(stable bool) {
 	s.gauges("wxsidecar_renewals_today", func(c *keeper.State) (float64, bool) { return float64(c.Today.Renewals), true })
 	if stable {
 		s.gauges("wxsidecar_forced_renewals_left", func(c *keeper.State) (float64, bool) {
-			return float64(max(0, forcedADay-c.Today.Forced)), true
+			return float64(max(0, forcedADay-c.Today.ForceRefreshes)), true
 		})
 	}
 }

@@ -151,7 +151,7 @@ func (o *ops) status(now time.Time, states []keeper.State) Status {
 func credentialStatus(now time.Time, s *keeper.State) CredentialStatus {
 	c := CredentialStatus{
 		AppID: s.AppID, Kind: string(s.Kind), State: healthOf(s), Valid: s.Valid, Published: s.Published,
-		Today: DayStatus{Calls: s.Today.Requests, Renewals: s.Today.Renewals, Failures: max(0, s.Today.Requests-s.Today.Renewals), Forced: s.Today.Forced},
+		Today: DayStatus{Calls: s.Today.Requests, Renewals: s.Today.Renewals, Failures: max(0, s.Today.Requests-s.Today.Renewals), Forced: s.Today.ForceRefreshes},
 	}
 	if s.Valid {
 		c.Fingerprint, c.API, c.RenewedBy, c.Doubtful = s.Fingerprint, string(s.API), s.By, s.Doubtful

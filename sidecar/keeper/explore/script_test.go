@@ -31,7 +31,7 @@ import (
 //	broken: Settles               the promise that is broken in the end, if one is
 //
 // The operations are those of the printed run: "reads entry record", "add lease", "cas
-// record", "incr requests", "delete tries", "request" or "answer". until finds the next
+// record", "incr requests", "delete failures", "request" or "answer". until finds the next
 // one that it has not found before.
 //
 // A fault has the name that the explorer gives it. It happens at an operation that waits:

@@ -13,27 +13,27 @@ import (
 )
 
 // Tries are counted until they are forgotten.
-func TestCountTry_UntilForgotten(t *testing.T) {
+func TestCountFailure_UntilForgotten(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
 		for range 2 {
-			require.NoError(t, slot.ForgetTries(), "also where there are none")
+			require.NoError(t, slot.ForgetFailures(), "also where there are none")
 			for want := 1; want <= 12; want++ { // the number gets longer on its way
-				n, err := slot.CountTry()
+				n, err := slot.CountFailure()
 				require.NoError(t, err)
 				require.Equal(t, want, n)
 			}
-			s.assertItem(t, "wx1:tries", "12", 3600)
-			require.NoError(t, slot.ForgetTries())
+			s.assertItem(t, "wx1:failures", "12", 3600)
+			require.NoError(t, slot.ForgetFailures())
 		}
-		_, there := s.peek(t, "wx1:tries")
+		_, there := s.peek(t, "wx1:failures")
 		assert.False(t, there)
 	})
 }
 
 // Every try of every sidecar counts.
-func TestCountTry_OfManySidecars(t *testing.T) {
+func TestCountFailure_OfManySidecars(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		const tries = 40
@@ -41,7 +41,7 @@ func TestCountTry_OfManySidecars(t *testing.T) {
 		var all sync.WaitGroup
 		for range tries {
 			all.Go(func() {
-				n, err := slotOf(t, s.Store).CountTry()
+				n, err := slotOf(t, s.Store).CountFailure()
 				assert.NoError(t, err)
 				counted <- n
 			})
@@ -58,25 +58,25 @@ func TestCountTry_OfManySidecars(t *testing.T) {
 }
 
 // The count ends an hour after its first try.
-func TestCountTry_EndsAfterAnHour(t *testing.T) {
+func TestCountFailure_EndsAfterAnHour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
-		_, err := f.slot.CountTry()
+		_, err := f.slot.CountFailure()
 		require.NoError(t, err)
 		time.Sleep(time.Hour - 1)
-		n, err := f.slot.CountTry()
+		n, err := f.slot.CountFailure()
 		require.NoError(t, err)
 		require.Equal(t, 2, n)
 		time.Sleep(time.Nanosecond)
-		n, err = f.slot.CountTry()
+		n, err = f.slot.CountFailure()
 		require.NoError(t, err)
 		assert.Equal(t, 1, n)
 	})
 }
 
 // A try counts even if memcached loses the counter in between.
-func TestCountTry_CounterLostInBetween(t *testing.T) {
+func TestCountFailure_CounterLostInBetween(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
@@ -86,22 +86,22 @@ func TestCountTry_CounterLostInBetween(t *testing.T) {
 			}
 			return memcachetest.None
 		})
-		n, err := f.slot.CountTry()
+		n, err := f.slot.CountFailure()
 		require.NoError(t, err)
 		assert.Equal(t, 1, n)
 	})
 }
 
 // A counter that is not a number is a failure.
-func TestCountTry_NotANumber(t *testing.T) {
+func TestCountFailure_NotANumber(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
-		s.put(t, "wx1:tries", token1, 0)
-		_, err := slot.CountTry()
+		s.put(t, "wx1:failures", token1, 0)
+		_, err := slot.CountFailure()
 		assertFailure(t, err)
-		s.put(t, "wx1:tries", "18446744073709551614", 0)
-		n, err := slot.CountTry()
+		s.put(t, "wx1:failures", "18446744073709551614", 0)
+		n, err := slot.CountFailure()
 		require.NoError(t, err)
 		assert.Equal(t, 1<<30, n, "no overflow")
 	})
