@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/ring"
 )
 
 // DefaultSidecar is where a sidecar listens that was told nothing else.
@@ -29,8 +30,8 @@ type Config struct {
 	// the same order.
 	Servers []string
 	// Hash says how several servers share the keys, the same as the sidecar's; ""
-	// means memcache.Ketama.
-	Hash memcache.Hash
+	// means ring.Ketama.
+	Hash ring.Hash
 	// Prefix stands before every key, the same as the sidecar's; empty means none.
 	Prefix string
 	// Timeout bounds one operation at memcached, and a dial; 0 means
@@ -82,7 +83,7 @@ func (cfg Config) check(n names, known ...error) error {
 		complain(n.appID, fmt.Errorf("%q is not an AppID, which is 1 to 64 letters, digits, _ or -", cfg.AppID))
 	}
 	complain(n.servers, memcache.CheckServers(cfg.Servers))
-	complain(n.hash, memcache.CheckHash(cfg.Hash))
+	complain(n.hash, ring.Check(cfg.Hash))
 	complain(n.prefix, memcache.CheckPrefix(cfg.Prefix))
 	if cfg.Timeout < 0 {
 		complain(n.timeout, fmt.Errorf("%s is below zero", cfg.Timeout))

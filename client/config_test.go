@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/client"
-	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/ring"
 )
 
 func TestTheZeroConfigNeedsOnlyAnAppID(t *testing.T) {
@@ -90,7 +90,7 @@ func TestConfigFromEnvReadsTheSidecarsVariables(t *testing.T) {
 	cfg, err := client.ConfigFromEnv()
 	require.NoError(t, err)
 	assert.Equal(t, client.Config{
-		AppID: "wx1", Servers: []string{"memcached:11211", "b:11211"}, Hash: memcache.PHPMemcached, Prefix: "prod:", Timeout: 50 * time.Millisecond,
+		AppID: "wx1", Servers: []string{"memcached:11211", "b:11211"}, Hash: ring.PHPMemcached, Prefix: "prod:", Timeout: 50 * time.Millisecond,
 		Sidecar: "unix:///run/s.sock", AuthTokenFile: file,
 	}, cfg)
 	c, err := client.FromEnv()

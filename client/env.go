@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/ring"
 )
 
 // The variables are read with os.Getenv: the seven of them do not pay for a
@@ -44,7 +44,7 @@ func ConfigFromEnv() (Config, error) {
 	n := variableNames
 	cfg := Config{
 		AppID:         os.Getenv(n.appID),
-		Hash:          memcache.Hash(os.Getenv(n.hash)),
+		Hash:          ring.Hash(os.Getenv(n.hash)),
 		Prefix:        os.Getenv(n.prefix),
 		Sidecar:       os.Getenv(n.sidecar),
 		AuthTokenFile: os.Getenv(n.authTokenFile),

@@ -85,7 +85,7 @@ func TestBadServersAreRefused(t *testing.T) {
 	_, err := memcache.New(memcache.Config{Servers: []string{"a:1", "b:1", "a:1", "c"}, Hash: "crc32"})
 	require.ErrorContains(t, err, `"a:1" is named twice`)
 	require.ErrorContains(t, err, `"c" is neither`)
-	assert.ErrorContains(t, err, `no hash "crc32"; there are ketama`)
+	assert.ErrorContains(t, err, `unknown hash "crc32"; use ketama`)
 }
 
 func TestAUnixSocketIsAServer(t *testing.T) {

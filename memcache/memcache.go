@@ -40,7 +40,7 @@
 // P<AppID>:jsapi_ticket or P<AppID>:wx_card_ticket is its entry, and
 // P<AppID>:jsapi_ticket:record its record.
 // With several servers, all keys of a credential are on one server: the one that
-// the entry's key hashes to, see Hash. Apps read the entry there.
+// the entry's key hashes to, see the package ring. Apps read the entry there.
 //
 // A record has a version, see RecordVersion. A record of a newer version is served
 // and put back byte for byte, so that old and new sidecars can run side by side.
@@ -64,6 +64,8 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/memcache/ring"
 )
 
 // Errors of this package, by cause. Anything else means that memcached could
@@ -100,8 +102,8 @@ type Config struct {
 	// resolved again at every dial. Several must be named alike, and in the same
 	// order, wherever they are used: the names decide which one has a key.
 	Servers []string
-	// Hash says how several servers share the keys; "" means Ketama.
-	Hash Hash
+	// Hash says how several servers share the keys; "" means ring.Ketama.
+	Hash ring.Hash
 	// Prefix stands before every key; empty means none. At most 120 bytes,
 	// none of them a space or a control character.
 	Prefix string
@@ -146,10 +148,10 @@ func New(cfg Config) (*Store, error) {
 	if len(names) == 0 {
 		names = []string{DefaultServer}
 	}
-	if err := errors.Join(CheckServers(names), CheckHash(cfg.Hash), CheckPrefix(cfg.Prefix)); err != nil {
+	if err := errors.Join(CheckServers(names), ring.Check(cfg.Hash), CheckPrefix(cfg.Prefix)); err != nil {
 		return nil, err
 	}
-	s := &Store{pick: cfg.Hash.over(names), prefix: cfg.Prefix}
+	s := &Store{pick: ring.New(cfg.Hash, names), prefix: cfg.Prefix}
 	for _, name := range names {
 		s.servers = append(s.servers, newServer(name, cfg))
 	}

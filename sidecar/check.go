@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/ring"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
@@ -120,7 +121,7 @@ func (c *config) checkMemcached(found *problems) {
 			found.add("MEMCACHED_SERVERS", fmt.Sprintf("server %d is there twice", i+1), "name every server once")
 		}
 	}
-	if memcache.CheckHash(memcache.Hash(c.Hash)) != nil {
+	if ring.Check(ring.Hash(c.Hash)) != nil {
 		found.add("MEMCACHED_HASH", "is none that is known", "use ketama, php-memcached, php-memcache-consistent or php-memcache-standard")
 	}
 	if memcache.CheckPrefix(c.KeyPrefix) != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/ring"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
@@ -51,7 +52,7 @@ type daemon struct {
 func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
 	metrics := web.NewMetrics()
 	store, err := memcache.New(memcache.Config{
-		Servers: cfg.Servers, Hash: memcache.Hash(cfg.Hash), Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout,
+		Servers: cfg.Servers, Hash: ring.Hash(cfg.Hash), Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout,
 		Observe:      metrics.ObserveMemcached,
 		MaxIdleConns: memcachedIdle,
 	})

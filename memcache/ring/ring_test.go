@@ -1,7 +1,6 @@
-package memcache_test
+package ring_test
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"os/exec"
@@ -9,32 +8,27 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/memcache/ring"
 )
 
 // manyAppIDs is how many AppIDs must agree, each with its ticket's key.
 const manyAppIDs = 1000
 
-// places tells where each key is: appID and kind, the key, the server's name.
-func places(t *testing.T, hash memcache.Hash, servers []string) map[string]string {
-	t.Helper()
-	store := open(t, memcache.Config{Servers: servers, Hash: hash, Prefix: "prod:"})
-	at := map[string]string{}
+// owners returns the server of each key: a prefix, then an AppID or a ticket.
+func owners(hash ring.Hash, servers []string) map[string]string {
+	server := ring.New(hash, servers)
+	owners := map[string]string{}
 	for i := range manyAppIDs {
-		appID := fmt.Sprintf("wx%016x", uint64(i)*0x9e3779b97f4a7c15)
-		for kind, suffix := range map[memcache.Kind]string{memcache.AccessToken: "", "jsapi_ticket": ":jsapi_ticket"} {
-			slot, err := store.Slot(appID, kind)
-			require.NoError(t, err)
-			at["prod:"+appID+suffix] = slot.Server()
-		}
+		key := fmt.Sprintf("prod:wx%016x", uint64(i)*0x9e3779b97f4a7c15)
+		owners[key] = servers[server(key)]
+		owners[key+":jsapi_ticket"] = servers[server(key+":jsapi_ticket")]
 	}
-	return at
+	return owners
 }
 
 // php runs a script with the keys on its standard input, one a line.
@@ -56,14 +50,14 @@ func php(t *testing.T, at map[string]string, arguments []string, script string, 
 // pools are named as apps name them. None of these servers is contacted.
 func pools() map[string][]string {
 	return map[string][]string{
-		"names, memcached's port":  {"memcached-0.memcached:11211", "memcached-1.memcached:11211", "memcached-2.memcached:11211"},
-		"addresses, its port":      {"10.0.0.7:11211", "10.0.0.8:11211", "10.0.0.9:11211"},
-		"addresses, other ports":   {"10.0.0.7:11212", "10.0.0.7:11213", "10.0.0.8:11211"},
-		"one name, three ports":    {"localhost:11211", "localhost:11212", "localhost:2"},
-		"a socket and an address":  {"/run/memcached.sock", "127.0.0.1:11211", "[::1]:11211"},
-		"two":                      {"a:11211", "b:11211"},
-		"seven":                    {"a:1", "b:1", "c:1", "d:1", "e:1", "f:1", "g:1"},
-		"forty-nine, not a third ": many(49),
+		"names, memcached's port": {"memcached-0.memcached:11211", "memcached-1.memcached:11211", "memcached-2.memcached:11211"},
+		"addresses, its port":     {"10.0.0.7:11211", "10.0.0.8:11211", "10.0.0.9:11211"},
+		"addresses, other ports":  {"10.0.0.7:11212", "10.0.0.7:11213", "10.0.0.8:11211"},
+		"one name, three ports":   {"localhost:11211", "localhost:11212", "localhost:2"},
+		"a socket and an address": {"/run/memcached.sock", "127.0.0.1:11211", "[::1]:11211"},
+		"two":                     {"a:11211", "b:11211"},
+		"seven":                   {"a:1", "b:1", "c:1", "d:1", "e:1", "f:1", "g:1"},
+		"forty-nine":              many(49),
 	}
 }
 
@@ -75,17 +69,18 @@ func many(n int) []string {
 	return servers
 }
 
-func TestPHPMemcachedLooksWhereWeDo(t *testing.T) {
+// php-memcached names the same server for every key.
+func TestRing_PHPMemcachedAgrees(t *testing.T) {
 	t.Parallel()
-	options := map[memcache.Hash]string{
-		memcache.Ketama:       `$m->setOption(Memcached::OPT_LIBKETAMA_COMPATIBLE, true);`,
-		memcache.PHPMemcached: ``,
+	options := map[ring.Hash]string{
+		ring.Ketama:       `$m->setOption(Memcached::OPT_LIBKETAMA_COMPATIBLE, true);`,
+		ring.PHPMemcached: ``,
 	}
 	for hash, option := range options {
 		for name, servers := range pools() {
 			t.Run(string(hash)+", "+name, func(t *testing.T) {
 				t.Parallel()
-				at := places(t, hash, servers)
+				at := owners(hash, servers)
 				script := `if (!extension_loaded('memcached')) { fwrite(STDERR, 'run make setup'); exit(1); } $m = new Memcached(); ` + option + `
 					foreach (array_slice($argv, 1) as $s) { $names[] = $s;
 						if ($s[0] == '/') { $m->addServer($s, 0); continue; }
@@ -100,9 +95,9 @@ func TestPHPMemcachedLooksWhereWeDo(t *testing.T) {
 }
 
 // peclStrategies are pecl-memcache's names of its hashes.
-var peclStrategies = map[memcache.Hash]string{
-	memcache.PHPMemcacheStandard:   "standard",
-	memcache.PHPMemcacheConsistent: "consistent",
+var peclStrategies = map[ring.Hash]string{
+	ring.PHPMemcacheStandard:   "standard",
+	ring.PHPMemcacheConsistent: "consistent",
 }
 
 // peclMemcache begins a script with a pool of the servers that it is given.
@@ -114,13 +109,14 @@ const peclMemcache = `if (!extension_loaded('memcache')) { fwrite(STDERR, 'run m
 		$names["$host:$port"] = $s; }
 	`
 
-func TestPeclMemcacheLooksWhereWeDo(t *testing.T) {
+// pecl-memcache names the same server for every key.
+func TestRing_PeclMemcacheAgrees(t *testing.T) {
 	t.Parallel()
 	for hash, strategy := range peclStrategies {
 		for name, servers := range pools() {
 			t.Run(string(hash)+", "+name, func(t *testing.T) {
 				t.Parallel()
-				at := places(t, hash, servers)
+				at := owners(hash, servers)
 				script := peclMemcache + `while (($key = fgets(STDIN)) !== false) { $key = rtrim($key); echo $key, ' ', $names[$m->findServer($key)], "\n"; }`
 				assertAgreement(t, at, php(t, at, []string{"-d", "memcache.hash_strategy=" + strategy}, script, servers))
 			})
@@ -128,8 +124,8 @@ func TestPeclMemcacheLooksWhereWeDo(t *testing.T) {
 	}
 }
 
-// Here the servers are real, so that what the extension says of a key above is also what it does.
-func TestPeclMemcacheWritesWhereWeLook(t *testing.T) {
+// The extension writes each key to the server that it names for the key.
+func TestRing_PeclMemcacheWritesThere(t *testing.T) {
 	t.Parallel()
 	for hash, strategy := range peclStrategies {
 		t.Run(strategy, func(t *testing.T) {
@@ -152,7 +148,7 @@ func TestPeclMemcacheWritesWhereWeLook(t *testing.T) {
 				servers = append(servers, name)
 				fakes[name] = fake
 			}
-			at := places(t, hash, servers)
+			at := owners(hash, servers)
 			script := peclMemcache + `while (($key = fgets(STDIN)) !== false) if (!$m->set(rtrim($key), 'x', 0, 60)) echo "lost\n";`
 			out := php(t, at, []string{"-d", "memcache.hash_strategy=" + strategy, "-d", "memcache.allow_failover=0"}, script, servers)
 			require.Empty(t, out)
@@ -184,76 +180,17 @@ func assertAgreement(t *testing.T, at map[string]string, said string) {
 		used[server] = false
 	}
 	for server, unknown := range used {
-		assert.False(t, unknown, "%s has keys that we look for elsewhere", server)
+		assert.False(t, unknown, "%s has keys of other servers", server)
 	}
 	t.Logf("%d of %d keys agree, on %d servers", agreed, len(at), len(used))
 	assert.Greater(t, len(used), 1)
 }
 
-func TestEverythingOfACredentialIsOnItsEntrysServer(t *testing.T) {
+// An unknown hash is an error that names the known ones.
+func TestCheck_UnknownHash(t *testing.T) {
 	t.Parallel()
-	fakes := map[string]*memcachetest.Server{}
-	store := open(t, memcache.Config{Servers: []string{"a:11211", "b:11211", "c:11211"}, Dial: dialEach(t, fakes, "a:11211", "b:11211", "c:11211")})
-	for _, slot := range manySlots(t, store, 60) {
-		require.NoError(t, slot.PutEntry(memcache.Entry{}, token1, longLife))
-		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), longLife))
-		_, err := slot.TakeLease()
-		require.NoError(t, err)
-		_, err = slot.Mark(memcache.MarkReportThrottle, longLife)
-		require.NoError(t, err)
-		_, err = slot.CountFailure()
-		require.NoError(t, err)
+	for _, known := range append(ring.Hashes, "") {
+		require.NoError(t, ring.Check(known))
 	}
-	for name, fake := range fakes {
-		keys := fake.Keys()
-		assert.NotEmpty(t, keys, name)
-		owners := map[string]int{}
-		for _, key := range keys {
-			appID, _, _ := strings.Cut(key, ":")
-			owners[appID]++
-		}
-		for appID, n := range owners {
-			assert.Equal(t, 5, n, "%s on %s", appID, name)
-		}
-	}
-}
-
-// longLife is longer than any test.
-const longLife = time.Hour
-
-// dialEach makes a fake for each name, and dials them by name.
-func dialEach(t *testing.T, fakes map[string]*memcachetest.Server, names ...string) func(context.Context, string, string) (net.Conn, error) {
-	t.Helper()
-	for _, name := range names {
-		fake := memcachetest.New()
-		t.Cleanup(func() { _ = fake.Close() })
-		fakes[name] = fake
-	}
-	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		return fakes[address].Dial(ctx, network, address)
-	}
-}
-
-// Poll asks no server that keeps none of its credentials.
-func TestPoll_AsksOnlyTheServersOfItsSlots(t *testing.T) {
-	t.Parallel()
-	fakes := map[string]*memcachetest.Server{}
-	store := open(t, memcache.Config{Servers: []string{"a:11211", "b:11211", "c:11211"}, Dial: dialEach(t, fakes, "a:11211", "b:11211", "c:11211")})
-	slots := manySlots(t, store, 60)
-	for i, slot := range slots {
-		require.NoError(t, slot.PutEntry(memcache.Entry{}, fmt.Sprintf("%s-%d", token1, i), longLife))
-	}
-	views, err := store.Poll(slots)
-	require.NoError(t, err)
-	for i, view := range views {
-		assert.Equal(t, memcache.Fingerprint(fmt.Sprintf("%s-%d", token1, i)), memcache.Fingerprint(view.Entry.Token), "in the order of the slots")
-	}
-
-	fakes["b:11211"].SetFault(memcachetest.Refuse)
-	_, err = store.Poll(slots)
-	require.Error(t, err)
-	healthy := slices.DeleteFunc(slots, func(s *memcache.Slot) bool { return s.Server() == "b:11211" })
-	views, err = store.Poll(healthy)
-	require.NoError(t, err)
-	assert.Len(t, views, len(healthy))
+	require.EqualError(t, ring.Check("crc"), `unknown hash "crc"; use ketama, php-memcached, php-memcache-consistent or php-memcache-standard`)
 }
