@@ -2,6 +2,7 @@ package explore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -79,9 +80,12 @@ func (e *search) report(t *testing.T, how string) {
 	if e.longest != "" {
 		t.Logf("the longest excused one: -explore.starts='%s' -explore.replay=%s", e.start.name, e.longest)
 	}
-	for _, f := range e.failures {
+	for i, f := range e.failures {
 		t.Errorf("%s\n\tgo test ./sidecar/keeper/explore -run TestExplore -v -explore.starts='%s' -explore.replay=%s",
-			strings.Join(f.broken, "; "), e.start.name, f.schedule)
+			strings.Join(f.broken, "; "), e.start.name, cmp.Or(f.schedule.String(), "-"))
+		if i == 0 {
+			t.Log("\n" + tell(t, e.start, f.schedule))
+		}
 	}
 }
 
@@ -90,6 +94,12 @@ func replay(t *testing.T, s start) {
 	t.Helper()
 	picks, err := parseSchedule(strings.TrimPrefix(*flagReplay, "-"))
 	require.NoError(t, err)
+	t.Log("\n" + tell(t, s, picks))
+}
+
+// tell runs one schedule, and returns its story.
+func tell(t *testing.T, s start, picks schedule) string {
+	t.Helper()
 	var out bytes.Buffer
 	synctest.Test(t, func(*testing.T) {
 		w := newWorldTold(s, &story{out: &out})
@@ -97,7 +107,7 @@ func replay(t *testing.T, s start) {
 		r := w.run(picks, bound{100, 100}, nil, nil)
 		fmt.Fprintf(&out, "%d choices, %s, broken: %v\n", r.choices, r.took, r.broken)
 	})
-	t.Log("\n" + out.String())
+	return out.String()
 }
 
 func timeout(d time.Duration) (context.Context, context.CancelFunc) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -11,10 +12,27 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// story prints what happens in a run, for people.
+// story prints what happens in a run, for people. A sidecar that reads the same again
+// is not mentioned.
 type story struct {
-	mu  sync.Mutex
-	out io.Writer
+	mu   sync.Mutex
+	out  io.Writer
+	last map[string]string // the last line of each sidecar, without the time
+}
+
+// doubtIn is what differs if the same record is read later.
+var doubtIn = regexp.MustCompile(`in doubt in -?[0-9]+ s`)
+
+// repeats reports whether a line says the same as the last one of this sidecar, and
+// remembers it. It is called with mu held.
+func (s *story) repeats(who, text string) bool {
+	text = doubtIn.ReplaceAllString(text, "in doubt")
+	again := strings.HasPrefix(text, "reads ") && s.last[who] == text
+	if s.last == nil {
+		s.last = map[string]string{}
+	}
+	s.last[who] = text
+	return again
 }
 
 // note tells of something that happened.
@@ -24,6 +42,10 @@ func (w *world) note(who, format string, args ...any) {
 	}
 	w.story.mu.Lock()
 	defer w.story.mu.Unlock()
+	text := fmt.Sprintf(format, args...)
+	if w.story.repeats(who, text) {
+		return
+	}
 	indent := ""
 	if who > "A" && len(who) == 1 {
 		indent = strings.Repeat(" ", 40*int(who[0]-'A'))
@@ -31,7 +53,7 @@ func (w *world) note(who, format string, args ...any) {
 	if who != "" {
 		who += ": "
 	}
-	_, _ = fmt.Fprintf(w.story.out, "%9.3f  %s%s%s\n", time.Since(w.begin).Seconds(), indent, who, fmt.Sprintf(format, args...))
+	_, _ = fmt.Fprintf(w.story.out, "%9.3f  %s%s%s\n", time.Since(w.begin).Seconds(), indent, who, text)
 }
 
 // tell returns an operation and its result in words.
