@@ -22,8 +22,8 @@ func TestStore_OneServerPerCredential(t *testing.T) {
 	t.Parallel()
 	fakes := map[string]*memcachetest.Server{}
 	names := []string{"a:11211", "b:11211", "c:11211"}
-	store := open(t, memcache.Config{Servers: names, Hash: ring.PHPMemcached, Prefix: "prod:", Dial: dialEach(t, fakes, names...)})
-	server := ring.New(ring.PHPMemcached, names)
+	store := open(t, memcache.Config{Servers: names, Hash: ring.PHPMemcacheConsistent, Prefix: "prod:", Dial: dialEach(t, fakes, names...)})
+	server := ring.New(ring.PHPMemcacheConsistent, names)
 	ticket, err := store.Slot("wx0", memcache.JSAPITicket)
 	require.NoError(t, err)
 	assert.Equal(t, names[server("prod:wx0:jsapi_ticket")], ticket.Server())
