@@ -230,7 +230,7 @@ func (a *attempt) unwritten(fetched *memcache.Record) {
 		a.succeeded(fetched) // a poll puts it back
 		return
 	}
-	a.log().Warn("token fetched but not written: renewing once more",
+	a.log().Warn("token fetched but not written: renewing once more", "event", "token_unwritten",
 		"token_fingerprint", memcache.Fingerprint(fetched.Token), "hint", "was this pod paused, or memcached restarted?")
 	now := a.now()
 	doubtful := fetched.Clone()

@@ -102,7 +102,7 @@ func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, com
 		return f
 	}
 	c.count(func(n *Counts) { n.Renewed++ })
-	c.log().Warn("memcached fails: token fetched without it", "memcached", cause.Error(), "api", string(a.request.API),
+	c.log().Warn("memcached fails: token fetched without it", "event", "token_direct", "memcached", cause.Error(), "api", string(a.request.API),
 		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value), "hint", MemcachedHint)
 	fetched := a.success(got, nil, nil, a.number)
 	fetched.Doubt, fetched.Claim = 0, ""

@@ -90,7 +90,7 @@ func (c *credential) report(token string, counted bool) {
 	case news && c.isTicket():
 		c.log().Warn("ticket reported as invalid before its time", "ticket_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", TicketHint)
 	case news:
-		c.log().Warn("token reported as invalid before its time, and no sidecar renewed it",
+		c.log().Warn("token reported as invalid before its time, and no sidecar renewed it", "event", "token_reported",
 			"token_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", externalHint)
 	}
 }
