@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/client"
@@ -13,24 +15,24 @@ type demoApp struct {
 	*demo
 	name   string
 	client *client.Client
-	road   *sidecarRoad
+	source atomic.Value // of the last credential: a client.Source
 
 	// read's alone until it has ended
 	reads, bySidecar, dead, failed int
 }
 
 func newDemoApp(d *demo, name, address string) (*demoApp, error) {
-	road := newSidecarRoad(address)
-	c, err := client.New(client.Config{AppID: d.appID, Servers: []string{d.server}, Prefix: d.prefix, Sidecar: address, Transport: road})
-	if err != nil {
-		return nil, err
-	}
-	return &demoApp{demo: d, name: name, client: c, road: road}, nil
+	a := &demoApp{demo: d, name: name}
+	c, err := client.New(client.Config{
+		AppID: d.appID, Servers: []string{d.server}, Prefix: d.prefix, Sidecar: address,
+		Observe: func(o client.Observation) { a.source.Store(o.Source) },
+	})
+	a.client = c
+	return a, err
 }
 
 func (a *demoApp) close() {
 	_ = a.client.Close() // always nil
-	a.road.transport.CloseIdleConnections()
 }
 
 // readEvery is the time between two reads of a demo's app.
@@ -42,7 +44,6 @@ func (a *demoApp) read(ctx context.Context) error {
 	defer tick.Stop()
 	var last string
 	for ctx.Err() == nil {
-		a.road.used.Store(false)
 		token, err := a.client.AccessToken(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -53,7 +54,7 @@ func (a *demoApp) read(ctx context.Context) error {
 			}
 		default:
 			a.reads++
-			if a.road.used.Load() {
+			if a.source.Load() == client.SourceSidecar {
 				a.bySidecar++
 			}
 			if code := a.wechat.Accepts(token); code != 0 && a.again(ctx, token) {
@@ -61,7 +62,7 @@ func (a *demoApp) read(ctx context.Context) error {
 					a.say(a.name, "read %s, which WeChat refuses with %d", memcache.Fingerprint(token), code)
 				}
 			}
-			if now := memcache.Fingerprint(token) + " from " + a.road.source(); now != last {
+			if now := fmt.Sprintf("%s from %s", memcache.Fingerprint(token), a.source.Load()); now != last {
 				a.say(a.name, "reads %s", now)
 				last = now
 			}

@@ -34,11 +34,8 @@ func runToken(ctx context.Context, i *invocation) int {
 		_ = i.failed(err)
 		return exitBadUsage
 	}
-	var road *sidecarRoad
-	if *watch {
-		road = newSidecarRoad(cfg.Sidecar)
-		cfg.Transport = road
-	}
+	var source client.Source // of the last read
+	cfg.Observe = func(o client.Observation) { source = o.Source }
 	root, err := client.New(cfg)
 	if err != nil {
 		return i.failed(err)
@@ -46,7 +43,7 @@ func runToken(ctx context.Context, i *invocation) int {
 	defer func() { _ = root.Close() }()
 	app := root.For(appID)
 	if *watch {
-		return i.watchToken(ctx, app, appID, road)
+		return i.watchToken(ctx, app, appID, &source)
 	}
 	token, err := app.AccessToken(ctx)
 	if err != nil {
@@ -62,14 +59,12 @@ func runToken(ctx context.Context, i *invocation) int {
 const watchEvery = time.Second
 
 // watchToken prints a line every second until ctx ends. No failure ends it.
-func (i *invocation) watchToken(ctx context.Context, app *client.Client, appID string, road *sidecarRoad) int {
-	defer road.transport.CloseIdleConnections()
+func (i *invocation) watchToken(ctx context.Context, app *client.Client, appID string, source *client.Source) int {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	var print string
 	var since time.Time
 	for {
-		road.used.Store(false)
 		token, err := app.AccessToken(ctx)
 		if ctx.Err() != nil {
 			return exitFine
@@ -82,7 +77,7 @@ func (i *invocation) watchToken(ctx context.Context, app *client.Client, appID s
 			if p := memcache.Fingerprint(token); p != print {
 				print, since = p, now
 			}
-			line += fmt.Sprintf("  %s  from %-9s  seen for %s", print, road.source(), now.Sub(since).Round(time.Second))
+			line += fmt.Sprintf("  %s  from %-9s  seen for %s", print, *source, now.Sub(since).Round(time.Second))
 		}
 		if _, err := fmt.Fprintln(i.stdout, line); err != nil {
 			return i.failed(err)

@@ -35,7 +35,6 @@ type reader struct {
 	patience time.Duration // for one read
 
 	api    *http.Client // to the control routes
-	road   *road        // to the sidecar
 	mu     sync.Mutex   // guards books and tokens
 	books  books
 	tokens map[string]bool // fingerprints
@@ -69,11 +68,8 @@ func readerFromEnv(args []string) (*reader, error) {
 func (r *reader) run(ctx context.Context, stdout io.Writer) error {
 	r.tokens = map[string]bool{}
 	r.api = &http.Client{Timeout: judgeWithin}
-	var err error
-	if r.road, err = newRoad(r.cfg.Sidecar); err != nil {
-		return err
-	}
-	r.cfg.Transport = r.road
+	var source client.Source // of the last read
+	r.cfg.Observe = func(o client.Observation) { source = o.Source }
 	app, err := client.New(r.cfg)
 	if err != nil {
 		return err
@@ -90,7 +86,7 @@ func (r *reader) run(ctx context.Context, stdout io.Writer) error {
 	}
 
 	var running sync.WaitGroup
-	running.Go(func() { each(ctx, r.every, func() { r.read(ctx, app) }) })
+	running.Go(func() { each(ctx, r.every, func() { r.read(ctx, app, &source) }) })
 	running.Go(func() { each(ctx, lookEvery, func() { r.look(slot) }) })
 	running.Go(func() { each(ctx, tellEvery, func() { r.tell(stdout) }) })
 	running.Wait()
@@ -117,10 +113,9 @@ func each(ctx context.Context, every time.Duration, do func()) {
 
 // read reads the token as an app does, and judges what came. A read that the end
 // of the program cut off counts for nothing.
-func (r *reader) read(ctx context.Context, app *client.Client) {
+func (r *reader) read(ctx context.Context, app *client.Client, source *client.Source) {
 	limited, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
-	r.road.used.Store(false)
 	start := time.Now()
 	token, err := app.AccessToken(limited)
 	took := time.Since(start)
@@ -142,7 +137,7 @@ func (r *reader) read(ctx context.Context, app *client.Client) {
 		return
 	}
 	b.Reads++
-	if r.road.used.Load() {
+	if *source == client.SourceSidecar {
 		b.FromSidecar++
 	} else {
 		b.FromMemcached++
