@@ -36,7 +36,7 @@ func TestTheOpsListenerCountsWhatTheSidecarDoes(t *testing.T) {
 	metrics := get(t, "http://"+w.ops+"/metrics")
 	for _, pattern := range []string{
 		`wxsidecar_credential_valid\{appid="` + appID + `",kind="access_token"\} 1`,
-		`wxsidecar_wechat_call_duration_seconds_count 1`,
+		`wxsidecar_wechat_request_duration_seconds_count 1`,
 		`wxsidecar_memcached_operations_total\{operation="add"\} [1-9]\d*`,
 		`wxsidecar_memcached_up 1`,
 		`wxsidecar_build_info\{version="[^"]+"\} 1`,
@@ -44,7 +44,7 @@ func TestTheOpsListenerCountsWhatTheSidecarDoes(t *testing.T) {
 	} {
 		assert.Regexp(t, "(?m)^"+pattern+"$", metrics)
 	}
-	assert.NotContains(t, metrics, "wxsidecar_forced_renewals_left{", "it fetches with token")
+	assert.NotContains(t, metrics, "wxsidecar_force_refreshes_remaining{", "it fetches with token")
 	assert.Contains(t, get(t, "http://"+w.ops+"/"), "<h1>The account is well</h1>")
 	assert.Contains(t, get(t, "http://"+w.ops+"/status.json"), `"servers":["`+w.server+`"]`)
 }
@@ -54,7 +54,7 @@ func TestForcedRenewalsAreCountedWhereStableTokenIsUsed(t *testing.T) {
 	w := newWorld(t)
 	start(t, append(w.environ, "WECHAT_TOKEN_API=stable_token"))
 	eventually(t, func() bool { return entry(t, w.store(t)) != "" }, "a token")
-	assert.Contains(t, get(t, "http://"+w.ops+"/metrics"), `wxsidecar_forced_renewals_left{appid="`+appID+`",kind="access_token"} 20`)
+	assert.Contains(t, get(t, "http://"+w.ops+"/metrics"), `wxsidecar_force_refreshes_remaining{appid="`+appID+`",kind="access_token"} 20`)
 }
 
 func TestTheDemosStatusPageShowsOneIllAccountOfThree(t *testing.T) {

@@ -101,7 +101,7 @@ func printStatus(w io.Writer, s web.Status) error {
 func rowOf(c web.CredentialStatus) []string {
 	token, age, left, due, by := "-", "-", "-", "-", "-"
 	if c.Valid {
-		token, age, left = c.Fingerprint, inSeconds(c.AgeSeconds), inSeconds(c.LeftSeconds)
+		token, age, left = c.Fingerprint, inSeconds(c.AgeSeconds), inSeconds(c.ExpiresInSeconds)
 		by = cmp.Or(c.RenewedBy, by)
 		due = "in " + inSeconds(c.RenewalInSeconds)
 		if c.RenewalInSeconds < 0 {

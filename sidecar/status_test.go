@@ -85,10 +85,10 @@ func TestStatusPutsWhatIsIllFirstAndMovesNoCursor(t *testing.T) {
 		Credentials: []web.CredentialStatus{
 			{
 				AppID: "wx1", Kind: "access_token", State: web.OK, Valid: true, Fingerprint: "9f86d081", RenewedBy: "a\tb\n\x1b[31m",
-				AgeSeconds: 120, LeftSeconds: 7080, RenewalInSeconds: -90, Today: web.DayStatus{Calls: 2, Renewals: 2},
+				AgeSeconds: 120, ExpiresInSeconds: 7080, RenewalInSeconds: -90, Today: web.DayStatus{Requests: 2, Renewals: 2},
 			},
 			{
-				AppID: "wx2", Kind: "access_token", State: web.Ill, Today: web.DayStatus{Calls: 1, Failures: 1},
+				AppID: "wx2", Kind: "access_token", State: web.Ill, Today: web.DayStatus{Requests: 1, Failures: 1},
 				Error: &web.ErrorStatus{Code: 40164, Message: "invalid\x07 ip", Hint: "add it", At: now.Add(-12 * time.Second), RetryInSeconds: 42},
 			},
 		},

@@ -38,7 +38,7 @@ func NewMetrics() *Metrics {
 	for _, operation := range memcache.Operations {
 		m.operations[operation], m.failures[operation] = new(metrics.Counter), new(metrics.Counter)
 	}
-	m.duration = m.calls.NewPrometheusHistogramExt("wxsidecar_wechat_call_duration_seconds", callBounds)
+	m.duration = m.calls.NewPrometheusHistogramExt("wxsidecar_wechat_request_duration_seconds", callBounds)
 	return m
 }
 

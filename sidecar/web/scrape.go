@@ -48,12 +48,12 @@ func (s *scrape) credentials(stable bool) {
 	s.gauges("wxsidecar_credential_valid", func(c *keeper.State) (float64, bool) { return oneIf(c.Valid), true })
 	s.gauges("wxsidecar_credential_published", func(c *keeper.State) (float64, bool) { return oneIf(c.Published), true })
 	s.gauges("wxsidecar_credential_age_seconds", func(c *keeper.State) (float64, bool) { return millis(c.Age), c.Valid })
-	s.gauges("wxsidecar_credential_left_seconds", func(c *keeper.State) (float64, bool) { return millis(c.Left), true })
+	s.gauges("wxsidecar_credential_expires_in_seconds", func(c *keeper.State) (float64, bool) { return millis(c.Left), true })
 	s.gauges("wxsidecar_credential_renewal_in_seconds", func(c *keeper.State) (float64, bool) { return millis(c.RenewalIn), c.Valid })
-	s.gauges("wxsidecar_calls_today", func(c *keeper.State) (float64, bool) { return float64(c.Today.Requests), true })
+	s.gauges("wxsidecar_requests_today", func(c *keeper.State) (float64, bool) { return float64(c.Today.Requests), true })
 	s.gauges("wxsidecar_renewals_today", func(c *keeper.State) (float64, bool) { return float64(c.Today.Renewals), true })
 	if stable {
-		s.gauges("wxsidecar_forced_renewals_left", func(c *keeper.State) (float64, bool) {
+		s.gauges("wxsidecar_force_refreshes_remaining", func(c *keeper.State) (float64, bool) {
 			return float64(max(0, forcedADay-c.Today.ForceRefreshes)), true
 		})
 	}
@@ -74,8 +74,8 @@ func (s *scrape) counts() {
 			result("failure", code, counts.Failed[code])
 		}
 	}
-	s.counters("wxsidecar_rejections_total", func(n *keeper.Counts) uint64 { return n.Rejections })
-	s.counters("wxsidecar_stray_fetches_total", func(n *keeper.Counts) uint64 { return n.Strays })
+	s.counters("wxsidecar_reports_total", func(n *keeper.Counts) uint64 { return n.Rejections })
+	s.counters("wxsidecar_external_tokens_total", func(n *keeper.Counts) uint64 { return n.Strays })
 	s.counters("wxsidecar_lease_contention_total", func(n *keeper.Counts) uint64 { return n.Contended })
 }
 
@@ -92,7 +92,7 @@ func (s *scrape) process(o *ops) {
 	metrics.WriteCounterUint64(s, answers+`{source="memory"}`, m.memory.Get())
 	metrics.WriteCounterUint64(s, answers+`{source="renewal"}`, m.renewal.Get())
 	metrics.WriteCounterUint64(s, answers+`{source="refusal"}`, m.refusal.Get())
-	s.family("wxsidecar_wechat_call_duration_seconds")
+	s.family("wxsidecar_wechat_request_duration_seconds")
 	m.calls.WritePrometheus(s)
 	s.family("wxsidecar_start_time_seconds")
 	metrics.WriteGaugeUint64(s, "wxsidecar_start_time_seconds", uint64(o.start.Unix())) //nolint:gosec // not before 1970

@@ -60,21 +60,21 @@ type CredentialStatus struct {
 	RenewedBy        string       `json:"renewed_by,omitempty"`
 	Issued           time.Time    `json:"issued,omitzero"`
 	Due              time.Time    `json:"due,omitzero"`
-	Dies             time.Time    `json:"dies,omitzero"`
+	Expires          time.Time    `json:"expires,omitzero"`
 	AgeSeconds       int          `json:"age_seconds"`
-	LeftSeconds      int          `json:"left_seconds"`
+	ExpiresInSeconds int          `json:"expires_in_seconds"`
 	RenewalInSeconds int          `json:"renewal_in_seconds"` // below 0: overdue
-	Doubtful         bool         `json:"doubtful"`
+	InDoubt          bool         `json:"in_doubt"`
 	Today            DayStatus    `json:"today"`
 	Error            *ErrorStatus `json:"error,omitempty"` // nil after a success
 }
 
 // DayStatus is what all sidecars did today, in Beijing, as of the last renewal.
 type DayStatus struct {
-	Calls    int `json:"calls"`
-	Renewals int `json:"renewals"`
-	Failures int `json:"failures"`
-	Forced   int `json:"forced"`
+	Requests       int `json:"requests"`
+	Renewals       int `json:"renewals"`
+	Failures       int `json:"failures"`
+	ForceRefreshes int `json:"force_refreshes"`
 }
 
 // ErrorStatus is why the last renewal failed.
@@ -151,12 +151,12 @@ func (o *ops) status(now time.Time, states []keeper.State) Status {
 func credentialStatus(now time.Time, s *keeper.State) CredentialStatus {
 	c := CredentialStatus{
 		AppID: s.AppID, Kind: string(s.Kind), State: healthOf(s), Valid: s.Valid, Published: s.Published,
-		Today: DayStatus{Calls: s.Today.Requests, Renewals: s.Today.Renewals, Failures: max(0, s.Today.Requests-s.Today.Renewals), Forced: s.Today.ForceRefreshes},
+		Today: DayStatus{Requests: s.Today.Requests, Renewals: s.Today.Renewals, Failures: max(0, s.Today.Requests-s.Today.Renewals), ForceRefreshes: s.Today.ForceRefreshes},
 	}
 	if s.Valid {
-		c.Fingerprint, c.API, c.RenewedBy, c.Doubtful = s.Fingerprint, string(s.API), s.By, s.Doubtful
-		c.Issued, c.Due, c.Dies = second(now.Add(-s.Age)), second(now.Add(s.RenewalIn)), second(now.Add(s.Left))
-		c.AgeSeconds, c.LeftSeconds, c.RenewalInSeconds = seconds(s.Age), seconds(s.Left), seconds(s.RenewalIn)
+		c.Fingerprint, c.API, c.RenewedBy, c.InDoubt = s.Fingerprint, string(s.API), s.By, s.Doubtful
+		c.Issued, c.Due, c.Expires = second(now.Add(-s.Age)), second(now.Add(s.RenewalIn)), second(now.Add(s.Left))
+		c.AgeSeconds, c.ExpiresInSeconds, c.RenewalInSeconds = seconds(s.Age), seconds(s.Left), seconds(s.RenewalIn)
 	}
 	if e := s.Err; e != nil {
 		c.Error = &ErrorStatus{Code: e.Code, Message: e.Message, Hint: e.Hint, At: second(s.Failed)}

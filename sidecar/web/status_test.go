@@ -69,15 +69,15 @@ func TestStatusTellsALifeAndWhenAFailedRenewalIsTriedAgain(t *testing.T) {
 		assert.Equal(t, begin.Add(20*time.Second), status.Now)
 		require.Len(t, status.Credentials, 2)
 		well, ill := status.Credentials[0], status.Credentials[1]
-		assert.Equal(t, []time.Time{begin, begin.Add(2 * time.Hour)}, []time.Time{well.Issued, well.Dies})
-		assert.Equal(t, []int{20, 7180}, []int{well.AgeSeconds, well.LeftSeconds})
+		assert.Equal(t, []time.Time{begin, begin.Add(2 * time.Hour)}, []time.Time{well.Issued, well.Expires})
+		assert.Equal(t, []int{20, 7180}, []int{well.AgeSeconds, well.ExpiresInSeconds})
 		assert.Equal(t, well.Due.Sub(status.Now), time.Duration(well.RenewalInSeconds)*time.Second)
-		assert.Equal(t, web.DayStatus{Calls: 1, Renewals: 1}, well.Today)
+		assert.Equal(t, web.DayStatus{Requests: 1, Renewals: 1}, well.Today)
 		require.NotNil(t, ill.Error)
 		assert.Equal(t, begin, ill.Error.At)
 		assert.Equal(t, 41, ill.Error.RetryInSeconds)
 		assert.Contains(t, ill.Error.Hint, wechattest.EgressIP)
-		assert.Equal(t, web.DayStatus{Calls: 1, Failures: 1}, ill.Today)
+		assert.Equal(t, web.DayStatus{Requests: 1, Failures: 1}, ill.Today)
 	})
 }
 
