@@ -102,7 +102,7 @@ sdk: setup ## the SDKs, and programs of every kind, beside a real sidecar: a sho
 	@$(call gotest,-count=1 -timeout 10m ./...,$(SDKLOG),client/sdktest)
 
 .PHONY: variants
-variants: setup ## the same over ten renewals and through all trouble; prints docs/measured.md's table: minutes
+variants: setup ## the same over ten renewals and through all trouble; prints docs/benchmarks.md's table: minutes
 	cd client/sdktest && WXSIDECAR_VARIANTS=long $(GO) test -count=1 -timeout 30m -v -run 'TestVariants|TestPoison' .
 
 .PHONY: k8s
@@ -214,7 +214,7 @@ bench: ## side by side with peers and with the floor
 	cd bench && $(GO) run .
 
 .PHONY: bench-peers
-bench-peers: setup ## side by side with what teams use today, at three sizes: docs/peers.md and its charts (ten minutes)
+bench-peers: setup ## side by side with what teams use today, at three sizes: the tables and the chart of docs/benchmarks.md (ten minutes)
 	cd bench/peers && $(GO) run . -keep ../../bin/peers.json -docs ../../docs
 
 .PHONY: bill
@@ -230,7 +230,7 @@ hostile: setup ## real sidecars under attack, in cgroups of the pod's size, SIEG
 	$(GO) test -tags hostile -count=1 -timeout 15m -v -run '^TestHostile' ./sidecar -siege $(SIEGE)
 
 .PHONY: chaos
-chaos: setup ## eight real sidecars through every fault, 26 minutes (CHAOS_MINUTES=2: a few); bin/chaos has all logs then, and the pages that docs has: chaos.md, chaos.zh-CN.md
+chaos: setup ## eight real sidecars through every fault, 26 minutes (CHAOS_MINUTES=2: a few); bin/chaos has all logs and the tables then
 	cd bench/chaos && $(GO) build -o $(CURDIR)/bin/chaos/chaos . && exec $(CURDIR)/bin/chaos/chaos -minutes $(CHAOS_MINUTES) -out $(CURDIR)/bin/chaos
 
 .PHONY: screenshots

@@ -28,7 +28,7 @@ type realTrial struct {
 // smallReal is enough to notice a simulation that is not like the program.
 var smallReal = []realTrial{{trial{sidecars: 3, accounts: 20}, 16 * time.Second, tokenLife}}
 
-// fullReal is what docs/measured.md says of a pod.
+// fullReal is what docs/benchmarks.md says of a pod.
 var fullReal = []realTrial{
 	{trial{sidecars: 4, accounts: 1}, 2 * time.Minute, tokenLife},
 	{trial{sidecars: 4, accounts: 100}, 2 * time.Minute, tokenLife},

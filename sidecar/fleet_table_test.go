@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// cells are the sizes of docs/measured.md's table.
+// cells are the sizes of docs/benchmarks.md's table.
 var cells = func() (all []trial) {
 	for _, sidecars := range []int{10, 100, 1000, 10_000} {
 		for _, accounts := range []int{1, 100, 10_000} {

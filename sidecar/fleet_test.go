@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-var fleetFull = flag.Bool("fleet.full", false, "fleets of up to 10,000 sidecars and 10,000 accounts: minutes, and the table of docs/measured.md")
+var fleetFull = flag.Bool("fleet.full", false, "fleets of up to 10,000 sidecars and 10,000 accounts: minutes, and the table of docs/benchmarks.md")
 
 // trial is a fleet to simulate.
 type trial struct {
@@ -91,7 +91,7 @@ func (o trial) run(t *testing.T) outcome {
 }
 
 // TestFleet holds fleets of several sizes to how their cost may grow. With
-// -fleet.full it prints what docs/measured.md has of a fleet.
+// -fleet.full it prints what docs/benchmarks.md has of a fleet.
 func TestFleet(t *testing.T) {
 	t.Parallel()
 	trials := smallFleets

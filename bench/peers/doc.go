@@ -5,7 +5,7 @@
 // a worker waited.
 //
 //	go run .                              all of it: about ten minutes, at most 15
-//	go run . -docs ../../docs             and writes peers.md and the charts there
+//	go run . -docs ../../docs             and writes the tables of benchmarks.md and its chart
 //	go run . -keep figures.json           and keeps the figures
 //	go run . -draw figures.json           measures nothing: the documents anew, from kept figures
 //	go run . -only stable                 the contestants whose names contain this

@@ -7,24 +7,24 @@ import (
 	"path/filepath"
 )
 
-// tally is what workers met; worker/serve.go says the same to the other side.
+// tally is what workers count; worker/serve.go has the same type.
 type tally struct {
-	Given  int   `json:"given"`
-	Dead   int   `json:"dead"`
-	Errors int   `json:"errors"`
-	Worst  int64 `json:"worst_us"`
+	Given   int   `json:"given"`    // tokens that a worker got
+	Invalid int   `json:"invalid"`  // of these: refused by WeChat when the worker used them
+	Errors  int   `json:"errors"`   // requests for a token that brought none
+	Worst   int64 `json:"worst_us"` // the longest wait for a token, in µs
 }
 
 func (t *tally) add(more tally) {
 	t.Given += more.Given
-	t.Dead += more.Dead
+	t.Invalid += more.Invalid
 	t.Errors += more.Errors
 	t.Worst = max(t.Worst, more.Worst)
 }
 
 // figures are those of one fleet in one situation.
 type figures struct {
-	Calls int `json:"calls"` // to WeChat for a credential
+	Requests int `json:"requests"` // to WeChat for a credential
 	tally
 }
 
@@ -46,7 +46,7 @@ func newResult(pods []int, workers int) result {
 	return r
 }
 
-// at is a contestant's figures in a situation, for each number of pods.
+// at returns a contestant's figures in a situation, for each number of pods.
 func (r result) at(c contestant, situation int) []figures {
 	all := make([]figures, len(r.Pods))
 	for i, n := range r.Pods {
@@ -55,14 +55,25 @@ func (r result) at(c contestant, situation int) []figures {
 	return all
 }
 
-// largest is a contestant's figures over all situations, with the most pods.
+// largest returns a contestant's figures over all situations, with the most pods.
 func (r result) largest(c contestant) figures {
 	var sum figures
 	for _, f := range r.Figures[c.name][r.Pods[len(r.Pods)-1]] {
-		sum.Calls += f.Calls
+		sum.Requests += f.Requests
 		sum.add(f.tally)
 	}
 	return sum
+}
+
+// mostRequests returns the most requests of a largest fleet in one situation, at least 1.
+func (r result) mostRequests() int {
+	most := 1
+	for _, byPods := range r.Figures {
+		for _, f := range byPods[r.Pods[len(r.Pods)-1]] {
+			most = max(most, f.Requests)
+		}
+	}
+	return most
 }
 
 // keep writes what load reads.
@@ -89,7 +100,7 @@ func load(path string) (result, error) {
 	for _, c := range contestants {
 		for _, n := range r.Pods {
 			if len(r.Figures[c.name][n]) != situations {
-				return result{}, fmt.Errorf("%s: not of a whole run: %s with %d pods", path, c.name, n)
+				return result{}, fmt.Errorf("%s: %s with %d pods is missing; only a run of all contestants can be drawn", path, c.name, n)
 			}
 		}
 	}

@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.SetOutput(stderr)
 	keep := flags.String("keep", "", "write the figures to this file")
 	draw := flags.String("draw", "", "measure nothing: take the figures from this file, which -keep wrote")
-	docs := flags.String("docs", "", "write peers.md, peers.svg and peers.zh-CN.svg into this folder")
+	docs := flags.String("docs", "", "write the tables of benchmarks.md, and benchmarks.svg, in this folder")
 	only := flags.String("only", "", "measure the contestants whose names contain this, and print their figures alone")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -94,7 +94,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 	}
 	if *only != "" {
-		return writeSituations(stdout, r, *only)
+		_, err := io.WriteString(stdout, situationTable(r, *only))
+		return err
 	}
 	return publish(r, *docs, stdout)
 }
@@ -136,14 +137,10 @@ func measure(ctx context.Context, b bench, c contestant, r result) error {
 // publish writes the documents, and prints the summary.
 func publish(r result, docs string, stdout io.Writer) error {
 	if docs != "" {
-		page, err := os.Create(filepath.Join(docs, "peers.md")) //nolint:gosec // named by the caller
-		if err != nil {
-			return err
-		}
-		err = errors.Join(writePage(page, r), page.Close(), drawChart(filepath.Join(docs, "peers.svg"), filepath.Join(docs, "peers.zh-CN.svg"), r))
-		if err != nil {
+		if err := errors.Join(updatePage(filepath.Join(docs, "benchmarks.md"), r), writeChart(filepath.Join(docs, "benchmarks.svg"), r)); err != nil {
 			return err
 		}
 	}
-	return writeSummary(stdout, r)
+	_, err := io.WriteString(stdout, totals(r))
+	return err
 }

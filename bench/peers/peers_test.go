@@ -3,10 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -56,22 +56,22 @@ func TestTheBooksAddUp(t *testing.T) {
 	}{
 		{"PHP class (rebuilt)", func(t *testing.T, seen [situations]figures) {
 			t.Helper()
-			assert.Positive(t, seen[coldStart].Calls)
-			assert.Equal(t, everyAsk(seen[memcachedDown]), seen[memcachedDown].Calls, "each ask fetches")
-			assert.Zero(t, seen[rejectedToken].Calls)
-			assert.Equal(t, seen[rejectedToken].Given, seen[rejectedToken].Dead, "nobody can report it")
+			assert.Positive(t, seen[coldStart].Requests)
+			assert.Equal(t, everyAsk(seen[memcachedDown]), seen[memcachedDown].Requests, "each ask fetches")
+			assert.Zero(t, seen[rejectedToken].Requests)
+			assert.Equal(t, seen[rejectedToken].Given, seen[rejectedToken].Invalid, "nobody can report it")
 		}},
 		{"silenceper/wechat", func(t *testing.T, seen [situations]figures) {
 			t.Helper()
-			assert.Equal(t, seen[memcachedDown].Errors, seen[memcachedDown].Calls, "each ask fetches, and fails")
+			assert.Equal(t, seen[memcachedDown].Errors, seen[memcachedDown].Requests, "each ask fetches, and fails")
 			assert.Zero(t, seen[memcachedDown].Given)
 		}},
 		{"bare stable_token", func(t *testing.T, seen [situations]figures) {
 			t.Helper()
-			assert.Equal(t, pods, seen[coldStart].Calls)
-			assert.Zero(t, seen[coldStart].Dead+seen[memcachedRestarted].Dead+seen[memcachedDown].Dead)
-			assert.Zero(t, seen[memcachedRestarted].Calls+seen[memcachedDown].Calls, "it has none")
-			assert.Equal(t, pods, seen[rejectedToken].Calls)
+			assert.Equal(t, pods, seen[coldStart].Requests)
+			assert.Zero(t, seen[coldStart].Invalid+seen[memcachedRestarted].Invalid+seen[memcachedDown].Invalid)
+			assert.Zero(t, seen[memcachedRestarted].Requests+seen[memcachedDown].Requests, "it has none")
+			assert.Equal(t, pods, seen[rejectedToken].Requests)
 		}},
 		{"wxsidecar, token", func(t *testing.T, seen [situations]figures) { t.Helper(); checkOurs(t, seen, pods*b.workers) }},
 	} {
@@ -85,7 +85,7 @@ func TestTheBooksAddUp(t *testing.T) {
 			for s := range situations {
 				if s != renewal {
 					assert.Positive(t, everyAsk(seen[s]), situationNames[s])
-					assert.LessOrEqual(t, seen[s].Dead, seen[s].Given, situationNames[s])
+					assert.LessOrEqual(t, seen[s].Invalid, seen[s].Given, situationNames[s])
 					assert.Positive(t, seen[s].Worst, situationNames[s])
 				}
 			}
@@ -103,16 +103,16 @@ func checkOurs(t *testing.T, seen [situations]figures, workers int) {
 	t.Helper()
 	calls, bad := 0, 0
 	for s := range situations {
-		calls += seen[s].Calls
+		calls += seen[s].Requests
 		bad += seen[s].Errors
 		if s != rejectedToken {
-			bad += seen[s].Dead
+			bad += seen[s].Invalid
 		}
 	}
 	assert.Equal(t, 2, calls, "the first token, and one for the rejected")
 	assert.Zero(t, bad)
-	assert.LessOrEqual(t, seen[rejectedToken].Dead, workers, "each worker learns of it once")
-	assert.Positive(t, seen[rejectedToken].Dead)
+	assert.LessOrEqual(t, seen[rejectedToken].Invalid, workers, "each worker learns of it once")
+	assert.Positive(t, seen[rejectedToken].Invalid)
 }
 
 func named(t *testing.T, name string) contestant {
@@ -142,81 +142,52 @@ func TestARenewalIsTheContestantsOwn(t *testing.T) {
 			defer on.Unlock()
 			seen, err := f.renew(t.Context(), &on)
 			require.NoError(t, err)
-			assert.Equal(t, 1, seen.Calls)
-			assert.Zero(t, seen.Dead+seen.Errors)
+			assert.Equal(t, 1, seen.Requests)
+			assert.Zero(t, seen.Invalid+seen.Errors)
 		})
 	}
 }
 
-// TestTheDocumentsAreThoseOfOneRun: docs/measured.md shows the summary of docs/peers.md.
-func TestTheDocumentsAreThoseOfOneRun(t *testing.T) {
-	t.Parallel()
-	page, err := os.ReadFile("../../docs/peers.md")
-	require.NoError(t, err)
-	measured, err := os.ReadFile("../../docs/measured.md")
-	require.NoError(t, err)
-	_, rest, found := strings.Cut(string(page), "All five together")
-	require.True(t, found)
-	rows := 0
-	for line := range strings.Lines(rest) {
-		for _, c := range contestants {
-			if strings.HasPrefix(line, "| "+c.name+" |") {
-				rows++
-				assert.Contains(t, string(measured), line, "the table that make bench-peers prints belongs into docs/measured.md")
-			}
-		}
-	}
-	assert.Equal(t, len(contestants), rows)
-	picture, err := os.ReadFile("../../docs/peers.svg")
-	require.NoError(t, err)
-	for _, c := range contestants {
-		assertDrawn(t, picture, c.name)
-	}
-	chinese, err := os.ReadFile("../../docs/peers.zh-CN.svg")
-	require.NoError(t, err)
-	assert.True(t, bytes.Equal(inChinese(picture), chinese), "docs/peers.zh-CN.svg is another picture than docs/peers.svg")
-}
-
-// TestAllWordsOfTheChartAreTranslated: what is left in English is names.
-func TestAllWordsOfTheChartAreTranslated(t *testing.T) {
-	t.Parallel()
-	picture, err := os.ReadFile("../../docs/peers.zh-CN.svg")
-	require.NoError(t, err)
-	texts := textElement.FindAllSubmatch(picture, -1)
-	require.Greater(t, len(texts), len(contestants))
-	for _, text := range texts {
-		assert.Regexp(t, `\p{Han}|，|^[\d ,./%]+$|^(silenceper|chanxuehong)/wechat$|^wxsidecar$`, string(text[7]))
-	}
-}
-
-// assertDrawn looks for a whole text, without printing the picture.
-func assertDrawn(t *testing.T, svg []byte, text string) {
-	t.Helper()
-	assert.True(t, bytes.Contains(svg, []byte(">"+text+"<")), text)
-}
-
-func TestFiguresAreKeptAndDrawn(t *testing.T) {
+// TestFigures_KeptAndDrawn writes the page and the chart from kept figures.
+func TestFigures_KeptAndDrawn(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	r := newResult([]int{1, 4, 16}, 4)
-	r.Figures["PHP class (rebuilt)"][16][memcachedDown] = figures{Calls: 1234, tally: tally{Given: 2000, Dead: 1999, Errors: 0, Worst: 1_540_000}}
-	path := filepath.Join(dir, "figures.json")
+	r.Figures["PHP class (rebuilt)"][16][memcachedDown] = figures{Requests: 1234, tally: tally{Given: 2000, Invalid: 1999, Errors: 0, Worst: 1_540_000}}
+	path, page := filepath.Join(dir, "figures.json"), filepath.Join(dir, "benchmarks.md")
 	require.NoError(t, r.keep(path))
+	require.NoError(t, os.WriteFile(page, []byte("before\n"+tablesBegin+"earlier\n"+tablesEnd+"after\n"), 0o600))
 	var stdout bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-draw", path, "-docs", dir}, &stdout, &stdout))
-	assert.Contains(t, stdout.String(), "| PHP class (rebuilt) | 1,234 | 1,999 of 2,000 | 0 | 1.5 s |")
-	page, err := os.ReadFile(filepath.Join(dir, "peers.md"))
+	const total = "| PHP class (rebuilt) | 1,234 | 1,999 of 2,000 | 0 | 1.5 s |\n"
+	assert.Contains(t, stdout.String(), total)
+	text, err := os.ReadFile(page)
 	require.NoError(t, err)
-	assert.Contains(t, string(page), "| PHP class (rebuilt) | 0 · 0 · 1,234 | 0 of 0 · 0 of 0 · 1,999 of 2,000 | 0 · 0 · 0 | 0.0 ms · 0.0 ms · 1.5 s |")
-	picture, err := os.ReadFile(filepath.Join(dir, "peers.svg"))
+	assert.Contains(t, string(text), total)
+	assert.Contains(t, string(text), "| memcached down | PHP class (rebuilt) | 0 · 0 · 1,234 | 0 of 0 · 0 of 0 · 1,999 of 2,000 | 0 · 0 · 0 | 0.0 ms · 0.0 ms · 1.5 s |\n")
+	assert.Regexp(t, `(?s)^before\n.*\nafter\n$`, string(text))
+	assert.NotContains(t, string(text), "earlier")
+	picture, err := os.ReadFile(filepath.Join(dir, "benchmarks.svg"))
 	require.NoError(t, err)
-	assertDrawn(t, picture, "0 / 0 / 1,234")
-	assertDrawn(t, picture, "99 %")
+	for _, drawn := range []string{"0 / 0 / 1,234", "99 %", "wxsidecar, stable_token"} {
+		assert.True(t, bytes.Contains(picture, []byte(">"+drawn+"<")), drawn)
+	}
+	require.NoError(t, xml.Unmarshal(picture, new(struct{})))
 
 	delete(r.Figures, "PHP class (rebuilt)")
 	require.NoError(t, r.keep(path))
-	err = run(t.Context(), []string{"-draw", path}, &stdout, &stdout)
-	require.ErrorContains(t, err, "PHP class (rebuilt) with 1 pods")
+	require.ErrorContains(t, run(t.Context(), []string{"-draw", path}, &stdout, &stdout), "PHP class (rebuilt) with 1 pods")
+}
+
+// TestUpdatePage_WithoutMarkers fails and leaves the page as it is.
+func TestUpdatePage_WithoutMarkers(t *testing.T) {
+	t.Parallel()
+	page := filepath.Join(t.TempDir(), "benchmarks.md")
+	require.NoError(t, os.WriteFile(page, []byte("text\n"+tablesBegin), 0o600))
+	require.ErrorContains(t, updatePage(page, newResult([]int{1}, 1)), "to here")
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	assert.Equal(t, "text\n"+tablesBegin, string(text))
 }
 
 func TestASharePassesForNothingOrAllOnlyWhereItIs(t *testing.T) {

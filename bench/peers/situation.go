@@ -129,7 +129,7 @@ func (f *fleet) live(ctx context.Context, window time.Duration, begin func() err
 	}
 	more, err := f.rest()
 	seen.add(more)
-	return figures{Calls: f.wechat.page(), tally: seen}, err
+	return figures{Requests: f.wechat.page(), tally: seen}, err
 }
 
 // stage is held by the fleet that acts, so that no two disturb each other.

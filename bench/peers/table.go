@@ -1,62 +1,73 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
-	"io"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// writeSummary writes one line for each contestant: the largest fleet, all
-// situations together.
-func writeSummary(w io.Writer, r result) error {
-	rows := make([][]string, 0, len(contestants))
+// The tables stand between these two lines of the page.
+const (
+	tablesBegin = "<!-- make bench-peers writes from here -->\n"
+	tablesEnd   = "<!-- to here -->\n"
+)
+
+// updatePage replaces the tables of a page.
+func updatePage(path string, r result) error {
+	page, err := os.ReadFile(path) //nolint:gosec // named by the caller
+	if err != nil {
+		return err
+	}
+	head, rest, found := bytes.Cut(page, []byte(tablesBegin))
+	_, foot, ended := bytes.Cut(rest, []byte(tablesEnd))
+	if !found || !ended {
+		return fmt.Errorf("%s: no place for the tables; it needs the lines %q and %q", path, tablesBegin, tablesEnd)
+	}
+	page = fmt.Appendf(nil, "%s%s\n%s\n%s\n%s%s", head, tablesBegin, totals(r), situationTable(r, ""), tablesEnd, foot)
+	return os.WriteFile(path, page, 0o644) //nolint:gosec // a page is public
+}
+
+// totals returns one row for each contestant: the largest fleet in all situations.
+func totals(r result) string {
+	rows := [][]string{{fmt.Sprintf("%s pods, all situations", number(r.Pods[len(r.Pods)-1])), "requests to WeChat", "invalid tokens", "errors", "longest wait"}}
 	for _, c := range contestants {
-		f := r.largest(c)
-		rows = append(rows, []string{c.name, number(f.Calls), deadOf(f), number(f.Errors), wait(f)})
+		rows = append(rows, append([]string{c.name}, cells([]figures{r.largest(c)})...))
 	}
-	return writeTable(w, []string{"", "calls to WeChat", "dead tokens, of those given", "errors", "worst wait"}, rows)
+	return markdown(1, rows)
 }
 
-// writeSituations writes a table for each situation, of the contestants whose
-// names contain only.
-func writeSituations(w io.Writer, r result, only string) error {
+// situationTable returns a row for each situation and each contestant whose name
+// contains only, with the figures of each fleet.
+func situationTable(r result, only string) string {
+	rows := [][]string{{"situation", "who", "requests to WeChat", "invalid tokens", "errors", "longest wait"}}
 	for s, name := range situationNames {
-		var rows [][]string
 		for _, c := range contestants {
-			if !strings.Contains(c.name, only) {
-				continue
+			if strings.Contains(c.name, only) {
+				rows = append(rows, append([]string{name, c.name}, cells(r.at(c, s))...))
 			}
-			all := r.at(c, s)
-			rows = append(rows, []string{
-				c.name,
-				join(all, func(f figures) string { return number(f.Calls) }), join(all, deadOf),
-				join(all, func(f figures) string { return number(f.Errors) }), join(all, wait),
-			})
-		}
-		head := []string{name, "calls to WeChat", "dead tokens, of those given", "errors", "worst wait"}
-		if err := writeTable(w, head, rows); err != nil {
-			return err
-		}
-		if _, err := io.WriteString(w, "\n"); err != nil {
-			return err
 		}
 	}
-	return nil
+	return markdown(2, rows)
 }
 
-func join(all []figures, cell func(figures) string) string {
-	cells := make([]string, len(all))
+// cells returns the four columns that every table has.
+func cells(all []figures) []string {
+	row := make([]string, 4)
 	for i, f := range all {
-		cells[i] = cell(f)
+		for j, cell := range []string{number(f.Requests), number(f.Invalid) + " of " + number(f.Given), number(f.Errors), wait(f)} {
+			if i > 0 {
+				row[j] += " · "
+			}
+			row[j] += cell
+		}
 	}
-	return strings.Join(cells, " · ")
+	return row
 }
 
-func deadOf(f figures) string { return number(f.Dead) + " of " + number(f.Given) }
-
-// wait has two digits that count.
+// wait returns the longest wait with two significant digits.
 func wait(f figures) string {
 	d := time.Duration(f.Worst) * time.Microsecond
 	switch {
@@ -68,7 +79,7 @@ func wait(f figures) string {
 	return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
 }
 
-// number has a comma every three digits.
+// number returns n with a comma before every three digits.
 func number(n int) string {
 	text := strconv.Itoa(n)
 	for at := len(text) - 3; at > 0; at -= 3 {
@@ -77,15 +88,15 @@ func number(n int) string {
 	return text
 }
 
-// writeTable writes Markdown.
-func writeTable(w io.Writer, head []string, rows [][]string) error {
+// markdown returns a table whose first row is the head and whose first names
+// columns are text.
+func markdown(names int, rows [][]string) string {
 	var text strings.Builder
-	for i, cells := range append([][]string{head}, rows...) {
-		text.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	for i, row := range rows {
+		text.WriteString("| " + strings.Join(row, " | ") + " |\n")
 		if i == 0 {
-			text.WriteString("|---" + strings.Repeat("|--:", len(head)-1) + "|\n")
+			text.WriteString(strings.Repeat("|---", names) + strings.Repeat("|--:", len(row)-names) + "|\n")
 		}
 	}
-	_, err := io.WriteString(w, text.String())
-	return err
+	return text.String()
 }

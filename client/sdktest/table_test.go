@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// markdown is the programs as docs/measured.md shows them: those of the quiet run, beside
+// markdown is the programs as docs/benchmarks.md shows them: those of the quiet run, beside
 // the same in trouble.
 func markdown(quiet, trouble []*program) string {
 	var text strings.Builder

@@ -12,7 +12,7 @@ import (
 func long() bool { return os.Getenv("WXSIDECAR_VARIANTS") != "" }
 
 // TestVariants runs a program of every kind beside one sidecar: first over ten
-// renewals, in the short form two; then in trouble. It prints the table of docs/measured.md.
+// renewals, in the short form two; then in trouble. It prints the table of docs/benchmarks.md.
 func TestVariants(t *testing.T) { // not parallel: see newSilenceper
 	var quiet, trouble []*program
 	t.Run("renewals", func(t *testing.T) { quiet = overRenewals(t) })

@@ -16,7 +16,7 @@ import (
 // at most, and so does each renewal while the clocks are apart: to a sidecar that
 // is three hours ahead, a token that another one has just fetched is dead.
 //
-// With -v each case prints what bench/chaos makes a row of docs/chaos.md of: what it
+// With -v each case prints what bench/chaos makes a row of docs/benchmarks.md of: what it
 // attacks, tokens read, of them dead, reads that failed, calls beyond one per renewal.
 func TestAWallClockThatJumpsIsNoticedByNoReader(t *testing.T) {
 	t.Parallel()

@@ -11,15 +11,15 @@ import (
 
 // tally is what workers met.
 type tally struct {
-	Given  int   `json:"given"`    // tokens that the contestant gave a worker
-	Dead   int   `json:"dead"`     // of these: refused by WeChat when the worker used them
-	Errors int   `json:"errors"`   // the contestant gave none
-	Worst  int64 `json:"worst_us"` // the longest that a worker waited for its contestant, in µs
+	Given   int   `json:"given"`    // tokens that the contestant gave a worker
+	Invalid int   `json:"invalid"`  // of these: refused by WeChat when the worker used them
+	Errors  int   `json:"errors"`   // the contestant gave none
+	Worst   int64 `json:"worst_us"` // the longest that a worker waited for its contestant, in µs
 }
 
 func (t *tally) add(more tally) {
 	t.Given += more.Given
-	t.Dead += more.Dead
+	t.Invalid += more.Invalid
 	t.Errors += more.Errors
 	t.Worst = max(t.Worst, more.Worst)
 }
@@ -59,7 +59,7 @@ func (g *gang) use(t *tally, token string) (alive bool) {
 		panic("the API did not answer") // err quotes the token
 	}
 	if errcode != 0 {
-		t.Dead++
+		t.Invalid++
 	}
 	return errcode == 0
 }

@@ -77,14 +77,14 @@ function serve(array &$tally, $api): void
         exit(1);
     }
     if ($answer->errcode !== 0) {
-        $tally['dead']++;
+        $tally['invalid']++;
     }
 }
 
 const PERIOD = 100000; // µs
 
 [, $place, $of] = $argv;
-$nothing = ['given' => 0, 'dead' => 0, 'errors' => 0, 'worst_us' => 0];
+$nothing = ['given' => 0, 'invalid' => 0, 'errors' => 0, 'worst_us' => 0];
 $tally = $nothing;
 $api = curl_init();
 $wait = null; // µs until the next request; null: at rest
