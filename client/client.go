@@ -1,6 +1,6 @@
 // Package client gives a Go app its WeChat access_token. It never holds the
-// AppSecret and never asks WeChat for a token: a sidecar does that, keeps the
-// token in memcached under the AppID, and answers over HTTP when memcached cannot.
+// AppSecret and never requests a token from WeChat: a sidecar does that, stores the
+// token in memcached under the AppID, and answers over HTTP if memcached cannot.
 //
 // # Use
 //
@@ -14,44 +14,50 @@
 //
 //	token, err := c.AccessToken(ctx)
 //
-// When WeChat refuses that token with 40001, 40014 or 42001, say so and go on
-// with the one you get; every caller in the cluster who says the same about the
-// same token shares one renewal:
+// When WeChat refuses that token with 40001, 40014 or 42001, report it and use the
+// token that Refresh returns. All callers in the cluster who report the same token
+// share one renewal:
 //
 //	token, err = c.Refresh(ctx, token)
 //
-// An *http.Client that does both by itself for requests to WeChat:
+// An *http.Client that does both for requests to WeChat:
 //
 //	hc := c.HTTPClient(nil)
 //	resp, err := hc.Get("https://api.weixin.qq.com/cgi-bin/user/get")
 //
-// Another account over the same connections is c.For("wx…"), a ticket is
-// c.Ticket(ctx, client.JSAPI). GetAccessToken, AccessTokenServer and
-// PowerWeChat fit the SDKs that Go developers use.
+// c.For("wx…") is another account over the same connections, and
+// c.Ticket(ctx, client.JSAPI) returns a ticket. GetAccessToken, AccessTokenServer
+// and PowerWeChat fit the SDKs that Go developers use.
 //
 // # Where a token comes from
 //
-//  1. With Config.Local: from the process, where a token is kept that long.
+//  1. With Config.Local: from the process, until that time is over.
 //  2. From memcached: one get, the usual case.
-//  3. On a miss, a damaged value or a failure there: from the sidecar. Callers
+//  3. On a miss, a damaged value or a failure of memcached: from the sidecar. Callers
 //     who need the same token at the same time share one request.
-//  4. After a failure of memcached (a miss is none) the sidecar is asked straight
-//     away for 1 s, then 2, 4, 8 and 10 s, so that an outage costs each of these
-//     spells one time-out and not every call one.
-//  5. When the sidecar cannot be reached either, a memcached that was passed
-//     over is asked after all: nobody fails for our memory's sake.
+//  4. After a failure of memcached (a miss is no failure), calls go straight to the
+//     sidecar for 1 s, then 2, 4, 8 and 10 s. Each pause ends with one call that
+//     tries memcached, so an outage costs one timeout a pause and not one a call.
+//  5. If the sidecar cannot be reached either, the call tries memcached even within a
+//     pause: a stale health mark never fails a call.
 //
-// # What a caller waits for
+// # How long a call waits
 //
-// A context is looked at before memcached is asked and all the time while the
-// sidecar is; memcached itself is bounded by Config.Timeout, once for a dial and
-// once for the answer, and the sidecar by 13 s.
+// AccessToken checks the context before it reads memcached, and watches it while it
+// waits for the sidecar. Config.Timeout bounds memcached, once for a dial and once
+// for the answer. The sidecar has 13 s.
 //
 // # Failures
 //
-// What the sidecar refuses is an *Error with WeChat's own errcode. Everything
-// else says what could not be reached and where to look. No error, and nothing
-// printed with %v or %+v, holds a token or the sidecar's bearer token.
+// A refusal by the sidecar is an *Error with WeChat's errcode. Every other error says
+// what could not be reached, and what to check. No error, and nothing printed with %v
+// or %+v, holds a token or the sidecar's bearer token.
+//
+// # Files
+//
+// The core is in client.go, credential.go (the order above), health.go, local.go,
+// requests.go, sidecar*.go and config*.go. The RoundTripper behind HTTPClient is in
+// transport*.go, the adapters for SDKs are in adapters.go.
 package client
 
 import (
@@ -63,10 +69,10 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// ErrClosed says that the Client, or one that is related to it by For, is closed.
+// ErrClosed is returned by a Client after Close, its own or a related one's.
 var ErrClosed = errors.New("client: closed")
 
-// Client gives out the credentials of one account. It is safe for concurrent use.
+// Client returns the credentials of one account. It is safe for concurrent use.
 type Client struct {
 	shared *shared
 	appID  string
@@ -75,22 +81,22 @@ type Client struct {
 	tickets map[TicketKind]*credential
 }
 
-// shared is what the clients of all accounts have in common.
+// shared is what the Clients of all accounts have in common.
 type shared struct {
-	store   *memcache.Store
-	health  map[string]*health // by the server's name; mu guards it
-	sidecar *sidecar
-	flights *flights
-	hosts   hosts
-	cfg     Config
-	closed  atomic.Bool
+	store    *memcache.Store
+	sidecar  *sidecar
+	requests *requests
+	hosts    hosts
+	cfg      Config
+	closed   atomic.Bool
 
 	mu       sync.Mutex
 	accounts map[string]*Client // by AppID, mu guards it
+	health   map[string]*health // by the server's name, mu guards it
 }
 
-// New returns a Client. It connects to nothing: memcached and the sidecar may
-// come later. An error names every field that is wrong.
+// New returns a Client. It does not connect yet: memcached and the sidecar can
+// start later. The error names every invalid field.
 func New(cfg Config) (*Client, error) {
 	if err := cfg.check(fieldNames); err != nil {
 		return nil, err
@@ -98,7 +104,7 @@ func New(cfg Config) (*Client, error) {
 	return build(cfg)
 }
 
-// build takes a Config that was checked.
+// build returns a Client for a valid Config.
 func build(cfg Config) (*Client, error) {
 	store, err := memcache.New(memcache.Config{
 		Servers: cfg.Servers,
@@ -117,7 +123,7 @@ func build(cfg Config) (*Client, error) {
 	s := &shared{
 		store:    store,
 		sidecar:  side,
-		flights:  newFlights(),
+		requests: newRequests(),
 		hosts:    newHosts(cfg.WeChatHosts),
 		cfg:      cfg,
 		accounts: map[string]*Client{},
@@ -126,15 +132,15 @@ func build(cfg Config) (*Client, error) {
 	return s.account(cfg.AppID), nil
 }
 
-// For returns the Client of another account over the same connections. The same
-// AppID gives the same Client, so it may be called for every request; each AppID
-// ever asked for is remembered, so do not pass on what a stranger typed. The
-// methods of a Client with a bad AppID fail with memcache.ErrBadAppID.
+// For returns the Client of another account over the same connections. It returns
+// the same Client for the same AppID, so an app can call it for every request. It
+// remembers every AppID, so do not pass AppIDs that a user typed. The methods of a
+// Client with an invalid AppID fail with memcache.ErrBadAppID.
 func (c *Client) For(appID string) *Client {
 	return c.shared.account(appID)
 }
 
-// healthOf is what is remembered of a server. The caller holds mu.
+// healthOf returns the health of a server. The caller holds mu.
 func (s *shared) healthOf(server string) *health {
 	if s.health[server] == nil {
 		s.health[server] = &health{}
@@ -157,43 +163,43 @@ func (s *shared) account(appID string) *Client {
 			WXCard: newCredential(s, appID, memcache.Kind(WXCard+"_ticket")),
 		},
 	}
-	if memcache.ValidAppID(appID) { // the others are made anew: they are empty, and nobody can fill the memory with them
+	if memcache.ValidAppID(appID) { // an invalid one is not remembered, so that such AppIDs cannot fill the memory
 		s.accounts[appID] = c
 	}
 	return c
 }
 
-// Close ends the requests under way, waits for them and closes the connections,
+// Close cancels the requests under way, waits for them and closes the connections
 // of this Client and of all that are related to it by For. Calls after it return
-// ErrClosed. It always returns nil; the result is there for io.Closer.
+// ErrClosed. The error is always nil, and there for io.Closer.
 func (c *Client) Close() error {
 	s := c.shared
 	if s.closed.Swap(true) {
 		return nil
 	}
-	s.flights.close()
+	s.requests.close()
 	s.mu.Lock()
 	for _, account := range s.accounts {
 		account.token.local.close()
 	}
 	s.mu.Unlock()
 	s.sidecar.close()
-	_ = s.store.Close() // closes idle connections: nothing is lost when one fails to
+	_ = s.store.Close() // closes idle connections: a failure loses nothing
 	return nil
 }
 
-// AccessToken returns an access_token that WeChat accepts: see the package
-// comment for where it comes from. Usually that is one get from memcached, or
-// with Config.Local the process itself.
+// AccessToken returns an access_token that WeChat accepts. The package comment says
+// where it comes from: usually one get from memcached, or with Config.Local the
+// process itself.
 func (c *Client) AccessToken(ctx context.Context) (string, error) {
 	return c.token.get(ctx)
 }
 
-// Refresh says that WeChat refused rejected (40001, 40014 or 42001; never for
-// 48001), and returns the current access_token: at once where there is a newer one
-// already, else after one renewal, however many callers there are. An *Error
-// with RetryAfter means that no renewal is allowed so soon after the last one.
-// An empty rejected asks the sidecar for the current token and renews nothing.
+// Refresh reports that WeChat refused the token rejected (40001, 40014 or 42001;
+// never 48001), and returns the current one. That is at once if a newer one exists,
+// else after one renewal for all callers. An *Error with RetryAfter means that it is
+// too early for another renewal. If rejected is empty, Refresh returns the sidecar's
+// current token and reports nothing.
 func (c *Client) Refresh(ctx context.Context, rejected string) (string, error) {
 	return c.token.refresh(ctx, rejected)
 }

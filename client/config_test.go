@@ -14,13 +14,15 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
 )
 
-func TestTheZeroConfigNeedsOnlyAnAppID(t *testing.T) {
+// A Config needs only an AppID.
+func TestNew_Defaults(t *testing.T) {
 	c, err := client.New(client.Config{AppID: "wx1"})
 	require.NoError(t, err)
 	assert.NoError(t, c.Close())
 }
 
-func TestABadConfigNamesEveryField(t *testing.T) {
+// The error of New names every invalid field.
+func TestNew_InvalidConfig(t *testing.T) {
 	_, err := client.New(client.Config{
 		AppID:         "wx 1",
 		Servers:       []string{"memcached", "b:11211"},
@@ -40,7 +42,8 @@ func TestABadConfigNamesEveryField(t *testing.T) {
 	assert.ErrorContains(t, err, "Local: ")
 }
 
-func TestABadSidecarAddressIsRefusedAndNotQuoted(t *testing.T) {
+// An invalid address of the sidecar is an error that does not quote it.
+func TestNew_InvalidSidecar(t *testing.T) {
 	for _, address := range []string{
 		"127.0.0.1:7200", "localhost", "http://", "unix://", "unix:///", "unix://run/x.sock", "http://127.0.0.1:7200?x=y",
 		"http://user:canarysecret@127.0.0.1:7200", "http//user:canarysecret@127.0.0.1", "http://x#canarysecret", "http://a b/", "https://:7200",
@@ -56,7 +59,8 @@ func TestABadSidecarAddressIsRefusedAndNotQuoted(t *testing.T) {
 	}
 }
 
-func TestABadBearerFileIsRefusedAndNotQuoted(t *testing.T) {
+// An invalid bearer token is an error that does not quote it.
+func TestNew_InvalidBearer(t *testing.T) {
 	for name, content := range map[string]string{
 		"empty": " \n", "two words": "canarysecret canarysecret", "two lines": "canarysecret\ncanarysecret",
 		"not ASCII": "canarysecretü", "long": strings.Repeat("canarysecret", 1000),
@@ -80,7 +84,8 @@ func variables(t *testing.T, set map[string]string) {
 	}
 }
 
-func TestConfigFromEnvReadsTheSidecarsVariables(t *testing.T) {
+// ConfigFromEnv reads the variables that the sidecar has too.
+func TestConfigFromEnv_Variables(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(file, []byte(bearer), 0o600))
 	variables(t, map[string]string{
@@ -98,14 +103,16 @@ func TestConfigFromEnvReadsTheSidecarsVariables(t *testing.T) {
 	assert.NoError(t, c.Close())
 }
 
-func TestFromEnvNeedsOnlyAnAppID(t *testing.T) {
+// The environment needs only an AppID.
+func TestConfigFromEnv_Defaults(t *testing.T) {
 	variables(t, map[string]string{"WECHAT_APPID": "wx1"})
 	cfg, err := client.ConfigFromEnv()
 	require.NoError(t, err)
 	assert.Equal(t, client.Config{AppID: "wx1"}, cfg)
 }
 
-func TestFromEnvNamesEveryBadVariable(t *testing.T) {
+// The error of FromEnv names every invalid variable.
+func TestFromEnv_InvalidVariables(t *testing.T) {
 	bad := map[string]string{
 		"MEMCACHED_SERVERS": "memcached", "MEMCACHED_HASH": "crc32", "MEMCACHED_KEY_PREFIX": "a b", "MEMCACHED_TIMEOUT": "200",
 		"SIDECAR_URL": "127.0.0.1:7200", "SIDECAR_AUTH_TOKEN_FILE": "/nowhere/at/all",

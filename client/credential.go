@@ -19,7 +19,7 @@ type credential struct {
 	local  local
 }
 
-// newCredential makes one. The caller holds the mu of s.
+// newCredential returns a credential. The caller holds s.mu.
 func newCredential(s *shared, appID string, kind memcache.Kind) *credential {
 	c := &credential{shared: s, appID: appID, kind: kind}
 	if c.slot, c.bad = s.store.Slot(appID, kind); c.bad == nil {
@@ -35,11 +35,11 @@ func (c *credential) get(ctx context.Context) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", c.failed("get", err)
 	}
-	if kept := c.local.kept.Load(); kept != nil {
+	if held := c.local.held.Load(); held != nil {
 		c.observe(SourceLocal)
-		return *kept, nil
+		return *held, nil
 	}
-	token, source, err := c.fetch(ctx)
+	token, source, err := c.read(ctx)
 	if err != nil {
 		return "", c.failed("get", err)
 	}
@@ -47,69 +47,63 @@ func (c *credential) get(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-func (c *credential) observe(source Source) {
-	if observe := c.shared.cfg.Observe; observe != nil {
-		observe(Observation{AppID: c.appID, Kind: c.kind, Source: source})
-	}
-}
-
-// fetch asks memcached, then the sidecar, in the order of the package comment.
-func (c *credential) fetch(ctx context.Context) (string, Source, error) {
-	if err := c.unusable(); err != nil {
+// read asks memcached, then the sidecar, in the order of the package comment.
+func (c *credential) read(ctx context.Context) (string, Source, error) {
+	if err := c.usable(); err != nil {
 		return "", "", err
 	}
 	generation := c.local.generation.Load()
 	seen, ask := c.health.enter()
-	var cause error // why memcached could not be asked
+	var failure error // of memcached
 	if ask {
 		token, err := c.slot.Get()
 		switch {
 		case err == nil:
 			c.health.leave(seen, nil)
-			c.local.keep(generation, token, c.local.life)
+			c.local.store(generation, token, c.local.life)
 			return token, SourceMemcached, nil
 		case errors.Is(err, memcache.ErrMiss), errors.Is(err, memcache.ErrDamaged):
 			c.health.leave(seen, nil)
 		default:
 			c.health.leave(seen, err)
-			cause = err
+			failure = err
 		}
 	} else {
-		cause = seen.cause
+		failure = seen.cause
 	}
 
 	token, err := c.ask(ctx, generation)
 	var refusal *Error
-	if err == nil || cause == nil || ctx.Err() != nil || errors.As(err, &refusal) || errors.Is(err, ErrClosed) {
+	if err == nil || failure == nil || ctx.Err() != nil || errors.As(err, &refusal) || errors.Is(err, ErrClosed) {
 		return token, SourceSidecar, err
 	}
-	if !ask {
+	if !ask { // within a pause
 		token, again := c.slot.Get()
 		if again == nil {
 			c.health.leave(seen, nil)
 			return token, SourceMemcached, nil
 		}
-		cause = again
+		failure = again
 	}
-	return "", "", fmt.Errorf("%w; and of memcached: %w", err, cause)
+	return "", "", fmt.Errorf("%w; and memcached: %w", err, failure)
 }
 
-// ask asks the sidecar.
+// ask requests the credential from the sidecar.
 func (c *credential) ask(ctx context.Context, generation uint64) (string, error) {
-	key := flightKey{credential: c, generation: generation}
-	return c.shared.flights.do(ctx, key, func(ctx context.Context) (answer, error) {
+	key := requestKey{credential: c, generation: generation}
+	return c.shared.requests.share(ctx, key, func(ctx context.Context) (answer, error) {
 		a, err := c.shared.sidecar.get(ctx, c.appID, c.kind)
 		if err == nil {
-			c.local.keep(generation, a.credential, a.life)
+			c.local.store(generation, a.credential, a.life)
 		}
 		return a, err
 	})
 }
 
-// refresh tells the sidecar what WeChat refused. Memcached is not looked at: only
-// the sidecar can tell whether what is there is newer than rejected or older.
+// refresh reports a credential that WeChat refused. It does not read memcached: only
+// the sidecar knows whether the token there is newer or older than the reported one.
 func (c *credential) refresh(ctx context.Context, rejected string) (string, error) {
-	if err := c.unusable(); err != nil {
+	if err := c.usable(); err != nil {
 		return "", c.failed("refresh", err)
 	}
 	var token string
@@ -117,7 +111,7 @@ func (c *credential) refresh(ctx context.Context, rejected string) (string, erro
 	if rejected == "" {
 		token, err = c.ask(ctx, c.local.begin())
 	} else {
-		token, err = c.shared.flights.do(ctx, flightKey{credential: c, rejected: rejected}, func(ctx context.Context) (answer, error) {
+		token, err = c.shared.requests.share(ctx, requestKey{credential: c, rejected: rejected}, func(ctx context.Context) (answer, error) {
 			generation := c.local.begin()
 			a, err := c.shared.sidecar.refresh(ctx, c.appID, c.kind, rejected)
 			if err == nil {
@@ -133,14 +127,18 @@ func (c *credential) refresh(ctx context.Context, rejected string) (string, erro
 	return token, nil
 }
 
-func (c *credential) unusable() error {
-	if c.bad != nil {
-		return c.bad
+func (c *credential) observe(source Source) {
+	if observe := c.shared.cfg.Observe; observe != nil {
+		observe(Observation{AppID: c.appID, Kind: c.kind, Source: source})
 	}
-	if c.shared.closed.Load() {
+}
+
+// usable returns why the credential cannot be requested, or nil.
+func (c *credential) usable() error {
+	if c.bad == nil && c.shared.closed.Load() {
 		return ErrClosed
 	}
-	return nil
+	return c.bad
 }
 
 func (c *credential) failed(verb string, err error) error {

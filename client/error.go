@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// Error is what the sidecar answered instead of a credential.
+// Error is a refusal by the sidecar.
 type Error struct {
-	// Code is WeChat's errcode where WeChat refused, such as 40164 (this IP is not
-	// on the account's list); -1 where there is nothing valid to give just now;
-	// else the HTTP status of a refusal by the sidecar itself: 401 wrong bearer
-	// token, 403 not from here, 404 not kept, 429 no further renewal so soon.
+	// Code is WeChat's errcode if WeChat refused, such as 40164 (this IP is not on the
+	// account's whitelist). It is -1 if there is no valid credential at the moment. Else
+	// it is the HTTP status of the sidecar's own refusal: 401 wrong bearer token, 403
+	// not allowed, 404 ticket not configured, 429 too early for another renewal.
 	Code int
-	// Message is the errmsg, WeChat's rid included, which its support asks for, and
-	// in parentheses what to do about it.
+	// Message is the errmsg with WeChat's rid, which its support needs, and in
+	// parentheses what to do.
 	Message string
-	// RetryAfter is how long to wait before asking again; 0 means that the
-	// sidecar did not say.
+	// RetryAfter is how long to wait before the next request; 0 means that the sidecar
+	// did not say.
 	RetryAfter time.Duration
 }
 
-// Error says the code, the message and the wait.
+// Error returns the code, the message and the wait.
 func (e *Error) Error() string {
 	if e.RetryAfter > 0 {
-		return fmt.Sprintf("the sidecar answered %d: %s (ask again in %s)", e.Code, e.Message, e.RetryAfter)
+		return fmt.Sprintf("the sidecar answered %d: %s; retry after %s", e.Code, e.Message, e.RetryAfter)
 	}
 	return fmt.Sprintf("the sidecar answered %d: %s", e.Code, e.Message)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// pod is what an app finds in its pod: memcached with a token, and a sidecar.
+// pod returns the Config of an app, with a memcached that has a token, and a sidecar.
 func pod() (cfg client.Config, stop func()) {
 	memcached := memcachetest.New()
 	memcached.Put("wx1", t1, 0, 3600)
@@ -56,8 +56,8 @@ func ExampleNew() {
 	_, err := client.New(client.Config{AppID: "wx 1", Sidecar: "127.0.0.1:7200"})
 	fmt.Println(err)
 	// Output:
-	// client: bad configuration: AppID: "wx 1" is not an AppID, which is 1 to 64 letters, digits, _ or -
-	// Sidecar: not a URL: use http://host:port or unix:///path
+	// client: invalid configuration: AppID: "wx 1" is not an AppID; use 1 to 64 letters, digits, _ or -
+	// Sidecar: not a URL; use http://host:port or unix:///path
 }
 
 func ExampleFromEnv() {
@@ -79,7 +79,7 @@ func ExampleConfigFromEnv() {
 		fmt.Println(err)
 		return
 	}
-	cfg.Local = 30 * time.Second // no variable for it: it is the app's own decision
+	cfg.Local = 30 * time.Second // has no variable: it is the app's decision
 	c, err := client.New(cfg)
 	fmt.Println(c != nil, err)
 	_ = c.Close()
@@ -116,7 +116,7 @@ func ExampleClient_Refresh() {
 	defer func() { _ = c.Close() }()
 
 	token, _ := c.AccessToken(context.Background())
-	// … a call to WeChat with it is answered {"errcode":42001, …} …
+	// … WeChat answers {"errcode":42001, …} to a request with it …
 	next, err := c.Refresh(context.Background(), token)
 	fmt.Println(next == token, err)
 	// Output: false <nil>
@@ -167,7 +167,7 @@ func ExampleError() {
 	if errors.As(err, &refusal) {
 		fmt.Println(refusal.Code, refusal.Message, refusal.RetryAfter)
 	}
-	// Output: 404 not kept: WECHAT_TICKETS 0s
+	// Output: 404 not configured: WECHAT_TICKETS 0s
 }
 
 func ExampleClient_HTTPClient() {

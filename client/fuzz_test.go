@@ -16,8 +16,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// FuzzSidecarAnswer: whatever answers at SIDECAR_URL, what is given is a credential,
-// and what is said shows none.
+// FuzzSidecarAnswer checks that any answer leads to a valid credential, or to an error
+// that does not show the reported one.
 func FuzzSidecarAnswer(f *testing.F) {
 	f.Add(200, "", []byte(`{"access_token":"canarytoken-2","expires_in":3123}`))
 	f.Fuzz(func(t *testing.T, status int, retryAfter string, body []byte) {

@@ -19,7 +19,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// Tokens and secrets of the tests, by their place in a story.
+// Tokens and secrets of the tests. The tokens are in their order of issue.
 const (
 	t0 = "canarytoken-0"
 	t1 = "canarytoken-1"
@@ -29,8 +29,8 @@ const (
 	bearer = "canarysecret-bearer"
 )
 
-// fakeSidecar answers as section 3 of the API says: it knows a credential for
-// each path, and renews it by counting.
+// fakeSidecar has the sidecar's API: a credential for each path, and a counter that
+// makes the next one.
 type fakeSidecar struct {
 	mu        sync.Mutex
 	current   map[string]string // mu guards it; by "wx1/access_token"
@@ -39,13 +39,13 @@ type fakeSidecar struct {
 	requests  []*http.Request   // mu guards it
 	rejected  []string          // mu guards it
 
-	// renew fetches the next token; nil counts.
+	// renew returns the next token; nil counts.
 	renew func() string
 	// before is called for every request, without the lock; nil does nothing.
 	before func(*http.Request)
-	// instead answers instead of the fake where it returns true; nil never does.
+	// instead answers instead of the fake if it returns true; nil never does.
 	instead func(http.ResponseWriter, *http.Request) bool
-	// down fails every round trip; nil does not. Only the transport looks at it.
+	// down is the error of every RoundTrip; nil fails none.
 	down error
 }
 
@@ -89,7 +89,7 @@ func (f *fakeSidecar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	credential, ok := f.current[what]
 	if !ok {
-		refuse(w, 404, 404, "not kept: WECHAT_TICKETS")
+		refuse(w, 404, 404, "not configured: WECHAT_TICKETS")
 		return
 	}
 	field := "access_token"
@@ -104,7 +104,7 @@ func refuse(w http.ResponseWriter, status, code int, message string) {
 	_ = json.NewEncoder(w).Encode(map[string]any{"errcode": code, "errmsg": message})
 }
 
-// RoundTrip answers within the caller's goroutine: for Config.Transport.
+// RoundTrip answers within the caller's goroutine, for Config.Transport.
 func (f *fakeSidecar) RoundTrip(r *http.Request) (*http.Response, error) {
 	if f.down != nil {
 		return nil, f.down
@@ -120,7 +120,7 @@ func (f *fakeSidecar) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// asked is how many requests came.
+// asked returns how many requests arrived.
 func (f *fakeSidecar) asked() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -135,8 +135,7 @@ func (f *fakeSidecar) reports() []string {
 
 var errDown = errors.New("connection refused")
 
-// fixture is a memcached that holds t1 for wx1, a sidecar that holds it too, and
-// a Client of wx1.
+// fixture is a memcached and a sidecar with t1 for wx1, and a Client of wx1.
 type fixture struct {
 	*client.Client
 	memcached *memcachetest.Server
@@ -163,7 +162,7 @@ func withLocal(d time.Duration) func(*client.Config) {
 	return func(cfg *client.Config) { cfg.Local = d }
 }
 
-// token is AccessToken where nothing may fail.
+// token returns AccessToken's result, and fails the test on an error.
 func (f *fixture) token(t *testing.T) string {
 	t.Helper()
 	token, err := f.AccessToken(t.Context())
@@ -171,10 +170,10 @@ func (f *fixture) token(t *testing.T) string {
 	return token
 }
 
-// gets is how often memcached was read.
+// gets returns how often memcached was read.
 func (f *fixture) gets() int { return f.memcached.Count("gets") + f.memcached.Count("get") }
 
-// clean asserts that an error shows neither token nor secret in any form.
+// clean asserts that an error shows neither a token nor a secret in any form.
 func clean(t *testing.T, err error) {
 	t.Helper()
 	text := fmt.Sprintf("%v %+v %#v", err, err, err)

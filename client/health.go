@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// How long a failed memcached is passed over: doubled after every failed probe.
+// How long calls pass over a failed memcached. The pause doubles with each probe.
 const (
 	firstPause = time.Second
 	lastPause  = 10 * time.Second
 )
 
-// health remembers that memcached failed, so that not every call waits for the
-// same time-out. While it answers, a call costs one atomic load and no write.
+// health remembers that a memcached server failed, so that not every call waits for
+// its timeout. While it answers, a call costs one atomic load and no write.
 //
 //	A: get fails, outage until 1 s ──▶ B, C, D … until then: the sidecar at once
 //	after 1 s   E: swaps in an outage until 2 s and asks memcached: the one probe
 //	            F: loses the swap, or finds E's: the sidecar at once
 //	            E: answered ─▶ no outage     E: failed ─▶ an outage twice as long
 //
-// Outages are never changed, only replaced by compare-and-swap against the one
-// that the call saw when it began. So of a hundred calls that fail together one
-// counts, and one that succeeds late does not end an outage which began after it:
+// An outage never changes. A call replaces it by compare-and-swap against the outage
+// that it saw when it began. So of a hundred calls that fail together one counts, and
+// a late success does not end an outage that began after it:
 //
-//	A: get ──▶ memcached answers …            (A is slow to look)
+//	A: get ──▶ memcached answers …            (A is slow to read it)
 //	B: get fails, outage
 //	A: reads its answer; it saw no outage, so it ends none
 type health struct {
@@ -32,11 +32,11 @@ type health struct {
 
 type outage struct {
 	until time.Time     // the next probe
-	pause time.Duration // how long this one lasts
+	pause time.Duration // the length of this outage
 	cause error
 }
 
-// enter reports whether to ask memcached, and what to give to leave afterwards.
+// enter reports whether to ask memcached, and returns the argument for leave.
 func (h *health) enter() (seen *outage, ask bool) {
 	seen = h.now.Load()
 	if seen == nil {
@@ -50,7 +50,7 @@ func (h *health) enter() (seen *outage, ask bool) {
 	return probe, h.now.CompareAndSwap(seen, probe)
 }
 
-// leave says how it went: err is nil where memcached answered, a miss included.
+// leave records the result: err is nil if memcached answered, even with a miss.
 func (h *health) leave(seen *outage, err error) {
 	switch {
 	case err != nil:

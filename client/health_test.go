@@ -12,7 +12,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-func TestAnOutageCostsOneTimeoutForEachPause(t *testing.T) {
+// An outage costs one timeout a pause.
+func TestHealth_OneTimeoutPerPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
 		require.NotEmpty(t, f.token(t))
@@ -29,12 +30,13 @@ func TestAnOutageCostsOneTimeoutForEachPause(t *testing.T) {
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
-		s := time.Second // pauses of 1, 2, 4, 8, 10, 10 s, each after a time-out of 200 ms
+		s := time.Second // pauses of 1, 2, 4, 8, 10, 10 s, each after a timeout of 200 ms
 		assert.Equal(t, []time.Duration{0, 1 * s, 3 * s, 8 * s, 16 * s, 26 * s, 36 * s}, waited)
 	})
 }
 
-func TestAMemcachedThatIsBackIsUsedAgain(t *testing.T) {
+// A memcached that recovers is used again after the pause.
+func TestHealth_Recovery(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
 		f.memcached.SetFault(memcachetest.Refuse)
@@ -61,7 +63,8 @@ func TestAMemcachedThatIsBackIsUsedAgain(t *testing.T) {
 	})
 }
 
-func TestOneCallerProbesAndTheOthersDoNotWait(t *testing.T) {
+// One caller probes memcached; the others do not wait.
+func TestHealth_OneProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
 		f.memcached.SetFault(memcachetest.Hang)
@@ -91,7 +94,8 @@ func TestOneCallerProbesAndTheOthersDoNotWait(t *testing.T) {
 	})
 }
 
-func TestMissesAreNoFailures(t *testing.T) {
+// A miss is no failure.
+func TestHealth_Miss(t *testing.T) {
 	f := setup(t)
 	f.memcached.Flush()
 	for range 5 {
@@ -102,7 +106,8 @@ func TestMissesAreNoFailures(t *testing.T) {
 	assert.Equal(t, t2, f.token(t))
 }
 
-func TestARestartedMemcachedCostsNothing(t *testing.T) {
+// A restart of memcached is no failure: the pool replaces its idle connections.
+func TestHealth_Restart(t *testing.T) {
 	f := setup(t)
 	require.NotEmpty(t, f.token(t))
 	f.memcached.Restart()
@@ -113,8 +118,8 @@ func TestARestartedMemcachedCostsNothing(t *testing.T) {
 	assert.Zero(t, f.sidecar.asked())
 }
 
-// The memory of an outage never turns a token into an error.
-func TestAPassedOverMemcachedIsAskedWhenTheSidecarCannotBe(t *testing.T) {
+// If the sidecar cannot be reached, memcached is asked even within a pause.
+func TestHealth_SidecarDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
 		f.memcached.SetFault(memcachetest.Refuse)
@@ -131,7 +136,8 @@ func TestAPassedOverMemcachedIsAskedWhenTheSidecarCannotBe(t *testing.T) {
 	})
 }
 
-func TestWhenBothAreDownTheErrorNamesBoth(t *testing.T) {
+// If both are down, the error names both.
+func TestHealth_BothDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
 		f.memcached.SetFault(memcachetest.Refuse)
@@ -140,7 +146,7 @@ func TestWhenBothAreDownTheErrorNamesBoth(t *testing.T) {
 			_, err := f.AccessToken(t.Context())
 			require.ErrorIs(t, err, errDown)
 			require.ErrorContains(t, err, "get access_token of wx1")
-			require.ErrorContains(t, err, "is the sidecar running")
+			require.ErrorContains(t, err, "check SIDECAR_URL")
 			require.ErrorContains(t, err, "memcached")
 			clean(t, err)
 		}

@@ -13,7 +13,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-func TestLocalKeepsATokenAndNoLonger(t *testing.T) {
+// The process holds a token for exactly Config.Local.
+func TestLocal_Expiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t, withLocal(10*time.Second))
 		require.Equal(t, t1, f.token(t))
@@ -29,19 +30,21 @@ func TestLocalKeepsATokenAndNoLonger(t *testing.T) {
 	})
 }
 
-func TestLocalIsOffByDefault(t *testing.T) {
+// By default the process holds no token.
+func TestLocal_Default(t *testing.T) {
 	f := setup(t)
 	require.Equal(t, t1, f.token(t))
 	f.memcached.Put("wx1", t2, 0, 3600)
 	assert.Equal(t, t2, f.token(t))
 }
 
-func TestLocalKeepsATokenOfTheSidecarOnlyAsLongAsPromised(t *testing.T) {
+// The process holds a token of the sidecar no longer than its expires_in.
+func TestLocal_ExpiresIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t, withLocal(200*time.Second))
 		f.memcached.Flush()
 		f.sidecar.expiresIn = 7
-		f.sidecar.before = func(*http.Request) { time.Sleep(2 * time.Second) } // the promise may be that old
+		f.sidecar.before = func(*http.Request) { time.Sleep(2 * time.Second) } // the promise can be that old
 		require.Equal(t, t1, f.token(t))
 		time.Sleep(5*time.Second - time.Nanosecond)
 		require.Equal(t, t1, f.token(t))
@@ -53,7 +56,8 @@ func TestLocalKeepsATokenOfTheSidecarOnlyAsLongAsPromised(t *testing.T) {
 	})
 }
 
-func TestAPromiseThatIsOverIsNotKept(t *testing.T) {
+// The process does not hold a token whose expires_in is over.
+func TestLocal_ExpiredAnswer(t *testing.T) {
 	for _, expiresIn := range []int{0, -5} {
 		f := setup(t, withLocal(time.Minute))
 		f.memcached.Flush()
@@ -64,30 +68,34 @@ func TestAPromiseThatIsOverIsNotKept(t *testing.T) {
 	}
 }
 
-func TestRefreshReplacesWhatLocalKeeps(t *testing.T) {
+// The process holds the token that Refresh returns.
+func TestLocal_Refresh(t *testing.T) {
 	f := setup(t, withLocal(time.Minute))
 	require.Equal(t, t1, f.token(t))
 	token, err := f.Refresh(t.Context(), t1)
 	require.NoError(t, err)
 	require.Equal(t, t2, token)
 	assert.Equal(t, t2, f.token(t))
-	assert.Equal(t, 1, f.gets(), "the answer is kept")
+	assert.Equal(t, 1, f.gets(), "the answer is held")
 }
 
-func TestAFailedRefreshKeepsNothing(t *testing.T) {
+// After a failed Refresh the process holds no token.
+func TestLocal_FailedRefresh(t *testing.T) {
 	f := setup(t, withLocal(time.Minute))
 	require.Equal(t, t1, f.token(t))
 	f.sidecar.down = errDown
 	_, err := f.Refresh(t.Context(), t1)
 	require.Error(t, err)
-	f.memcached.Put("wx1", t2, 0, 3600) // another client was luckier
+	f.memcached.Put("wx1", t2, 0, 3600) // another client got the next token
 	assert.Equal(t, t2, f.token(t))
 }
 
+// The process does not hold a token that was read before a Refresh.
+//
 // A: asks memcached for the token, and is slow
-// B: Refresh(t1) gives t2, which is kept
-// A: reads t1; keeping it would give a dead token to everybody
-func TestATokenReadBeforeARefreshIsNotKept(t *testing.T) {
+// B: Refresh(t1) returns t2, which is held
+// A: reads t1, which is invalid: storing it would give it to all callers
+func TestLocal_ReadBeforeRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t, withLocal(time.Minute))
 		slow := make(chan struct{})
@@ -106,10 +114,12 @@ func TestATokenReadBeforeARefreshIsNotKept(t *testing.T) {
 	})
 }
 
+// A token that was read during a Refresh is removed at its end.
+//
 // B: Refresh(t1) asks the sidecar
-// A: reads t1 from memcached and keeps it
-// B: the answer is t2: A's is over
-func TestATokenReadDuringARefreshIsNotKeptBeyondIt(t *testing.T) {
+// A: reads t1 from memcached and holds it
+// B: the answer is t2, which replaces it
+func TestLocal_ReadDuringRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t, withLocal(time.Minute))
 		f.sidecar.before = func(*http.Request) { time.Sleep(time.Second) }
@@ -122,10 +132,12 @@ func TestATokenReadDuringARefreshIsNotKeptBeyondIt(t *testing.T) {
 	})
 }
 
+// A Refresh that another one overtook does not store its answer.
+//
 // B: Refresh(t0) is answered with t1, and the answer is on its way
-// C: Refresh(t1) gives t2
-// B: its answer arrives; keeping it would give a dead token to everybody
-func TestARefreshThatWasOvertakenKeepsNothing(t *testing.T) {
+// C: Refresh(t1) returns t2
+// B: its answer arrives, which is invalid: storing it would give it to all callers
+func TestLocal_OvertakenRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t, withLocal(time.Minute))
 		onItsWay := make(chan struct{})
@@ -149,7 +161,8 @@ func TestARefreshThatWasOvertakenKeepsNothing(t *testing.T) {
 	})
 }
 
-func TestAKeptTokenCostsNoAllocation(t *testing.T) {
+// A token that the process holds costs no allocation.
+func TestLocal_Allocations(t *testing.T) {
 	f := setup(t, withLocal(time.Minute))
 	ctx := t.Context()
 	require.NotEmpty(t, f.token(t))

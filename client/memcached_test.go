@@ -12,7 +12,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/realmemcached"
 )
 
-func TestARealMemcachedThroughItsLife(t *testing.T) {
+// A real memcached: a miss, damaged values, hits and a restart.
+func TestAccessToken_RealMemcached(t *testing.T) {
 	m := realmemcached.Start(t, "")
 	put := func(value string, flags int) {
 		require.Equal(t, "STORED", m.Ask(t, fmt.Sprintf("set p:wx1 %d 60 %d\r\n%s", flags, len(value), value)))
@@ -43,6 +44,6 @@ func TestARealMemcachedThroughItsLife(t *testing.T) {
 
 	m.Restart(t)
 	put(t3, 0)
-	assert.Equal(t, t3, f.token(t), "the idle connections of the memcached before are dead")
+	assert.Equal(t, t3, f.token(t), "although the idle connections are broken")
 	assert.Equal(t, 4, f.sidecar.asked())
 }

@@ -12,8 +12,7 @@ const (
 	SourceSidecar   Source = "sidecar"   // a miss, a failure of memcached, or Refresh
 )
 
-// Observation describes a credential that a Client returns. It does not hold the
-// credential itself.
+// Observation describes a credential that a Client returns, without its value.
 type Observation struct {
 	AppID  string
 	Kind   memcache.Kind

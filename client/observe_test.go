@@ -74,7 +74,7 @@ func TestObserve_Outage(t *testing.T) {
 
 		require.Len(t, seen, 2)
 		assert.Equal(t, client.SourceSidecar, seen[0].Source)
-		assert.Equal(t, client.SourceMemcached, seen[1].Source, "asked although it was passed over")
+		assert.Equal(t, client.SourceMemcached, seen[1].Source, "within the pause")
 	})
 }
 

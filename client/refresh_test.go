@@ -13,7 +13,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/client"
 )
 
-func TestRefreshReportsTheTokenAndReturnsTheNext(t *testing.T) {
+// Refresh reports the token and returns the next one.
+func TestRefresh_Report(t *testing.T) {
 	f := setup(t)
 	token, err := f.Refresh(t.Context(), t1)
 	require.NoError(t, err)
@@ -27,8 +28,8 @@ func TestRefreshReportsTheTokenAndReturnsTheNext(t *testing.T) {
 	assert.Equal(t, t1, f.sidecar.reports()[0])
 }
 
-// What is in memcached may be older than the rejected token: only the sidecar knows.
-func TestRefreshDoesNotTrustMemcached(t *testing.T) {
+// The token in memcached can be older than the rejected one: only the sidecar knows.
+func TestRefresh_IgnoresMemcached(t *testing.T) {
 	f := setup(t)
 	f.sidecar.current["wx1/access_token"], f.sidecar.issued = t2, 2
 	token, err := f.Refresh(t.Context(), t2)
@@ -37,7 +38,8 @@ func TestRefreshDoesNotTrustMemcached(t *testing.T) {
 	assert.Zero(t, f.gets())
 }
 
-func TestCallersWhoRejectTheSameTokenShareOneReport(t *testing.T) {
+// Callers who report the same token share one report.
+func TestRefresh_SharedReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
 		f.sidecar.before = func(*http.Request) { time.Sleep(time.Second) }
@@ -55,7 +57,8 @@ func TestCallersWhoRejectTheSameTokenShareOneReport(t *testing.T) {
 	})
 }
 
-func TestReportsOfDifferentTokensAreNotShared(t *testing.T) {
+// Reports of different tokens or accounts are separate requests.
+func TestRefresh_SeparateReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
 		f.sidecar.before = func(*http.Request) { time.Sleep(time.Second) }
@@ -69,7 +72,8 @@ func TestReportsOfDifferentTokensAreNotShared(t *testing.T) {
 	})
 }
 
-func TestAnEmptyRejectionReportsNothing(t *testing.T) {
+// Refresh of an empty token returns the current one and reports nothing.
+func TestRefresh_Empty(t *testing.T) {
 	f := setup(t)
 	token, err := f.Refresh(t.Context(), "")
 	require.NoError(t, err)
@@ -78,7 +82,8 @@ func TestAnEmptyRejectionReportsNothing(t *testing.T) {
 	assert.Zero(t, f.gets())
 }
 
-func TestATicketComesFromItsOwnKeyThenFromItsOwnRoute(t *testing.T) {
+// A ticket comes from its own key, else from its own route.
+func TestTicket_Sources(t *testing.T) {
 	for kind, name := range map[client.TicketKind]string{client.JSAPI: "jsapi_ticket", client.WXCard: "wx_card_ticket"} {
 		f := setup(t, withLocal(time.Minute))
 		f.memcached.Put("wx1:"+name, t2, 0, 3600)
@@ -103,7 +108,8 @@ func TestATicketComesFromItsOwnKeyThenFromItsOwnRoute(t *testing.T) {
 	}
 }
 
-func TestATicketThatIsNotKeptSaysSo(t *testing.T) {
+// The error for a ticket that is not configured names the variable.
+func TestTicket_NotConfigured(t *testing.T) {
 	f := setup(t)
 	_, err := f.Ticket(t.Context(), client.JSAPI)
 	var refusal *client.Error
@@ -112,7 +118,8 @@ func TestATicketThatIsNotKeptSaysSo(t *testing.T) {
 	assert.ErrorContains(t, err, "WECHAT_TICKETS")
 }
 
-func TestAnUnknownKindOfTicketIsAnError(t *testing.T) {
+// An unknown kind of ticket is an error, and sends no request.
+func TestTicket_UnknownKind(t *testing.T) {
 	f := setup(t)
 	_, err := f.Ticket(t.Context(), "jsapi_ticket")
 	require.ErrorContains(t, err, "client.JSAPI")

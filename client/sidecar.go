@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	// sidecarWait is a second more than a sidecar takes at most to answer.
+	// sidecarWait is a second more than the longest time that a sidecar takes to answer.
 	sidecarWait = 13 * time.Second
-	// maxAnswer bounds the sidecar's answer, which has some hundred bytes.
+	// maxAnswer bounds the sidecar's answer, which has a few hundred bytes.
 	maxAnswer = 64 << 10
-	// maxRetryAfter is the longest wait in seconds that is passed on: WeChat's quotas
-	// end at midnight.
+	// maxRetryAfter bounds Error.RetryAfter, in seconds: WeChat's quotas start anew at
+	// midnight.
 	maxRetryAfter = 24 * 60 * 60
 )
 
@@ -32,10 +32,10 @@ type sidecar struct {
 	address    address
 	bearerFile string
 	http       *http.Client
-	own        *http.Transport // nil where the transport is the user's
+	own        *http.Transport // nil if the transport is the user's
 }
 
-// answer is a credential and how long WeChat accepts it at least.
+// answer is a credential and the time for which WeChat accepts it at least.
 type answer struct {
 	credential string
 	life       time.Duration
@@ -54,7 +54,7 @@ func newSidecar(cfg Config) (*sidecar, error) {
 	}
 	s.http = &http.Client{
 		Transport: transport,
-		// A sidecar redirects nobody, and no one else may see the bearer token.
+		// A sidecar sends no redirect, and no other host may see the bearer token.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return s, nil
@@ -78,7 +78,7 @@ func (s *sidecar) refresh(ctx context.Context, appID string, kind memcache.Kind,
 	return s.call(ctx, http.MethodPost, "/v1/"+appID+"/"+string(kind)+"/refresh", body, rejected)
 }
 
-// call does one request. rejected is a credential that no error may repeat.
+// call sends one request. No error repeats the credential rejected.
 func (s *sidecar) call(ctx context.Context, method, path string, body []byte, rejected string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, sidecarWait)
 	defer cancel()
@@ -96,9 +96,9 @@ func (s *sidecar) call(ctx context.Context, method, path string, body []byte, re
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
-		// Reporting the same token twice is reporting it once. An empty key is not
-		// sent; it lets net/http ask again over a new connection where the sidecar
-		// restarted and closed the idle one.
+		// A second report of the same token changes nothing. An empty key is not sent: it
+		// lets net/http repeat the request over a new connection if the sidecar restarted
+		// and closed the idle one.
 		req.Header["Idempotency-Key"] = []string{}
 	}
 
@@ -113,9 +113,9 @@ func (s *sidecar) call(ctx context.Context, method, path string, body []byte, re
 		return answer{}, s.unreachable(err)
 	}
 	a, err := s.read(resp, reply)
-	a.life -= time.Since(start) // the promise may be as old as the question
+	a.life -= time.Since(start) // the promise can be as old as the request
 	var refusal *Error
-	if errors.As(err, &refusal) { // WeChat's own errmsg may repeat a token
+	if errors.As(err, &refusal) { // WeChat's errmsg can repeat a token
 		refusal.Message = redact(refusal.Message, rejected, bearer)
 	}
 	return a, err
@@ -142,19 +142,19 @@ func (s *sidecar) read(resp *http.Response, reply []byte) (answer, error) {
 		}
 		return answer{}, &Error{Code: body.ErrCode, Message: body.ErrMsg, RetryAfter: time.Duration(min(max(seconds, 0), maxRetryAfter)) * time.Second}
 	}
-	return answer{}, fmt.Errorf("what answers at %s (HTTP %d) is not a sidecar: is SIDECAR_URL right?", s.address.name, resp.StatusCode)
+	return answer{}, fmt.Errorf("sidecar at %s: HTTP %d is not a sidecar's answer; check SIDECAR_URL", s.address.name, resp.StatusCode)
 }
 
-// unreachable says where to look when no answer came.
+// unreachable returns the error for a request without an answer.
 func (s *sidecar) unreachable(err error) error {
 	err = bare(err)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("sidecar at %s: no answer within %s: %w; look at its log and /readyz", s.address.name, sidecarWait, err)
+		return fmt.Errorf("sidecar at %s: no answer within %s: %w; check its log and /readyz", s.address.name, sidecarWait, err)
 	}
-	return fmt.Errorf("sidecar at %s: %w; is the sidecar running, and is SIDECAR_URL right?", s.address.name, err)
+	return fmt.Errorf("sidecar at %s: %w; check SIDECAR_URL and that the sidecar is running", s.address.name, err)
 }
 
-// bare takes off what net/http wraps around an error, which quotes the URL.
+// bare removes the error of net/http around err, which quotes the URL.
 func bare(err error) error {
 	var quoted *url.Error
 	for errors.As(err, &quoted) {
@@ -163,7 +163,7 @@ func bare(err error) error {
 	return err
 }
 
-// redact takes secrets out of a text.
+// redact returns text without the secrets.
 func redact(text string, secrets ...string) string {
 	for _, secret := range secrets {
 		if secret != "" {

@@ -21,7 +21,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/client"
 )
 
-// answering makes the sidecar answer everything so.
+// answering makes the sidecar send this answer to every request.
 func (f *fakeSidecar) answering(status int, header, value, body string) {
 	f.instead = func(w http.ResponseWriter, _ *http.Request) bool {
 		if header != "" {
@@ -33,7 +33,8 @@ func (f *fakeSidecar) answering(status int, header, value, body string) {
 	}
 }
 
-func TestARefusalIsAnErrorWithItsCode(t *testing.T) {
+// A refusal is an *Error with its code.
+func TestSidecar_Refusal(t *testing.T) {
 	for _, c := range []struct {
 		status     int
 		body       string
@@ -59,7 +60,8 @@ func TestARefusalIsAnErrorWithItsCode(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoSidecarIsSaidToBeNone(t *testing.T) {
+// If another server answers, the error says so.
+func TestSidecar_OtherServer(t *testing.T) {
 	for name, answer := range map[string]func(*fakeSidecar){
 		"a page":               func(f *fakeSidecar) { f.answering(200, "", "", "<html>"+t1) },
 		"an empty token":       func(f *fakeSidecar) { f.answering(200, "", "", `{"access_token":"","expires_in":7200}`) },
@@ -74,14 +76,15 @@ func TestWhatIsNoSidecarIsSaidToBeNone(t *testing.T) {
 			f.memcached.Flush()
 			answer(f.sidecar)
 			_, err := f.AccessToken(t.Context())
-			require.ErrorContains(t, err, "is SIDECAR_URL right?")
+			require.ErrorContains(t, err, "is not a sidecar's answer; check SIDECAR_URL")
 			assert.Equal(t, 1, f.sidecar.asked())
 			clean(t, err)
 		})
 	}
 }
 
-func TestASilentSidecarIsWaitedForThirteenSeconds(t *testing.T) {
+// A call waits 13 s for a sidecar that does not answer.
+func TestSidecar_Timeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
 		f.memcached.Flush()
@@ -94,7 +97,8 @@ func TestASilentSidecarIsWaitedForThirteenSeconds(t *testing.T) {
 	})
 }
 
-func TestTheBearerTokenIsReadAgainWhenItChanges(t *testing.T) {
+// A changed bearer token is used at once.
+func TestSidecar_BearerRotation(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(file, []byte(bearer+"\n"), 0o600))
 	f := setup(t, func(cfg *client.Config) { cfg.AuthTokenFile = file })
@@ -116,7 +120,8 @@ func TestTheBearerTokenIsReadAgainWhenItChanges(t *testing.T) {
 	assert.Equal(t, asked, f.sidecar.asked())
 }
 
-func TestASidecarOverTCPAndOverASocket(t *testing.T) {
+// The Client reaches a sidecar over TCP and over a unix socket.
+func TestSidecar_Networks(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
 			address := "127.0.0.1:0"
@@ -143,14 +148,15 @@ func TestASidecarOverTCPAndOverASocket(t *testing.T) {
 			require.Error(t, err)
 			var connection *net.OpError
 			require.ErrorAs(t, err, &connection)
-			require.ErrorContains(t, err, "is the sidecar running, and is SIDECAR_URL right?")
+			require.ErrorContains(t, err, "check SIDECAR_URL and that the sidecar is running")
 			clean(t, err)
 		})
 	}
 }
 
-// The sidecar restarts and closes the idle connection just as a report goes out.
-func TestAReportSurvivesAConnectionThatTheSidecarClosed(t *testing.T) {
+// A report is repeated over a new connection: the sidecar restarts, and closes the idle
+// connection while the report is sent.
+func TestRefresh_ClosedConnection(t *testing.T) {
 	f := setup(t)
 	server := httptest.NewServer(f.sidecar)
 	defer server.Close()
@@ -171,17 +177,19 @@ func TestAReportSurvivesAConnectionThatTheSidecarClosed(t *testing.T) {
 	assert.Equal(t, 3, f.sidecar.asked())
 }
 
-func TestNoErrorRepeatsWhatATransportQuotes(t *testing.T) {
+// An error does not show what net/http wraps around it.
+func TestSidecar_TransportError(t *testing.T) {
 	f := setup(t)
 	f.sidecar.down = fmt.Errorf("proxy: %w", errors.Join(errDown))
 	f.memcached.Flush()
 	_, err := f.AccessToken(t.Context())
 	require.ErrorIs(t, err, errDown)
-	require.ErrorContains(t, err, "client: get access_token of wx1: sidecar at http://127.0.0.1:7200: proxy: connection refused; is the sidecar running")
+	require.ErrorContains(t, err, "client: get access_token of wx1: sidecar at http://127.0.0.1:7200: proxy: connection refused; check SIDECAR_URL")
 	assert.NotContains(t, err.Error(), "/v1/", "what net/http wraps around it")
 }
 
-func TestNothingPrintedShowsAToken(t *testing.T) {
+// A printed Client shows no token.
+func TestClient_Print(t *testing.T) {
 	f := setup(t, withLocal(time.Minute))
 	require.NotEmpty(t, f.token(t))
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
@@ -189,7 +197,8 @@ func TestNothingPrintedShowsAToken(t *testing.T) {
 	}
 }
 
-func TestASidecarsHeadersAreBounded(t *testing.T) {
+// The headers of an answer are bounded.
+func TestSidecar_HeaderLimit(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for i := range 100 {

@@ -5,18 +5,18 @@ import (
 	"fmt"
 )
 
-// TicketKind is a kind of ticket, in WeChat's own word for it.
+// TicketKind is a kind of ticket, by WeChat's name for it.
 type TicketKind string
 
-// The tickets that a sidecar keeps where its WECHAT_TICKETS says so.
+// The tickets that a sidecar can renew; its WECHAT_TICKETS selects them.
 const (
 	JSAPI  TicketKind = "jsapi"   // signs a page for the JS-SDK
 	WXCard TicketKind = "wx_card" // signs cards and coupons
 )
 
-// Ticket returns a ticket that WeChat accepts: from memcached, else from the
-// sidecar. Config.Local does not apply to tickets, whose end a reader cannot
-// tell. An *Error with code 404 means that the sidecar does not keep this one.
+// Ticket returns a ticket that WeChat accepts, from memcached, else from the sidecar.
+// Config.Local does not apply to tickets, because a reader does not know when they
+// expire. An *Error with code 404 means that WECHAT_TICKETS does not name this one.
 func (c *Client) Ticket(ctx context.Context, kind TicketKind) (string, error) {
 	t, err := c.ticket(kind)
 	if err != nil {
@@ -25,7 +25,7 @@ func (c *Client) Ticket(ctx context.Context, kind TicketKind) (string, error) {
 	return t.get(ctx)
 }
 
-// RefreshTicket says that WeChat refused the ticket rejected, and returns the
+// RefreshTicket reports that WeChat refused the ticket rejected, and returns the
 // current one, as Refresh does for a token.
 func (c *Client) RefreshTicket(ctx context.Context, kind TicketKind, rejected string) (string, error) {
 	t, err := c.ticket(kind)
@@ -39,5 +39,5 @@ func (c *Client) ticket(kind TicketKind) (*credential, error) {
 	if t, ok := c.tickets[kind]; ok {
 		return t, nil
 	}
-	return nil, fmt.Errorf("client: there is no ticket of kind %q: use client.JSAPI or client.WXCard", string(kind))
+	return nil, fmt.Errorf("client: unknown kind of ticket %q; use client.JSAPI or client.WXCard", string(kind))
 }

@@ -18,7 +18,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-func TestAHitIsOneGetAndNothingElse(t *testing.T) {
+// A hit is one get and nothing else.
+func TestAccessToken_Hit(t *testing.T) {
 	f := setup(t)
 	for range 10 {
 		assert.Equal(t, t1, f.token(t))
@@ -27,7 +28,8 @@ func TestAHitIsOneGetAndNothingElse(t *testing.T) {
 	assert.Zero(t, f.sidecar.asked())
 }
 
-func TestWhatMemcachedCannotGiveComesFromTheSidecar(t *testing.T) {
+// The sidecar answers if memcached has no valid value or fails.
+func TestAccessToken_Fallback(t *testing.T) {
 	for name, spoil := range map[string]func(*memcachetest.Server){
 		"missing":        func(s *memcachetest.Server) { s.Flush() },
 		"flags":          func(s *memcachetest.Server) { s.Put("wx1", t0, 2, 3600) },
@@ -50,13 +52,15 @@ func TestWhatMemcachedCannotGiveComesFromTheSidecar(t *testing.T) {
 	}
 }
 
-func TestKeysStandBehindThePrefix(t *testing.T) {
+// The prefix precedes the key.
+func TestAccessToken_Prefix(t *testing.T) {
 	f := setup(t, func(cfg *client.Config) { cfg.Prefix = "prod:" })
 	f.memcached.Put("prod:wx1", t2, 0, 3600)
 	assert.Equal(t, t2, f.token(t))
 }
 
-func TestCallersWhoMissTogetherShareOneRequest(t *testing.T) {
+// Callers who miss at the same time share one request.
+func TestAccessToken_SharedRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
 		f.memcached.Flush()
@@ -80,7 +84,8 @@ func TestCallersWhoMissTogetherShareOneRequest(t *testing.T) {
 	})
 }
 
-func TestACallerWhoGivesUpFailsAlone(t *testing.T) {
+// A caller who gives up does not fail the others, even if it began the request.
+func TestAccessToken_CallerGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
 		f.memcached.Flush()
@@ -108,7 +113,8 @@ func TestACallerWhoGivesUpFailsAlone(t *testing.T) {
 	})
 }
 
-func TestAnEndedContextAsksNobody(t *testing.T) {
+// A call with an ended context sends no request.
+func TestClient_EndedContext(t *testing.T) {
 	f := setup(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -120,10 +126,12 @@ func TestAnEndedContextAsksNobody(t *testing.T) {
 	assert.Zero(t, f.sidecar.asked())
 }
 
+// A caller after a Refresh does not share a request from before it.
+//
 // A: miss, asks the sidecar; the answer t1 is on its way
-// B: Refresh(t1) gives t2
+// B: Refresh(t1) returns t2
 // C: misses, and must not get A's t1
-func TestACallerAfterARefreshDoesNotShareARequestFromBeforeIt(t *testing.T) {
+func TestAccessToken_AfterRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
 		f.memcached.Flush()
@@ -151,7 +159,8 @@ func TestACallerAfterARefreshDoesNotShareARequestFromBeforeIt(t *testing.T) {
 	})
 }
 
-func TestForIsAnotherAccountOverTheSameConnections(t *testing.T) {
+// For returns another account over the same connections, and always the same Client.
+func TestFor_OtherAccount(t *testing.T) {
 	f := setup(t)
 	f.memcached.Put("wxB", t3, 0, 3600)
 	b := f.For("wxB")
@@ -162,7 +171,8 @@ func TestForIsAnotherAccountOverTheSameConnections(t *testing.T) {
 	assert.Same(t, f.Client, b.For("wx1"))
 }
 
-func TestABadAppIDReachesNobody(t *testing.T) {
+// An invalid AppID fails before any request.
+func TestFor_InvalidAppID(t *testing.T) {
 	f := setup(t)
 	for _, appID := range []string{"", "wx 1", "wx1/../wx2", "wx1\r\nflush_all", strings.Repeat("x", 65)} {
 		c := f.For(appID)
@@ -177,8 +187,9 @@ func TestABadAppIDReachesNobody(t *testing.T) {
 	assert.Zero(t, f.sidecar.asked())
 }
 
-func TestCloseEndsWhatIsUnderWayAndLeavesNothingBehind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // the bubble fails where a goroutine is left
+// Close cancels the requests under way and leaves no goroutine behind.
+func TestClose_CancelsRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // the bubble fails if a goroutine is left
 		f := setup(t, withLocal(time.Minute))
 		require.NotEmpty(t, f.token(t))
 		_, err := f.Refresh(t.Context(), t1)
@@ -203,7 +214,8 @@ func TestCloseEndsWhatIsUnderWayAndLeavesNothingBehind(t *testing.T) {
 	})
 }
 
-func TestManyCallersAtOnceOfEverything(t *testing.T) {
+// All methods are safe for concurrent use; the race detector checks it.
+func TestClient_Concurrent(t *testing.T) {
 	f := setup(t, withLocal(time.Minute))
 	var wg sync.WaitGroup
 	for i := range 16 {

@@ -9,26 +9,24 @@ import (
 )
 
 // HTTPClient returns a copy of base (nil means http.DefaultClient) that adds the
-// access_token to the query of requests to WeChat, and when WeChat refuses it
-// with 40001, 40014 or 42001 asks for another and repeats the request once.
+// access_token to the query of requests to WeChat. If WeChat refuses the token with
+// 40001, 40014 or 42001, it reports the token and repeats the request once.
 //
-// Which requests. Those over https to api.weixin.qq.com, a host below it,
-// api2.weixin.qq.com or one of Config.WeChatHosts, unless they bring an
-// access_token of their own or go to a path that takes another credential (/sns/,
-// /cgi-bin/component/, /cgi-bin/token and its kin). All others pass untouched.
-// Every hop of a redirect is judged by itself, and the token never shows outside
-// the request that carries it: not in Response.Request, a Referer, a redirect's
-// address or an error.
+// It adds the token to requests over https to api.weixin.qq.com, a host below it,
+// api2.weixin.qq.com or one of Config.WeChatHosts. It does not change a request that
+// has an access_token, or that goes to a path with another credential (/sns/,
+// /cgi-bin/component/, /cgi-bin/token and similar ones). It decides anew for each hop
+// of a redirect. The token is visible only in the request that carries it: not in
+// Response.Request, a Referer, a redirect's address or an error.
 //
-// What is read. Of an answer that is JSON, or text that looks like it, up to
-// 64 KiB until errcode is found; you still get every byte. Anything else, pictures
-// and streams, is not touched, nor is an answer that is still compressed because
-// you asked for that.
+// To find the errcode it reads up to 64 KiB of an answer that is JSON or plain text;
+// the caller still gets every byte. It does not read other types, such as pictures
+// and streams, nor an answer that is compressed because the caller asked for that.
 //
-// What is repeated. A refused request was not carried out, so any method may be
-// repeated. Its body comes from Request.GetBody, which net/http sets for buffers
-// and strings; a body without it is remembered while it is sent, up to 1 MiB.
-// What cannot be repeated, or finds no other token, returns WeChat's first answer.
+// WeChat does not execute a request that it refuses, so any method can be repeated.
+// The second body comes from Request.GetBody, which net/http sets for buffers and
+// strings. A body without it is recorded while it is sent, up to 1 MiB. If a request
+// cannot be repeated, or no other token exists, the caller gets WeChat's first answer.
 func (c *Client) HTTPClient(base *http.Client) *http.Client {
 	if base == nil {
 		base = http.DefaultClient
@@ -42,14 +40,14 @@ func (c *Client) HTTPClient(base *http.Client) *http.Client {
 }
 
 // transport adds the token to requests. net/http calls it once for each hop of a
-// redirect, and builds a Referer from the request that it was given, which is why
-// that one stays without the token.
+// redirect. It builds a Referer from the request that it passes here, so that one
+// stays without the token.
 type transport struct {
 	client *Client
 	next   http.RoundTripper
 }
 
-// RoundTrip is http.RoundTripper's.
+// RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !t.client.shared.hosts.wants(req) {
 		return t.next.RoundTrip(req)
@@ -66,21 +64,21 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil || !refused(resp) {
 		return resp, err
 	}
-	// Refreshed even if this request cannot be repeated: the next one needs it.
+	// Also if this request cannot be repeated: the next one needs the new token.
 	fresh, err := t.client.Refresh(req.Context(), token)
 	if err != nil || fresh == token {
-		return resp, nil //nolint:nilerr // WeChat's answer says more than our failure to mend it
+		return resp, nil //nolint:nilerr // WeChat's answer says more than a failed report
 	}
 	again, ok := body.again()
 	if !ok {
 		return resp, nil
 	}
-	_, _ = io.CopyN(io.Discard, resp.Body, maxPeek) // so that the connection can be used again
+	_, _ = io.CopyN(io.Discard, resp.Body, maxPeek) // net/http uses a drained connection again
 	_ = resp.Body.Close()
 	return t.send(req, again, fresh)
 }
 
-// send sends a copy of req with this body and token.
+// send sends a copy of req with body and token.
 func (t *transport) send(req *http.Request, body io.ReadCloser, token string) (*http.Response, error) {
 	sent := req.WithContext(req.Context()) // a shallow copy
 	u := *req.URL
@@ -99,8 +97,8 @@ func (t *transport) send(req *http.Request, body io.ReadCloser, token string) (*
 	return resp, nil
 }
 
-// concealLocation takes the token out of a redirect's address: some servers
-// repeat the whole query there. Where that fails there is no redirect.
+// concealLocation removes the token from a redirect's address, in which some servers
+// repeat the whole query. If that fails it removes the address.
 func concealLocation(header http.Header, token string) {
 	location := header.Get("Location")
 	if location == "" || !mentions(location, token) {
@@ -124,8 +122,8 @@ func mentions(text, token string) bool {
 		strings.Contains(text, url.PathEscape(token))
 }
 
-// conceal returns err, or where its text has the token one that is like it in all
-// else: a transport of the user's may wrap an *url.Error with the whole address.
+// conceal returns err, or if its text has the token an equal error without it: a
+// user's transport can wrap a *url.Error with the whole address.
 func conceal(err error, token string) error {
 	if !mentions(err.Error(), token) {
 		return err
@@ -136,7 +134,7 @@ func conceal(err error, token string) error {
 	}
 }
 
-// concealed does not unwrap to the error that it conceals.
+// concealed does not unwrap to err, whose text has the token.
 type concealed struct {
 	text string
 	err  error
@@ -145,7 +143,7 @@ type concealed struct {
 func (c *concealed) Error() string        { return c.text }
 func (c *concealed) Is(target error) bool { return errors.Is(c.err, target) }
 
-// Timeout is what net/http asks an error for.
+// Timeout implements the interface that net/http looks for.
 func (c *concealed) Timeout() bool {
 	var t interface{ Timeout() bool }
 	return errors.As(c.err, &t) && t.Timeout()

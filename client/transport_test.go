@@ -16,7 +16,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestASupersededTokenCostsOneReportAndOneRepetition(t *testing.T) {
+// A token that an external fetch invalidated costs one report and one repetition.
+func TestHTTPClient_InvalidToken(t *testing.T) {
 	weixin := wechattest.New()
 	weixin.AddAccount("wx1", "canarysecret")
 	weixin.SetGrace(0)
@@ -25,22 +26,23 @@ func TestASupersededTokenCostsOneReportAndOneRepetition(t *testing.T) {
 	t.Cleanup(stop)
 
 	f := setup(t, func(cfg *client.Config) { cfg.WeChatHosts = []string{"127.0.0.1"} })
-	dead := weixin.Steal("wx1")
-	f.sidecar.current["wx1/access_token"] = dead
-	f.memcached.Put("wx1", dead, 0, 3600)
+	invalid := weixin.Steal("wx1")
+	f.sidecar.current["wx1/access_token"] = invalid
+	f.memcached.Put("wx1", invalid, 0, 3600)
 	f.sidecar.renew = func() string { return weixin.Steal("wx1") }
-	weixin.Steal("wx1") // a stranger fetches for himself
+	weixin.Steal("wx1") // an external fetch
 
 	hc := f.HTTPClient(nil)
 	resp, err := hc.Post(address+"/cgi-bin/message/send", "application/json", strings.NewReader(`{"touser":"o1"}`))
 	assert.Contains(t, read(t, resp, err), `"errcode":0`)
 	reports := f.sidecar.reports()
 	require.Len(t, reports, 1)
-	assert.Equal(t, dead, reports[0])
+	assert.Equal(t, invalid, reports[0])
 	assert.Equal(t, 1, f.sidecar.asked())
 }
 
-func TestTheTokenGoesToWeChatsHostsAlone(t *testing.T) {
+// Only requests to WeChat's hosts get the token.
+func TestHTTPClient_Hosts(t *testing.T) {
 	f := setup(t, func(cfg *client.Config) {
 		cfg.WeChatHosts = []string{"Proxy.example:8443", "127.0.0.1:80", "plain.example"}
 	})
@@ -87,7 +89,8 @@ func TestTheTokenGoesToWeChatsHostsAlone(t *testing.T) {
 	assert.Zero(t, f.sidecar.asked(), "a refusal that is not about our token")
 }
 
-func TestOnlyARefusedTokenIsRefreshed(t *testing.T) {
+// Only the errcodes for a refused token lead to a report.
+func TestHTTPClient_Errcodes(t *testing.T) {
 	for code, want := range map[string]int{"40001": 1, "40014": 1, "42001": 1, "48001": 0, "40013": 0, "-1": 0, `"40001"`: 0, "null": 0} {
 		f := setup(t)
 		hc, n := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": wechat(t2, code)})
@@ -104,7 +107,8 @@ func TestOnlyARefusedTokenIsRefreshed(t *testing.T) {
 	}
 }
 
-func TestARequestIsRepeatedOnceAndTheSecondAnswerIsFinal(t *testing.T) {
+// A request is repeated once, and the second answer is final.
+func TestHTTPClient_RepeatedOnce(t *testing.T) {
 	f := setup(t)
 	hc, n := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": wechat("none", "40001")})
 	resp, err := hc.Get(api + "/cgi-bin/user/get")
@@ -113,7 +117,8 @@ func TestARequestIsRepeatedOnceAndTheSecondAnswerIsFinal(t *testing.T) {
 	assert.Len(t, f.sidecar.reports(), 1)
 }
 
-func TestWithoutAnotherTokenTheFirstAnswerStands(t *testing.T) {
+// If there is no other token, the caller gets WeChat's first answer.
+func TestHTTPClient_NoOtherToken(t *testing.T) {
 	for name, fail := range map[string]func(*fakeSidecar){
 		"down":      func(s *fakeSidecar) { s.down = errDown },
 		"too soon":  func(s *fakeSidecar) { s.answering(429, "Retry-After", "31", `{"errcode":429,"errmsg":"too soon"}`) },
@@ -130,7 +135,8 @@ func TestWithoutAnotherTokenTheFirstAnswerStands(t *testing.T) {
 	}
 }
 
-func TestManyRefusedRequestsShareOneReport(t *testing.T) {
+// Many refused requests lead to one renewal.
+func TestHTTPClient_OneRenewal(t *testing.T) {
 	f := setup(t)
 	f.sidecar.before = func(*http.Request) { f.memcached.Put("wx1", t2, 0, 3600) }
 	hc, _ := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": wechat(t2, "40001")})
@@ -147,7 +153,8 @@ func TestManyRefusedRequestsShareOneReport(t *testing.T) {
 	assert.Equal(t, 2, f.sidecar.issued, "one renewal")
 }
 
-func TestARequestThatGetsNoTokenFailsWithoutShowingOne(t *testing.T) {
+// A request without a token fails with the error of the sidecar and is not sent.
+func TestHTTPClient_NoToken(t *testing.T) {
 	f := setup(t)
 	f.memcached.Flush()
 	f.sidecar.answering(503, "", "", `{"errcode":-1,"errmsg":"nothing valid"}`)
@@ -163,7 +170,8 @@ func TestARequestThatGetsNoTokenFailsWithoutShowingOne(t *testing.T) {
 	assert.Empty(t, n.log())
 }
 
-func TestTheCallersRequestAndClientStayAsTheyWere(t *testing.T) {
+// HTTPClient changes neither the caller's request nor its client.
+func TestHTTPClient_CallerUnchanged(t *testing.T) {
 	f := setup(t)
 	base := &http.Client{Transport: &internet{t: t, hosts: map[string]http.HandlerFunc{"api.weixin.qq.com": wechat(t2, "40001")}}, Timeout: time.Minute}
 	before := base.Transport
@@ -182,14 +190,15 @@ func TestTheCallersRequestAndClientStayAsTheyWere(t *testing.T) {
 	assert.Equal(t, plain, *http.DefaultClient)
 }
 
-// quoting is a transport that fails as net/http does, with the whole address.
+// quoting is a transport whose errors quote the whole address, as net/http's do.
 type quoting struct{ err error }
 
 func (q quoting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, &url.Error{Op: "Get", URL: r.URL.String(), Err: q.err}
 }
 
-func TestATransportsErrorLosesTheTokenAndNothingElse(t *testing.T) {
+// A transport's error loses the token and nothing else.
+func TestHTTPClient_TransportError(t *testing.T) {
 	f := setup(t)
 	hc := f.HTTPClient(&http.Client{Transport: quoting{context.DeadlineExceeded}})
 	resp, err := hc.Get(api + "/cgi-bin/x") //nolint:bodyclose // it fails

@@ -102,7 +102,7 @@ func assertComposed(t *testing.T, p *types.Project) {
 	assert.True(t, sidecar.ReadOnly)
 	assert.Equal(t, []string{"ALL"}, sidecar.CapDrop)
 	assert.Equal(t, fmt.Sprintf("%dMiB", sidecar.MemLimit>>20), *sidecar.Environment["GOMEMLIMIT"])
-	known := append(words(t, "../sidecar/config.go", `env:"([A-Z_]+)"`), words(t, "../client/env.go", `"([A-Z]+_[A-Z_]+)"`)...)
+	known := append(words(t, "../sidecar/config.go", `env:"([A-Z_]+)"`), words(t, "../client/config_env.go", `"([A-Z]+_[A-Z_]+)"`)...)
 	known = append(known, "GOMEMLIMIT") // Go's own
 	for _, s := range []types.ServiceConfig{app, sidecar} {
 		for name := range s.Environment {

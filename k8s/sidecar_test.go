@@ -113,7 +113,7 @@ func TestAllSidecarsAreTheSameButForTheirListener(t *testing.T) {
 
 func TestVariablesAreTheProgramsOwn(t *testing.T) {
 	sidecarVariables := words(t, "../sidecar/config.go", `env:"([A-Z_]+)"`)
-	clientVariables := words(t, "../client/env.go", `"([A-Z]+_[A-Z_]+)"`)
+	clientVariables := words(t, "../client/config_env.go", `"([A-Z]+_[A-Z_]+)"`)
 	for _, p := range pods(t) {
 		t.Run(p.name, func(t *testing.T) {
 			for _, c := range p.containers() {

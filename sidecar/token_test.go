@@ -40,7 +40,7 @@ func TestTokenSaysWhatIsMissing(t *testing.T) {
 	assert.Contains(t, p.Stderr.String(), "WECHAT_APPID")
 	p = spawn(t, w.app(), "token") // nobody put one there, and no sidecar runs
 	assert.Equal(t, exitFailed, p.Ends(t, patience))
-	assert.Contains(t, p.Stderr.String(), "is the sidecar running")
+	assert.Contains(t, p.Stderr.String(), "check SIDECAR_URL")
 	assert.Empty(t, p.Stdout.String())
 }
 

@@ -5,24 +5,24 @@ import (
 	"sync/atomic"
 )
 
-// GetAccessToken is silenceper/wechat's AccessTokenHandle: pass the Client to
+// GetAccessToken implements silenceper/wechat's AccessTokenHandle: pass the Client to
 // SetAccessTokenHandle. It is AccessToken without a context.
 func (c *Client) GetAccessToken() (string, error) {
 	return c.AccessToken(context.Background())
 }
 
-// GetAccessTokenContext is silenceper/wechat's AccessTokenContextHandle: the
-// same as AccessToken.
+// GetAccessTokenContext implements silenceper/wechat's AccessTokenContextHandle. It is
+// the same as AccessToken.
 func (c *Client) GetAccessTokenContext(ctx context.Context) (string, error) {
 	return c.AccessToken(ctx)
 }
 
-// JsTicketHandle is silenceper/wechat's JsTicketHandle and its
-// JsTicketContextHandle: pass it to SetJsTicketHandle of GetJs(), which otherwise
-// calls WeChat for tickets.
+// JsTicketHandle implements silenceper/wechat's JsTicketHandle and
+// JsTicketContextHandle. Pass it to SetJsTicketHandle of GetJs(), which otherwise
+// requests tickets from WeChat.
 type JsTicketHandle struct{ client *Client }
 
-// JsTicketHandle returns the Client as silenceper/wechat wants it for tickets.
+// JsTicketHandle returns the adapter for silenceper/wechat's tickets.
 func (c *Client) JsTicketHandle() JsTicketHandle { return JsTicketHandle{c} }
 
 // GetTicket is GetTicketContext without a context.
@@ -30,17 +30,17 @@ func (h JsTicketHandle) GetTicket(accessToken string) (string, error) {
 	return h.GetTicketContext(context.Background(), accessToken)
 }
 
-// GetTicketContext is Ticket of the kind JSAPI. The token, with which the SDK
-// would call WeChat, is not needed.
+// GetTicketContext returns the JSAPI ticket. It does not need the token, which is for
+// the SDK's own request to WeChat.
 func (h JsTicketHandle) GetTicketContext(ctx context.Context, _ string) (string, error) {
 	return h.client.Ticket(ctx, JSAPI)
 }
 
-// AccessTokenServer is the core.AccessTokenServer of chanxuehong/wechat: pass it
-// to core.NewClient.
+// AccessTokenServer implements core.AccessTokenServer of chanxuehong/wechat. Pass it to
+// core.NewClient.
 type AccessTokenServer struct{ client *Client }
 
-// AccessTokenServer returns the Client as chanxuehong/wechat wants it.
+// AccessTokenServer returns the adapter for chanxuehong/wechat.
 func (c *Client) AccessTokenServer() AccessTokenServer { return AccessTokenServer{c} }
 
 // Token is AccessToken.
@@ -56,16 +56,14 @@ func (s AccessTokenServer) RefreshToken(current string) (string, error) {
 // IID01332E16DF5011E5A9D5A4DB30FED8E1 marks the interface and does nothing.
 func (AccessTokenServer) IID01332E16DF5011E5A9D5A4DB30FED8E1() {}
 
-// TicketServer is the jssdk.TicketServer of chanxuehong/wechat, and where it is of
-// the kind WXCard its jssdk.CardTicketServer: take it for the SDK's own, which
-// calls WeChat for tickets.
+// TicketServer implements jssdk.TicketServer of chanxuehong/wechat, and for WXCard
+// jssdk.CardTicketServer. It replaces the SDK's own, which requests tickets from WeChat.
 type TicketServer struct {
 	client *Client
 	kind   TicketKind
 }
 
-// TicketServer returns the Client as chanxuehong/wechat wants it for tickets of
-// one kind.
+// TicketServer returns the adapter for chanxuehong/wechat's tickets of one kind.
 func (c *Client) TicketServer(kind TicketKind) TicketServer { return TicketServer{c, kind} }
 
 // Ticket is Client.Ticket.
@@ -89,18 +87,18 @@ func (TicketServer) IIDB9BDD0A1E1DC11E5844AA4DB30FED8E1() {}
 //
 //	app.AccessToken.GetCustomToken = client.PowerWeChat[object.HashMap](c)
 //
-// PowerWeChat says that a token was refused and not which one; the last that
-// this function gave out counts as refused. It cannot pass on an error either: an
-// empty token stands for one, so that PowerWeChat neither fetches a token by
-// itself nor falls over a missing field, and WeChat answers 41001.
+// PowerWeChat does not say which token was refused: the function reports the last one
+// that it returned. Nor can it return an error, so it returns an empty token instead.
+// PowerWeChat then neither fetches a token itself nor panics over a missing field, and
+// WeChat answers 41001.
 func PowerWeChat[M ~map[string]any](c *Client) func(key string, refresh bool) M {
 	var last atomic.Pointer[string]
 	return func(_ string, refresh bool) M {
 		ctx := context.Background()
 		var token string
 		var err error
-		if given := last.Load(); refresh && given != nil {
-			token, err = c.Refresh(ctx, *given)
+		if returned := last.Load(); refresh && returned != nil {
+			token, err = c.Refresh(ctx, *returned)
 		} else {
 			token, err = c.AccessToken(ctx)
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// internet is every host of a test, and an http.RoundTripper to them.
+// internet has the hosts of a test, and is an http.RoundTripper to them.
 type internet struct {
 	t     *testing.T
 	hosts map[string]http.HandlerFunc
@@ -21,7 +21,7 @@ type internet struct {
 	seen []seen // mu guards it
 }
 
-// seen is a request as it went over the wire.
+// seen is a request as it was sent.
 type seen struct {
 	address string // scheme, host and path
 	query   url.Values
@@ -50,14 +50,14 @@ func (n *internet) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// log is what was asked, token or not.
+// log returns the requests.
 func (n *internet) log() []seen {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return append([]seen{}, n.seen...)
 }
 
-// wechat accepts one token and refuses all others with errcode.
+// wechat accepts the token good and refuses all others with errcode.
 func wechat(good string, errcode string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json; encoding=utf-8")
@@ -69,7 +69,7 @@ func wechat(good string, errcode string) http.HandlerFunc {
 	}
 }
 
-// always answers everything alike.
+// always sends the same answer to every request.
 func always(contentType, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
@@ -79,7 +79,7 @@ func always(contentType, body string) http.HandlerFunc {
 
 const api = "https://api.weixin.qq.com"
 
-// browse returns a Client's HTTPClient on an internet of these hosts.
+// browse returns an HTTPClient that reaches these hosts.
 func (f *fixture) browse(t *testing.T, hosts map[string]http.HandlerFunc) (*http.Client, *internet) {
 	t.Helper()
 	n := &internet{t: t, hosts: hosts}

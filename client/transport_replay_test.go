@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// closer is a body that net/http cannot give again by itself.
+// closer is a body without GetBody.
 type closer struct {
 	io.Reader
 	closed bool
@@ -21,7 +21,8 @@ type closer struct {
 
 func (c *closer) Close() error { c.closed = true; return nil }
 
-func TestABodyIsSentAgain(t *testing.T) {
+// The second request has the same body, if that is not too long.
+func TestHTTPClient_Body(t *testing.T) {
 	const limit = 1 << 20
 	big := strings.Repeat("x", limit)
 	for name, c := range map[string]struct {
@@ -53,7 +54,7 @@ func TestABodyIsSentAgain(t *testing.T) {
 				assert.Equal(t, c.want, s.body, "another body arrived")
 			}
 			assert.Equal(t, c.times == 2, strings.Contains(answer, `"errcode":0`))
-			assert.Len(t, f.sidecar.reports(), 1, "reported in any case: the next request needs it")
+			assert.Len(t, f.sidecar.reports(), 1, "reported in any case, for the next request")
 			if body, ok := c.body.(*closer); ok {
 				assert.True(t, body.closed)
 			}
@@ -61,8 +62,8 @@ func TestABodyIsSentAgain(t *testing.T) {
 	}
 }
 
-// The answer is here before the body was read: what was not sent cannot be repeated.
-func TestABodyThatWasNotReadToItsEndIsNotSentAgain(t *testing.T) {
+// The answer can arrive before the body is read: the rest of it cannot be repeated.
+func TestHTTPClient_UnreadBody(t *testing.T) {
 	f := setup(t)
 	early := roundTrip(func(r *http.Request) (*http.Response, error) {
 		_, err := io.ReadFull(r.Body, make([]byte, 3))
@@ -83,7 +84,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestTheReaderGetsTheWholeAnswer(t *testing.T) {
+// The caller gets every byte of an answer, and only a refusal leads to a report.
+func TestHTTPClient_WholeAnswer(t *testing.T) {
 	long := `{"data":"` + strings.Repeat("x", 200<<10) + `","errcode":40001}`
 	for name, c := range map[string]struct {
 		contentType, body string
@@ -114,7 +116,8 @@ func TestTheReaderGetsTheWholeAnswer(t *testing.T) {
 	}
 }
 
-func TestACompressedAnswerIsNotTouched(t *testing.T) {
+// A compressed answer is not read.
+func TestHTTPClient_Compressed(t *testing.T) {
 	f := setup(t)
 	hc, _ := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
@@ -125,12 +128,13 @@ func TestACompressedAnswerIsNotTouched(t *testing.T) {
 	assert.Empty(t, f.sidecar.reports())
 }
 
-// untouched fails when it is read.
+// untouched is a body that returns an error when it is read.
 type untouched struct{ io.ReadCloser }
 
-func (untouched) Read([]byte) (int, error) { return 0, errors.New("read before its time") }
+func (untouched) Read([]byte) (int, error) { return 0, errors.New("read too early") }
 
-func TestAStreamIsNotReadBeforeItsReaderDoes(t *testing.T) {
+// A stream is not read before its caller reads it.
+func TestHTTPClient_Stream(t *testing.T) {
 	f := setup(t)
 	stream := untouched{io.NopCloser(&bytes.Buffer{})}
 	hc := f.HTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
@@ -143,7 +147,8 @@ func TestAStreamIsNotReadBeforeItsReaderDoes(t *testing.T) {
 	assert.True(t, isOurs)
 }
 
-func TestAnAnswerThatBreaksOffStillDoes(t *testing.T) {
+// An answer that breaks off does so for the caller too.
+func TestHTTPClient_BrokenAnswer(t *testing.T) {
 	f := setup(t)
 	cut := errors.New("connection reset")
 	hc := f.HTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {

@@ -36,7 +36,8 @@ var (
 
 type hashMap map[string]any
 
-func TestSilenceperGetsTheToken(t *testing.T) {
+// silenceper/wechat gets the token.
+func TestSilenceper_Token(t *testing.T) {
 	f := setup(t)
 	token, err := f.GetAccessToken()
 	require.NoError(t, err)
@@ -50,7 +51,8 @@ func TestSilenceperGetsTheToken(t *testing.T) {
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
-func TestSilenceperGetsTheTicket(t *testing.T) {
+// silenceper/wechat gets the ticket.
+func TestSilenceper_Ticket(t *testing.T) {
 	f := setup(t)
 	f.memcached.Put("wx1:jsapi_ticket", t2, 0, 3600)
 	handle := f.JsTicketHandle()
@@ -68,7 +70,8 @@ func TestSilenceperGetsTheTicket(t *testing.T) {
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
-func TestChanxuehongGetsTheTokenAndRefreshesIt(t *testing.T) {
+// chanxuehong/wechat gets the token and reports it.
+func TestChanxuehong_Token(t *testing.T) {
 	f := setup(t)
 	server := f.AccessTokenServer()
 	server.IID01332E16DF5011E5A9D5A4DB30FED8E1()
@@ -83,7 +86,8 @@ func TestChanxuehongGetsTheTokenAndRefreshesIt(t *testing.T) {
 	assert.Equal(t, t2, token)
 }
 
-func TestChanxuehongGetsTicketsAndRefreshesThem(t *testing.T) {
+// chanxuehong/wechat gets tickets and reports them.
+func TestChanxuehong_Ticket(t *testing.T) {
 	for kind, name := range map[client.TicketKind]string{client.JSAPI: "jsapi_ticket", client.WXCard: "wx_card_ticket"} {
 		f := setup(t)
 		f.memcached.Put("wx1:"+name, t1, 0, 3600)
@@ -106,11 +110,12 @@ func TestChanxuehongGetsTicketsAndRefreshesThem(t *testing.T) {
 	}
 }
 
-func TestPowerWeChatReportsTheTokenThatItGot(t *testing.T) {
+// PowerWeChat reports the token that it got last.
+func TestPowerWeChat_Report(t *testing.T) {
 	f := setup(t)
 	custom := client.PowerWeChat[hashMap](f.Client)
 
-	got := custom("key", true) // it had none before: nothing can have been refused
+	got := custom("key", true) // it had none before, so none was refused
 	assert.Equal(t, t1, got["access_token"])
 	assert.Empty(t, f.sidecar.reports())
 	assert.IsType(t, float64(0), got["expires_in"])
@@ -126,7 +131,8 @@ func TestPowerWeChatReportsTheTokenThatItGot(t *testing.T) {
 	assert.Equal(t, t2, got["access_token"])
 }
 
-func TestPowerWeChatGetsAnEmptyTokenForAnError(t *testing.T) {
+// PowerWeChat gets an empty token instead of an error.
+func TestPowerWeChat_Error(t *testing.T) {
 	f := setup(t)
 	f.memcached.Flush()
 	f.sidecar.down = errDown

@@ -16,39 +16,39 @@ import (
 // address is where the sidecar's API is.
 type address struct {
 	name   string // as configured, for errors
-	base   string // what routes are appended to
+	base   string // the URL before a route
 	socket string // the unix socket's path; empty for TCP
 }
 
-// parseAddress never quotes what it refuses: a user puts passwords into URLs.
+// parseAddress never quotes the address in an error: users put passwords into URLs.
 func parseAddress(raw string) (address, error) {
 	if raw == "" {
 		raw = DefaultSidecar
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return address{}, errors.New("not a URL: use http://host:port or unix:///path")
+		return address{}, errors.New("not a URL; use http://host:port or unix:///path")
 	}
 	switch {
 	case u.User != nil:
-		return address{}, errors.New("has a user name or a password: use SIDECAR_AUTH_TOKEN_FILE")
+		return address{}, errors.New("has a user name or a password; use SIDECAR_AUTH_TOKEN_FILE")
 	case u.RawQuery != "" || u.Fragment != "":
-		return address{}, errors.New("has a query or a fragment: use http://host:port or unix:///path")
+		return address{}, errors.New("has a query or a fragment; use http://host:port or unix:///path")
 	case u.Scheme == "unix" && u.Host == "" && len(u.Path) > 1:
 		return address{name: raw, base: "http://localhost", socket: u.Path}, nil
 	case (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "":
 		return address{name: raw, base: strings.TrimRight(raw, "/")}, nil
 	}
-	return address{}, errors.New("neither http://host:port nor unix:///path")
+	return address{}, errors.New("unsupported address; use http://host:port or unix:///path")
 }
 
-// transport returns a transport to this address. It uses no proxy: tokens do not
-// leave the cluster because HTTP_PROXY is set for the app's other requests.
+// transport returns a transport to this address. It uses no proxy, so that tokens do
+// not leave the cluster if HTTP_PROXY is set for the app's other requests.
 func (a address) transport() *http.Transport {
 	var dialer net.Dialer
 	t := &http.Transport{
 		DialContext:         dialer.DialContext,
-		MaxIdleConnsPerHost: 4, // callers share requests: few are open at a time
+		MaxIdleConnsPerHost: 4, // callers share requests, so few are open at a time
 		IdleConnTimeout:     30 * time.Second,
 		DisableCompression:  true,
 
@@ -62,15 +62,15 @@ func (a address) transport() *http.Transport {
 	return t
 }
 
-// maxBearer bounds the bearer token's file: a header of 8 KiB would be refused.
+// maxBearer bounds the bearer token's file: servers refuse a header of 8 KiB.
 const maxBearer = 4 << 10
 
-// readBearer reads the bearer token. It is read for every request, since requests
-// are rare and Kubernetes changes the file whenever it likes.
+// readBearer reads the bearer token. That happens for every request, because requests
+// are rare and Kubernetes can change the file at any time.
 func readBearer(path string) (string, error) {
 	f, err := os.Open(path) // #nosec G304 -- the operator names it
 	if err != nil {
-		return "", fmt.Errorf("read the bearer token: %w", err)
+		return "", fmt.Errorf("read the bearer token: %w; check SIDECAR_AUTH_TOKEN_FILE", err)
 	}
 	defer func() { _ = f.Close() }()
 	content, err := io.ReadAll(io.LimitReader(f, maxBearer+1))
@@ -80,11 +80,11 @@ func readBearer(path string) (string, error) {
 	bearer := strings.TrimSpace(string(content))
 	for i := range len(bearer) {
 		if bearer[i] <= ' ' || bearer[i] >= 0x7f {
-			return "", fmt.Errorf("the bearer token in %s has a space, a control character or one that is not ASCII", path)
+			return "", fmt.Errorf("the bearer token in %s has a space or a character that is not printable ASCII; use one word", path)
 		}
 	}
 	if bearer == "" || len(content) > maxBearer {
-		return "", fmt.Errorf("the bearer token in %s is empty or longer than %d bytes", path, maxBearer)
+		return "", fmt.Errorf("the bearer token in %s is empty or too long; use 1 to %d bytes", path, maxBearer)
 	}
 	return bearer, nil
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
 )
 
-// The variables are read with os.Getenv: the seven of them do not pay for a
-// configuration library in the binary of every app.
+// os.Getenv reads the variables: seven do not justify a configuration library in
+// every app's binary.
 var variableNames = names{ // #nosec G101 -- no credentials: names of variables
 	appID:         "WECHAT_APPID",
 	servers:       "MEMCACHED_SERVERS",
@@ -21,12 +21,12 @@ var variableNames = names{ // #nosec G101 -- no credentials: names of variables
 	authTokenFile: "SIDECAR_AUTH_TOKEN_FILE",
 }
 
-// FromEnv returns a Client as the environment describes it, in the sidecar's own
-// variables. An error names every bad one.
+// FromEnv returns a Client that the environment configures, with the sidecar's own
+// variables. The error names every invalid one.
 //
 //	WECHAT_APPID             the account's AppID; required
 //	MEMCACHED_SERVERS        comma list of host:port or /path/to.sock; default 127.0.0.1:11211
-//	MEMCACHED_HASH           how several share the keys; default ketama
+//	MEMCACHED_HASH           how several servers share the keys; default ketama
 //	MEMCACHED_KEY_PREFIX     before every key; default none
 //	MEMCACHED_TIMEOUT        one memcached operation, such as 200ms, the default
 //	SIDECAR_URL              default http://127.0.0.1:7200, or unix:///path
@@ -39,7 +39,7 @@ func FromEnv() (*Client, error) {
 	return build(cfg)
 }
 
-// ConfigFromEnv is FromEnv for those who set further fields before New.
+// ConfigFromEnv returns the Config of FromEnv, for an app that sets further fields.
 func ConfigFromEnv() (Config, error) {
 	n := variableNames
 	cfg := Config{
@@ -58,7 +58,7 @@ func ConfigFromEnv() (Config, error) {
 	if s := os.Getenv(n.timeout); s != "" {
 		d, err := time.ParseDuration(s)
 		if err != nil || d <= 0 {
-			bad = fmt.Errorf("%s: %q is not a duration above zero, such as 200ms", n.timeout, s)
+			bad = fmt.Errorf("%s: %q is not a positive duration; use one such as 200ms", n.timeout, s)
 		} else {
 			cfg.Timeout = d
 		}

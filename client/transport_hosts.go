@@ -20,13 +20,13 @@ func newHosts(more []string) hosts {
 	return h
 }
 
-// wants reports whether req gets the token: it goes to WeChat's API, and brings
-// no access_token of its own (a user's, from sns/oauth2, or another account's).
+// wants reports whether req gets the token. It goes to WeChat's API, and has no
+// access_token of its own (a user's, from sns/oauth2, or another account's).
 func (h hosts) wants(req *http.Request) bool {
-	return h.trusted(req.URL) && !elsewhere(req.URL.Path) && !req.URL.Query().Has("access_token")
+	return h.trusted(req.URL) && !otherCredential(req.URL.Path) && !req.URL.Query().Has("access_token")
 }
 
-// trusted reports whether the token may go to u. WeChat's hosts are
+// trusted reports whether u may receive the token. WeChat's hosts are
 // api.weixin.qq.com, those below it (sh., sz., hk., file.) and api2.weixin.qq.com.
 // mp.weixin.qq.com serves pages and pictures and takes no access_token.
 func (h hosts) trusted(u *url.URL) bool {
@@ -46,10 +46,9 @@ func loopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// elsewhere reports whether WeChat answers this path for another credential: an
-// AppSecret, a user's token or a platform's. The token would be of no use there,
-// and a 40001 would not be about it.
-func elsewhere(path string) bool {
+// otherCredential reports whether this path needs another credential: an AppSecret, a
+// user's token or a platform's. A 40001 there says nothing about the account's token.
+func otherCredential(path string) bool {
 	switch path {
 	case "/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/clear_quota/v2":
 		return true

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// to redirects to an address; {query} there is the query that came.
+// to redirects to an address, with the request's query for {query}.
 func to(address string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", strings.ReplaceAll(address, "{query}", r.URL.RawQuery))
@@ -17,7 +17,8 @@ func to(address string) http.HandlerFunc {
 	}
 }
 
-func TestAStrangerGetsTheTokenByNoRedirect(t *testing.T) {
+// No redirect carries the token to another host.
+func TestHTTPClient_ForeignRedirect(t *testing.T) {
 	for name, location := range map[string]string{
 		"plain":            "https://evil.example/",
 		"the query":        "https://evil.example/?{query}",
@@ -47,7 +48,8 @@ func TestAStrangerGetsTheTokenByNoRedirect(t *testing.T) {
 	}
 }
 
-func TestARedirectWithinWeChatCarriesTheTokenOnce(t *testing.T) {
+// A redirect within WeChat carries the token once.
+func TestHTTPClient_WeChatRedirect(t *testing.T) {
 	f := setup(t)
 	hc, n := f.browse(t, map[string]http.HandlerFunc{
 		"api.weixin.qq.com":    to("https://sh.api.weixin.qq.com/cgi-bin/x?{query}"),

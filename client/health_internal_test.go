@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestHealthLetsOneOfManyProbe(t *testing.T) {
+// Of several calls at the end of a pause, one probes.
+func TestHealth_ProbeRace(t *testing.T) {
 	for range 20_000 {
 		var h health
 		h.now.Store(&outage{until: time.Now(), pause: time.Hour})
@@ -35,7 +36,8 @@ func TestHealthLetsOneOfManyProbe(t *testing.T) {
 	}
 }
 
-func TestACallFromBeforeAnOutageDecidesNothingAboutIt(t *testing.T) {
+// A call that began before an outage neither ends nor prolongs it.
+func TestHealth_LateCall(t *testing.T) {
 	for name, late := range map[string]error{"a late success": nil, "a late failure": errors.New("late")} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -56,6 +58,7 @@ func TestACallFromBeforeAnOutageDecidesNothingAboutIt(t *testing.T) {
 	}
 }
 
-func TestNoProxyGetsATokenOnItsWayFromTheSidecar(t *testing.T) {
+// Requests to the sidecar use no proxy.
+func TestAddress_NoProxy(t *testing.T) {
 	assert.Nil(t, address{}.transport().Proxy)
 }
