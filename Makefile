@@ -7,7 +7,7 @@ SEEDS    ?= 100
 HOURS    ?= 24
 START    ?= 1
 FUZZTIME ?= 10s
-SIEGE    ?= 6s
+ATTACK_TIME ?= 6s
 CHAOS_MINUTES ?= 26
 IMAGE    ?= wxsidecar:dev
 IMAGE_FLAGS ?=
@@ -138,7 +138,7 @@ vet: ## go vet
 lint: $(GOFUMPT) $(GOLANGCILINT) ## gofumpt and golangci-lint
 	@files=$$($(GOFUMPT) -l .) || exit 1; \
 	if [ -n "$$files" ]; then echo "gofumpt would change (bin/gofumpt-$(GOFUMPT_VERSION)/gofumpt -w .):"; echo "$$files"; exit 1; fi
-	$(GOLANGCILINT) run --build-tags hostile,systemd ./...
+	$(GOLANGCILINT) run --build-tags attack,systemd ./...
 	cd k8s && $(GOLANGCILINT) run --build-tags cluster ./...
 	cd bench && $(GOLANGCILINT) run --build-tags bill ./...
 	cd bench/peers && $(GOLANGCILINT) run ./...
@@ -202,12 +202,12 @@ explore-short: ## the same in two minutes: (1, 1) of one start to its end, then 
 		-explore.starts='cold;reported;three: due' -explore.sample=3,1 -explore.for=20s -explore.seed=$(START)
 
 .PHONY: fleet
-fleet: setup ## what up to 10,000 sidecars and accounts cost, in virtual time; its small cases beside real processes. 10 to 30 minutes
-	$(GO) test ./sidecar -run 'TestFleet' -count=1 -timeout 0 -v -fleet.full
+fleet: setup ## what a fleet costs, in virtual time and as processes: up to 1,000 sidecars, up to 10,000 accounts; minutes
+	$(GO) test ./sidecar/systemtest -run 'TestFleet' -count=1 -timeout 0 -v -fleet.full
 
 .PHONY: procs
 procs: setup ## real sidecar processes, real memcached, killed and restarted
-	WXSIDECAR_PROCS=16 $(GO) test ./sidecar -run 'TestProcesses' -count=1 -timeout 15m -v
+	WXSIDECAR_PROCS=16 $(GO) test ./sidecar/systemtest -run 'TestProcesses' -count=1 -timeout 15m -v
 
 .PHONY: bench
 bench: ## side by side with peers and with the floor
@@ -225,9 +225,9 @@ bill: setup ## what a sidecar costs its pod, beside bare net/http; fails where a
 bill-others: setup ## the same with other sidecars in the same run, built from the module proxy: both tables of the documentation
 	cd bench && $(GO) test -tags bill -count=1 -timeout 20m -v -run '^TestBill$$' . -others
 
-.PHONY: hostile
-hostile: setup ## real sidecars under attack, in cgroups of the pod's size, SIEGE (6s) each: memory, and who is served meanwhile (as root)
-	$(GO) test -tags hostile -count=1 -timeout 15m -v -run '^TestHostile' ./sidecar -siege $(SIEGE)
+.PHONY: attack
+attack: setup ## real sidecars under attack in cgroups of the pod's size, ATTACK_TIME (6s) each, as root
+	$(GO) test -tags attack -count=1 -timeout 15m -v -run '^TestAttack' ./sidecar/systemtest -attack.time $(ATTACK_TIME)
 
 .PHONY: chaos
 chaos: setup ## eight real sidecars through every fault, 26 minutes (CHAOS_MINUTES=2: a few); bin/chaos has all logs and the tables then
@@ -243,7 +243,7 @@ test-cluster: ## the manifests on the cluster of the current kubeconfig, end to 
 
 .PHONY: test-systemd
 test-systemd: setup ## docs/wxsidecar.service under a systemd of its own (Linux, as root)
-	$(GO) test -tags systemd -count=1 -v -run UnderARealSystemd ./sidecar
+	$(GO) test -tags systemd -count=1 -v -run TestUnit_RunsUnderSystemd ./sidecar/systemtest
 
 .PHONY: image
 image: ## the container image (IMAGE=wxsidecar:dev, IMAGE_FLAGS=...), or the static binary where no engine runs

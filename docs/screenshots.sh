@@ -27,7 +27,7 @@ url=
 while read -r line <&3; do
 	case $line in
 	'sidecar a '*'status page: '*) url=${line##*status page: } ;;
-	*'(call 2 '*) break ;;
+	*'request 2 of all sidecars'*) break ;;
 	esac
 done
 cat <&3 >/dev/null &

@@ -76,13 +76,13 @@ func TestAccountsComeAndGoWithTheirFiles(t *testing.T) {
 	assert.Empty(t, s.kept())
 	assert.Contains(t, s.log.String(), "there is no account to keep")
 
-	a := writeFile(t, filepath.Join(dir, "wxA"), testSecret)
-	writeFile(t, filepath.Join(dir, "wxB"), testSecret)
+	a := programtest.WriteFile(t, filepath.Join(dir, "wxA"), testSecret)
+	programtest.WriteFile(t, filepath.Join(dir, "wxB"), testSecret)
 	s.mustScan(t)
 	assert.Equal(t, []string{"wxA", "wxB"}, s.kept())
 
 	require.NoError(t, os.Remove(a))
-	writeFile(t, filepath.Join(dir, "wxC"), testSecret)
+	programtest.WriteFile(t, filepath.Join(dir, "wxC"), testSecret)
 	s.mustScan(t)
 	assert.Equal(t, []string{"wxB", "wxC"}, s.kept())
 	assert.Contains(t, s.log.String(), `msg="account added" appid=wxC`)
@@ -93,7 +93,7 @@ func TestKubernetesSwapsTheFolderThroughItsDataLink(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	// As the kubelet lays out a Secret: wxA → ..data/wxA, ..data → ..2026_1.
-	writeFile(t, filepath.Join(dir, "..2026_1", "wxA"), "canarysecret-one\n")
+	programtest.WriteFile(t, filepath.Join(dir, "..2026_1", "wxA"), "canarysecret-one\n")
 	require.NoError(t, os.Symlink("..2026_1", filepath.Join(dir, "..data")))
 	require.NoError(t, os.Symlink("..data/wxA", filepath.Join(dir, "wxA")))
 	s := newScanned(t, dir)
@@ -108,8 +108,8 @@ func TestKubernetesSwapsTheFolderThroughItsDataLink(t *testing.T) {
 	assertSame(t, "canarysecret-one", secret, "white space at its ends is cut")
 
 	// The rotation: a new folder, and the link renamed over the old one.
-	writeFile(t, filepath.Join(dir, "..2026_2", "wxA"), "canarysecret-two")
-	writeFile(t, filepath.Join(dir, "..2026_2", "wxB"), "canarysecret-b")
+	programtest.WriteFile(t, filepath.Join(dir, "..2026_2", "wxA"), "canarysecret-two")
+	programtest.WriteFile(t, filepath.Join(dir, "..2026_2", "wxB"), "canarysecret-b")
 	require.NoError(t, os.Symlink("..2026_2", filepath.Join(dir, "..data_tmp")))
 	require.NoError(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
 	require.NoError(t, os.Symlink("..data/wxB", filepath.Join(dir, "wxB")))
@@ -125,9 +125,9 @@ func TestKubernetesSwapsTheFolderThroughItsDataLink(t *testing.T) {
 func TestWhatIsNoAccountIsWarnedOfOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "wxA"), testSecret)
-	writeFile(t, filepath.Join(dir, "wx.bak"), testSecret)
-	writeFile(t, filepath.Join(dir, ".hidden"), testSecret)
+	programtest.WriteFile(t, filepath.Join(dir, "wxA"), testSecret)
+	programtest.WriteFile(t, filepath.Join(dir, "wx.bak"), testSecret)
+	programtest.WriteFile(t, filepath.Join(dir, ".hidden"), testSecret)
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o755))
 	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling")))
 	s := newScanned(t, dir)
@@ -146,8 +146,8 @@ func TestAnAccountOfBothIsKeptOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := newScanned(t, dir, "WECHAT_APPID=wxA", "WECHAT_APPSECRET="+testSecret)
-	writeFile(t, filepath.Join(dir, "wxA"), testSecret) // comes later: at the start it is an error
-	writeFile(t, filepath.Join(dir, "wxB"), testSecret)
+	programtest.WriteFile(t, filepath.Join(dir, "wxA"), testSecret) // comes later: at the start it is an error
+	programtest.WriteFile(t, filepath.Join(dir, "wxB"), testSecret)
 	s.mustScan(t)
 	s.mustScan(t)
 	assert.Equal(t, []string{"wxA", "wxB"}, s.kept())
@@ -157,7 +157,7 @@ func TestAnAccountOfBothIsKeptOnce(t *testing.T) {
 func TestAFolderThatVanishesTakesNoAccountAway(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "accounts")
-	writeFile(t, filepath.Join(dir, "wxA"), testSecret)
+	programtest.WriteFile(t, filepath.Join(dir, "wxA"), testSecret)
 	s := newScanned(t, dir)
 	s.mustScan(t)
 	require.NoError(t, os.RemoveAll(dir))
@@ -166,7 +166,7 @@ func TestAFolderThatVanishesTakesNoAccountAway(t *testing.T) {
 	assert.Equal(t, []string{"wxA"}, s.kept())
 	assert.Equal(t, 1, strings.Count(s.log.String(), "cannot be read"))
 
-	writeFile(t, filepath.Join(dir, "wxB"), testSecret)
+	programtest.WriteFile(t, filepath.Join(dir, "wxB"), testSecret)
 	s.mustScan(t)
 	assert.Equal(t, []string{"wxB"}, s.kept())
 }
@@ -179,7 +179,7 @@ func TestABadSecretNamesItsFileAndShowsNothing(t *testing.T) {
 		"canarysecret canarysecret":          "has a space",
 		strings.Repeat("canarysecret", 1000): "has more than 2048 bytes",
 	} {
-		path := writeFile(t, filepath.Join(dir, "wxA"), text)
+		path := programtest.WriteFile(t, filepath.Join(dir, "wxA"), text)
 		secret, err := readAccount(path)
 		assert.Empty(t, secret)
 		require.Error(t, err)
@@ -198,7 +198,7 @@ func TestTheFolderIsScannedEveryTenSeconds(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- s.follow(ctx, s.group) }()
-		writeFile(t, filepath.Join(dir, "wxA"), testSecret)
+		programtest.WriteFile(t, filepath.Join(dir, "wxA"), testSecret)
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
 		assert.Empty(t, s.kept())

@@ -85,8 +85,8 @@ func help(w io.Writer) {
 	text.WriteString("\nVariables of sidecar run (in brackets the default):\n")
 	for _, v := range variables() {
 		text.WriteString("  " + v.name)
-		if v.standard != "" {
-			text.WriteString(" [" + v.standard + "]")
+		if v.defaultValue != "" {
+			text.WriteString(" [" + v.defaultValue + "]")
 		}
 		text.WriteString("\n      " + v.meaning + "\n")
 	}

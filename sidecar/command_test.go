@@ -11,7 +11,7 @@ import (
 func TestHelpListsCommandsAndVariables(t *testing.T) {
 	t.Parallel()
 	for _, arg := range []string{"help", "-h", "--help"} {
-		exit, stdout, stderr := tell(t, nil, arg)
+		exit, stdout, stderr := runCLI(t, nil, arg)
 		assert.Equal(t, exitFine, exit)
 		assert.Empty(t, stderr)
 		for _, v := range variables() {
@@ -27,7 +27,7 @@ func TestHelpListsCommandsAndVariables(t *testing.T) {
 func TestEveryCommandHasHelpOfItsOwn(t *testing.T) {
 	t.Parallel()
 	for _, c := range commands {
-		exit, stdout, stderr := tell(t, nil, c.name, "--help")
+		exit, stdout, stderr := runCLI(t, nil, c.name, "--help")
 		assert.Equal(t, exitFine, exit, c.name)
 		assert.Contains(t, stdout, "usage: sidecar "+c.usage)
 		assert.Empty(t, stderr)
@@ -51,7 +51,7 @@ func TestMisuseEndsWithTwo(t *testing.T) {
 		{"healthcheck", "now"},
 		{"version", "--long"},
 	} {
-		exit, stdout, stderr := tell(t, good, args...)
+		exit, stdout, stderr := runCLI(t, good, args...)
 		assert.Equal(t, exitBadUsage, exit, args)
 		assert.Empty(t, stdout, args)
 		assert.Contains(t, stderr, "sidecar", args)
@@ -61,7 +61,7 @@ func TestMisuseEndsWithTwo(t *testing.T) {
 
 func TestVersionNamesTheBuild(t *testing.T) {
 	t.Parallel()
-	exit, stdout, _ := tell(t, nil, "version")
+	exit, stdout, _ := runCLI(t, nil, "version")
 	assert.Equal(t, exitFine, exit)
 	assert.Regexp(t, `^sidecar \S+\n$`, stdout)
 }

@@ -74,10 +74,10 @@ func TestListsMayHaveSpacesAndEmptyPlaces(t *testing.T) {
 func bad(t *testing.T) []struct{ environ, variable, says string } {
 	t.Helper()
 	dir := t.TempDir()
-	empty := writeFile(t, filepath.Join(dir, "empty"), " \n")
-	spaced := writeFile(t, filepath.Join(dir, "spaced"), testSecret+" "+testSecret)
-	fine := writeFile(t, filepath.Join(dir, "fine"), testSecret+"\n")
-	same := filepath.Dir(writeFile(t, filepath.Join(dir, "same", appID), testSecret))
+	empty := programtest.WriteFile(t, filepath.Join(dir, "empty"), " \n")
+	spaced := programtest.WriteFile(t, filepath.Join(dir, "spaced"), testSecret+" "+testSecret)
+	fine := programtest.WriteFile(t, filepath.Join(dir, "fine"), testSecret+"\n")
+	same := filepath.Dir(programtest.WriteFile(t, filepath.Join(dir, "same", appID), testSecret))
 	return []struct{ environ, variable, says string }{
 		{"WECHAT_APPID=wx canarysecret", "WECHAT_APPID", "not an AppID"},
 		{"WECHAT_APPID=" + strings.Repeat("a", 65), "WECHAT_APPID", "not an AppID"},
@@ -164,7 +164,7 @@ func TestABadVariableIsNamedWithAHintAndNothingListens(t *testing.T) {
 			for pair := range strings.SplitSeq(nextVariable.ReplaceAllString(c.environ, "\x00$1"), "\x00") {
 				environ = append(environ, pair)
 			}
-			exit, stdout, stderr := tell(t, environ)
+			exit, stdout, stderr := runCLI(t, environ)
 			assert.Equal(t, exitBadUsage, exit)
 			assert.Empty(t, stdout)
 			programtest.AssertNoCanary(t, stderr)
@@ -187,7 +187,7 @@ func TestEverythingThatIsWrongIsToldAtOnce(t *testing.T) {
 	for _, v := range variables() {
 		environ = append(environ, v.name+"= canarysecret,=\t")
 	}
-	exit, _, stderr := tell(t, environ)
+	exit, _, stderr := runCLI(t, environ)
 	assert.Equal(t, exitBadUsage, exit)
 	programtest.AssertNoCanary(t, stderr)
 	at := 0
@@ -202,7 +202,7 @@ func TestEverythingThatIsWrongIsToldAtOnce(t *testing.T) {
 
 func TestATypingErrorIsHintedAtBesideTheErrors(t *testing.T) {
 	t.Parallel()
-	exit, _, stderr := tell(t, []string{"WECHAT_APP_ID=" + appID, "WECHAT_APPSECRETS=" + testSecret})
+	exit, _, stderr := runCLI(t, []string{"WECHAT_APP_ID=" + appID, "WECHAT_APPSECRETS=" + testSecret})
 	assert.Equal(t, exitBadUsage, exit)
 	assert.Contains(t, stderr, "WECHAT_APP_ID is unknown and has no effect; the nearest known name is WECHAT_APPID)")
 	assert.Contains(t, stderr, "WECHAT_APPSECRETS is unknown and has no effect; the nearest known name is WECHAT_APPSECRET)")

@@ -1,77 +1,86 @@
 package main
 
 import (
-	"net/http/httptest"
+	"context"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
-	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestTheDemoShowsAllAndEndsByItself(t *testing.T) {
+// The demo performs its whole script, all its claims hold, and it ends by itself.
+func TestDemo_PerformsItsScript(t *testing.T) {
 	t.Parallel()
 	begin := time.Now()
-	exit, stdout, stderr := tell(t, nil, "demo", "--for", "5s")
+	exit, stdout, stderr := runCLI(t, nil, "demo", "--for", "5s")
 	assert.Equal(t, exitFine, exit, stdout)
 	assert.Empty(t, stderr)
 	assert.Less(t, time.Since(begin), 10*time.Second)
 	for _, part := range []string{
-		"printf 'get wxdemo", "status page: http://127.0.0.1:", "export WECHAT_APPID=wxdemo", "asked WeChat (call 1 of all sidecars together)",
-		"from memcached", "external token detected", "restarts", "with 0 calls to WeChat",
-		"they all got 1 other token, with 1 call to WeChat", "dead tokens read   0", "reads that failed  0", "calls too many     0",
+		"printf 'get wxdemo", "status page: http://127.0.0.1:", "export WECHAT_APPID=wxdemo", "request 1 of all sidecars together",
+		"from memcached", "external token detected", "restarts", "with 0 requests to WeChat",
+		"all callers got 1 new token, with 1 request to WeChat", "invalid tokens read  0", "reads that failed    0", "needless requests    0",
 	} {
-		assert.Contains(t, stdout, part)
+		missing := !strings.Contains(stdout, part) // a bool: a failure prints the demo once
+		assert.False(t, missing, part)
+	}
+	if t.Failed() {
+		t.Log(stdout)
 	}
 	programtest.AssertNoCanary(t, stdout)
 	assert.NotContains(t, stdout, "\x1b", "no colour without a terminal")
 }
 
-func TestTheDemoUsesTheMemcachedThatIsNamed(t *testing.T) {
+// A named memcached is used, and only the demo's own keys are deleted there.
+func TestDemo_UsesTheNamedMemcached(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	exit, stdout, stderr := tell(t, []string{"MEMCACHED_SERVERS=" + w.server, "MEMCACHED_KEY_PREFIX=mine:"}, "demo", "--for", "3s")
+	w := programtest.NewBackends(t)
+	exit, stdout, stderr := runCLI(t, []string{"MEMCACHED_SERVERS=" + w.MemcachedAddress, "MEMCACHED_KEY_PREFIX=mine:"}, "demo", "--for", "3s")
 	assert.Equal(t, exitFine, exit, stdout)
 	assert.Empty(t, stderr)
 	assert.Contains(t, stdout, "get mine:wxdemo")
-	assert.Contains(t, stdout, "loses all that we keep in it")
-	assert.Zero(t, w.memcached.Count("flush_all"), "what others keep there stays")
+	assert.Contains(t, stdout, "loses all keys of the demo")
+	assert.Zero(t, w.Memcached.Count("flush_all"), "other keys stay")
 }
 
-func TestTheDemoSaysWhereItsMemcachedIsMissing(t *testing.T) {
+// A named memcached that does not answer is an error with a hint.
+func TestDemo_NamedMemcachedIsDown(t *testing.T) {
 	t.Parallel()
-	exit, _, stderr := tell(t, []string{"MEMCACHED_SERVERS=" + freeAddress(t)}, "demo", "--for", "1s")
+	exit, _, stderr := runCLI(t, []string{"MEMCACHED_SERVERS=" + programtest.Address(t)}, "demo", "--for", "1s")
 	assert.Equal(t, exitFailed, exit)
 	assert.Contains(t, stderr, "MEMCACHED_SERVERS")
 }
 
-func TestTheDemoCountsACallThatNobodyNeeded(t *testing.T) {
+// The demo's status page and table show three accounts, one of which fails.
+func TestDemo_StatusShowsAFailingAccount(t *testing.T) {
 	t.Parallel()
-	var out programtest.Output
-	d := &demo{narrator: newNarrator(&out, nil), appID: appID, wechat: wechattest.New()}
-	now := time.Now()
-	d.wechat.SetNow(func() time.Time { return now })
-	d.wechat.AddAccount(appID, testSecret)
-	fetch := func(after time.Duration) {
-		now = now.Add(after)
-		d.wechat.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET",
-			"/cgi-bin/token?grant_type=client_credential&appid="+appID+"&secret="+testSecret, nil))
-	}
-	fetch(0)
-	fetch(demoLife / 2)
-	d.wechat.Steal(appID)
-	d.causes = []time.Time{now}
-	fetch(time.Second) // for the theft
-	ahead, extra := d.renewals()
-	assert.Equal(t, []int{1, 0}, []int{ahead, extra})
-	fetch(time.Second) // for nothing
-	ahead, extra = d.renewals()
-	assert.Equal(t, []int{1, 1}, []int{ahead, extra})
-
-	d.apps = []*demoApp{{reads: 3, dead: 1}, {reads: 3, failed: 1}}
-	d.summary()
-	assert.Equal(t, []string{"no app reads a dead token", "no app is left without a token", "two sidecars call WeChat once per renewal"}, d.broken)
-	assert.Contains(t, out.String(), "DID NOT HOLD: no app reads a dead token")
+	ctx, stop := context.WithCancel(t.Context())
+	var out, errs programtest.Output
+	ended := make(chan int, 1)
+	go func() { ended <- run(ctx, []string{"demo"}, nil, &out, &errs) }()
+	address := ""
+	eventually(t, func() bool {
+		found := regexp.MustCompile(`sidecar a .*status page: http://(\S+)/\n`).FindStringSubmatch(out.String())
+		if found != nil {
+			address = found[1]
+		}
+		return found != nil
+	}, "the address of the status page")
+	page := ""
+	eventually(t, func() bool {
+		page = get(t, "http://"+address+"/")
+		return regexp.MustCompile(`1 of 3 accounts is (ill|failing)`).MatchString(page) && strings.Count(page, `<article class="ok"`) == 2
+	}, "a page with one failing account")
+	assert.Regexp(t, `(?s)<article class="(ill|failing)"><header><h2>wxdemo\w+-failing</h2>.*errcode 40125`, page)
+	exit, table, _ := runCLI(t, []string{"SIDECAR_OPS_LISTEN=" + address}, "status")
+	assert.Equal(t, exitFailed, exit)
+	assert.Regexp(t, `(?m)^(ill|failing) +wxdemo\w+-failing .*\n  errcode 40125`, table)
+	assert.Regexp(t, `(?m)sidecar a +wxdemo\w+-failing: renewal failed`, out.String())
+	stop()
+	assert.Equal(t, exitFine, <-ended, out.String())
+	assert.Empty(t, errs.String())
 }

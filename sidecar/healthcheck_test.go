@@ -29,7 +29,7 @@ func TestHealthcheckAsksWhereHealthIs(t *testing.T) {
 func TestHealthcheckOfNothingIsMisuse(t *testing.T) {
 	t.Parallel()
 	for _, listen := range []string{"off", "canarysecret"} {
-		exit, _, stderr := tell(t, []string{"SIDECAR_OPS_LISTEN=" + listen}, "healthcheck")
+		exit, _, stderr := runCLI(t, []string{"SIDECAR_OPS_LISTEN=" + listen}, "healthcheck")
 		assert.Equal(t, exitBadUsage, exit)
 		assert.Contains(t, stderr, "SIDECAR_OPS_LISTEN")
 		programtest.AssertNoCanary(t, stderr)
@@ -38,7 +38,7 @@ func TestHealthcheckOfNothingIsMisuse(t *testing.T) {
 
 func TestHealthcheckFailsWhereNobodyAnswers(t *testing.T) {
 	t.Parallel()
-	exit, _, stderr := tell(t, []string{"SIDECAR_OPS_LISTEN=" + freeAddress(t)}, "healthcheck")
+	exit, _, stderr := runCLI(t, []string{"SIDECAR_OPS_LISTEN=" + programtest.Address(t)}, "healthcheck")
 	assert.Equal(t, exitFailed, exit)
 	assert.Contains(t, stderr, "connection refused")
 	assert.Contains(t, stderr, "is it running")
@@ -46,17 +46,17 @@ func TestHealthcheckFailsWhereNobodyAnswers(t *testing.T) {
 
 func TestHealthcheckTellsWhyTheSidecarIsNotReady(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.wechat.FailAll(40164)
-	start(t, w.environ)
+	w := programtest.NewBackends(t)
+	w.WeChat.FailAll(40164)
+	start(t, w.Environ)
 	var stderr string
 	eventually(t, func() bool {
 		var exit int
-		exit, _, stderr = tell(t, w.environ, "healthcheck")
-		return exit == exitFailed && assert.ObjectsAreEqual(1, w.wechat.Calls("", ""))
+		exit, _, stderr = runCLI(t, w.Environ, "healthcheck")
+		return exit == exitFailed && assert.ObjectsAreEqual(1, w.WeChat.Calls("", ""))
 	}, "a failed call")
 	eventually(t, func() bool {
-		_, _, stderr = tell(t, w.environ, "healthcheck")
+		_, _, stderr = runCLI(t, w.Environ, "healthcheck")
 		return strings.Contains(stderr, "errcode")
 	}, "a reason")
 	assert.Contains(t, stderr, appID)

@@ -42,7 +42,7 @@ func opsOf(environ []string) (opsListener, bool) {
 func standardOf(name string) string {
 	for _, v := range variables() {
 		if v.name == name {
-			return v.standard
+			return v.defaultValue
 		}
 	}
 	return ""

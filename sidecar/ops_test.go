@@ -1,11 +1,8 @@
 package main
 
 import (
-	"context"
 	"io"
 	"net/http"
-	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -28,12 +25,12 @@ func get(t *testing.T, url string) string {
 
 func TestTheOpsListenerCountsWhatTheSidecarDoes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	start(t, w.environ)
-	eventually(t, func() bool { return entry(t, w.store(t)) != "" }, "a token")
-	exit, _, stderr := tell(t, w.environ, "healthcheck")
+	w := programtest.NewBackends(t)
+	start(t, w.Environ)
+	eventually(t, func() bool { return programtest.Entry(t, w.Store(t)) != "" }, "a token")
+	exit, _, stderr := runCLI(t, w.Environ, "healthcheck")
 	assert.Equal(t, exitFine, exit, stderr)
-	metrics := get(t, "http://"+w.ops+"/metrics")
+	metrics := get(t, "http://"+w.Ops+"/metrics")
 	for _, pattern := range []string{
 		`wxsidecar_credential_valid\{appid="` + appID + `",kind="access_token"\} 1`,
 		`wxsidecar_wechat_request_duration_seconds_count 1`,
@@ -45,43 +42,15 @@ func TestTheOpsListenerCountsWhatTheSidecarDoes(t *testing.T) {
 		assert.Regexp(t, "(?m)^"+pattern+"$", metrics)
 	}
 	assert.NotContains(t, metrics, "wxsidecar_force_refreshes_remaining{", "it fetches with token")
-	assert.Contains(t, get(t, "http://"+w.ops+"/"), "<h1>The account is well</h1>")
-	assert.Contains(t, get(t, "http://"+w.ops+"/status.json"), `"servers":["`+w.server+`"]`)
+	assert.Contains(t, get(t, "http://"+w.Ops+"/"), "<h1>The account is well</h1>")
+	assert.Contains(t, get(t, "http://"+w.Ops+"/status.json"), `"servers":["`+w.MemcachedAddress+`"]`)
 }
 
-func TestForcedRenewalsAreCountedWhereStableTokenIsUsed(t *testing.T) {
+// Force refreshes exist for stable_token alone.
+func TestOps_CountsForceRefreshes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	start(t, append(w.environ, "WECHAT_TOKEN_API=stable_token"))
-	eventually(t, func() bool { return entry(t, w.store(t)) != "" }, "a token")
-	assert.Contains(t, get(t, "http://"+w.ops+"/metrics"), `wxsidecar_force_refreshes_remaining{appid="`+appID+`",kind="access_token"} 20`)
-}
-
-func TestTheDemosStatusPageShowsOneIllAccountOfThree(t *testing.T) {
-	t.Parallel()
-	ctx, stop := context.WithCancel(t.Context())
-	var out, errs programtest.Output
-	ended := make(chan int, 1)
-	go func() { ended <- run(ctx, []string{"demo"}, nil, &out, &errs) }()
-	address := ""
-	eventually(t, func() bool {
-		found := regexp.MustCompile(`sidecar a .*status page: http://(\S+)/\n`).FindStringSubmatch(out.String())
-		if found != nil {
-			address = found[1]
-		}
-		return found != nil
-	}, "the address of the status page")
-	page := ""
-	eventually(t, func() bool {
-		page = get(t, "http://"+address+"/")
-		return strings.Contains(page, "1 of 3 accounts is ill") && strings.Count(page, `<article class="ok"`) == 2
-	}, "a page with one ill account")
-	assert.Regexp(t, `(?s)<article class="ill"><header><h2>wxdemo\w+-ill</h2>.*errcode 40125`, page)
-	exit, table, _ := tell(t, []string{"SIDECAR_OPS_LISTEN=" + address}, "status")
-	assert.Equal(t, exitFailed, exit)
-	assert.Regexp(t, `(?m)^ill +wxdemo\w+-ill .*\n  errcode 40125`, table)
-	assert.Regexp(t, `(?m)sidecar a +wxdemo\w+-ill: renewal failed`, out.String())
-	stop()
-	assert.Equal(t, exitFine, <-ended, out.String())
-	assert.Empty(t, errs.String())
+	w := programtest.NewBackends(t)
+	start(t, append(w.Environ, "WECHAT_TOKEN_API=stable_token"))
+	eventually(t, func() bool { return programtest.Entry(t, w.Store(t)) != "" }, "a token")
+	assert.Contains(t, get(t, "http://"+w.Ops+"/metrics"), `wxsidecar_force_refreshes_remaining{appid="`+appID+`",kind="access_token"} 20`)
 }

@@ -15,34 +15,22 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wxsidecar/wxsidecar/client"
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// stopsWithin is what the manifests rely on.
-const stopsWithin = 5 * time.Second
-
-func (w *world) client(t *testing.T) *client.Client {
-	t.Helper()
-	c, err := client.New(client.Config{AppID: appID, Servers: []string{w.server}, Sidecar: "unix://" + w.socket})
-	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, c.Close()) })
-	return c
-}
-
 func TestASidecarPublishesServesAndStops(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	r := start(t, w.environ)
-	store := w.store(t)
-	eventually(t, func() bool { return entry(t, store) != "" }, "an entry")
-	assertSame(t, w.last(), entry(t, store), "the entry is the token that WeChat issued")
+	w := programtest.NewBackends(t)
+	r := start(t, w.Environ)
+	store := w.Store(t)
+	eventually(t, func() bool { return programtest.Entry(t, store) != "" }, "an entry")
+	assertSame(t, w.LastToken(), programtest.Entry(t, store), "the entry is the token that WeChat issued")
 
-	token, err := w.client(t).AccessToken(t.Context())
+	token, err := newClient(t, w).AccessToken(t.Context())
 	require.NoError(t, err)
-	assertSame(t, w.last(), token, "so does the client give it")
-	exit, stdout, _ := tell(t, w.environ, "healthcheck")
+	assertSame(t, w.LastToken(), token, "so does the client give it")
+	exit, stdout, _ := runCLI(t, w.Environ, "healthcheck")
 	assert.Equal(t, exitFine, exit)
 	assert.Equal(t, "ready\n", stdout)
 
@@ -50,16 +38,16 @@ func TestASidecarPublishesServesAndStops(t *testing.T) {
 	r.stop()
 	assert.Equal(t, exitFine, r.ends(t))
 	assert.Less(t, time.Since(begin), stopsWithin)
-	assertSame(t, w.last(), entry(t, store), "apps go on with the token")
-	assert.Equal(t, 1, w.wechat.Calls("", ""))
-	_, err = net.Dial("unix", w.socket)
+	assertSame(t, w.LastToken(), programtest.Entry(t, store), "apps go on with the token")
+	assert.Equal(t, 1, w.WeChat.Calls("", ""))
+	_, err = net.Dial("unix", w.Socket)
 	assert.Error(t, err, "the socket is gone")
 }
 
 func TestTheFirstLineTellsTheSettings(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	r := start(t, append(w.environ, "WECHAT_APPSECRETS="+testSecret, "MEMCACHED_KEY_PREFIX=prod:"))
+	w := programtest.NewBackends(t)
+	r := start(t, append(w.Environ, "WECHAT_APPSECRETS="+testSecret, "MEMCACHED_KEY_PREFIX=prod:"))
 	eventually(t, func() bool { return strings.Contains(r.stderr.String(), `"started"`) }, "a line")
 	lines := strings.Split(r.stderr.String(), "\n")
 	var warned, started map[string]any
@@ -74,47 +62,47 @@ func TestTheFirstLineTellsTheSettings(t *testing.T) {
 	}
 	assert.Equal(t, appID, started["appid"])
 	assert.Equal(t, "prod:", started["key_prefix"])
-	assert.Equal(t, "unix://"+w.socket, started["listen"])
+	assert.Equal(t, "unix://"+w.Socket, started["listen"])
 	assert.Equal(t, "token", started["token_api"])
 }
 
 func TestACallUnderWayIsFinishedBeforeTheEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := programtest.NewBackends(t)
 	called := make(chan struct{}, 1)
-	w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+	w.WeChat.OnCall(func(wechattest.Call) wechattest.Answer {
 		called <- struct{}{}
 		return wechattest.Answer{DelayAfter: time.Second}
 	})
-	r := start(t, w.environ)
+	r := start(t, w.Environ)
 	<-called
 	answer := make(chan error, 1)
-	c := w.client(t)
-	before := w.memcached.Count("")
+	c := newClient(t, w)
+	before := w.Memcached.Count("")
 	go func() {
 		token, err := c.AccessToken(context.Background())
-		if err == nil && token != w.last() {
+		if err == nil && token != w.LastToken() {
 			err = errors.New("another token")
 		}
 		answer <- err
 	}()
 	// Its own miss, and the look that its question at the sidecar causes.
-	eventually(t, func() bool { return w.memcached.Count("") >= before+2 }, "the app's question")
+	eventually(t, func() bool { return w.Memcached.Count("") >= before+2 }, "the app's question")
 	r.stop()
 	assert.Equal(t, exitFine, r.ends(t))
-	assertSame(t, w.last(), entry(t, w.store(t)), "its token is published")
+	assertSame(t, w.LastToken(), programtest.Entry(t, w.Store(t)), "its token is published")
 	assert.NoError(t, <-answer, "who waited for it is answered")
 }
 
 func TestACallWithoutAnswerDoesNotHoldUpTheEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := programtest.NewBackends(t)
 	called := make(chan struct{}, 1)
-	w.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+	w.WeChat.OnCall(func(wechattest.Call) wechattest.Answer {
 		called <- struct{}{}
 		return wechattest.Answer{Kind: wechattest.IssuedHang}
 	})
-	r := start(t, w.environ)
+	r := start(t, w.Environ)
 	<-called
 	begin := time.Now()
 	r.stop()
@@ -125,26 +113,26 @@ func TestACallWithoutAnswerDoesNotHoldUpTheEnd(t *testing.T) {
 func TestAnAddressThatIsTakenIsFatal(t *testing.T) {
 	t.Parallel()
 	for _, variable := range []string{"SIDECAR_LISTEN", "SIDECAR_OPS_LISTEN"} {
-		w := newWorld(t)
-		exit, _, stderr := tell(t, append(w.environ, variable+"="+w.server))
+		w := programtest.NewBackends(t)
+		exit, _, stderr := runCLI(t, append(w.Environ, variable+"="+w.MemcachedAddress))
 		assert.Equal(t, exitFailed, exit)
 		assert.Contains(t, stderr, variable+": ")
 		assert.Contains(t, stderr, "address already in use")
-		assert.Zero(t, w.wechat.Calls("", ""), "nobody was called")
+		assert.Zero(t, w.WeChat.Calls("", ""), "nobody was called")
 		programtest.AssertNoCanary(t, stderr)
 	}
 }
 
 func TestASidecarBeyondLoopbackAsksForTheBearer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	file := writeFile(t, filepath.Join(t.TempDir(), "bearer"), "canarysecret-bearer\n")
-	address := freeAddress(t)
+	w := programtest.NewBackends(t)
+	file := programtest.WriteFile(t, filepath.Join(t.TempDir(), "bearer"), "canarysecret-bearer\n")
+	address := programtest.Address(t)
 	_, port, err := net.SplitHostPort(address)
 	require.NoError(t, err)
-	r := start(t, append(w.environ, "SIDECAR_LISTEN=0.0.0.0:"+port, "SIDECAR_AUTH_TOKEN_FILE="+file, "LOG_LEVEL=debug"))
-	store := w.store(t)
-	eventually(t, func() bool { return entry(t, store) != "" }, "an entry")
+	r := start(t, append(w.Environ, "SIDECAR_LISTEN=0.0.0.0:"+port, "SIDECAR_AUTH_TOKEN_FILE="+file, "LOG_LEVEL=debug"))
+	store := w.Store(t)
+	eventually(t, func() bool { return programtest.Entry(t, store) != "" }, "an entry")
 	ask := func(bearer string) int {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/v1/"+appID+"/access_token", nil)
 		require.NoError(t, err)
@@ -167,12 +155,12 @@ func TestASidecarBeyondLoopbackAsksForTheBearer(t *testing.T) {
 
 func TestAnAppThatAsksAtOnceIsNotToldThatItsAccountIsUnknown(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	cfg, found := parse(w.environ)
+	w := programtest.NewBackends(t)
+	cfg, found := parse(w.Environ)
 	require.Empty(t, found)
 	d, err := newDaemon(t.Context(), cfg, parts{Log: newLogger(cfg, io.Discard)})
 	require.NoError(t, err)
-	c := w.client(t)
+	c := newClient(t, w)
 	got := make(chan error, 1)
 	go func() { // the door is open, and nobody serves yet
 		_, err := c.Refresh(context.Background(), "")

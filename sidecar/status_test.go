@@ -16,13 +16,13 @@ import (
 
 func TestStatusPrintsATableAndEndsWithZeroWhenAllIsWell(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	start(t, w.environ)
-	eventually(t, func() bool { return entry(t, w.store(t)) != "" }, "a token")
-	exit, stdout, stderr := tell(t, w.environ, "status")
+	w := programtest.NewBackends(t)
+	start(t, w.Environ)
+	eventually(t, func() bool { return programtest.Entry(t, w.Store(t)) != "" }, "a token")
+	exit, stdout, stderr := runCLI(t, w.Environ, "status")
 	assert.Equal(t, exitFine, exit, stdout)
 	assert.Empty(t, stderr)
-	assert.Contains(t, stdout, "memcached answers ("+w.server+")\n")
+	assert.Contains(t, stdout, "memcached answers ("+w.MemcachedAddress+")\n")
 	assert.Regexp(t, `(?m)^STATE +APPID +KIND +TOKEN +AGE +LEFT +NEXT RENEWAL +RENEWED BY +TODAY$`, stdout)
 	assert.Regexp(t, `(?m)^ok +`+appID+` +access_token +[0-9a-f]{8} +\d s +(2 h|1 h 59 min) +in (54|55) min +\S+ +1 renewed, 0 failed$`, stdout)
 	programtest.AssertNoCanary(t, stdout)
@@ -30,13 +30,13 @@ func TestStatusPrintsATableAndEndsWithZeroWhenAllIsWell(t *testing.T) {
 
 func TestStatusTellsWhatIsIllAndEndsWithOne(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.wechat.FailAll(40164)
-	start(t, w.environ)
+	w := programtest.NewBackends(t)
+	w.WeChat.FailAll(40164)
+	start(t, w.Environ)
 	var stdout string
 	eventually(t, func() bool {
 		var exit int
-		exit, stdout, _ = tell(t, w.environ, "status")
+		exit, stdout, _ = runCLI(t, w.Environ, "status")
 		return exit == exitFailed && strings.Contains(stdout, "errcode")
 	}, "a failed renewal")
 	assert.Regexp(t, `(?m)^ill +`+appID+` +access_token +- +- +- +- +- +0 renewed, 1 failed\n  errcode 40164: invalid ip 1\.2\.3\.4`, stdout)
@@ -45,7 +45,7 @@ func TestStatusTellsWhatIsIllAndEndsWithOne(t *testing.T) {
 
 func TestStatusFailsWhereNobodyAnswers(t *testing.T) {
 	t.Parallel()
-	exit, stdout, stderr := tell(t, []string{"SIDECAR_OPS_LISTEN=" + freeAddress(t)}, "status")
+	exit, stdout, stderr := runCLI(t, []string{"SIDECAR_OPS_LISTEN=" + programtest.Address(t)}, "status")
 	assert.Equal(t, exitFailed, exit)
 	assert.Empty(t, stdout)
 	assert.Contains(t, stderr, "is it running")
@@ -58,7 +58,7 @@ func TestStatusFailsWhereSomethingElseAnswers(t *testing.T) {
 	other := http.Server{Handler: http.NotFoundHandler()}
 	served := make(chan error, 1)
 	go func() { served <- other.Serve(listener) }()
-	exit, _, stderr := tell(t, []string{"SIDECAR_OPS_LISTEN=" + listener.Addr().String()}, "status")
+	exit, _, stderr := runCLI(t, []string{"SIDECAR_OPS_LISTEN=" + listener.Addr().String()}, "status")
 	assert.Equal(t, exitFailed, exit)
 	assert.Contains(t, stderr, "does SIDECAR_OPS_LISTEN name a sidecar?")
 	require.NoError(t, other.Close())
@@ -68,7 +68,7 @@ func TestStatusFailsWhereSomethingElseAnswers(t *testing.T) {
 func TestStatusOfNothingIsMisuse(t *testing.T) {
 	t.Parallel()
 	for _, listen := range []string{"off", "canarysecret"} {
-		exit, _, stderr := tell(t, []string{"SIDECAR_OPS_LISTEN=" + listen}, "status")
+		exit, _, stderr := runCLI(t, []string{"SIDECAR_OPS_LISTEN=" + listen}, "status")
 		assert.Equal(t, exitBadUsage, exit)
 		assert.Contains(t, stderr, "SIDECAR_OPS_LISTEN")
 		programtest.AssertNoCanary(t, stderr)

@@ -14,8 +14,8 @@ var (
 	ours = []string{"WECHAT_", "MEMCACHED_", "SIDECAR_", "MIRROR_"}
 	// injected is what Kubernetes sets for Services, one named memcached say.
 	injected = regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT$|_PORT_[0-9]+_[A-Z0-9_]+$`)
-	// theirs are variables of the client library.
-	theirs = []string{"SIDECAR_URL"}
+	// clientVariables are variables of the client library.
+	clientVariables = []string{"SIDECAR_URL"}
 )
 
 // unknowns finds mistyped variables. It looks at names alone: the value of
@@ -29,7 +29,7 @@ func unknowns(environ []string) []unknown {
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
 		if !slices.ContainsFunc(ours, func(p string) bool { return strings.HasPrefix(name, p) }) ||
-			slices.Contains(known, name) || slices.Contains(theirs, name) || injected.MatchString(name) {
+			slices.Contains(known, name) || slices.Contains(clientVariables, name) || injected.MatchString(name) {
 			continue
 		}
 		found = append(found, unknown{name, nearest(name, known)})

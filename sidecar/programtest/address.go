@@ -26,7 +26,7 @@ var given sync.Map
 func FreeAddress() (string, error) {
 	for range 100 {
 		address := fmt.Sprintf("127.0.0.1:%d", firstPort+rand.IntN(portCount)) //nolint:gosec // not a secret
-		listener, err := net.Listen("tcp", address)                             //nolint:noctx // returns at once
+		listener, err := net.Listen("tcp", address)                            //nolint:noctx // returns at once
 		if err != nil {
 			continue
 		}

@@ -24,11 +24,15 @@ type Process struct {
 	Stderr  Output
 }
 
-// Start starts a program with these variables and no others but PATH.
+// Start starts a program with these variables, PATH and GOCOVERDIR, and no others.
 func Start(t *testing.T, environ []string, path string, args ...string) *Process {
 	t.Helper()
 	p := &Process{Command: exec.Command(path, args...), Ended: make(chan struct{})} //nolint:gosec,noctx // the test's own, ended by Kill
-	p.Command.Env = append([]string{"PATH=" + os.Getenv("PATH")}, environ...)
+	p.Command.Env = []string{"PATH=" + os.Getenv("PATH")}
+	if folder := os.Getenv("GOCOVERDIR"); folder != "" {
+		p.Command.Env = append(p.Command.Env, "GOCOVERDIR="+folder)
+	}
+	p.Command.Env = append(p.Command.Env, environ...)
 	p.Command.Stdout, p.Command.Stderr = &p.Stdout, &p.Stderr
 	var err error
 	if p.Stdin, err = p.Command.StdinPipe(); err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 )
 
-// What waits in the kernel counts in the pod's memory, see TestHostile.
+// What waits in the kernel counts in the pod's memory, see TestAttack_All.
 func TestTheKernelKeepsLittleOfAConnection(t *testing.T) {
 	t.Parallel()
 	const little = 8 << 10

@@ -1,0 +1,150 @@
+package systemtest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
+)
+
+// Addresses as the README's PHP has them, and its question for the extension.
+const (
+	phpMemcached = `'memcached', 11211`
+	phpSidecar   = `http://127.0.0.1:7200`
+	phpHas       = `class_exists('Memcached')`
+)
+
+// extensions is what the README's question for the extension is replaced with,
+// so that both of its branches run where both extensions are installed.
+var extensions = map[string]string{"memcached": "true", "memcache": "false"}
+
+// phpOf is the README's PHP with other addresses, and with one extension.
+func phpOf(t *testing.T, extension, memcached, sidecar string) string {
+	t.Helper()
+	host, port, err := net.SplitHostPort(memcached)
+	require.NoError(t, err)
+	code := blockWith(t, "php", "function wx_access_token")
+	for _, replace := range [][2]string{
+		{phpMemcached, "'" + host + "', " + port}, {phpSidecar, "http://" + sidecar}, {phpHas, extensions[extension]},
+	} {
+		require.Contains(t, code, replace[0])
+		code = strings.ReplaceAll(code, replace[0], replace[1])
+	}
+	return code
+}
+
+// askPHP runs the README's PHP. It returns the token's SHA-256, or the message
+// of its exception after "refused: "; anything else that PHP printed is in it too.
+func askPHP(t *testing.T, extension, memcached, sidecar, account string) string {
+	t.Helper()
+	php, err := exec.LookPath("php")
+	require.NoError(t, err, "php is not installed: run make setup")
+	script := `if (!extension_loaded('` + extension + `')) { echo 'not installed'; exit; } ` +
+		"error_reporting(E_ALL); ini_set('display_errors', 'stdout');\n" + phpOf(t, extension, memcached, sidecar) +
+		"try { echo hash('sha256', wx_access_token('" + account + "')); } catch (RuntimeException $e) { echo 'refused: ', $e->getMessage(); }"
+	got, err := exec.Command(php, "-r", script).CombinedOutput()
+	require.NoError(t, err, extension)
+	require.NotEqual(t, "not installed", string(got), "php's extension %s is not installed: run make setup", extension)
+	return string(got)
+}
+
+func sha256Of(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+// onLoopback is a world whose sidecar listens where PHP can ask it.
+func onLoopback(t *testing.T, memcached string, more ...string) (w *programtest.Backends, api string) {
+	t.Helper()
+	w, api = programtest.NewBackends(t), programtest.Address(t)
+	spawn(t, append(append(w.Environ, "MEMCACHED_SERVERS="+memcached, "SIDECAR_LISTEN="+api), more...))
+	eventually(t, func() bool { return w.LastToken() != "" }, "a token")
+	ready(t, w.Ops)
+	return w, api
+}
+
+func TestTheREADMEsPHPReadsTheEntryAndAsksNobodyElse(t *testing.T) {
+	t.Parallel()
+	m := newRealMemcached(t)
+	w, _ := onLoopback(t, m.Address)
+	eventually(t, func() bool { return m.Ask(t, "get "+appID) != "END" }, "an entry")
+	nobody := programtest.Address(t)
+	for extension := range extensions {
+		assert.Equal(t, sha256Of(w.LastToken()), askPHP(t, extension, m.Address, nobody, appID), extension)
+	}
+}
+
+func TestTheREADMEsPHPAsksTheSidecarOnAMiss(t *testing.T) {
+	t.Parallel()
+	m := newRealMemcached(t)
+	w, api := onLoopback(t, m.Address, "MEMCACHED_KEY_PREFIX=elsewhere:") // so that PHP's key stays empty
+	for extension := range extensions {
+		assert.Equal(t, sha256Of(w.LastToken()), askPHP(t, extension, m.Address, api, appID), extension)
+	}
+	assert.Equal(t, "END", m.Ask(t, "get "+appID), "it was a miss")
+}
+
+func TestTheREADMEsPHPAsksTheSidecarWhereTheEntryIsDamaged(t *testing.T) {
+	t.Parallel()
+	m := newRealMemcached(t)
+	w, api := onLoopback(t, m.Address, "MEMCACHED_KEY_PREFIX=elsewhere:")
+	for name, set := range map[string]string{
+		"a null that PHP serialized": "set " + appID + " 1 60 2\r\nN;",
+		"an empty value":             "set " + appID + " 0 60 0\r\n",
+		"a value with a space":       "set " + appID + " 0 60 3\r\na b",
+	} {
+		require.Equal(t, "STORED", m.Ask(t, set))
+		for extension := range extensions {
+			assert.Equal(t, sha256Of(w.LastToken()), askPHP(t, extension, m.Address, api, appID), "%s, %s", extension, name)
+		}
+	}
+}
+
+func TestTheREADMEsPHPAsksTheSidecarWhereMemcachedIsDown(t *testing.T) {
+	t.Parallel()
+	m := newRealMemcached(t)
+	w, api := onLoopback(t, m.Address)
+	m.Kill()
+	for extension := range extensions {
+		assert.Equal(t, sha256Of(w.LastToken()), askPHP(t, extension, m.Address, api, appID), extension)
+	}
+}
+
+func TestTheREADMEsPHPThrowsWhatTheSidecarRefusesWith(t *testing.T) {
+	t.Parallel()
+	m := newRealMemcached(t)
+	_, api := onLoopback(t, m.Address)
+	nobody := programtest.Address(t)
+	for extension := range extensions {
+		assert.Equal(t, "refused: 40013: invalid appid: not kept by this sidecar", askPHP(t, extension, m.Address, api, "wxunknown"), extension)
+		assert.Equal(t, "refused: no answer from the sidecar", askPHP(t, extension, m.Address, nobody, "wxunknown"), extension)
+	}
+}
+
+func TestTheREADMEsPHPIsShortAndHasNothingThatPHP56Lacks(t *testing.T) {
+	t.Parallel()
+	code := blockWith(t, "php", "function wx_access_token")
+	assert.LessOrEqual(t, strings.Count(code, "\n"), 8, "lines")
+	assert.NotRegexp(t, `\?\?|\?->|\bfn ?\(|\bmatch ?\(|\) ?: ?\??\w+ ?\{`, code)
+	assert.NotRegexp(t, `function \w+\(\??\w+ \$`, code, "types of parameters")
+}
+
+func TestTheRecipesPHPAsksTheSidecarOverItsSocket(t *testing.T) {
+	t.Parallel()
+	w := programtest.NewBackends(t)
+	spawn(t, w.Environ)
+	eventually(t, func() bool { return w.LastToken() != "" }, "a token")
+	code := blockWith(t, "php", "/run/wxsidecar/api.sock")
+	require.Contains(t, code, "'/run/wxsidecar/api.sock'")
+	script := "error_reporting(E_ALL); ini_set('display_errors', 'stdout'); $appid = '" + appID + "';\n" +
+		strings.ReplaceAll(code, "/run/wxsidecar/api.sock", w.Socket) + "echo hash('sha256', $got['access_token']);"
+	got, err := exec.Command("php", "-r", script).CombinedOutput()
+	require.NoError(t, err)
+	assert.Equal(t, sha256Of(w.LastToken()), string(got))
+}
