@@ -133,10 +133,10 @@ func (l *Lease) read() (*memcache.Item, error) {
 }
 
 // Release ends the lease, or returns ErrLost if this holder does not have it any
-// more. It also ends a lease that came too late to be used, because the add took
-// longer than LeaseUse. It never deletes by key: the lease can end between its reading and the delete,
-// and another sidecar can take it. Compare-and-delete ends the lease that was read, and
-// no other, see TestAFasterStrangerIsNotWrittenOver.
+// more. It also ends a lease that came too late to be used, see
+// sidecar/keeper/testdata/stories/late_lease.txt. It never deletes by key: the lease
+// can end between its reading and the delete, and another sidecar can take it.
+// Compare-and-delete ends the lease that was read, and no other.
 func (l *Lease) Release() error {
 	item, err := l.read()
 	if err != nil {
