@@ -88,11 +88,7 @@ func (c *config) checkWeChat(found *problems) {
 	}
 	for i, base := range c.BaseURLs {
 		if err := wechat.CheckBaseURL(base); err != nil {
-			what, hint, ok := strings.Cut(err.Error(), "; ")
-			if !ok {
-				hint = "write it like " + wechat.DefaultBaseURL
-			}
-			found.add("WECHAT_BASE_URL", fmt.Sprintf("address %d: %s", i+1, what), hint)
+			found.add("WECHAT_BASE_URL", fmt.Sprintf("address %d: %s", i+1, err), "")
 		}
 	}
 	c.checkTimeout(found, "WECHAT_TIMEOUT", c.WeChatTimeout, maxWeChatTimeout)

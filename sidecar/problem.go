@@ -9,7 +9,13 @@ import (
 // stands in a wrong variable may well be a secret.
 type problem struct{ variable, what, hint string }
 
-func (p problem) String() string { return p.variable + ": " + p.what + "; " + p.hint }
+func (p problem) String() string {
+	text := p.variable + ": " + p.what
+	if p.hint != "" { // else what says it
+		text += "; " + p.hint
+	}
+	return text
+}
 
 // problems is everything that is wrong, in the order of the table of variables.
 type problems []problem

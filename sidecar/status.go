@@ -56,12 +56,12 @@ func printStatus(w io.Writer, s web.Status) error {
 		fmt.Fprintf(&text, "memcached answers (%s)\n\n", servers)
 	} else {
 		fmt.Fprintf(&text, "memcached has failed for %s (%s)\n  %s\n  %s\n\n",
-			web.Span(s.Now.Sub(m.DownSince)), servers, web.Printable(m.Error), web.Printable(m.Hint))
+			web.Span(s.Now.Sub(m.DownSince)), servers, web.Printable(m.Error), web.Printable(m.Hint.English))
 	}
 	for _, m := range s.Mirrors {
 		if !m.Up {
 			fmt.Fprintf(&text, "mirror %s has failed for %s\n  %s\n  %s\n\n",
-				web.Printable(m.Name), web.Span(s.Now.Sub(m.DownSince)), web.Printable(m.Error), web.Printable(m.Hint))
+				web.Printable(m.Name), web.Span(s.Now.Sub(m.DownSince)), web.Printable(m.Error), web.Printable(m.Hint.English))
 		}
 	}
 	if len(s.Credentials) == 0 {
@@ -84,8 +84,8 @@ func printStatus(w io.Writer, s web.Status) error {
 		}
 		e := s.Credentials[n-1].Error
 		fmt.Fprintf(&text, "  errcode %d: %s\n", e.Code, web.Printable(e.Message))
-		if e.Hint != "" {
-			fmt.Fprintf(&text, "  %s\n", web.Printable(e.Hint))
+		if e.Hint.English != "" {
+			fmt.Fprintf(&text, "  %s\n", web.Printable(e.Hint.English))
 		}
 		again := "now"
 		if e.RetryInSeconds > 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 )
@@ -81,7 +82,7 @@ func TestStatusPutsWhatIsIllFirstAndMovesNoCursor(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, printStatus(&out, web.Status{
 		Name: "pod\x1b[2J", Version: "v0.1.0", Now: now, Started: now.Add(-123 * time.Minute),
-		Memcached: web.MemcachedStatus{Servers: []string{"m:11211"}, DownSince: now.Add(-3 * time.Minute), Error: "connection\rrefused", Hint: "check it"},
+		Memcached: web.MemcachedStatus{Servers: []string{"m:11211"}, DownSince: now.Add(-3 * time.Minute), Error: "connection\rrefused", Hint: hint.Hint{English: "check it"}},
 		Credentials: []web.CredentialStatus{
 			{
 				AppID: "wx1", Kind: "access_token", State: web.OK, Valid: true, Fingerprint: "9f86d081", RenewedBy: "a\tb\n\x1b[31m",
@@ -89,7 +90,7 @@ func TestStatusPutsWhatIsIllFirstAndMovesNoCursor(t *testing.T) {
 			},
 			{
 				AppID: "wx2", Kind: "access_token", State: web.Ill, Today: web.DayStatus{Requests: 1, Failures: 1},
-				Error: &web.ErrorStatus{Code: 40164, Message: "invalid\x07 ip", Hint: "add it", At: now.Add(-12 * time.Second), RetryInSeconds: 42},
+				Error: &web.ErrorStatus{Code: 40164, Message: "invalid\x07 ip", Hint: hint.Hint{English: "add it"}, At: now.Add(-12 * time.Second), RetryInSeconds: 42},
 			},
 		},
 	}))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
@@ -182,7 +183,7 @@ func (c *credential) waitForRebuild() {
 func (c *credential) noSecret(err error) *failure {
 	e := &Error{
 		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("read AppSecret: %v", err),
-		Hint: "check WECHAT_APPSECRET_FILE or the file of this account in WECHAT_ACCOUNTS_DIR", RetryAfter: protocol.PollEvery(0),
+		Hint: hint.SecretFile, RetryAfter: protocol.PollEvery(0),
 	}
 	c.mu.Lock()
 	c.counts.failed(e.Code)

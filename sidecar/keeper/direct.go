@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
@@ -103,7 +104,7 @@ func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, com
 	}
 	c.count(func(n *Counts) { n.Renewed++ })
 	c.log().Warn("memcached fails: token fetched without it", "event", "token_direct", "memcached", cause.Error(), "api", string(a.request.API),
-		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value), "hint", MemcachedHint)
+		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value), "hint", hint.Memcached)
 	fetched := a.success(got, nil, nil, a.number)
 	fetched.Doubt, fetched.Claim = 0, ""
 	a.succeeded(fetched)
@@ -140,7 +141,7 @@ func (c *credential) mayAskDirectly(why protocol.Why, command string, cause erro
 	}
 	c.mu.Unlock()
 	if warn {
-		c.log().Warn("memcached refuses a command that a renewal needs", "command", command, "error", cause.Error(), "hint", MemcachedHint)
+		c.log().Warn("memcached refuses a command that a renewal needs", "command", command, "error", cause.Error(), "hint", hint.Memcached)
 	}
 	fails := c.memcachedError(cause)
 	switch {
@@ -157,6 +158,6 @@ func (c *credential) mayAskDirectly(why protocol.Why, command string, cause erro
 func (c *credential) memcachedError(cause error) *Error {
 	return &Error{
 		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached fails: %v", cause),
-		Hint: MemcachedHint, RetryAfter: time.Second,
+		Hint: hint.Memcached, RetryAfter: time.Second,
 	}
 }

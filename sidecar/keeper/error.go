@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
@@ -33,7 +34,7 @@ type Error struct {
 	// Message is WeChat's errmsg, redacted, or ours.
 	Message string
 	// Hint says what to do about it; it may be empty.
-	Hint string
+	Hint hint.Hint
 	// RetryAfter is when to ask again; 0 means that nobody can say.
 	RetryAfter time.Duration
 }
@@ -44,8 +45,8 @@ func (e *Error) Error() string {
 	if e.Code > 0 {
 		text = fmt.Sprintf("errcode %d: %s", e.Code, text)
 	}
-	if e.Hint != "" {
-		text += " (" + e.Hint + ")"
+	if e.Hint != (hint.Hint{}) {
+		text += " (" + e.Hint.String() + ")"
 	}
 	return text
 }
@@ -94,13 +95,13 @@ func (c *credential) cooling(w *memcache.Cooldown) *Error {
 	case w.Class == budgetClass:
 		e.Reason, e.Hint = Budget, c.budgetHint() // no errcode of WeChat's
 	case w.Class == unreachedClass:
-		e.Hint = wechat.HintUnreached("WeChat") // the message names the host
+		e.Hint = hint.Unreached("WeChat") // the message names the host
 	case w.Class == unansweredClass:
-		e.Hint = wechat.HintUnanswered
+		e.Hint = hint.Unanswered
 	case byPerson(w.Class):
 		e.Reason = Refused
 		if c.isTicket() && wechat.RefusesToken(w.ErrCode) {
-			e.Hint = TicketHint
+			e.Hint = hint.ExternalTicket
 		}
 	}
 	e.RetryAfter = min(max(time.Second, time.Unix(w.Until, 0).Sub(c.Wall())), protocol.CooldownMost(w.Class, w.ErrCode))
@@ -108,11 +109,11 @@ func (c *credential) cooling(w *memcache.Cooldown) *Error {
 }
 
 // budgetHint is what to do if ten requests did not help, or were too many.
-func (s *settings) budgetHint() string {
+func (s *settings) budgetHint() hint.Hint {
 	if s.isTicket() {
-		return TicketHint
+		return hint.ExternalTicket
 	}
-	return externalHint
+	return hint.ExternalToken
 }
 
 var errStopping = &Error{Reason: Unavailable, Code: busyCode, Message: "the sidecar is stopping", RetryAfter: time.Second}

@@ -3,12 +3,12 @@ package keeper
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
 // pause waits for d, or until ctx ends.
@@ -30,13 +30,13 @@ func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
 	if !ok && g.credentials[credentialKey{appID, memcache.AccessToken}] != nil {
 		return nil, &Error{
 			Reason: NotKept, Code: 404, Message: "this kind of credential is not kept: " + string(kind),
-			Hint: fmt.Sprintf("add %[1]s to WECHAT_TICKETS, or %[2]s:%[1]s for this account alone", ticketAPIs[kind], appID),
+			Hint: hint.NoTicket(string(ticketAPIs[kind]), appID),
 		}
 	}
 	if !ok {
 		return nil, &Error{
 			Reason: NotKept, Code: 40013, Message: "invalid appid: not kept by this sidecar",
-			Hint: "check WECHAT_APPID, or the names of the files in WECHAT_ACCOUNTS_DIR",
+			Hint: hint.UnknownAppID,
 		}
 	}
 	return c, nil
@@ -74,9 +74,6 @@ func (g *Group) work(work func(ctx context.Context)) bool {
 	g.running.Go(func() { work(g.ctx) })
 	return true
 }
-
-// MemcachedHint is what to do about it.
-const MemcachedHint = "check MEMCACHED_SERVERS and that memcached runs"
 
 // Outage is how one memcached fails.
 type Outage struct {
@@ -138,7 +135,7 @@ func (g *Group) noteOutage(server string, err error) {
 	switch {
 	case begun:
 		g.cfg.Log.Warn("memcached fails: what is in memory is served", "server", server, "error", err.Error(),
-			"hint", MemcachedHint)
+			"hint", hint.Memcached)
 	case ended:
 		g.cfg.Log.Info("memcached answers again", "server", server, "seconds", int(time.Since(o.since).Seconds()))
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
@@ -180,7 +181,7 @@ func (c *credential) warnOfVersion(r *memcache.Record) {
 	c.polls.warned.newer = c.polls.warned.newer || first
 	c.mu.Unlock()
 	if first {
-		c.log().Warn("record of a newer version found", "version", r.V, "by", r.By, "hint", newerHint)
+		c.log().Warn("record of a newer version found", "version", r.V, "by", r.By, "hint", hint.NewerRecord)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 )
 
@@ -125,7 +126,7 @@ func (v *visit) pause(ctx context.Context) error {
 // errAwaited is the answer while another sidecar's renewal does not end.
 var errAwaited = &Error{
 	Reason: Unavailable, Code: busyCode, Message: "another sidecar is renewing and did not finish",
-	Hint: "look at the logs of the other sidecars; the lease is the AppID's key :lease in memcached", RetryAfter: time.Second,
+	Hint: hint.OtherSidecars, RetryAfter: time.Second,
 }
 
 // enter reads what there is, and takes the lease if a request is needed and allowed. It

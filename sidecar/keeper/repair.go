@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 )
 
@@ -148,9 +149,9 @@ func (c *credential) noteExternal(token string, invalidated bool) {
 	}
 	switch {
 	case !known && c.isTicket():
-		c.log().Warn("external ticket detected", "remedy", remedy, "ticket_fingerprint", fp, "hint", TicketHint)
+		c.log().Warn("external ticket detected", "remedy", remedy, "ticket_fingerprint", fp, "hint", hint.ExternalTicket)
 	case !known:
-		c.log().Warn("external token detected", "remedy", remedy, "token_fingerprint", fp, "hint", externalHint)
+		c.log().Warn("external token detected", "remedy", remedy, "token_fingerprint", fp, "hint", hint.ExternalToken)
 	}
 }
 

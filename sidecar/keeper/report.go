@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 )
 
@@ -45,20 +46,16 @@ func (r *reports) end(held *protocol.Held) {
 	}
 }
 
-// externalHint is what to do if another program fetches tokens.
-const externalHint = "another program, environment or key prefix fetches tokens for this AppID: " +
-	"point it at wxsidecar, or set WECHAT_TOKEN_API=stable_token on every side"
-
 // errThrottled is the answer to a report that comes too soon after another.
 var errThrottled = &Error{
 	Reason: Budget, Code: budgetCode, Message: "the last report was less than 31 s ago",
-	Hint: "report a token once; if each new one is refused too, " + externalHint, RetryAfter: throttleLife,
+	Hint: hint.ReportOnce, RetryAfter: throttleLife,
 }
 
 // errSame is the answer to a report of a token that WeChat still gives.
 var errSame = &Error{
 	Reason: Budget, Code: budgetCode, Message: "WeChat still gives what was rejected",
-	Hint: "was it really refused with 40001, 40014 or 42001?", RetryAfter: throttleLife,
+	Hint: hint.StillIssued, RetryAfter: throttleLife,
 }
 
 // renewsReported reports whether this sidecar is to renew this reported token.
@@ -88,10 +85,10 @@ func (c *credential) report(token string, counted bool) {
 	c.mu.Unlock()
 	switch {
 	case news && c.isTicket():
-		c.log().Warn("ticket reported as invalid before its time", "ticket_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", TicketHint)
+		c.log().Warn("ticket reported as invalid before its time", "ticket_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", hint.ExternalTicket)
 	case news:
 		c.log().Warn("token reported as invalid before its time, and no sidecar renewed it", "event", "token_reported",
-			"token_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", externalHint)
+			"token_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", hint.ExternalToken)
 	}
 }
 
@@ -100,9 +97,6 @@ func (c *credential) report(token string, counted bool) {
 func (c *credential) reportDelay(now protocol.Now) time.Duration {
 	return c.held.ReportDelay(c.reports.firstReport(c.held.Record.Token, now.Mono), now)
 }
-
-// newerHint is what to do if memcached has records of a newer version.
-const newerHint = "update this sidecar: memcached has records of a newer version"
 
 // delayNewer refuses a report of a token whose record belongs to newer sidecars, until
 // they had the time to renew it.
@@ -119,6 +113,6 @@ func (c *credential) delayNewer(rejected string) error {
 	}
 	return &Error{
 		Reason: Budget, Code: budgetCode, Message: "a newer sidecar renews this token", RetryAfter: wait,
-		Hint: newerHint,
+		Hint: hint.NewerRecord,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -14,9 +15,6 @@ var ticketAPIs = map[memcache.Kind]wechat.API{
 	memcache.JSAPITicket:  wechat.JSAPI,
 	memcache.WXCardTicket: wechat.WXCard,
 }
-
-// TicketHint is what to do about a ticket that WeChat gives nobody, or others too.
-const TicketHint = "look whether another program fetches tokens or tickets for this AppID: point it at wxsidecar"
 
 // errNoToken means that the token expired between tokenFirst and the request.
 var errNoToken = &Error{
@@ -92,6 +90,6 @@ func refusedAgain(err error) error {
 		return err
 	}
 	e := *failed
-	e.Class, e.Hint = wechat.Person, TicketHint
+	e.Class, e.Hint = wechat.Person, hint.ExternalTicket
 	return &e
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
@@ -158,7 +159,7 @@ func TestATicketThatIsRefusedWithEveryTokenCostsOneTokenInFiftyMinutes(t *testin
 		refused := h.refusal()
 		assert.Equal(t, keeper.Refused, refused.Reason)
 		assert.Equal(t, 40001, refused.Code)
-		assert.Contains(t, refused.Hint, "another program fetches tokens or tickets")
+		assert.Equal(t, hint.ExternalTicket, refused.Hint)
 		assert.Equal(t, 2, h.wechat.Calls("", "token"), "one report")
 		time.Sleep(49 * time.Minute)
 		assert.Equal(t, 2, h.wechat.Calls("", "token"), "and no further one")
@@ -184,7 +185,7 @@ func TestATicketWithoutATokenFailsWithTheTokensReason(t *testing.T) {
 		assert.Equal(t, keeper.Refused, refused.Reason)
 		assert.Equal(t, 40164, refused.Code)
 		assert.Contains(t, refused.Message, "no access_token to fetch the ticket with: invalid ip "+wechattest.EgressIP)
-		assert.Contains(t, refused.Hint, wechattest.EgressIP)
+		assert.Contains(t, refused.Hint.English, wechattest.EgressIP)
 		assert.Zero(t, h.wechat.Calls("", "jsapi"))
 		h.wechat.Heal()
 		time.Sleep(90 * time.Second)
@@ -263,7 +264,7 @@ func TestATicketThatIsNotKeptNamesTheVariable(t *testing.T) {
 		require.ErrorAs(t, err, &refused)
 		assert.Equal(t, keeper.NotKept, refused.Reason)
 		assert.Equal(t, 404, refused.Code)
-		assert.Contains(t, refused.Hint, "add wx_card to WECHAT_TICKETS, or wx1:wx_card")
+		assert.Equal(t, hint.NoTicket("wx_card", "wx1"), refused.Hint)
 		_, err = h.group.Token(t.Context(), "wx9", memcache.JSAPITicket)
 		require.ErrorAs(t, err, &refused)
 		assert.Equal(t, 40013, refused.Code, "an account that is not kept at all")

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/go-sql-driver/mysql"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
 // dialPatience is the wait for a connection where the DSN names no other.
@@ -96,7 +97,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 
 // badDSN is a DSN that was fine when the program started.
 func badDSN(err error) error {
-	return &failure{"the DSN " + err.Error(), hintDSN, true}
+	return &failure{"the DSN " + err.Error(), hint.DSNFile, true}
 }
 
 // Driver implements driver.Connector.

@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
 // failure is why a credential was not written. Neither text holds a credential or
 // a password.
 type failure struct {
 	what  string
-	hint  string // what to do about it
-	whole bool   // the target fails, not only this credential's place
+	hint  hint.Hint // what to do about it
+	whole bool      // the target fails, not only this credential's place
 }
 
 func (f *failure) Error() string { return f.what }
@@ -22,26 +24,26 @@ func isWhole(err error) bool {
 	return errors.As(err, &f) && f.whole
 }
 
-func hintOf(err error) string {
+func hintOf(err error) hint.Hint {
 	var f *failure
 	if errors.As(err, &f) {
 		return f.hint
 	}
-	return hintFault
+	return hint.Fault
 }
 
 // fileFailure says what to do about an error of the file system.
 func fileFailure(path string, err error) *failure {
-	f := &failure{what: fmt.Sprintf("write %s: %s", path, withoutPath(err)), hint: hintFolder}
+	f := &failure{what: fmt.Sprintf("write %s: %s", path, withoutPath(err)), hint: hint.Folder}
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		f.hint = hintVolume
+		f.hint = hint.Volume
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		f.hint = hintWritable
+		f.hint = hint.Writable
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		f.hint = hintMounted
+		f.hint = hint.Mounted
 	case errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, fs.ErrExist):
-		f.hint = hintInTheWay
+		f.hint = hint.InTheWay
 	}
 	return f
 }

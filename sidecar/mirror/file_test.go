@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 )
 
@@ -113,12 +114,12 @@ func TestAFolderThatIsGoneIsToldOfAndWrittenToOnceItIsBack(t *testing.T) {
 				assert.Equal(t, mirror.File, s.Name)
 				assert.Equal(t, 1, s.Failing)
 				assert.Equal(t, "access_token of "+appID+": write "+path+": no such file or directory", s.Error)
-				assert.Contains(t, s.Hint, "is its volume still mounted?")
+				assert.Equal(t, hint.Mounted, s.Hint)
 				assert.Empty(t, m.log.lines(t, fails), "once may be an accident")
 				time.Sleep(30 * time.Minute)
 				told := m.log.lines(t, fails)
 				require.Len(t, told, 1, "once, however often it was tried")
-				assert.Equal(t, []any{"WARN", "file", appID, "access_token", s.Hint},
+				assert.Equal(t, []any{"WARN", "file", appID, "access_token", s.Hint.English},
 					[]any{told[0]["level"], told[0]["mirror"], told[0]["appid"], told[0]["kind"], told[0]["hint"]})
 				require.NoError(t, os.Mkdir(folder, 0o750))
 				time.Sleep(67 * time.Second)

@@ -108,7 +108,7 @@ func run(t *testing.T, cfg mirror.Config) *running {
 		r.stop()
 		programtest.AssertNoCanary(t, r.log.String())
 		for _, s := range r.States() {
-			programtest.AssertNoCanary(t, s.Error+s.Hint)
+			programtest.AssertNoCanary(t, s.Error+s.Hint.English)
 		}
 	})
 	return r

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
 // State is how one mirror is doing.
@@ -17,8 +19,9 @@ type State struct {
 	Failing int
 	// Since is when the first of them failed, Error how, Hint what to do about it;
 	// zero where none does.
-	Since       time.Time
-	Error, Hint string
+	Since time.Time
+	Error string
+	Hint  hint.Hint
 }
 
 // Up reports whether all is written as it should be.
@@ -39,7 +42,7 @@ type trouble struct {
 type outage struct {
 	name    string
 	failing map[place]trouble
-	told    map[string]bool // reasons that were logged; nil: the outage was not
+	told    map[hint.Hint]bool // reasons that were logged; nil: the outage was not
 	began   time.Time
 }
 
@@ -63,7 +66,7 @@ func (o *outage) failed(where, at place, err error, log *slog.Logger) int {
 	log.Debug("writing to a mirror failed", "appid", at.appID, "kind", string(at.kind), "error", err.Error())
 	if t.failures >= 2 && !o.told[reason] {
 		if o.told == nil {
-			o.told = map[string]bool{}
+			o.told = map[hint.Hint]bool{}
 		}
 		o.told[reason] = true
 		log.Warn("a mirror fails: programs that read it go on with what it holds", "appid", at.appID, "kind", string(at.kind),

@@ -9,6 +9,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
@@ -76,7 +77,7 @@ func (t *table) again(c keeper.Change) time.Duration {
 func (t *table) write(ctx context.Context, j job) error {
 	name := fill(t.pattern, j.AppID)
 	if len(name) > maxTable {
-		return &failure{what: "the table's name is longer than 64 characters with this AppID", hint: hintName}
+		return &failure{what: "the table's name is longer than 64 characters with this AppID", hint: hint.TableName}
 	}
 	ctx, cancel := context.WithTimeout(ctx, writePatience)
 	defer cancel()

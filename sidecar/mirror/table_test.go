@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 )
 
@@ -179,7 +180,7 @@ func TestEachAccountHasATableWhereTheNameSaysSo(t *testing.T) {
 	m.Changed(long)
 	eventually(t, func() bool { return !state(t, m).Up() }, "one fails")
 	assert.Contains(t, state(t, m).Error, "longer than 64 characters")
-	assert.Equal(t, "shorten MIRROR_MYSQL_TABLE", state(t, m).Hint)
+	assert.Equal(t, hint.TableName, state(t, m).Hint)
 	two.Value, two.Number, two.Expires = token(4), 4, two.Expires.Add(time.Second)
 	m.Changed(two)
 	eventually(t, func() bool { return holds(db, "wx_wx2", two) }, "the others go on")

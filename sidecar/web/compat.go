@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
@@ -180,8 +181,8 @@ func compatRefusal(err error) *refusal {
 		return weChatSays(busyCode, "a fault of wxsidecar, report it")
 	}
 	message := e.Message
-	if e.Hint != "" {
-		message += " (" + e.Hint + ")"
+	if e.Hint != (hint.Hint{}) {
+		message += " (" + e.Hint.String() + ")"
 	}
 	switch {
 	case e.Reason == keeper.NotKept && e.Code != unknownAppID:

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
@@ -211,17 +212,17 @@ func TestWhatTheKeeperFailsWithIsToldAsWeChatWould(t *testing.T) {
 	}{
 		{
 			"WeChat's refusal, its rid kept",
-			&keeper.Error{Reason: keeper.Refused, Code: 40243, Message: "AppSecret has been frozen rid: 1", Hint: "unfreeze it"},
+			&keeper.Error{Reason: keeper.Refused, Code: 40243, Message: "AppSecret has been frozen rid: 1", Hint: hint.Hint{English: "unfreeze it"}},
 			`{"errcode":40243,"errmsg":"AppSecret has been frozen rid: 1"}`,
 		},
 		{
 			"one that passes by itself",
-			&keeper.Error{Reason: keeper.Unavailable, Code: 45011, Message: "slower rid: 1", Hint: "wait", RetryAfter: time.Minute},
+			&keeper.Error{Reason: keeper.Unavailable, Code: 45011, Message: "slower rid: 1", Hint: hint.Hint{English: "wait"}, RetryAfter: time.Minute},
 			`{"errcode":45011,"errmsg":"slower rid: 1"}`,
 		},
 		{
 			"nothing to give",
-			&keeper.Error{Reason: keeper.Unavailable, Code: -1, Message: "memcached fails", Hint: "look after it"},
+			&keeper.Error{Reason: keeper.Unavailable, Code: -1, Message: "memcached fails", Hint: hint.Hint{English: "look after it"}},
 			`{"errcode":-1,"errmsg":"memcached fails (look after it)"}`,
 		},
 		{
@@ -231,7 +232,7 @@ func TestWhatTheKeeperFailsWithIsToldAsWeChatWould(t *testing.T) {
 		},
 		{
 			"the budget is used up",
-			&keeper.Error{Reason: keeper.Budget, Code: 429, Message: "10 calls", Hint: "find the stranger"},
+			&keeper.Error{Reason: keeper.Budget, Code: 429, Message: "10 calls", Hint: hint.Hint{English: "find the stranger"}},
 			`{"errcode":-1,"errmsg":"10 calls (find the stranger)"}`,
 		},
 		{
@@ -241,7 +242,7 @@ func TestWhatTheKeeperFailsWithIsToldAsWeChatWould(t *testing.T) {
 		},
 		{
 			"no such ticket",
-			&keeper.Error{Reason: keeper.NotKept, Code: 404, Message: "not kept: wx_card_ticket", Hint: "add it to WECHAT_TICKETS"},
+			&keeper.Error{Reason: keeper.NotKept, Code: 404, Message: "not kept: wx_card_ticket", Hint: hint.Hint{English: "add it to WECHAT_TICKETS"}},
 			`{"errcode":48001,"errmsg":"api unauthorized: not kept: wx_card_ticket (add it to WECHAT_TICKETS)"}`,
 		},
 		{

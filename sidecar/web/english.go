@@ -6,7 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
 var english = &words{
@@ -38,11 +38,10 @@ var english = &words{
 		}
 		return some(t.all, "is well", "are well")
 	},
-	hint:          func(e *keeper.Error) string { return sentence(e.Hint) },
+	hint:          func(h hint.Hint) string { return sentence(h.English) },
 	memcachedUp:   "memcached answers",
 	memcachedHint: "Check MEMCACHED_SERVERS and that memcached runs. Tokens are served from memory meanwhile.",
 	mirrorUp:      "Mirror works",
-	mirrorHint:    sentence,
 	noAccount:     "Set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR.",
 	doubtful:      "A call was left without an answer, so that another token may have been issued: this one is renewed early.",
 

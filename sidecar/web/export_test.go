@@ -43,18 +43,6 @@ func FamilyNames() []string {
 	return names
 }
 
-// HasChineseHint reports whether an errcode of WeChat's has a hint of its own in Chinese.
-func HasChineseHint(code int) bool { return chineseHints[code] != "" }
-
-// ChineseHints are the errcodes that have one.
-func ChineseHints() int { return len(chineseHints) }
-
-// InChinese is what the page says in Chinese about an error.
-func InChinese(e *keeper.Error) string { return chineseHint(e) }
-
-// MirrorInChinese is what the page says in Chinese about a mirror.
-func MirrorInChinese(english string) string { return chineseMirrorHint(english) }
-
 // Liked is the language that an Accept-Language header asks for.
 func Liked(header string) string { return liked(header).tag }
 

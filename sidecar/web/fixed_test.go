@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
@@ -24,7 +25,7 @@ var (
 var fixedMirrors = []mirror.State{
 	{Name: mirror.File},
 	{
-		Name: mirror.MySQL, Failing: 2, Since: fixedNow.Add(-4 * time.Minute), Hint: mirror.Hints[5],
+		Name: mirror.MySQL, Failing: 2, Since: fixedNow.Add(-4 * time.Minute), Hint: hint.Database,
 		Error: "access_token of wx0healthy: dial tcp 10.0.0.8:3306: connect: connection refused; and 1 more",
 	},
 }

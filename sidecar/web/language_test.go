@@ -7,13 +7,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unicode"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
@@ -77,53 +77,17 @@ func TestDurationsAreSaidAsPeopleSayThem(t *testing.T) {
 	}
 }
 
-func TestEveryDocumentedErrcodeHasAHintInChinese(t *testing.T) {
-	documented := 0
-	for code := -100; code < 200_000; code++ {
-		if wechat.Documented(code) {
-			documented++
-			assert.True(t, web.HasChineseHint(code), code)
-		}
-	}
-	assert.Equal(t, documented, web.ChineseHints(), "none for an errcode that does not exist")
-	e := &keeper.Error{Code: 40164, Message: wechattest.Errmsg(40164, time.Now())}
-	e.Hint = wechat.Hint(e.Code, e.Message)
-	assert.Contains(t, web.InChinese(e), "出口 IP "+wechattest.EgressIP+" 加入该账号的 IP 白名单")
-	e = &keeper.Error{Code: 98765, Hint: wechat.Hint(98765, "")}
-	assert.Equal(t, "请在微信官方文档中查询错误码 98765。", web.InChinese(e))
-	e = &keeper.Error{Code: -1, Hint: "what a newer version says"}
-	assert.Equal(t, "What a newer version says.", web.InChinese(e), "better than a wrong one")
-	assert.Empty(t, web.InChinese(&keeper.Error{Code: -1}))
-}
-
-// inChinese says that the hint has a text of its own in Chinese, whatever the errcode.
-func inChinese(t *testing.T, e *keeper.Error, part string) {
-	t.Helper()
-	require.NotEmpty(t, e.Hint)
-	text := []rune(web.InChinese(e))
-	require.NotEmpty(t, text)
-	assert.True(t, unicode.Is(unicode.Han, text[0]), "%q: %q", e.Hint, string(text))
-	assert.Contains(t, string(text), part)
-}
-
-func TestHintsWithoutAnErrcodeOfWeChatsAreInChineseToo(t *testing.T) {
+// Each failure without an errcode carries the hint of its cause.
+func TestHints_WithoutAnErrcode(t *testing.T) {
 	offline := &http.Transport{Dial: func(string, string) (net.Conn, error) { return nil, errors.New("no route") }} //nolint:staticcheck // short
-	for part, c := range map[string]struct {
-		transport http.RoundTripper
-		request   wechat.Request
-	}{
-		"DNS":           {offline, wechat.Request{API: wechat.Token, AppID: appID, Secret: secret}},
-		"wxsidecar 的缺陷": {offline, wechat.Request{API: "?", AppID: appID, Secret: secret}},
-	} {
-		client, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: c.transport})
-		require.NoError(t, err)
-		_, err = client.Fetch(t.Context(), c.request)
+	client, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: offline})
+	require.NoError(t, err)
+	for api, want := range map[wechat.API]hint.Hint{wechat.Token: hint.Unreached("127.0.0.1"), "?": hint.Fault} {
+		_, err = client.Fetch(t.Context(), wechat.Request{API: api, AppID: appID, Secret: secret})
 		var e *wechat.Error
 		require.ErrorAs(t, err, &e)
-		inChinese(t, &keeper.Error{Code: e.Code, Message: e.Message, Hint: e.Hint}, part)
+		assert.Equal(t, want, e.Hint)
 	}
-	inChinese(t, &keeper.Error{Code: -7, Hint: wechat.Hint(-7, "")}, "微信内部错误")
-	inChinese(t, &keeper.Error{Code: 40001, Hint: keeper.TicketHint}, "获取 token 或 ticket")
 
 	synctest.Test(t, func(t *testing.T) {
 		reset := func(c wechattest.Call) wechattest.Answer {
@@ -134,7 +98,7 @@ func TestHintsWithoutAnErrcodeOfWeChatsAreInChineseToo(t *testing.T) {
 		}
 		h := newHouse(t, reset, appID, "wxreset")
 		synctest.Wait()
-		inChinese(t, h.group.States()[1].Err, "链路")
+		assert.Equal(t, hint.Unanswered, h.group.States()[1].Err.Hint)
 
 		token, err := h.group.Token(t.Context(), appID, memcache.AccessToken)
 		require.NoError(t, err)
@@ -144,19 +108,19 @@ func TestHintsWithoutAnErrcodeOfWeChatsAreInChineseToo(t *testing.T) {
 		_, err = h.group.Refresh(t.Context(), appID, memcache.AccessToken, token.Value)
 		var e *keeper.Error
 		require.ErrorAs(t, err, &e)
-		inChinese(t, e, "只需上报一次")
+		assert.Equal(t, hint.ReportOnce, e.Hint)
 
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{{
 			AppID: "wxfile", Secret: func() (string, error) { return "", errors.New("no such file") },
 		}}))
 		synctest.Wait()
-		inChinese(t, h.group.States()[0].Err, "WECHAT_APPSECRET_FILE")
+		assert.Equal(t, hint.SecretFile, h.group.States()[0].Err.Hint)
 
 		h.keep(t, appID)
 		synctest.Wait()
 		time.Sleep(h.group.States()[0].RenewalIn - time.Millisecond)
 		h.memcached.SetFault(memcachetest.Refuse)
 		time.Sleep(time.Second)
-		inChinese(t, h.group.States()[0].Err, "MEMCACHED_SERVERS")
+		assert.Equal(t, hint.Memcached, h.group.States()[0].Err.Hint)
 	})
 }

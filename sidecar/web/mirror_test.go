@@ -2,12 +2,8 @@ package web_test
 
 import (
 	"testing"
-	"unicode"
 
 	"github.com/stretchr/testify/assert"
-
-	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
-	"github.com/wxsidecar/wxsidecar/sidecar/web"
 )
 
 func TestAMirrorThatFailsIsToldOfAndDoesNotMakeASidecarUnready(t *testing.T) {
@@ -21,16 +17,4 @@ func TestAMirrorThatFailsIsToldOfAndDoesNotMakeASidecarUnready(t *testing.T) {
 	assert.Equal(t, 503, ill.status)
 	assert.Contains(t, ill.body, "\n"+says, "beside what makes it so")
 	assert.Equal(t, 200, status(fixedOps(t, fixedStates()[:1], noOutage), "/startupz"))
-}
-
-func TestEveryHintOfAMirrorIsInChineseToo(t *testing.T) {
-	t.Parallel()
-	for _, hint := range mirror.Hints {
-		han := false
-		for _, r := range web.MirrorInChinese(hint) {
-			han = han || unicode.Is(unicode.Han, r)
-		}
-		assert.True(t, han, hint)
-	}
-	assert.Equal(t, "What a newer version says.", web.MirrorInChinese("what a newer version says"))
 }

@@ -96,7 +96,7 @@ func (p *page) header(headline string) {
 		if m.Up {
 			p.works(p.say.mirrorUp, m.Name)
 		} else {
-			p.fails(p.say.mirrorDown(p.say.span(p.now.Sub(m.DownSince))), m.Name, p.say.mirrorHint(m.Hint), m.Error)
+			p.fails(p.say.mirrorDown(p.say.span(p.now.Sub(m.DownSince))), m.Name, p.say.hint(m.Hint), m.Error)
 		}
 	}
 	p.end()
@@ -175,7 +175,7 @@ func (p *page) credential(s *keeper.State) {
 func (p *page) trouble(s *keeper.State) {
 	e := credentialStatus(p.now, s).Error
 	p.begin("div", "class", "trouble")
-	if hint := p.say.hint(s.Err); hint != "" {
+	if hint := p.say.hint(s.Err.Hint); hint != "" {
 		p.leaf("p", hint, "class", "hint")
 	}
 	p.begin("p", "class", "why")

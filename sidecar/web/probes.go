@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
@@ -120,8 +121,8 @@ func because(e *keeper.Error) string {
 		return ", and no renewal has ended yet"
 	}
 	text := fmt.Sprintf(", errcode %d: %s", e.Code, e.Message)
-	if e.Hint != "" {
-		text += "; " + e.Hint
+	if e.Hint != (hint.Hint{}) {
+		text += "; " + e.Hint.String()
 	}
 	return text
 }

@@ -40,7 +40,7 @@ func refusalOf(err error) *refusal {
 	if !errors.As(err, &e) {
 		return refuse(http.StatusInternalServerError, "a fault of wxsidecar", "report it")
 	}
-	refused := &refusal{code: e.Code, message: e.Message, hint: e.Hint, retryAfter: e.RetryAfter}
+	refused := &refusal{code: e.Code, message: e.Message, hint: e.Hint.String(), retryAfter: e.RetryAfter}
 	switch e.Reason {
 	case keeper.NotKept:
 		refused.status = http.StatusNotFound

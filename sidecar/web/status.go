@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
@@ -34,7 +35,7 @@ type MemcachedStatus struct {
 	Servers   []string  `json:"servers"`
 	DownSince time.Time `json:"down_since,omitzero"`
 	Error     string    `json:"error,omitempty"`
-	Hint      string    `json:"hint,omitempty"`
+	Hint      hint.Hint `json:"hint,omitzero"`
 }
 
 // MirrorStatus is how a mirror is doing. What follows Up is absent while it works.
@@ -44,7 +45,7 @@ type MirrorStatus struct {
 	Failing   int       `json:"failing,omitempty"` // credentials, at least
 	DownSince time.Time `json:"down_since,omitzero"`
 	Error     string    `json:"error,omitempty"`
-	Hint      string    `json:"hint,omitempty"`
+	Hint      hint.Hint `json:"hint,omitzero"`
 }
 
 // CredentialStatus is how one credential is doing. While there is none to give,
@@ -81,7 +82,7 @@ type DayStatus struct {
 type ErrorStatus struct {
 	Code           int       `json:"errcode"`
 	Message        string    `json:"errmsg"`
-	Hint           string    `json:"hint,omitempty"`
+	Hint           hint.Hint `json:"hint,omitzero"`
 	At             time.Time `json:"at"`
 	RetryInSeconds int       `json:"retry_in_seconds"`
 }
@@ -136,7 +137,7 @@ func (o *ops) status(now time.Time, states []keeper.State) Status {
 	}
 	if outage := o.memcached(); outage.Err != nil {
 		s.Memcached.Up, s.Memcached.DownSince = false, second(outage.Since)
-		s.Memcached.Error, s.Memcached.Hint = outage.Err.Error(), keeper.MemcachedHint
+		s.Memcached.Error, s.Memcached.Hint = outage.Err.Error(), hint.Memcached
 	}
 	for _, m := range o.mirrors() {
 		one := MirrorStatus{Name: m.Name, Up: m.Up(), Failing: m.Failing, Error: m.Error, Hint: m.Hint}

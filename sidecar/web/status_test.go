@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
@@ -76,7 +77,7 @@ func TestStatusTellsALifeAndWhenAFailedRenewalIsTriedAgain(t *testing.T) {
 		require.NotNil(t, ill.Error)
 		assert.Equal(t, begin, ill.Error.At)
 		assert.Equal(t, 41, ill.Error.RetryInSeconds)
-		assert.Contains(t, ill.Error.Hint, wechattest.EgressIP)
+		assert.Contains(t, ill.Error.Hint.English, wechattest.EgressIP)
 		assert.Equal(t, web.DayStatus{Requests: 1, Failures: 1}, ill.Today)
 	})
 }
@@ -110,7 +111,7 @@ func TestStatusSaysWhoSpendsTheBudgetWhereAnotherSidecarFoundItSpent(t *testing.
 		credential := statusOf(t, probe(h.ops(), "GET", "/status.json").body).Credentials[0]
 		require.NotNil(t, credential.Error)
 		assert.Equal(t, web.Ill, credential.State)
-		assert.Contains(t, credential.Error.Hint, "another program, environment or key prefix fetches tokens")
+		assert.Equal(t, hint.ExternalToken.English, credential.Error.Hint.English)
 		assert.Equal(t, 60, credential.Error.RetryInSeconds)
 	})
 }

@@ -3,7 +3,7 @@ package web
 import (
 	"time"
 
-	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
 // words is the page in one language.
@@ -17,11 +17,10 @@ type words struct {
 	comma, stop   string
 	health        map[Health]string
 	headline      func(tally) string
-	hint          func(*keeper.Error) string
+	hint          func(hint.Hint) string
 	memcachedUp   string
 	memcachedHint string
 	mirrorUp      string
-	mirrorHint    func(english string) string
 	noAccount     string
 	doubtful      string
 

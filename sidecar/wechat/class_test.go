@@ -56,7 +56,7 @@ func TestEveryErrcodeHasItsClass(t *testing.T) {
 		assert.False(t, e.MayHaveIssued, "%d is an answer", tt.code)
 		assert.Contains(t, e.Message, "rid: ", "of %d", tt.code)
 		if tt.ip != "" {
-			assert.Contains(t, e.Hint, tt.ip)
+			assert.Contains(t, e.Hint.English, tt.ip)
 		}
 	}
 	assert.Zero(t, fake.Issues(""))

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
 // Error is why a call brought no credential. Nothing in it shows an AppSecret or
@@ -25,7 +27,7 @@ type Error struct {
 	// Unsent is set if nothing was sent: no host could be reached.
 	Unsent bool
 	// Hint says what a person can do about it. Never empty.
-	Hint string
+	Hint hint.Hint
 	// EgressIP is the address that WeChat saw and does not know (40164, 61004);
 	// empty elsewhere, and where WeChat named none.
 	EgressIP string
@@ -56,36 +58,30 @@ func refusal(api API, code int, errmsg string, hide redactor) *Error {
 	if e.Message == "" {
 		e.Message = "no errmsg"
 	}
-	if code == 40164 || code == 61004 {
+	switch code {
+	case 40164:
 		e.EgressIP = firstIP(e.Message)
-	}
-	if e.EgressIP != "" {
-		e.Hint = strings.Replace(e.Hint, "the address WeChat saw", "the address "+e.EgressIP, 1)
+		e.Hint = hint.Whitelist(e.EgressIP)
+	case 61004:
+		e.EgressIP = firstIP(e.Message)
+		e.Hint = hint.PlatformWhitelist(e.EgressIP)
 	}
 	return e
 }
 
-// HintUnanswered is what to do if a request has no readable answer.
-const HintUnanswered = "check what stands between here and WeChat (proxy, gateway, WECHAT_BASE_URL); it is tried again"
-
-// HintUnreached is what to do if none of these hosts can be reached.
-func HintUnreached(hosts string) string {
-	return "check DNS and the way out to " + hosts + " (HTTPS_PROXY, network policy, WECHAT_BASE_URL); it is tried again"
-}
-
 // unsent is an attempt of which nothing reached these hosts.
 func unsent(hosts, message string) *Error {
-	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: HintUnreached(hosts), Unsent: true}
+	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: hint.Unreached(hosts), Unsent: true}
 }
 
 // lost is an attempt that WeChat may have processed, without a readable answer.
 func lost(message string) *Error {
-	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: HintUnanswered, MayHaveIssued: true}
+	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: hint.Unanswered, MayHaveIssued: true}
 }
 
 // defect is a request that makes no sense.
 func defect(message string) *Error {
-	return &Error{Code: -1, Message: message, Class: Defect, Hint: "a fault of the calling program"}
+	return &Error{Code: -1, Message: message, Class: Defect, Hint: hint.Fault}
 }
 
 // firstIP is the first address in a text such as "invalid ip 1.2.3.4 ipv6

@@ -1,5 +1,7 @@
 package wechat
 
+import "github.com/wxsidecar/wxsidecar/sidecar/hint"
+
 // Documented reports whether the errcode is one whose meaning for a token call is
 // known; any other one is a surprise.
 func Documented(code int) bool {
@@ -9,7 +11,7 @@ func Documented(code int) bool {
 
 // Hint says what a person can do about a token call that was refused with this
 // errcode: the Hint of its Error, for those who know only the code.
-func Hint(code int, errmsg string) string {
+func Hint(code int, errmsg string) hint.Hint {
 	return refusal(Token, code, errmsg, redactor{}).Hint
 }
 

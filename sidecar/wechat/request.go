@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
 // API names a way to fetch a credential. WeChat keeps the two for an access_token
@@ -94,7 +96,7 @@ func (r Request) check() *Error {
 	case r.API.forTicket():
 	case r.Secret == "":
 		e := defect("no AppSecret given")
-		e.Class, e.Hint = Person, "give the account's AppSecret"
+		e.Class, e.Hint = Person, hint.NoSecret
 		return e
 	}
 	if r.Force && r.API != StableToken {
