@@ -28,8 +28,9 @@ func allocated(work func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
+// A size that a server claims allocates nothing.
 // Not parallel: it counts what the whole process allocates.
-func TestASizeIsNotBelieved(t *testing.T) {
+func TestConn_ClaimedSizeAllocatesNothing(t *testing.T) {
 	for _, answer := range []string{
 		"VALUE wx1 0 4294967295 7\r\nx",
 		"VALUE wx1 0 4294967296 7\r\nx",
@@ -49,8 +50,9 @@ func TestASizeIsNotBelieved(t *testing.T) {
 	}
 }
 
+// A value over the limit is damaged, and a sidecar replaces it.
 // Not parallel: it counts what the whole process allocates.
-func TestAGiantValueIsDamagedAndReplaced(t *testing.T) {
+func TestConn_GiantValueIsDamaged(t *testing.T) {
 	const accounts, giant = 100, 1_000_000
 	s := startReal(t)
 	s.config.Timeout = 10 * time.Second
@@ -124,8 +126,9 @@ func streams(t *testing.T, write func(conn net.Conn)) (address string) {
 	return l.Addr().String()
 }
 
+// An answer without an end is an error, within the memory limit.
 // Not parallel: it counts what the whole process allocates.
-func TestAnAnswerThatDoesNotEndIsCut(t *testing.T) {
+func TestConn_EndlessAnswerIsCut(t *testing.T) {
 	for story, part := range map[string]string{
 		"items of other keys": "VALUE %d 0 1 1\r\nx\r\n",
 		"long items":          "VALUE %d 0 16000 1\r\n" + strings.Repeat("x", 16000) + "\r\n",
@@ -161,7 +164,8 @@ func TestAnAnswerThatDoesNotEndIsCut(t *testing.T) {
 	}
 }
 
-func TestAnAnswerInPiecesTakesAboutTenTimeouts(t *testing.T) {
+// An answer in pieces takes at most eleven timeouts.
+func TestConn_AnswerInPiecesTakesTenTimeouts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		near, far := net.Pipe()
 		const timeout = 200 * time.Millisecond

@@ -41,7 +41,8 @@ func (d *dials) take() []string {
 	return seen
 }
 
-func TestAServerIsDialledByItsNameEveryTime(t *testing.T) {
+// Each dial gets the server's name, so that it is resolved again.
+func TestDial_ResolvesTheNameEveryTime(t *testing.T) {
 	t.Parallel()
 	for server, want := range map[string]string{
 		"":                             "tcp 127.0.0.1:11211",
@@ -75,7 +76,8 @@ func TestAServerIsDialledByItsNameEveryTime(t *testing.T) {
 	}
 }
 
-func TestBadServersAreRefused(t *testing.T) {
+// New returns an error that names each bad server.
+func TestNew_BadServers(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{"", "memcached", "memcached:", ":11211", "11211", "::1", "::1:11211", "memcached.sock", "http://memcached:11211"} {
 		require.Error(t, memcache.CheckServer(bad), bad)
@@ -83,12 +85,13 @@ func TestBadServersAreRefused(t *testing.T) {
 		require.Error(t, err, bad)
 	}
 	_, err := memcache.New(memcache.Config{Servers: []string{"a:1", "b:1", "a:1", "c"}, Hash: "crc32"})
-	require.ErrorContains(t, err, `"a:1" is named twice`)
+	require.ErrorContains(t, err, `"a:1" is listed twice`)
 	require.ErrorContains(t, err, `"c" is neither`)
 	assert.ErrorContains(t, err, `unknown hash "crc32"; use ketama`)
 }
 
-func TestAUnixSocketIsAServer(t *testing.T) {
+// A server can be the path of a unix socket.
+func TestNew_UnixSocket(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "memcached.sock")
 	l, err := net.Listen("unix", path)
@@ -103,7 +106,8 @@ func TestAUnixSocketIsAServer(t *testing.T) {
 	assertFailure(t, store.Ping())
 }
 
-func TestADialThatFailsIsAFailure(t *testing.T) {
+// A failed dial is an error, not a miss.
+func TestDial_FailureIsNoMiss(t *testing.T) {
 	t.Parallel()
 	refused := errors.New("no road there")
 	for name, dial := range map[string]func(context.Context, string, string) (net.Conn, error){
@@ -125,7 +129,8 @@ func TestADialThatFailsIsAFailure(t *testing.T) {
 	}
 }
 
-func TestAsManyConnectionsStayOpenAsAreAllowed(t *testing.T) {
+// As many connections stay open as MaxIdleConns allows.
+func TestConfig_MaxIdleConns(t *testing.T) {
 	t.Parallel()
 	for maxIdle, again := range map[int]int{0: 0, 5: 15, 20: 0} {
 		synctest.Test(t, func(t *testing.T) {

@@ -20,7 +20,8 @@ const (
 	token3 = "canarytoken-3"
 )
 
-func TestAnEntryIsWrittenByAddAndReadByApps(t *testing.T) {
+// The first entry is written by add, and apps read it.
+func TestPutEntry_Adds(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -41,7 +42,8 @@ func TestAnEntryIsWrittenByAddAndReadByApps(t *testing.T) {
 	})
 }
 
-func TestAnEntryIsReplacedWhereItIsStillAsItWasSeen(t *testing.T) {
+// An entry is replaced only if it is still as it was seen.
+func TestPutEntry_OnlyIfUnchanged(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -70,7 +72,8 @@ func TestAnEntryIsReplacedWhereItIsStillAsItWasSeen(t *testing.T) {
 	})
 }
 
-func TestADamagedEntryIsToldFromAMissAndWrittenOver(t *testing.T) {
+// A damaged entry is not a miss, and is replaced.
+func TestEntry_DamagedIsReplaced(t *testing.T) {
 	damages := map[string]struct {
 		value string
 		flags int
@@ -111,7 +114,8 @@ func TestADamagedEntryIsToldFromAMissAndWrittenOver(t *testing.T) {
 	})
 }
 
-func TestACredentialMayHaveUpTo2048BytesThatArePrintable(t *testing.T) {
+// A credential has 1 to 2,048 printable bytes.
+func TestValidCredential_PrintableUpTo2048Bytes(t *testing.T) {
 	credentials := map[string]string{
 		"one byte":        "~",
 		"punctuation":     canary + "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
@@ -136,7 +140,8 @@ func TestACredentialMayHaveUpTo2048BytesThatArePrintable(t *testing.T) {
 	})
 }
 
-func TestALifeIsWrittenInWholeSecondsRoundedDown(t *testing.T) {
+// A lifetime is rounded down to whole seconds.
+func TestPutEntry_LifeInWholeSeconds(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -157,7 +162,8 @@ func TestALifeIsWrittenInWholeSecondsRoundedDown(t *testing.T) {
 	})
 }
 
-func TestLessThanASecondIsNotWrittenSinceItWouldLiveForEver(t *testing.T) {
+// A lifetime under a second is not written: exptime 0 means forever.
+func TestWrites_UnderASecondIsAnError(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		slot := slotOf(t, s.Store)
@@ -178,7 +184,8 @@ func TestLessThanASecondIsNotWrittenSinceItWouldLiveForEver(t *testing.T) {
 	})
 }
 
-func TestAnEntryGoesWithItsLife(t *testing.T) {
+// An entry is a miss after its lifetime.
+func TestEntry_EndsWithItsLifetime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)

@@ -34,14 +34,14 @@ func ExampleNew() {
 	fmt.Println(err)
 	// Output:
 	// true <nil>
-	// memcache: server "memcached" is neither host:port nor /path/to.sock
+	// memcache: server "memcached" is neither host:port nor /path/to.sock; write it like memcached:11211
 }
 
 func ExampleStore_Slot() {
 	store, _ := memcache.New(memcache.Config{})
 	_, err := store.Slot("wx 1", memcache.AccessToken)
 	fmt.Println(err)
-	// Output: memcache: AppID is not of the form [A-Za-z0-9_-]{1,64}
+	// Output: memcache: AppID does not match [A-Za-z0-9_-]{1,64}
 }
 
 // What an app does: one round trip, and whatever is no token is asked for elsewhere.
@@ -73,7 +73,7 @@ func ExampleSlot_PutEntry() {
 	fmt.Println(slot.PutEntry(seen, token2, time.Hour))
 	// Output:
 	// <nil>
-	// memcache: changed by somebody else
+	// memcache: value changed since it was read
 }
 
 func ExampleSlot_PutRecord() {

@@ -103,7 +103,8 @@ var operations = map[string]func(sc *scene) error{
 	"Poll of all accounts":   func(sc *scene) error { _, err := sc.store.Poll([]*memcache.Slot{sc.slot, sc.other}); return err },
 }
 
-func TestAFailureIsNeverAnAnswer(t *testing.T) {
+// No operation returns a failure as an answer.
+func TestFailure_IsNeverAnAnswer(t *testing.T) {
 	t.Parallel()
 	for _, fault := range faults {
 		for name, operation := range operations {
@@ -123,7 +124,8 @@ func TestAFailureIsNeverAnAnswer(t *testing.T) {
 	}
 }
 
-func TestAllWorksAgainOnceMemcachedIsHealed(t *testing.T) {
+// Every operation works again after each fault.
+func TestFailure_WorksAgainOnceHealed(t *testing.T) {
 	t.Parallel()
 	for _, fault := range faults {
 		t.Run(fault.name, func(t *testing.T) {
@@ -144,7 +146,8 @@ func TestAllWorksAgainOnceMemcachedIsHealed(t *testing.T) {
 	}
 }
 
-func TestASlowAnswerIsAnAnswer(t *testing.T) {
+// A slow answer within the timeout is an answer.
+func TestFailure_SlowAnswerIsAnAnswer(t *testing.T) {
 	t.Parallel()
 	for name, operation := range operations {
 		synctest.Test(t, func(t *testing.T) {

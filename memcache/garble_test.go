@@ -48,7 +48,7 @@ var garbled = map[string]string{
 }
 
 // The first answers of a memcached are sound, so that there is a scene.
-func TestNonsenseIsAFailureAndIsNotQuoted(t *testing.T) {
+func TestGarbled_IsAFailureWithoutQuotes(t *testing.T) {
 	t.Parallel()
 	for story, answer := range garbled {
 		t.Run(story, func(t *testing.T) {
@@ -70,7 +70,8 @@ func TestNonsenseIsAFailureAndIsNotQuoted(t *testing.T) {
 	}
 }
 
-func TestAnAnswerOutOfStepIsNotTakenForTheNext(t *testing.T) {
+// The rest of an answer is not read as the next answer.
+func TestGarbled_OutOfStepIsNotTheNextAnswer(t *testing.T) {
 	t.Parallel()
 	address := nonsense(t, garbled["another account's value"])
 	slots := manySlots(t, open(t, memcache.Config{Servers: []string{address}, Timeout: 10 * time.Second}), 2)
@@ -83,15 +84,16 @@ func TestAnAnswerOutOfStepIsNotTakenForTheNext(t *testing.T) {
 	assertFailure(t, err)
 }
 
-func TestSERVERERRORSaysWhatToLookAt(t *testing.T) {
+// The error for SERVER_ERROR says what to check.
+func TestGarbled_ServerErrorHasAHint(t *testing.T) {
 	t.Parallel()
 	address := nonsense(t, garbled["SERVER_ERROR"])
 	err := slotOf(t, open(t, memcache.Config{Servers: []string{address}})).PutEntry(memcache.Entry{}, token1, time.Hour)
 	assertFailure(t, err)
-	require.EqualError(t, err, "memcache: memcached answered SERVER_ERROR: is it out of memory?")
+	require.EqualError(t, err, "memcache: memcached answered SERVER_ERROR; check that it is not out of memory")
 
 	address = nonsense(t, garbled["Redis"])
 	err = open(t, memcache.Config{Servers: []string{address}}).Ping()
 	assertFailure(t, err)
-	assert.EqualError(t, err, "memcache: memcached gave an answer that is not of its protocol: does the address name a memcached?")
+	assert.EqualError(t, err, "memcache: the answer is not of memcached's protocol; check the server's address")
 }

@@ -72,7 +72,8 @@ func failing(f *fixture, verb string, then func(n int), faults ...memcachetest.F
 	return &count
 }
 
-func TestAWriteWhoseAnswerIsLostIsReadBackAndToldTruthfully(t *testing.T) {
+// A write whose answer is lost is read back: the result is the truth.
+func TestAdd_LostAnswer(t *testing.T) {
 	t.Parallel()
 	const (
 		before, after, mid = memcachetest.DropBefore, memcachetest.DropAfter, memcachetest.DropMid
@@ -121,7 +122,8 @@ func TestAWriteWhoseAnswerIsLostIsReadBackAndToldTruthfully(t *testing.T) {
 	}
 }
 
-func TestAFasterStrangerIsNotWrittenOver(t *testing.T) {
+// A value that another sidecar wrote meanwhile is not overwritten.
+func TestLostAnswer_FasterSidecarWins(t *testing.T) {
 	t.Parallel()
 	for name, w := range writes {
 		for story, c := range map[string]struct {
@@ -158,7 +160,8 @@ func TestAFasterStrangerIsNotWrittenOver(t *testing.T) {
 	}
 }
 
-func TestALostWriteThatCannotBeReadBackIsAFailure(t *testing.T) {
+// If the value cannot be read back, the write is an error.
+func TestLostAnswer_UnreadableIsAFailure(t *testing.T) {
 	t.Parallel()
 	for _, fault := range faults {
 		for name, w := range writes {
@@ -182,7 +185,8 @@ func TestALostWriteThatCannotBeReadBackIsAFailure(t *testing.T) {
 	}
 }
 
-func TestAWriteThatHappenedAndIsGoneIsNotWrittenTwice(t *testing.T) {
+// A write that happened, and whose value is gone, is not repeated.
+func TestLostAnswer_GoneIsNotWrittenTwice(t *testing.T) {
 	t.Parallel()
 	for name, w := range writes {
 		if w.verb != "cas" || name == "Release" {
@@ -211,7 +215,7 @@ func TestAWriteThatHappenedAndIsGoneIsNotWrittenTwice(t *testing.T) {
 }
 
 // A try that is counted twice only waits longer; one that is not counted would not.
-func TestATryWhoseAnswerIsLostIsCounted(t *testing.T) {
+func TestCountFailure_LostAnswer(t *testing.T) {
 	t.Parallel()
 	for _, fault := range faults {
 		for _, verb := range []string{"incr", "add"} {

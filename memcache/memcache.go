@@ -1,5 +1,5 @@
 // Package memcache reads and writes everything that wxsidecar keeps in memcached.
-// No other package talks to memcached.
+// No other package connects to memcached.
 //
 // Every key begins with the optional prefix P and the AppID. Apps read the entry
 // only. The sidecars coordinate through the other keys.
@@ -68,21 +68,21 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
 )
 
-// Errors of this package, by cause. Anything else means that memcached could
-// not be asked, or that its answer is unknown.
+// Errors of this package, by cause. Any other error means that memcached failed, or
+// that the result is unknown.
 var (
-	// ErrMiss: memcached answered and holds nothing under the key.
+	// ErrMiss: memcached answered, and has no value under the key.
 	ErrMiss = errors.New("memcache: miss")
-	// ErrDamaged: the entry is there and is no credential. Readers treat it as a miss.
+	// ErrDamaged: the entry is not a credential. Readers treat it as a miss.
 	ErrDamaged = errors.New("memcache: entry is damaged")
-	// ErrConflict: somebody else changed the value since it was read.
-	ErrConflict = errors.New("memcache: changed by somebody else")
-	// ErrHeld: the lease is somebody else's, or the fleet waits.
+	// ErrConflict: the value changed since it was read.
+	ErrConflict = errors.New("memcache: value changed since it was read")
+	// ErrHeld: another sidecar holds the lease, or a cooldown runs.
 	ErrHeld = errors.New("memcache: lease is held")
-	// ErrLost: the lease is not ours any more.
+	// ErrLost: this holder does not have the lease any more.
 	ErrLost = errors.New("memcache: lease is lost")
 	// ErrBadAppID: the AppID is not 1 to 64 letters, digits, _ or -.
-	ErrBadAppID = errors.New("memcache: AppID is not of the form [A-Za-z0-9_-]{1,64}")
+	ErrBadAppID = errors.New("memcache: AppID does not match [A-Za-z0-9_-]{1,64}")
 )
 
 // Defaults of Config.
@@ -92,38 +92,38 @@ const (
 	DefaultMaxIdleConns = 128
 )
 
-// maxPrefix leaves room for the longest AppID and the longest suffix within
-// the 250 bytes that memcached allows a key.
+// maxPrefix leaves room for the longest AppID and suffix: memcached allows 250
+// bytes for a key.
 const maxPrefix = 120
 
-// Config says where memcached is. Its zero value is the default everywhere.
+// Config says where memcached is. Its zero value uses the defaults.
 type Config struct {
-	// Servers are host:port or /path/to.sock; empty means DefaultServer. A name is
-	// resolved again at every dial. Several must be named alike, and in the same
-	// order, wherever they are used: the names decide which one has a key.
+	// Servers are host:port or /path/to.sock; empty means DefaultServer. Every dial
+	// resolves a name again. All programs must list several servers by the same
+	// names in the same order, because these decide which server has a key.
 	Servers []string
 	// Hash says how several servers share the keys; "" means ring.Ketama.
 	Hash ring.Hash
-	// Prefix stands before every key; empty means none. At most 120 bytes,
-	// none of them a space or a control character.
+	// Prefix begins every key; empty means none. It has at most 120 bytes, without
+	// spaces and control characters.
 	Prefix string
-	// Timeout bounds one operation on a socket, and a dial; 0 means DefaultTimeout.
-	// An answer that comes in pieces takes eleven at most.
+	// Timeout bounds one read or write, and a dial; 0 means DefaultTimeout. An answer
+	// that arrives in pieces can take eleven timeouts.
 	Timeout time.Duration
-	// MaxIdleConns is how many idle connections to a server are kept; 0 means
-	// DefaultMaxIdleConns. Below the number of concurrent calls most calls
-	// dial: with 2 and bursts of 100, six gets of ten did and took 3 to 5
-	// times as long; with 128, one of two hundred.
+	// MaxIdleConns is the number of idle connections kept to a server; 0 means
+	// DefaultMaxIdleConns. If more calls run at a time, most of them dial. Measured
+	// with 2 and bursts of 100: six gets in ten dialled, and took 3 to 5 times as
+	// long. With 128 it was one in two hundred.
 	MaxIdleConns int
 	// Dial makes a connection; nil means net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Observe is told of every operation when it has ended, by one of the names in
-	// Operations, and how it failed: nil where memcached did what was asked or
-	// said why not, a miss or a conflict say. It must be fast; nil means nobody.
+	// Observe is called after every operation, with one of Operations and its
+	// failure. A miss or a conflict is not a failure. It must be fast; nil means
+	// that nothing is called.
 	Observe func(operation string, failure error)
 }
 
-// Operations are what Config.Observe is told of.
+// Operations are the names that Config.Observe gets.
 var Operations = []string{opGet, opMultiGet, opAdd, opSwap, opIncrement, opDelete}
 
 const (
@@ -135,14 +135,14 @@ const (
 	opDelete    = "delete"
 )
 
-// Store is memcached as wxsidecar uses it. It is safe for concurrent use.
+// Store reads and writes memcached. It is safe for concurrent use.
 type Store struct {
 	servers []*server
 	pick    func(key string) int
 	prefix  string
 }
 
-// New returns a Store. It does not connect: memcached may come later.
+// New returns a Store. It does not connect, so memcached can start later.
 func New(cfg Config) (*Store, error) {
 	names := cfg.Servers
 	if len(names) == 0 {
@@ -176,7 +176,7 @@ func (s *Store) Ping() error {
 	return errors.Join(errs...)
 }
 
-// Kind is a kind of credential: what WeChat calls it.
+// Kind is a kind of credential, by WeChat's name.
 type Kind string
 
 // Kinds of credentials.
@@ -186,14 +186,15 @@ const (
 	WXCardTicket Kind = "wx_card_ticket" // signs cards and coupons
 )
 
-// Slot is the place of one credential: its entry, record, lease and marks.
+// Slot accesses the keys of one credential: its entry, record, lease, marks and
+// counts.
 type Slot struct {
 	server *server
 	entry  string
 	last   atomic.Pointer[decoded] // the record that was read last
 }
 
-// Slot returns the place of appID's credential of this kind, or ErrBadAppID.
+// Slot returns the Slot of appID's credential of this kind, or ErrBadAppID.
 func (s *Store) Slot(appID string, kind Kind) (*Slot, error) {
 	if !ValidAppID(appID) {
 		return nil, ErrBadAppID
@@ -205,13 +206,13 @@ func (s *Store) Slot(appID string, kind Kind) (*Slot, error) {
 	return &Slot{server: s.servers[s.pick(key)], entry: key}, nil
 }
 
-// Server names the one that keeps everything of this slot: the one that its
-// entry's key hashes to.
+// Server returns the name of the server that has the credential's keys: the one that
+// the entry's key hashes to.
 func (s *Slot) Server() string { return s.server.name }
 
-// ValidAppID reports whether s is 1 to 64 letters, digits, _ or -. Anything
-// else is refused before it reaches memcached: the client library lets an empty
-// key through, and memcached then runs the value as a command.
+// ValidAppID reports whether s is 1 to 64 letters, digits, _ or -. Any other AppID
+// must not reach memcached: the client library accepts an empty key, and memcached
+// then runs the value as a command.
 func ValidAppID(s string) bool {
 	if s == "" || len(s) > 64 {
 		return false
@@ -225,19 +226,19 @@ func ValidAppID(s string) bool {
 	return true
 }
 
-// CheckPrefix reports what is wrong with a prefix.
+// CheckPrefix returns an error if a key prefix is not valid.
 func CheckPrefix(prefix string) error {
 	if len(prefix) > maxPrefix {
-		return fmt.Errorf("memcache: prefix has %d bytes, at most %d leave room for the keys", len(prefix), maxPrefix)
+		return fmt.Errorf("memcache: the key prefix has %d bytes; use at most %d", len(prefix), maxPrefix)
 	}
 	if !printable(prefix) {
-		return errors.New("memcache: prefix has a space or a control character")
+		return errors.New("memcache: the key prefix has a space or a control character; remove it")
 	}
 	return nil
 }
 
 // printable reports whether s has neither spaces nor control characters.
-func printable(s string) bool {
+func printable[T string | []byte](s T) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] == 0x7f {
 			return false

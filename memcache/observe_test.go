@@ -29,7 +29,8 @@ func (o *observer) observe(operation string, failure error) {
 	}
 }
 
-func TestEveryOperationIsObserved(t *testing.T) {
+// Observe is called for every operation.
+func TestObserve_EveryOperation(t *testing.T) {
 	fake := memcachetest.New()
 	t.Cleanup(func() { _ = fake.Close() })
 	o := &observer{done: map[string]int{}, failed: map[string]int{}}

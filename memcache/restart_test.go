@@ -23,7 +23,8 @@ func answered(err error) bool {
 		errors.Is(err, memcache.ErrHeld) || errors.Is(err, memcache.ErrLost)
 }
 
-func TestEveryCallSucceedsAfterARestartWithManyIdleConnections(t *testing.T) {
+// Many idle connections of the previous process fail no call.
+func TestRestart_ManyIdleConnections(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		const idle = 64
@@ -61,7 +62,8 @@ func TestEveryCallSucceedsAfterARestartWithManyIdleConnections(t *testing.T) {
 	})
 }
 
-func TestEachCallSucceedsAsTheFirstAfterARestart(t *testing.T) {
+// Each operation succeeds as the first one after a restart.
+func TestRestart_FirstCallSucceeds(t *testing.T) {
 	t.Parallel()
 	for name, operation := range operations {
 		synctest.Test(t, func(t *testing.T) {
@@ -98,7 +100,7 @@ func (s *server) reuse(t *testing.T, key string) {
 
 // ids begin at 1 again when memcached restarts: an id that was seen before says
 // nothing about the value that has it now.
-func TestACASIDThatIsReusedAfterARestartDoesNotOverwriteAStranger(t *testing.T) {
+func TestCAS_IDReusedAfterRestart(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		for name, write := range map[string]struct {
@@ -124,7 +126,7 @@ func TestACASIDThatIsReusedAfterARestartDoesNotOverwriteAStranger(t *testing.T) 
 
 // The same, at the worst moment: after memcached was asked whether the value is
 // still the one that was seen.
-func TestARestartRightBeforeACompareAndSwapDoesNotOverwriteAStranger(t *testing.T) {
+func TestCAS_RestartRightBefore(t *testing.T) {
 	t.Parallel()
 	for name, w := range writes {
 		if w.verb != "cas" {
@@ -167,7 +169,7 @@ func (c tapped) Read(p []byte) (int, error) {
 
 // And at a worse one: memcached restarts when it has said that the value is still
 // the one, and another call leaves a new connection that the write could go over.
-func TestACompareAndSwapGoesOverTheConnectionThatReadTheValue(t *testing.T) {
+func TestCAS_OneConnection(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"PutEntry by swap", "PutRecord by swap", "TakeOver"} {
 		synctest.Test(t, func(t *testing.T) {
@@ -196,7 +198,8 @@ func TestACompareAndSwapGoesOverTheConnectionThatReadTheValue(t *testing.T) {
 	}
 }
 
-func TestManySwapsAtTheSameTimeEachHaveAConnection(t *testing.T) {
+// Each of many concurrent swaps has a connection.
+func TestCAS_ManyAtOnce(t *testing.T) {
 	onEach(t, func(s *server) {
 		t := s.t
 		const n = 40

@@ -19,7 +19,7 @@ type server struct {
 	client  *memcache.Client
 	singles *singles
 	observe func(operation string, failure error)
-	dialled *atomic.Int64 // connections of client since the last Trim that closed any
+	dialled *atomic.Int64 // connections of client since Trim last closed them
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
@@ -48,17 +48,17 @@ func newServer(name string, cfg Config) *server {
 	}
 }
 
-// atRest is how many connections to read from are kept at rest: one that looks,
-// and one for whatever comes meanwhile.
-const atRest = 2
+// keptIdle is how many connections for reads Trim keeps: one for polls, and one for
+// other reads.
+const keptIdle = 2
 
-// Trim closes idle connections that nothing needs at rest: those that swap, and all
-// where a burst has opened more than a few. memcached serves 1,024 at a time if not
-// told otherwise, and every process needs one. Call it when nothing is under way.
+// Trim closes the idle connections for swaps, and all others if a burst opened more
+// than keptIdle. memcached serves 1,024 connections by default, and every process
+// needs one. Call Trim when no operation runs.
 func (s *Store) Trim() {
 	for _, one := range s.servers {
-		_ = one.singles.close() // nothing is lost where one fails to
-		if one.dialled.Load() > atRest {
+		_ = one.singles.close() // a failure to close loses nothing
+		if one.dialled.Load() > keptIdle {
 			one.dialled.Store(0)
 			_ = one.client.Close()
 		}
@@ -68,7 +68,7 @@ func (s *Store) Trim() {
 // close closes the idle connections.
 func (s *server) close() error { return errors.Join(s.client.Close(), s.singles.close()) }
 
-// observed tells of an operation and passes its error on.
+// observed calls Config.Observe and returns err.
 func (s *server) observed(operation string, err error) error {
 	if s.observe == nil {
 		return err
@@ -81,16 +81,15 @@ func (s *server) observed(operation string, err error) error {
 	return err
 }
 
-// address is where one memcached is. Its String is the name as configured, so
-// that every dial resolves it again; the client library alone would resolve it
-// once, and a memcached whose pod moved would never be found again.
+// address is the address of one memcached. Its String is the configured name, so
+// every dial resolves it again. The client library alone would resolve it once, and
+// never find a memcached whose pod moved.
 type address struct{ network, name string }
 
 func (a *address) Network() string { return a.network }
 func (a *address) String() string  { return a.name }
 
-// selector sends every key to the one server: which one that is, the Store has
-// decided.
+// selector sends every key to one server, which the Store has selected.
 type selector struct{ address *address }
 
 func newSelector(name string) selector {
@@ -106,27 +105,27 @@ func (s selector) Each(visit func(net.Addr) error) error { return visit(s.addres
 // isSocket reports whether a server's name is the path of a unix socket.
 func isSocket(name string) bool { return strings.HasPrefix(name, "/") }
 
-// CheckServer reports what is wrong with a server's name.
+// CheckServer returns an error if a server's name is not valid.
 func CheckServer(name string) error {
 	if isSocket(name) {
 		return nil
 	}
 	host, port, err := net.SplitHostPort(name)
 	if number, portErr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || portErr != nil || number == 0 {
-		return fmt.Errorf("memcache: server %q is neither host:port nor /path/to.sock", name)
+		return fmt.Errorf("memcache: server %q is neither host:port nor /path/to.sock; write it like memcached:11211", name)
 	}
 	return nil
 }
 
-// CheckServers reports everything that is wrong with the names: that one is no
-// server, or stands twice.
+// CheckServers returns all errors in the names: those of CheckServer, and repeated
+// names.
 func CheckServers(names []string) error {
 	var errs []error
 	seen := make(map[string]bool, len(names))
 	for _, name := range names {
 		errs = append(errs, CheckServer(name))
 		if seen[name] {
-			errs = append(errs, fmt.Errorf("memcache: server %q is named twice", name))
+			errs = append(errs, fmt.Errorf("memcache: server %q is listed twice; list each server once", name))
 		}
 		seen[name] = true
 	}

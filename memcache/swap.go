@@ -8,8 +8,8 @@ import (
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// swap replaces the value that was seen, or returns ErrConflict (also where it
-// is gone).
+// swap replaces the value that was seen. It returns ErrConflict if the value is
+// another, or missing.
 func (s *server) swap(key, value string, seen version, life time.Duration) error {
 	seconds, err := exptime(life)
 	if err != nil {
@@ -19,62 +19,61 @@ func (s *server) swap(key, value string, seen version, life time.Duration) error
 	return s.compareAndSwap(item, seen)
 }
 
-// compareAndSwap is memcached's, made certain. An id alone proves nothing: ids begin at
-// 1 again when memcached restarts, and another value can get the id that was seen
-// (TestACASIDThatIsReusedAfterARestartDoesNotOverwriteAStranger). So it reads again,
-// compares the value too, and writes over the connection that it read from: a restart in
-// between has cut that one (TestACompareAndSwapGoesOverTheConnectionThatReadTheValue). If
-// the answer to the write is lost, it reads back.
+// compareAndSwap is memcached's cas, made certain. A CAS id alone proves nothing: ids
+// begin at 1 again when memcached restarts, and another value can get the id that was
+// seen (TestCAS_IDReusedAfterRestart). So it reads again, compares the value too, and
+// writes over the connection that it read from: a restart in between cuts that one
+// (TestCAS_OneConnection). If the answer to the write is lost, it reads back.
 func (s *server) compareAndSwap(item *memcache.Item, seen version) error {
 	client := s.singles.take()
 	defer s.singles.put(client)
-	return s.observed(opSwap, swapSure(client, item, seen))
+	return s.observed(opSwap, swapConfirmed(client, item, seen))
 }
 
-// compareAndDelete ends the item that was read, or returns ErrConflict. It swaps
-// to a time in the past, because memcached's delete does not compare.
+// compareAndDelete deletes the item that was read, or returns ErrConflict. It
+// swaps to an exptime in the past, because memcached's delete does not compare.
 func (s *server) compareAndDelete(item *memcache.Item) error {
 	gone := &memcache.Item{Key: item.Key, Value: item.Value, CasID: item.CasID, Expiration: -1}
 	return s.compareAndSwap(gone, versionOf(item))
 }
 
-func swapSure(client *memcache.Client, item *memcache.Item, seen version) error {
-	var lost error // how the write before failed
+func swapConfirmed(client *memcache.Client, item *memcache.Item, seen version) error {
+	var lost error // the error of the previous write
 	for writes := 0; ; writes++ {
-		there, err := get(client, item.Key)
+		found, err := get(client, item.Key)
 		switch {
 		case errors.Is(err, ErrMiss) && lost != nil && item.Expiration < 0:
-			return nil // it was to go, and is gone
+			return nil // deleted, as intended
 		case errors.Is(err, ErrMiss):
 			return ErrConflict
 		case err != nil && lost != nil:
-			return tidy(lost)
+			return ownError(lost)
 		case err != nil:
 			return err
-		case lost != nil && there.CasID != seen.casID && string(there.Value) == string(item.Value):
+		case lost != nil && found.CasID != seen.casID && string(found.Value) == string(item.Value):
 			return nil
-		case there.CasID != seen.casID || string(there.Value) != seen.value:
+		case found.CasID != seen.casID || string(found.Value) != seen.value:
 			return ErrConflict
-		case lost != nil && (!deadConnection(lost) || writes == 2):
-			return tidy(lost)
+		case lost != nil && (!brokenConnection(lost) || writes == 2):
+			return ownError(lost)
 		}
 		err = client.CompareAndSwap(item)
 		if errors.Is(err, memcache.ErrCacheMiss) {
 			return ErrConflict
 		}
-		if !uncertain(tidy(err)) {
-			return tidy(err)
+		if !uncertain(ownError(err)) {
+			return ownError(err)
 		}
 		lost = err
 	}
 }
 
-// maxSingles is how many idle single clients are kept; more than that many
-// swaps at the same time dial.
+// maxSingles is how many idle single clients are kept. Further concurrent swaps
+// dial.
 const maxSingles = 8
 
-// singles are clients of one connection each. Whoever takes one has it alone, so
-// that all he says goes to one process of memcached, or fails.
+// singles are clients of one connection each. One swap uses a client at a time, so
+// all its commands go to one memcached process, or fail.
 type singles struct {
 	dial func() *memcache.Client
 
@@ -106,7 +105,7 @@ func (s *singles) put(client *memcache.Client) {
 	}
 }
 
-// close closes those that are idle.
+// close closes the idle clients.
 func (s *singles) close() error {
 	s.mu.Lock()
 	idle := s.idle

@@ -13,7 +13,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-func TestTrimClosesWhatABurstOpenedAndNothingAtRest(t *testing.T) {
+// Trim closes the connections that a burst opened, and keeps a few.
+func TestTrim_ClosesABurst(t *testing.T) {
 	fake := memcachetest.New()
 	defer func() { _ = fake.Close() }()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -6,40 +6,39 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
 )
 
-// retry runs an operation that may run twice. A pooled connection whose server
-// restarted fails at its first use, and so would as many calls as there are idle
-// connections: drop them all, then ask once more over a new one.
+// retry runs an operation that can run twice without harm. After a restart of the
+// server, every idle connection fails at its first use. So retry drops them all
+// and runs the operation once more over a new one.
 func (s *server) retry(operation func() error) error {
 	err := operation()
-	if deadConnection(err) {
+	if brokenConnection(err) {
 		_ = s.client.Close()
 		err = operation()
 	}
-	return tidy(err)
+	return ownError(err)
 }
 
-// deadConnection reports whether err is how a connection fails that the server
-// closed while it was idle. A time-out is none: waiting again would double it.
-func deadConnection(err error) bool {
+// brokenConnection reports whether the server closed the connection, perhaps while
+// it was idle. It is false for a timeout: to try again would wait twice.
+func brokenConnection(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.ErrClosedPipe) ||
 		errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// uncertain reports whether a write that failed so may have happened.
+// uncertain reports whether a write with this error can have happened.
 func uncertain(err error) bool {
 	return err != nil && !errors.Is(err, ErrMiss) && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrHeld)
 }
 
-// tidy turns the client library's errors into this package's. What it does not
-// know it replaces: the library quotes memcached's answers, and these may be tokens.
-func tidy(err error) error {
+// ownError turns the client library's errors into this package's. It replaces
+// unknown errors: the library quotes memcached's answers, which can contain tokens.
+func ownError(err error) error {
 	var network net.Error
 	var connect *memcache.ConnectTimeoutError
 	switch {
@@ -49,21 +48,23 @@ func tidy(err error) error {
 		return ErrMiss
 	case errors.Is(err, memcache.ErrCASConflict), errors.Is(err, memcache.ErrNotStored):
 		return ErrConflict
-	case errors.As(err, &network), errors.As(err, &connect), deadConnection(err):
+	case errors.Is(err, errServer):
+		return errServer
+	case errors.As(err, &network), errors.As(err, &connect), brokenConnection(err):
 		return err
-	case strings.Contains(err.Error(), `"SERVER_ERROR`):
-		return errors.New("memcache: memcached answered SERVER_ERROR: is it out of memory?")
 	}
 	return errAnswer
 }
 
-var errAnswer = errors.New("memcache: memcached gave an answer that is not of its protocol: does the address name a memcached?")
+var (
+	errAnswer = errors.New("memcache: the answer is not of memcached's protocol; check the server's address")
+	errServer = errors.New("memcache: memcached answered SERVER_ERROR; check that it is not out of memory")
+	errNoLife = errors.New("memcache: the lifetime is less than a second; not written, because exptime 0 means forever")
+)
 
-// maxLife is the longest relative life that memcached knows: a larger number
-// would be an absolute time.
+// maxLife is memcached's longest relative lifetime. A larger number is an absolute
+// time.
 const maxLife = 30 * 24 * time.Hour
-
-var errNoLife = errors.New("memcache: less than a second to live: not written, exptime 0 would live for ever")
 
 // exptime is a life in whole seconds, rounded down.
 func exptime(life time.Duration) (int32, error) {
@@ -80,35 +81,35 @@ func NewID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// add stores value where the key is free, or returns ErrConflict. Values must
-// differ between callers: if the answer is lost, it reads back and tells its own write
-// by the value. TestAWriteWhoseAnswerIsLostIsReadBackAndToldTruthfully has each case.
+// add stores value under a free key, and returns ErrConflict if the key is not
+// free. If the answer is lost, it reads the value back, so callers must not store
+// equal values. TestAdd_LostAnswer has each case.
 func (s *server) add(key, value string, life time.Duration) error {
 	seconds, err := exptime(life)
 	if err != nil {
 		return err
 	}
-	return s.observed(opAdd, s.addSure(&memcache.Item{Key: key, Value: []byte(value), Expiration: seconds}))
+	return s.observed(opAdd, s.addConfirmed(&memcache.Item{Key: key, Value: []byte(value), Expiration: seconds}))
 }
 
-func (s *server) addSure(item *memcache.Item) error {
+func (s *server) addConfirmed(item *memcache.Item) error {
 	for again := true; ; again = false {
 		err := s.client.Add(item)
-		if !uncertain(tidy(err)) {
-			return tidy(err)
+		if !uncertain(ownError(err)) {
+			return ownError(err)
 		}
-		dead := deadConnection(err)
-		if dead {
+		broken := brokenConnection(err)
+		if broken {
 			_ = s.client.Close()
 		}
-		there, readErr := s.get(item.Key)
+		found, readErr := s.get(item.Key)
 		switch {
-		case readErr == nil && string(there.Value) == string(item.Value):
+		case readErr == nil && string(found.Value) == string(item.Value):
 			return nil
 		case readErr == nil:
 			return ErrConflict
-		case !errors.Is(readErr, ErrMiss) || !dead || !again:
-			return tidy(err)
+		case !errors.Is(readErr, ErrMiss) || !broken || !again:
+			return ownError(err)
 		}
 	}
 }
@@ -119,18 +120,18 @@ func (s *server) get(key string) (*memcache.Item, error) {
 	return item, s.observed(opGet, err)
 }
 
-// get is one round trip, or two where the connection was dead. An answer about
-// another key than the one that was asked for is none: the connection is out of
-// step, and would give one account's token to another.
+// get is one round trip, or two if the connection was broken. An answer with
+// another key is an error: the connection is out of step, and would return another
+// account's token.
 func get(client *memcache.Client, key string) (*memcache.Item, error) {
 	item, err := client.Get(key)
-	if deadConnection(err) {
+	if brokenConnection(err) {
 		_ = client.Close()
 		item, err = client.Get(key)
 	}
 	switch {
 	case err != nil:
-		return nil, tidy(err)
+		return nil, ownError(err)
 	case item.Key != key:
 		_ = client.Close()
 		return nil, errAnswer

@@ -35,7 +35,8 @@ var targets = map[string]func(t *testing.T) dialer{
 	"real memcached":          startReal,
 }
 
-func TestFakeAnswersLikeTheRealMemcached(t *testing.T) {
+// The fake answers every case as the real memcached does.
+func TestConformance_Answers(t *testing.T) {
 	t.Parallel()
 	for name, start := range targets {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +54,7 @@ func TestFakeAnswersLikeTheRealMemcached(t *testing.T) {
 }
 
 // All items live at the same time, or this would take a minute.
-func TestItemsLiveAsLongAsInTheRealMemcached(t *testing.T) {
+func TestConformance_Lifetimes(t *testing.T) {
 	t.Parallel()
 	type life struct {
 		*session

@@ -35,7 +35,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) || errors.As(err, &netErr) && netErr.Timeout()
 }
 
-func TestEachFaultShowsInTheErrorAndInWhetherTheCommandWasCarriedOut(t *testing.T) {
+// Each fault shows in the client's error, and in whether the command ran.
+func TestFault_ErrorAndEffect(t *testing.T) {
 	t.Parallel()
 	answered := func(err error) bool { return err == nil }
 	cut := func(err error) bool { return errors.Is(err, io.EOF) }
@@ -87,7 +88,8 @@ func TestEachFaultShowsInTheErrorAndInWhetherTheCommandWasCarriedOut(t *testing.
 	}
 }
 
-func TestDropMidSendsHalfTheAnswer(t *testing.T) {
+// DropMid sends half the answer.
+func TestFault_DropMidSendsHalf(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := memcachetest.New()
@@ -108,7 +110,8 @@ func TestDropMidSendsHalfTheAnswer(t *testing.T) {
 	})
 }
 
-func TestACommandThatHangsStaysHungWhenTheFaultIsHealed(t *testing.T) {
+// A command that hangs stays hung after the fault is healed.
+func TestFault_HangOutlastsHealing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := memcachetest.New()
@@ -126,7 +129,8 @@ func TestACommandThatHangsStaysHungWhenTheFaultIsHealed(t *testing.T) {
 	})
 }
 
-func TestAHookSeesTheCommandAndMayLetSomethingHappenBefore(t *testing.T) {
+// The hook sees the command, and can act before it.
+func TestOnCommand_BeforeTheCommand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := memcachetest.New()
@@ -156,7 +160,8 @@ func TestAHookSeesTheCommandAndMayLetSomethingHappenBefore(t *testing.T) {
 	})
 }
 
-func TestRestartForgetsEverythingAndCutsConnections(t *testing.T) {
+// Restart empties the server and cuts its connections.
+func TestRestart_EmptiesAndCuts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := memcachetest.New()
@@ -173,7 +178,8 @@ func TestRestartForgetsEverythingAndCutsConnections(t *testing.T) {
 	})
 }
 
-func TestACommandUnderWayAtARestartChangesNothing(t *testing.T) {
+// A command that runs during a restart changes nothing.
+func TestRestart_RunningCommandChangesNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := memcachetest.New()

@@ -17,7 +17,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-func TestAVirtualHourPasses(t *testing.T) {
+// In a bubble, an hour passes at once.
+func TestStore_VirtualHour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		client := newClient(t, memcachetest.New())
@@ -31,7 +32,8 @@ func TestAVirtualHourPasses(t *testing.T) {
 	})
 }
 
-func TestALifetimeEndsWithATickOfTheClock(t *testing.T) {
+// A lifetime ends with a tick of the clock of whole seconds.
+func TestStore_LifetimeEndsWithATick(t *testing.T) {
 	t.Parallel()
 	for phase, life := range map[time.Duration]time.Duration{
 		0:                          5 * time.Second,
@@ -61,7 +63,8 @@ func TestALifetimeEndsWithATickOfTheClock(t *testing.T) {
 	}
 }
 
-func TestLookingInNeedsNoWire(t *testing.T) {
+// Peek, Keys, Put, Evict and Flush need no connection.
+func TestPeek_NeedsNoConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := memcachetest.New()
@@ -84,7 +87,8 @@ func TestLookingInNeedsNoWire(t *testing.T) {
 	})
 }
 
-func TestCommandsAreCountedByVerb(t *testing.T) {
+// Commands are counted by verb.
+func TestCount_ByVerb(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server := memcachetest.New()
@@ -100,7 +104,8 @@ func TestCommandsAreCountedByVerb(t *testing.T) {
 	})
 }
 
-func TestNothingIsAnsweredAfterClose(t *testing.T) {
+// After Close, nothing is answered.
+func TestClose_AnswersNothing(t *testing.T) {
 	t.Parallel()
 	server := memcachetest.New()
 	cancelled, cancel := context.WithCancel(t.Context())
@@ -119,7 +124,7 @@ func TestNothingIsAnsweredAfterClose(t *testing.T) {
 }
 
 // A bubble does not end while a goroutine of it is left.
-func TestCloseLeavesNoGoroutineInABubble(t *testing.T) {
+func TestClose_NoGoroutineInABubble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		leaveHalfway(t, memcachetest.New(), func(s *memcachetest.Server) net.Conn {
@@ -130,8 +135,9 @@ func TestCloseLeavesNoGoroutineInABubble(t *testing.T) {
 	})
 }
 
+// Close ends every goroutine of TCP connections.
 // Not parallel: it looks at the goroutines of the whole process.
-func TestCloseLeavesNoGoroutineOverTCP(t *testing.T) {
+func TestClose_NoGoroutineOverTCP(t *testing.T) {
 	server := memcachetest.New()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -180,7 +186,8 @@ func leaveHalfway(t *testing.T, server *memcachetest.Server, dial func(*memcache
 	}
 }
 
-func TestRefuseCutsOverTCPToo(t *testing.T) {
+// Refuse cuts TCP connections too.
+func TestRefuse_OverTCP(t *testing.T) {
 	t.Parallel()
 	server := memcachetest.New()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -198,7 +205,7 @@ func TestRefuseCutsOverTCPToo(t *testing.T) {
 }
 
 // Whatever comes in, the connection's goroutine neither panics nor gets stuck.
-func FuzzAnyBytesAreAnswered(f *testing.F) {
+func FuzzServe(f *testing.F) {
 	for _, c := range conformance {
 		for _, st := range c.steps {
 			if len(st.send) < 1000 {

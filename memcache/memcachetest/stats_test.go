@@ -15,7 +15,8 @@ var counted = []string{
 	"incr_hits", "incr_misses", "decr_hits", "decr_misses", "cas_hits", "cas_misses", "cas_badval", "bytes_read", "bytes_written",
 }
 
-func TestFakeCountsLikeTheRealMemcached(t *testing.T) {
+// The fake's statistics equal the real server's.
+func TestStats_LikeTheRealMemcached(t *testing.T) {
 	t.Parallel()
 	for name, start := range targets {
 		t.Run(name, func(t *testing.T) {

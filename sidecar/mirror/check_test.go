@@ -13,7 +13,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-func TestTablesNames(t *testing.T) {
+// CheckTable accepts table names, with a placeholder for several accounts.
+func TestCheckTable(t *testing.T) {
 	t.Parallel()
 	for name, says := range map[string]string{
 		"wx_token": "", "{appid}": "", "wx_{appid}_token": "", "wx-token$2": "", strings.Repeat("t", 64): "",
@@ -33,7 +34,8 @@ func TestTablesNames(t *testing.T) {
 	require.NoError(t, mirror.CheckTable("wx_{appid}", true))
 }
 
-func TestPathsOfTheFile(t *testing.T) {
+// CheckFile accepts an absolute path in a writable folder.
+func TestCheckFile(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	file := filepath.Join(folder, "file")
@@ -63,7 +65,8 @@ func TestPathsOfTheFile(t *testing.T) {
 	assert.Equal(t, []string{"file"}, names(t, folder), "nothing is left of looking")
 }
 
-func TestDataSourceNames(t *testing.T) {
+// CheckDSN accepts what the driver can use, and quotes nothing.
+func TestCheckDSN(t *testing.T) {
 	t.Parallel()
 	const login = "wx:canarysecret@"
 	for dsn, says := range map[string]string{

@@ -36,7 +36,8 @@ func names(t *testing.T, folder string) []string {
 	return all
 }
 
-func TestTheFileIsWrittenAfterEachChange(t *testing.T) {
+// The file is written after each change.
+func TestFile_WrittenAfterEachChange(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "access_token.json")
@@ -59,7 +60,8 @@ func TestTheFileIsWrittenAfterEachChange(t *testing.T) {
 	assert.Empty(t, m.log.String())
 }
 
-func TestATokenOfAnyCharactersIsReadAsItIs(t *testing.T) {
+// A token of any characters is read as it is.
+func TestFile_AnyCharacters(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "access_token.json")
 	m := run(t, mirror.Config{File: path})
@@ -75,7 +77,8 @@ func TestATokenOfAnyCharactersIsReadAsItIs(t *testing.T) {
 	}, "the file")
 }
 
-func TestEachAccountHasAFileOfItsOwn(t *testing.T) {
+// With a placeholder, each account has a file.
+func TestFile_OnePerAccount(t *testing.T) {
 	t.Parallel()
 	for says, pattern := range map[string]string{
 		"its name": "{appid}.json", "its folder": "{appid}/access_token.json", "a folder above it": "of-{appid}/deeper/token.json",
@@ -98,7 +101,7 @@ func TestEachAccountHasAFileOfItsOwn(t *testing.T) {
 
 // The folder that all accounts share is a mount: where it is gone, a folder made in
 // its place would be read by nobody.
-func TestAFolderThatIsGoneIsToldOfAndWrittenToOnceItIsBack(t *testing.T) {
+func TestFile_FolderGone(t *testing.T) {
 	t.Parallel()
 	for says, pattern := range map[string]string{"one file": "access_token.json", "a folder each": "{appid}/access_token.json"} {
 		t.Run(says, func(t *testing.T) {
@@ -135,7 +138,8 @@ func TestAFolderThatIsGoneIsToldOfAndWrittenToOnceItIsBack(t *testing.T) {
 	}
 }
 
-func TestWhatAKilledWriterLeftIsRemoved(t *testing.T) {
+// Temporary files of killed writers are removed.
+func TestFile_LeftoversAreRemoved(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	long := time.Now().Add(-2 * time.Minute)

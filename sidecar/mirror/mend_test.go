@@ -16,7 +16,7 @@ import (
 
 // What a legacy program stores that fetched in vain, and a file that is gone, cut
 // or a stranger's, are written over at the next look.
-func TestAFileThatIsNotOursAnyMoreIsBackWithinFifteenSeconds(t *testing.T) {
+func TestFile_RepairedWithin15Seconds(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "access_token.json")
 	synctest.Test(t, func(t *testing.T) {
@@ -54,7 +54,8 @@ func TestAFileThatIsNotOursAnyMoreIsBackWithinFifteenSeconds(t *testing.T) {
 	})
 }
 
-func TestANewerFileOfAnotherSidecarStays(t *testing.T) {
+// A newer file of another sidecar stays.
+func TestFile_NewerStays(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "access_token.json")
 	synctest.Test(t, func(t *testing.T) {
@@ -71,7 +72,8 @@ func TestANewerFileOfAnotherSidecarStays(t *testing.T) {
 	})
 }
 
-func TestARowThatIsNotOursAnyMoreIsMendedByTheOneWhoFetched(t *testing.T) {
+// The sidecar that renewed repairs a changed row.
+func TestTable_RepairedByWhoRenewed(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t, keyless)
 	m := inTable(t, name, "")

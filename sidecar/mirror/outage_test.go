@@ -29,7 +29,8 @@ func told(t *testing.T, m *running, from int) (newest func(table func(int) bool)
 	return func(in func(int) bool) bool { return in(from + 999) }
 }
 
-func TestADatabaseThatStandsStillOrIsKilledHealsAndHoldsNothingUp(t *testing.T) {
+// A frozen or killed database blocks nothing, and the row follows once it is back.
+func TestOutage_FrozenOrKilled(t *testing.T) {
 	t.Parallel()
 	server, err := mirrortest.Start()
 	require.NoError(t, err)
@@ -71,7 +72,8 @@ func TestADatabaseThatStandsStillOrIsKilledHealsAndHoldsNothingUp(t *testing.T) 
 	assert.Len(t, m.log.lines(t, once), tried, "and an end is no failure")
 }
 
-func TestAValueThatIsTooLongIsAFailureAndIsNotCut(t *testing.T) {
+// A value that is too long is a failure, and is not cut.
+func TestOutage_TooLongValueIsNotCut(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t, keyless, "INSERT INTO wx_token VALUES (1, 'access_token', '5', 'theirs')")
 	// As servers were set up that cut what is too long.
@@ -93,7 +95,7 @@ func TestAValueThatIsTooLongIsAFailureAndIsNotCut(t *testing.T) {
 
 // A full disk refuses a row with error 1114, as a table does that has reached its own
 // limit. No other mirror waits for it.
-func TestATableThatIsFullIsTriedAgainUntilThereIsRoom(t *testing.T) {
+func TestOutage_FullTable(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t, keyless+" ENGINE=MEMORY MAX_ROWS=1", strings.Replace(keyless, "wx_token", "other", 1))
 	other := inTable(t, name, "other")
@@ -117,7 +119,7 @@ func TestATableThatIsFullIsTriedAgainUntilThereIsRoom(t *testing.T) {
 
 // What servers say may quote what was written: here a key of the user's own, and a
 // trigger that shows it.
-func TestNothingThatTheServerSaysShowsACredential(t *testing.T) {
+func TestOutage_ShowsNoCredential(t *testing.T) {
 	t.Parallel()
 	for says, table := range map[string][]string{
 		"error 1062": {
@@ -149,7 +151,8 @@ func TestNothingThatTheServerSaysShowsACredential(t *testing.T) {
 	}
 }
 
-func TestTLSIsAsTheDSNSays(t *testing.T) {
+// TLS is used as the DSN says.
+func TestOutage_TLS(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t)
 	execute(t, db, "CREATE USER "+name+"@127.0.0.1 IDENTIFIED BY 'canarysecret @:/?' REQUIRE SSL")
@@ -184,7 +187,7 @@ func TestTLSIsAsTheDSNSays(t *testing.T) {
 }
 
 // A rotated password needs no restart: the file is read for every connection.
-func TestTheDSNIsReadAgainForEveryConnection(t *testing.T) {
+func TestDSN_ReadForEachConnection(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t)
 	execute(t, db, "CREATE USER "+name+"@localhost IDENTIFIED BY 'canarysecretnew'")

@@ -44,7 +44,7 @@ func does(t *testing.T, environ ...string) string {
 
 // The class's own rule, on what a mirror wrote: it fires a minute before the death,
 // and not before.
-func TestALegacyProgramFetchesInTheLastMinuteOnly(t *testing.T) {
+func TestPHP_FetchesInTheLastMinuteOnly(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t)
 	path := filepath.Join(t.TempDir(), "access_token.json")

@@ -13,7 +13,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 )
 
-func TestAWaitDoublesFromOneSecondToAMinute(t *testing.T) {
+// The wait doubles from one second to a minute.
+func TestRetryAfter_Doubles(t *testing.T) {
 	t.Parallel()
 	for failures, want := range map[int]time.Duration{1: 1, 2: 2, 3: 4, 6: 32, 7: 60, 8: 60, 1000: 60} {
 		want *= time.Second
@@ -23,7 +24,8 @@ func TestAWaitDoublesFromOneSecondToAMinute(t *testing.T) {
 	}
 }
 
-func TestAnAccountThatGoesIsNeitherTriedNorTold(t *testing.T) {
+// A removed account is neither tried nor reported.
+func TestQueue_RemovedAccount(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -55,7 +57,7 @@ func TestAnAccountThatGoesIsNeitherTriedNorTold(t *testing.T) {
 
 // Whoever reads a dead token by the class's rule fetches; one that he has fetched
 // must not be written over with it.
-func TestADeadTokenIsNotWritten(t *testing.T) {
+func TestQueue_ExpiredToken(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "gone")
 	synctest.Test(t, func(t *testing.T) {
@@ -75,7 +77,8 @@ func TestADeadTokenIsNotWritten(t *testing.T) {
 	})
 }
 
-func TestWithoutAMirrorNothingIsDone(t *testing.T) {
+// Without a mirror, nothing happens.
+func TestMirror_NoneConfigured(t *testing.T) {
 	t.Parallel()
 	m := mirror.New(mirror.Config{})
 	m.Keep([]string{appID})

@@ -23,7 +23,8 @@ func fleet(t *testing.T, database string, sidecars int) []*running {
 	return all
 }
 
-func TestSidecarsThatRenewAtOnceMakeOneRowInATableWithoutAKey(t *testing.T) {
+// Sidecars that write together insert one row in a table without a key.
+func TestRace_OneRowWithoutAKey(t *testing.T) {
 	t.Parallel()
 	for _, engine := range []string{"InnoDB", "MyISAM"} {
 		t.Run(engine, func(t *testing.T) {
@@ -65,7 +66,7 @@ func TestSidecarsThatRenewAtOnceMakeOneRowInATableWithoutAKey(t *testing.T) {
 
 // Each sidecar is told of the same renewals in another order, as writes that were
 // held up come late: whoever writes last, the newest stays.
-func TestSidecarsThatRaceNeverWriteBackwards(t *testing.T) {
+func TestRace_NeverBackwards(t *testing.T) {
 	t.Parallel()
 	for says, tables := range map[string][]string{"without a key": {keyless}, "none yet": nil} {
 		t.Run(says, func(t *testing.T) {

@@ -13,7 +13,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 )
 
-func TestTheTableIsCreatedWhereItIsMissing(t *testing.T) {
+// A missing table is created.
+func TestTable_CreatedIfMissing(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t)
 	m := inTable(t, name, "")
@@ -37,7 +38,8 @@ func TestTheTableIsCreatedWhereItIsMissing(t *testing.T) {
 	assert.Empty(t, m.log.String())
 }
 
-func TestARenewalIsOneStatement(t *testing.T) {
+// A renewal is one statement.
+func TestTable_OneStatementPerRenewal(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t)
 	m := inTable(t, name, "")
@@ -57,7 +59,7 @@ func TestARenewalIsOneStatement(t *testing.T) {
 }
 
 // Rows as programs of the class, people and accidents leave them.
-func TestARowThatIsOlderOrNoneIsWrittenOver(t *testing.T) {
+func TestTable_OlderOrUnreadableRow(t *testing.T) {
 	t.Parallel()
 	for says, row := range map[string]string{
 		"an older one":           "1, 'access_token', '1700000000', 'x'",
@@ -86,7 +88,8 @@ func TestARowThatIsOlderOrNoneIsWrittenOver(t *testing.T) {
 	}
 }
 
-func TestARowIsMadeInATableWithoutAKey(t *testing.T) {
+// A table without a key gets one row.
+func TestTable_WithoutAKey(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t, keyless)
 	m := inTable(t, name, "")
@@ -101,7 +104,8 @@ func TestARowIsMadeInATableWithoutAKey(t *testing.T) {
 	assert.Equal(t, []line{rowOf(mine)}, rows(t, db, "wx_token"))
 }
 
-func TestANewerRowStays(t *testing.T) {
+// A newer row stays.
+func TestTable_NewerRowStays(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t, keyless)
 	newer := change(2, inTwoHours())
@@ -121,7 +125,7 @@ func waits(m *running) bool { return mirror.Waiting(m.Mirror) > 0 }
 
 // WeChat's stable_token may give a token that is older than the one before it, and
 // dies sooner.
-func TestATokenThatDiesSoonerTakesThePlaceOfTheOneBeforeIt(t *testing.T) {
+func TestTable_TokenThatExpiresSooner(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t, keyless)
 	m := inTable(t, name, "")
@@ -135,7 +139,8 @@ func TestATokenThatDiesSoonerTakesThePlaceOfTheOneBeforeIt(t *testing.T) {
 	assert.Equal(t, []line{rowOf(second)}, rows(t, db, "wx_token"))
 }
 
-func TestASidecarThatDidNotFetchMendsTheRowLater(t *testing.T) {
+// A sidecar that did not renew repairs the row later.
+func TestTable_OthersRepairLater(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t, keyless, "INSERT INTO wx_token VALUES (1, 'access_token', '1700000000', 'x')")
 	m := inTable(t, name, "")
@@ -147,7 +152,8 @@ func TestASidecarThatDidNotFetchMendsTheRowLater(t *testing.T) {
 	assert.GreaterOrEqual(t, time.Since(began), 3*time.Second, "the one that fetched it goes first")
 }
 
-func TestASidecarThatDidNotFetchOnlyLooksWhereTheRowIsFine(t *testing.T) {
+// A sidecar that did not renew only reads a good row.
+func TestTable_OthersOnlyReadAGoodRow(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t, keyless)
 	mine := change(1, inTwoHours())
@@ -162,7 +168,8 @@ func TestASidecarThatDidNotFetchOnlyLooksWhereTheRowIsFine(t *testing.T) {
 	assert.Empty(t, m.log.String())
 }
 
-func TestEachAccountHasATableWhereTheNameSaysSo(t *testing.T) {
+// With a placeholder, each account has a table.
+func TestTable_OnePerAccount(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t)
 	m := inTable(t, name, "wx_{appid}")

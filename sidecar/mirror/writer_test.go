@@ -107,7 +107,8 @@ func writer(t *testing.T, env, path string) (*exec.Cmd, io.Writer) {
 	return w, in
 }
 
-func TestAFullDiskLeavesTheOldFileWholeAndIsToldOf(t *testing.T) {
+// A full disk leaves the previous file whole, and is reported.
+func TestFile_FullDisk(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "access_token.json")
@@ -131,7 +132,8 @@ func TestAFullDiskLeavesTheOldFileWholeAndIsToldOf(t *testing.T) {
 	assert.True(t, written(path, token(2), diskDies[1]), "once there is room")
 }
 
-func TestAKilledWriterNeverLeavesHalfAFile(t *testing.T) {
+// A killed writer never leaves half a file.
+func TestFile_KilledWriter(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "access_token.json")

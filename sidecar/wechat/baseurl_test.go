@@ -10,7 +10,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-func TestGoodBaseURLsAreTaken(t *testing.T) {
+// Good base URLs are accepted.
+func TestCheckBaseURL_Good(t *testing.T) {
 	for _, s := range []string{
 		"https://api.weixin.qq.com", "https://api.weixin.qq.com/", "HTTPS://api2.weixin.qq.com:8443/prefix",
 		"https://10.0.0.1", "https://[2001:db8::1]:443",
@@ -20,7 +21,8 @@ func TestGoodBaseURLsAreTaken(t *testing.T) {
 	}
 }
 
-func TestBadBaseURLsAreRefused(t *testing.T) {
+// Bad base URLs are refused.
+func TestCheckBaseURL_Bad(t *testing.T) {
 	for _, s := range []string{
 		"", " ", "api.weixin.qq.com", "api.weixin.qq.com:443", "//api.weixin.qq.com", "https:", "https://", "https:///x", "https://:443",
 		"https:api.weixin.qq.com", "ftp://api.weixin.qq.com", "unix:///x",
@@ -37,7 +39,8 @@ func TestBadBaseURLsAreRefused(t *testing.T) {
 	}
 }
 
-func TestNewNamesEveryBadSetting(t *testing.T) {
+// New reports all configuration errors together.
+func TestNew_ReportsAllErrors(t *testing.T) {
 	c, err := wechat.New(wechat.Config{BaseURLs: []string{"ftp://a", "https://b", "http://c"}, Timeout: -time.Second})
 	assert.Nil(t, c)
 	require.ErrorContains(t, err, "base URL 1: ")
@@ -46,7 +49,8 @@ func TestNewNamesEveryBadSetting(t *testing.T) {
 	assert.NotContains(t, err.Error(), "base URL 2")
 }
 
-func TestTheZeroConfigIsGood(t *testing.T) {
+// The zero Config is valid.
+func TestNew_ZeroConfig(t *testing.T) {
 	c, err := wechat.New(wechat.Config{})
 	require.NoError(t, err)
 	c.CloseIdleConnections()

@@ -20,7 +20,8 @@ func raw(status int, body string) wechattest.Answer {
 	return wechattest.Answer{Kind: wechattest.Raw, Status: status, Body: body}
 }
 
-func TestABrokenAnswerMayHaveIssued(t *testing.T) {
+// After a broken answer, WeChat may have issued a token.
+func TestFetch_BrokenAnswerMayHaveIssued(t *testing.T) {
 	const token = `"access_token":"canarytoken-of-this-table"`
 	for name, answer := range map[string]wechattest.Answer{
 		"hang":                    {Kind: wechattest.Hang},
@@ -84,7 +85,8 @@ func TestABrokenAnswerMayHaveIssued(t *testing.T) {
 	}
 }
 
-func TestUnusualAnswersThatAreFine(t *testing.T) {
+// Unusual but correct answers are accepted.
+func TestFetch_UnusualAnswers(t *testing.T) {
 	for name, tt := range map[string]struct {
 		body string
 		life time.Duration
@@ -111,7 +113,8 @@ func TestUnusualAnswersThatAreFine(t *testing.T) {
 	}
 }
 
-func TestAnErrcodeCountsWhateverElseTheAnswerHolds(t *testing.T) {
+// An errcode is a refusal, whatever else the answer contains.
+func TestFetch_ErrcodeCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake, c := newPiped(t)
 		for _, answer := range []wechattest.Answer{
@@ -128,7 +131,8 @@ func TestAnErrcodeCountsWhateverElseTheAnswerHolds(t *testing.T) {
 	})
 }
 
-func TestTheContextEndsACall(t *testing.T) {
+// The context ends a request.
+func TestFetch_ContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake, c := newPiped(t)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -147,7 +151,8 @@ func TestTheContextEndsACall(t *testing.T) {
 	})
 }
 
-func TestATransportThatDoesNotTraceMayHaveSent(t *testing.T) {
+// A transport that does not trace may have sent the request.
+func TestFetch_TransportWithoutTrace(t *testing.T) {
 	transport := roundTripper(func(*http.Request) (*http.Response, error) { return nil, http.ErrServerClosed })
 	e := failure(t.Context(), t, newClient(t, transport, "https://a.test", "https://b.test"), request(wechat.Token))
 	assert.True(t, e.MayHaveIssued)

@@ -11,7 +11,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestEveryErrcodeHasItsClass(t *testing.T) {
+// Each errcode has its class.
+func TestClass_OfEachErrcode(t *testing.T) {
 	const ip = wechattest.EgressIP
 	fake, url := newFake(t)
 	c := newClient(t, nil, url)
@@ -62,7 +63,8 @@ func TestEveryErrcodeHasItsClass(t *testing.T) {
 	assert.Zero(t, fake.Issues(""))
 }
 
-func TestAnAddressIsFoundWhereverWeChatPutsIt(t *testing.T) {
+// The address is found wherever WeChat puts it.
+func TestEgressIP_AnyPlace(t *testing.T) {
 	fake, url := newFake(t)
 	c := newClient(t, nil, url)
 	for errmsg, want := range map[string]string{
@@ -79,13 +81,15 @@ func TestAnAddressIsFoundWhereverWeChatPutsIt(t *testing.T) {
 	}
 }
 
-func TestClassesHaveNames(t *testing.T) {
+// Classes have names.
+func TestClass_Names(t *testing.T) {
 	assert.Equal(t, "transient", wechat.Transient.String())
 	assert.Equal(t, "defect", wechat.Defect.String())
 	assert.Equal(t, "class(99)", wechat.Class(99).String())
 }
 
-func TestRequestsThatMakeNoSenseAreNotSent(t *testing.T) {
+// A request that makes no sense is not sent.
+func TestFetch_BadRequestIsNotSent(t *testing.T) {
 	fake, url := newFake(t)
 	c := newClient(t, nil, url)
 	for name, r := range map[string]wechat.Request{
@@ -105,7 +109,8 @@ func TestRequestsThatMakeNoSenseAreNotSent(t *testing.T) {
 	assert.Zero(t, fake.Calls("", ""))
 }
 
-func TestForceReachesWeChat(t *testing.T) {
+// Force reaches WeChat.
+func TestFetch_Force(t *testing.T) {
 	fake, url := newFake(t)
 	r := request(wechat.StableToken)
 	r.Force = true

@@ -53,7 +53,8 @@ func failure(ctx context.Context, t *testing.T, c *wechat.Client, r wechat.Reque
 	return e
 }
 
-func TestFetchBringsATokenThatWeChatAccepts(t *testing.T) {
+// Fetch returns a token that WeChat accepts.
+func TestFetch_ValidToken(t *testing.T) {
 	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
 		t.Run(string(api), func(t *testing.T) {
 			fake, url := newFake(t)

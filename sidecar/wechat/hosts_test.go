@@ -50,7 +50,8 @@ func closedPort(t *testing.T) (addr string) {
 	return listener.Addr().String()
 }
 
-func TestAnotherHostIsAskedWhereNothingWasSent(t *testing.T) {
+// The next host is tried if nothing was sent to the previous one.
+func TestHosts_NextIfNothingWasSent(t *testing.T) {
 	_, untrusted, _ := newTLSFake(t)
 	_, plain := newFake(t)
 	for name, first := range map[string]string{
@@ -81,7 +82,8 @@ func TestAnotherHostIsAskedWhereNothingWasSent(t *testing.T) {
 	}
 }
 
-func TestNoOtherHostIsAskedOnceSomethingWasSent(t *testing.T) {
+// No other host is tried once something was sent.
+func TestHosts_NotOnceSomethingWasSent(t *testing.T) {
 	for name, kind := range map[string]wechattest.Kind{
 		"reset": wechattest.Reset, "issued, reset": wechattest.IssuedNoAnswer,
 		"502": wechattest.ServerError, "redirect": wechattest.Redirect, "a web page": wechattest.HTML,
@@ -98,7 +100,8 @@ func TestNoOtherHostIsAskedOnceSomethingWasSent(t *testing.T) {
 	}
 }
 
-func TestNoOtherHostIsAskedAfterARefusal(t *testing.T) {
+// No other host is tried after a refusal.
+func TestHosts_NotAfterARefusal(t *testing.T) {
 	first, firstURL := newFake(t)
 	second, secondURL := newFake(t)
 	first.FailAll(40164)
@@ -106,7 +109,8 @@ func TestNoOtherHostIsAskedAfterARefusal(t *testing.T) {
 	assert.Zero(t, second.Calls("", ""))
 }
 
-func TestAnUnreachableWeChatNamesEveryHost(t *testing.T) {
+// The error names every host that could not be reached.
+func TestHosts_UnreachableNamesEach(t *testing.T) {
 	a, b := closedPort(t), closedPort(t)
 	e := failure(t.Context(), t, newClient(t, nil, "https://"+a, "https://"+b), request(wechat.Token))
 	assert.False(t, e.MayHaveIssued)
@@ -114,7 +118,8 @@ func TestAnUnreachableWeChatNamesEveryHost(t *testing.T) {
 	assert.Contains(t, e.Message, b+": ")
 }
 
-func TestTimeoutIsForOneHostAndTheContextForAll(t *testing.T) {
+// The timeout bounds one host, and the context bounds all.
+func TestHosts_TimeoutAndContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var dialled atomic.Int32
 		// A transport dials on after its request has given up, up to the dialer's
@@ -141,7 +146,8 @@ func TestTimeoutIsForOneHostAndTheContextForAll(t *testing.T) {
 	})
 }
 
-func TestRedirectsAreNotFollowed(t *testing.T) {
+// Redirects are not followed.
+func TestHosts_RedirectNotFollowed(t *testing.T) {
 	fake, target := newFake(t)
 	elsewhere := 0
 	transport := roundTripper(func(r *http.Request) (*http.Response, error) {

@@ -16,7 +16,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestADeadKeptConnectionIssuesNoSecondToken(t *testing.T) {
+// A broken kept connection does not issue a second token.
+func TestFetch_BrokenKeptConnection(t *testing.T) {
 	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
 		t.Run(string(api), func(t *testing.T) {
 			fake, url := newFake(t)
@@ -41,7 +42,8 @@ func TestADeadKeptConnectionIssuesNoSecondToken(t *testing.T) {
 	}
 }
 
-func TestTheOwnTransportKeepsNoConnection(t *testing.T) {
+// The default transport keeps no connection.
+func TestFetch_KeepsNoConnection(t *testing.T) {
 	_, url := newFake(t)
 	var reused atomic.Bool
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
@@ -55,7 +57,8 @@ func TestTheOwnTransportKeepsNoConnection(t *testing.T) {
 	assert.False(t, reused.Load())
 }
 
-func TestTheClassicRequestHasNoBody(t *testing.T) {
+// The classic request has no body on the wire.
+func TestFetch_ClassicHasNoBody(t *testing.T) {
 	requests := make(chan *http.Request, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { requests <- r }))
 	t.Cleanup(server.Close)
@@ -67,7 +70,8 @@ func TestTheClassicRequestHasNoBody(t *testing.T) {
 	assert.Equal(t, "/prefix/cgi-bin/token", got.URL.Path)
 }
 
-func TestNothingIsDecompressed(t *testing.T) {
+// No answer is decompressed.
+func TestFetch_DecompressesNothing(t *testing.T) {
 	var bomb bytes.Buffer
 	packer := gzip.NewWriter(&bomb)
 	for range 4 {

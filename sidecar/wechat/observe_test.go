@@ -12,7 +12,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestEveryFetchIsObservedWithItsTimeAndFailure(t *testing.T) {
+// Observe is called for each Fetch, with its time and failure.
+func TestObserve_TimeAndFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := wechattest.New()
 		fake.AddAccount(appID, secret)
@@ -39,7 +40,8 @@ func TestEveryFetchIsObservedWithItsTimeAndFailure(t *testing.T) {
 	})
 }
 
-func TestOnlyErrcodesWhoseMeaningIsKnownAreDocumented(t *testing.T) {
+// Documented is true only for errcodes of known meaning.
+func TestDocumented_KnownErrcodes(t *testing.T) {
 	for _, code := range []int{-1, 40001, 40164, 89507} {
 		assert.True(t, wechat.Documented(code), "%d", code)
 	}

@@ -75,7 +75,8 @@ func through(t *testing.T, transport *http.Transport, p *proxy) *http.Transport 
 	return transport
 }
 
-func TestATunnelThroughAProxyWorks(t *testing.T) {
+// A request through a proxy's tunnel works.
+func TestProxy_Tunnel(t *testing.T) {
 	fake, target, trusting := newTLSFake(t)
 	p := newProxy(t, target, http.StatusOK)
 	_, err := newClient(t, through(t, trusting, p), "https://wechat.test").Fetch(t.Context(), request(wechat.Token))
@@ -84,7 +85,8 @@ func TestATunnelThroughAProxyWorks(t *testing.T) {
 	assert.Equal(t, 1, fake.Issues(appID))
 }
 
-func TestATunnelThatBreaksAfterSendingMayHaveIssued(t *testing.T) {
+// If the tunnel breaks after sending, WeChat may have issued a token.
+func TestProxy_BrokenTunnelMayHaveIssued(t *testing.T) {
 	fake, target, trusting := newTLSFake(t)
 	fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: wechattest.IssuedNoAnswer} })
 	c := newClient(t, through(t, trusting, newProxy(t, target, http.StatusOK)), "https://wechat.test", "https://api.weixin.qq.com")
@@ -92,7 +94,8 @@ func TestATunnelThatBreaksAfterSendingMayHaveIssued(t *testing.T) {
 	assert.Equal(t, 1, fake.Calls("", ""))
 }
 
-func TestAProxyThatRefusesTheTunnelSentNothing(t *testing.T) {
+// If the proxy refuses the tunnel, nothing was sent.
+func TestProxy_RefusedTunnelSentNothing(t *testing.T) {
 	for _, status := range []int{http.StatusForbidden, http.StatusProxyAuthRequired, http.StatusBadGateway} {
 		fake, target, trusting := newTLSFake(t)
 		c := newClient(t, through(t, trusting, newProxy(t, target, status)), "https://wechat.test")
@@ -107,7 +110,8 @@ func TestAProxyThatRefusesTheTunnelSentNothing(t *testing.T) {
 // net/http reads HTTPS_PROXY once in a process's life.
 const childURL = "WECHAT_TEST_CHILD_URL"
 
-func TestTheEnvironmentNamesTheProxy(t *testing.T) {
+// The environment names the proxy.
+func TestProxy_FromEnvironment(t *testing.T) {
 	if base := os.Getenv(childURL); base != "" {
 		_, err := newClient(t, nil, base).Fetch(t.Context(), request(wechat.Token))
 		require.NoError(t, err)

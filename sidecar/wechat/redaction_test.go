@@ -57,7 +57,8 @@ func assertShowsNothing(t *testing.T, v any) {
 	}
 }
 
-func TestAnErrmsgThatRepeatsTheSecretIsRedacted(t *testing.T) {
+// An errmsg that repeats the AppSecret is redacted.
+func TestRedaction_ErrmsgWithSecret(t *testing.T) {
 	fake, base := newFake(t)
 	c := newClient(t, nil, base)
 	for _, key := range []string{secret, oddSecret, "CanarySecret-5F4DCC3B+5AA7"} {
@@ -90,7 +91,8 @@ func TestAnErrmsgThatRepeatsTheSecretIsRedacted(t *testing.T) {
 	}
 }
 
-func TestAnErrmsgThatRepeatsATokenIsRedacted(t *testing.T) {
+// An errmsg that repeats a token is redacted.
+func TestRedaction_ErrmsgWithToken(t *testing.T) {
 	fake, base := newFake(t)
 	fake.OnCall(func(wechattest.Call) wechattest.Answer {
 		return raw(200, `{"errcode":-1,"errmsg":"canarytoken-1234 access_token=canarytoken-other","access_token":"canarytoken-1234"}`)
@@ -98,7 +100,8 @@ func TestAnErrmsgThatRepeatsATokenIsRedacted(t *testing.T) {
 	assertShowsNothing(t, failure(t.Context(), t, newClient(t, nil, base), request(wechat.Token)))
 }
 
-func TestMessagesAreBoundedAndPrintable(t *testing.T) {
+// Messages are bounded and printable.
+func TestRedaction_BoundedAndPrintable(t *testing.T) {
 	fake, base := newFake(t)
 	c := newClient(t, nil, base)
 	for _, errmsg := range []string{
@@ -114,7 +117,8 @@ func TestMessagesAreBoundedAndPrintable(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatIsNoHTTPIsNotQuoted(t *testing.T) {
+// An answer that is not HTTP is not quoted.
+func TestRedaction_AnswerIsNoHTTP(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
@@ -132,7 +136,8 @@ func TestAnAnswerThatIsNoHTTPIsNotQuoted(t *testing.T) {
 	assertShowsNothing(t, e)
 }
 
-func TestATransportThatQuotesTheURLIsNotQuoted(t *testing.T) {
+// An error of the transport that quotes the URL is not quoted.
+func TestRedaction_TransportQuotesTheURL(t *testing.T) {
 	quoting := roundTripper(func(r *http.Request) (*http.Response, error) {
 		httptrace.ContextClientTrace(r.Context()).GetConn("x")
 		return nil, fmt.Errorf("outer: %w", &url.Error{Op: "Get", URL: r.URL.String(), Err: &url.Error{
@@ -147,7 +152,8 @@ func TestATransportThatQuotesTheURLIsNotQuoted(t *testing.T) {
 	assertShowsNothing(t, e)
 }
 
-func TestRequestsAndCredentialsPrintNoSecret(t *testing.T) {
+// Requests and credentials show no secret, however they are printed.
+func TestRedaction_Printing(t *testing.T) {
 	r := request(wechat.StableToken)
 	r.Force = true
 	for _, v := range []any{

@@ -11,7 +11,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestFetchBringsATicketForATokenThatWorks(t *testing.T) {
+// Fetch returns a ticket for a valid token.
+func TestFetch_ValidTicket(t *testing.T) {
 	for _, api := range []wechat.API{wechat.JSAPI, wechat.WXCard} {
 		t.Run(string(api), func(t *testing.T) {
 			fake, url := newFake(t)
@@ -29,7 +30,8 @@ func TestFetchBringsATicketForATokenThatWorks(t *testing.T) {
 	}
 }
 
-func TestATokenThatIsRefusedForATicketIsAClassOfItsOwn(t *testing.T) {
+// A refused token has its own class.
+func TestTicket_RefusedTokenHasItsClass(t *testing.T) {
 	fake, url := newFake(t)
 	c := newClient(t, nil, url)
 	ticket := wechat.Request{API: wechat.JSAPI, AppID: appID, Token: "90_canarytoken-superseded"}
@@ -49,7 +51,8 @@ func TestATokenThatIsRefusedForATicketIsAClassOfItsOwn(t *testing.T) {
 	assert.Equal(t, wechat.Person, failure(t.Context(), t, c, wechat.Request{API: wechat.Token, AppID: "wx", Secret: secret}).Class)
 }
 
-func TestABrokenAnswerIsNoTicket(t *testing.T) {
+// A broken answer is not a ticket.
+func TestTicket_BrokenAnswer(t *testing.T) {
 	fake, url := newFake(t)
 	c := newClient(t, nil, url)
 	for _, body := range []string{
@@ -66,7 +69,8 @@ func TestABrokenAnswerIsNoTicket(t *testing.T) {
 	}
 }
 
-func TestAnErrmsgThatRepeatsTheTokenOfATicketIsRedacted(t *testing.T) {
+// An errmsg that repeats the token of a ticket request is redacted.
+func TestRedaction_ErrmsgWithTicketToken(t *testing.T) {
 	fake, url := newFake(t)
 	const token = "90_canarytoken-and-more-of-it"
 	fake.OnCall(func(wechattest.Call) wechattest.Answer {

@@ -19,7 +19,8 @@ const (
 	patience = 10 * time.Second
 )
 
-func TestARestartedOneIsEmptyAndWhereItWas(t *testing.T) {
+// A restarted server is empty, at the same address.
+func TestRestart_EmptyAtTheSameAddress(t *testing.T) {
 	t.Parallel()
 	m := realmemcached.Start(t, "")
 	address, before := m.Address, m.Ask(t, "stats")
@@ -32,7 +33,8 @@ func TestARestartedOneIsEmptyAndWhereItWas(t *testing.T) {
 	assert.Equal(t, "END", m.Ask(t, "get wx1"))
 }
 
-func TestAKilledOneIsGoneUntilItIsStartedAgain(t *testing.T) {
+// A killed server answers again after Restart.
+func TestKill_UntilRestart(t *testing.T) {
 	t.Parallel()
 	m := realmemcached.Start(t, "")
 	for range 2 {
@@ -43,7 +45,8 @@ func TestAKilledOneIsGoneUntilItIsStartedAgain(t *testing.T) {
 	assert.True(t, listens(m.Address))
 }
 
-func TestAFrozenOneAnswersOnceItThaws(t *testing.T) {
+// A frozen server answers once it thaws.
+func TestSignal_FreezeAndThaw(t *testing.T) {
 	t.Parallel()
 	m := realmemcached.Start(t, "")
 	conn, err := net.Dial("tcp", m.Address)
@@ -69,7 +72,8 @@ func TestAFrozenOneAnswersOnceItThaws(t *testing.T) {
 	assert.Equal(t, "MN\r\n", string(answer))
 }
 
-func TestItEndsWithItsTestFrozenOrNot(t *testing.T) {
+// The server ends with its test, frozen or not.
+func TestStart_EndsWithItsTest(t *testing.T) {
 	t.Parallel()
 	var address string
 	require.True(t, t.Run("its test", func(t *testing.T) {
@@ -80,7 +84,8 @@ func TestItEndsWithItsTestFrozenOrNot(t *testing.T) {
 	assert.False(t, listens(address))
 }
 
-func TestWhatTheProgramIsToldIsItsOwn(t *testing.T) {
+// Start passes the arguments on to memcached.
+func TestStart_Arguments(t *testing.T) {
 	t.Parallel()
 	m := realmemcached.Start(t, "", "-m", "8")
 	assert.Equal(t, "STAT maxbytes 8388608", m.Ask(t, "stats settings"))

@@ -14,7 +14,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestWrongCallsAreRefusedAsWeChatDoes(t *testing.T) {
+// A bad request gets WeChat's errcode.
+func TestCheck_ErrcodesOfWeChat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		c.fake.AddAccount("wxother", "canarysecret-other")
@@ -49,7 +50,8 @@ func TestWrongCallsAreRefusedAsWeChatDoes(t *testing.T) {
 	})
 }
 
-func TestANewSecretReplacesTheOldOne(t *testing.T) {
+// A new AppSecret replaces the previous one.
+func TestSetSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		token := c.classic(t)
@@ -59,7 +61,8 @@ func TestANewSecretReplacesTheOldOne(t *testing.T) {
 	})
 }
 
-func TestFailAllFailsUntilHeal(t *testing.T) {
+// FailAll refuses every request until Heal.
+func TestFailAll_UntilHeal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		token := c.classic(t)
@@ -73,7 +76,8 @@ func TestFailAllFailsUntilHeal(t *testing.T) {
 	})
 }
 
-func TestTheHookSeesEachCallOnce(t *testing.T) {
+// The hook sees each request once.
+func TestOnRequest_SeesEachRequestOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		var seen []wechattest.Call
@@ -91,7 +95,8 @@ func TestTheHookSeesEachCallOnce(t *testing.T) {
 	})
 }
 
-func TestBrokenAnswersIssueWhatTheirNamesSay(t *testing.T) {
+// A broken answer issues a token only if its name says so.
+func TestKind_IssuesAsNamed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer wechattest.Answer
 		issues int
@@ -126,7 +131,8 @@ func TestBrokenAnswersIssueWhatTheirNamesSay(t *testing.T) {
 	}
 }
 
-func TestOddSuccessesComeAsTold(t *testing.T) {
+// Odd successful answers are sent as requested.
+func TestKind_OddSuccesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		for kind, want := range map[wechattest.Kind]int{
@@ -142,7 +148,8 @@ func TestOddSuccessesComeAsTold(t *testing.T) {
 	})
 }
 
-func TestADelayedCallIsAnswered(t *testing.T) {
+// A delayed request is answered.
+func TestAnswer_Delay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		c.fake.OnCall(func(wechattest.Call) wechattest.Answer {

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEveryClassicCallIssuesANewToken(t *testing.T) {
+// Each classic request issues a new token.
+func TestClassic_NewTokenEachRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		seen := map[string]bool{}
@@ -29,7 +30,8 @@ func TestEveryClassicCallIssuesANewToken(t *testing.T) {
 	})
 }
 
-func TestASupersededClassicTokenWorksForItsGrace(t *testing.T) {
+// The previous classic token works for the grace period.
+func TestClassic_PreviousWorksForTheGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		first := c.classic(t)
@@ -43,7 +45,8 @@ func TestASupersededClassicTokenWorksForItsGrace(t *testing.T) {
 	})
 }
 
-func TestTheTokenBeforeTheSupersededOneIsDeadAtOnce(t *testing.T) {
+// The token before the previous one is invalid at once.
+func TestClassic_OlderIsInvalidAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		first, second, third := c.classic(t), c.classic(t), c.classic(t)
@@ -53,7 +56,8 @@ func TestTheTokenBeforeTheSupersededOneIsDeadAtOnce(t *testing.T) {
 	})
 }
 
-func TestTokensDieByThemselves(t *testing.T) {
+// A token expires without another request.
+func TestToken_Expires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		c.fake.SetExpiresIn(20 * time.Second)
@@ -70,7 +74,8 @@ func TestTokensDieByThemselves(t *testing.T) {
 	})
 }
 
-func TestTheGraceIsSettable(t *testing.T) {
+// The grace period can be set.
+func TestSetGrace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		c.fake.SetGrace(2 * time.Second)
@@ -83,7 +88,8 @@ func TestTheGraceIsSettable(t *testing.T) {
 	})
 }
 
-func TestAStrangersFetchSupersedes(t *testing.T) {
+// An external fetch invalidates our token.
+func TestFetchExternally_InvalidatesOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		ours := c.classic(t)
@@ -100,7 +106,8 @@ func TestAStrangersFetchSupersedes(t *testing.T) {
 	})
 }
 
-func TestTheClockIsSettable(t *testing.T) {
+// The clock can be set.
+func TestSetNow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

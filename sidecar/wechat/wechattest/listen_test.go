@@ -16,7 +16,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestItIsServedWithACertificateOfItsOwn(t *testing.T) {
+// ListenTLS serves https with its own certificate.
+func TestListenTLS_SelfSigned(t *testing.T) {
 	fake := wechattest.New()
 	fake.AddAccount(appID, secret)
 	base, certPEM, stop, err := fake.ListenTLS()
@@ -35,7 +36,8 @@ func TestItIsServedWithACertificateOfItsOwn(t *testing.T) {
 	assert.Equal(t, 2, fake.Issues(appID))
 }
 
-func TestAListenerSeesWhatItsOwnProgramsAskFor(t *testing.T) {
+// The handler sees the requests of its own listener only.
+func TestListenTLSThrough_SeesItsRequests(t *testing.T) {
 	fake := wechattest.New()
 	fake.AddAccount(appID, secret)
 	var asked []string
@@ -58,7 +60,8 @@ func TestAListenerSeesWhatItsOwnProgramsAskFor(t *testing.T) {
 	assert.Equal(t, []string{"/cgi-bin/token", "/cgi-bin/user/info"}, asked)
 }
 
-func TestStopEndsHangingCalls(t *testing.T) {
+// stop ends requests that hang.
+func TestStop_EndsHangingRequests(t *testing.T) {
 	fake := wechattest.New()
 	fake.AddAccount(appID, secret)
 	base, stop, err := fake.ListenHTTP()
@@ -87,7 +90,8 @@ func TestStopEndsHangingCalls(t *testing.T) {
 	assert.Equal(t, 1, fake.Issues(appID))
 }
 
-func TestItIsSafeForConcurrentUse(t *testing.T) {
+// The server is safe for concurrent use.
+func TestServer_ConcurrentUse(t *testing.T) {
 	fake := wechattest.New()
 	fake.AddAccount(appID, secret)
 	base, stop, err := fake.ListenHTTP()

@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheDaysQuotaEndsAtMidnightInBeijing(t *testing.T) {
+// The daily quota ends at midnight in Beijing.
+func TestQuota_DayEndsInBeijing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		c.fake.SetDailyQuota(2)
@@ -27,7 +28,8 @@ func TestTheDaysQuotaEndsAtMidnightInBeijing(t *testing.T) {
 	})
 }
 
-func TestQuotasAreWeChatsOwn(t *testing.T) {
+// The default quotas are WeChat's.
+func TestQuota_Defaults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		for range 2000 {
@@ -37,7 +39,8 @@ func TestQuotasAreWeChatsOwn(t *testing.T) {
 	})
 }
 
-func TestQuotasArePerAccount(t *testing.T) {
+// Each account has its own quota.
+func TestQuota_PerAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		c.fake.SetDailyQuota(1)
@@ -52,7 +55,8 @@ func TestQuotasArePerAccount(t *testing.T) {
 	})
 }
 
-func TestTheMinutesQuotaEndsWithTheMinute(t *testing.T) {
+// The quota of a minute ends with the minute.
+func TestQuota_Minute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		c.fake.SetMinuteQuota(3)

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestAStableTokenStaysTheSameWithWhatIsLeftOfIt(t *testing.T) {
+// stable_token returns the same token with its remaining life.
+func TestStable_SameTokenUntilRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		first, start := c.stable(t, false), time.Now()
@@ -38,7 +39,8 @@ func TestAStableTokenStaysTheSameWithWhatIsLeftOfIt(t *testing.T) {
 	})
 }
 
-func TestAForcedRefreshKillsTheOldTokenAtOnce(t *testing.T) {
+// force_refresh invalidates the previous token at once.
+func TestForceRefresh_InvalidatesAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		first := c.stable(t, false)
@@ -54,7 +56,8 @@ func TestAForcedRefreshKillsTheOldTokenAtOnce(t *testing.T) {
 	})
 }
 
-func TestTwentyForcedRefreshesADay(t *testing.T) {
+// WeChat allows 20 force_refresh requests a day.
+func TestForceRefresh_TwentyADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		for range 20 {
@@ -68,7 +71,8 @@ func TestTwentyForcedRefreshesADay(t *testing.T) {
 	})
 }
 
-func TestTheTwoAPIsLeaveEachOthersTokensAlone(t *testing.T) {
+// Neither API invalidates a token of the other.
+func TestAPIs_AreIndependent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		stable := c.stable(t, false).Token
@@ -83,7 +87,8 @@ func TestTheTwoAPIsLeaveEachOthersTokensAlone(t *testing.T) {
 	})
 }
 
-func TestADeadStableTokenIsReplaced(t *testing.T) {
+// An expired stable token is replaced.
+func TestStable_ExpiredTokenIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		c.fake.SetGrace(0)

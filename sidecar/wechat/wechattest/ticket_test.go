@@ -20,7 +20,8 @@ func (c caller) ticket(t *testing.T, token, kind string) reply {
 	return r
 }
 
-func TestATicketIsForTheAccountOfAToken(t *testing.T) {
+// A ticket belongs to the account of the token.
+func TestTicket_OfTheTokensAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		token := c.classic(t)
@@ -42,7 +43,8 @@ func TestATicketIsForTheAccountOfAToken(t *testing.T) {
 	})
 }
 
-func TestATicketWorksToItsOwnEnd(t *testing.T) {
+// A ticket works until it expires.
+func TestTicket_WorksUntilItExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		token := c.classic(t)
@@ -59,7 +61,8 @@ func TestATicketWorksToItsOwnEnd(t *testing.T) {
 	})
 }
 
-func TestATicketIsRefusedForWhatIsWrongWithTheCall(t *testing.T) {
+// A bad ticket request gets WeChat's errcode.
+func TestTicket_Errcodes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		c.fake.SetGrace(0)
