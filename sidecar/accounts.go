@@ -18,30 +18,30 @@ import (
 // scanEvery is the time between two scans of the folder.
 const scanEvery = 10 * time.Second
 
-// accounts is who is kept: the account of WECHAT_APPID, and those of the folder.
-// One goroutine at a time may use it.
+// accounts are the account of WECHAT_APPID and those of WECHAT_ACCOUNTS_DIR.
+// Only one goroutine at a time can use it.
 type accounts struct {
 	fixed   []keeper.Account // of WECHAT_APPID; none or one
-	folder  string           // WECHAT_ACCOUNTS_DIR; empty means none
+	folder  string           // WECHAT_ACCOUNTS_DIR; "" means none
 	tickets tickets          // WECHAT_TICKETS
 	mirror  *mirror.Mirror
-	trim    *trim
+	memory  *memoryReleaser
 	log     *slog.Logger
 
-	warned map[string]string // what was warned of a file, by its name
-	lost   bool              // the folder could not be read the last time
-	kept   []string          // the AppIDs last told to the group; nil: none yet
+	warned  map[string]string // the last warning about a file, by its name
+	failed  bool              // the last read of the folder failed
+	current []string          // the group's AppIDs; nil before the first scan
 }
 
-func newAccounts(cfg config, to *mirror.Mirror, trim *trim, log *slog.Logger) *accounts {
-	a := &accounts{folder: cfg.AccountsDir, tickets: cfg.tickets(), mirror: to, trim: trim, log: log, warned: map[string]string{}}
+func newAccounts(cfg config, to *mirror.Mirror, memory *memoryReleaser, log *slog.Logger) *accounts {
+	a := &accounts{folder: cfg.AccountsDir, tickets: cfg.tickets(), mirror: to, memory: memory, log: log, warned: map[string]string{}}
 	if cfg.AppID != "" {
-		a.fixed = []keeper.Account{{AppID: cfg.AppID, Secret: trim.watch(cfg.readAppSecret)}}
+		a.fixed = []keeper.Account{{AppID: cfg.AppID, Secret: memory.beforeRequest(cfg.readAppSecret)}}
 	}
 	return a
 }
 
-// readAppSecret reads the AppSecret of WECHAT_APPID.
+// readAppSecret returns the AppSecret of WECHAT_APPID.
 func (c config) readAppSecret() (string, error) {
 	if c.AppSecretFile == "" {
 		return cleanSecret(string(c.AppSecret))
@@ -49,17 +49,17 @@ func (c config) readAppSecret() (string, error) {
 	return readAccount(c.AppSecretFile)
 }
 
-// readAccount reads the AppSecret from a file that is known to be one, so that
-// its name may be told.
+// readAccount reads the AppSecret from a file. The error names the file: unlike a
+// variable's value, its name is not a secret.
 func readAccount(path string) (string, error) {
 	text, err := readSecret(path)
 	if err != nil {
-		return "", fmt.Errorf("%s %w", path, err)
+		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	return text, nil
 }
 
-// follow scans the folder every 10 s until ctx ends.
+// follow scans the folder every scanEvery until ctx ends.
 func (a *accounts) follow(ctx context.Context, group *keeper.Group) error {
 	if a.folder == "" {
 		<-ctx.Done()
@@ -79,23 +79,23 @@ func (a *accounts) follow(ctx context.Context, group *keeper.Group) error {
 	}
 }
 
-// scan reads the folder once. One that cannot be read changes nothing: a
-// Secret that is being mounted anew takes no token away.
+// scan reads the folder once. If the read fails, the accounts stay: Kubernetes may be
+// mounting the Secret again.
 func (a *accounts) scan(group *keeper.Group) error {
 	found := slices.Clone(a.fixed)
 	if a.folder != "" {
 		names, err := os.ReadDir(a.folder)
 		if err != nil {
-			if !a.lost {
-				a.lost = true
-				a.log.Warn("the folder of accounts cannot be read: the accounts stay as they are", "folder", a.folder,
-					"error", bare(err), "hint", "is the Secret still mounted at WECHAT_ACCOUNTS_DIR?")
+			if !a.failed {
+				a.failed = true
+				a.log.Warn("accounts folder unreadable, accounts unchanged", "folder", a.folder,
+					"error", withoutPath(err), "hint", "check that the Secret is mounted at WECHAT_ACCOUNTS_DIR")
 			}
-			if a.kept != nil {
+			if a.current != nil {
 				return nil
 			}
 		} else {
-			a.lost = false
+			a.failed = false
 			found = append(found, a.inFolder(names)...)
 		}
 	}
@@ -105,80 +105,80 @@ func (a *accounts) scan(group *keeper.Group) error {
 		found[i].Tickets = a.tickets.of(ids[i])
 	}
 	slices.Sort(ids)
-	if a.kept != nil && slices.Equal(ids, a.kept) {
+	if a.current != nil && slices.Equal(ids, a.current) {
 		return nil
 	}
 	a.mirror.Keep(ids)
 	if err := group.SetAccounts(found); err != nil {
 		return fmt.Errorf("set the accounts: %w", err)
 	}
-	a.tell(ids)
-	a.kept = ids
+	a.logChanges(ids)
+	a.current = ids
 	return nil
 }
 
-// inFolder is the accounts of the folder's files.
+// inFolder returns the accounts of the folder's files, and warns of other files.
 func (a *accounts) inFolder(names []os.DirEntry) []keeper.Account {
 	var found []keeper.Account
 	warned := make(map[string]string)
 	for _, entry := range names {
 		name := entry.Name()
-		if strings.HasPrefix(name, ".") { // Kubernetes' own ..data among them
+		if strings.HasPrefix(name, ".") { // such as ..data of Kubernetes
 			continue
 		}
 		path := filepath.Join(a.folder, name)
-		if bad := a.refuse(name, path); bad != "" {
-			if a.warned[name] != bad {
-				a.log.Warn("a file in the folder of accounts is no account", "file", path, "error", bad,
-					"hint", "a file is named after the AppID and holds the AppSecret")
+		if reason := a.refuse(name, path); reason != "" {
+			if a.warned[name] != reason {
+				a.log.Warn("file ignored in accounts folder", "file", path, "error", reason,
+					"hint", "name the file after the AppID and put the AppSecret into it")
 			}
-			warned[name] = bad
+			warned[name] = reason
 			continue
 		}
-		found = append(found, keeper.Account{AppID: name, Secret: a.trim.watch(func() (string, error) { return readAccount(path) })})
+		found = append(found, keeper.Account{AppID: name, Secret: a.memory.beforeRequest(func() (string, error) { return readAccount(path) })})
 	}
-	a.warned = warned // what was mended may be warned of again
+	a.warned = warned // a corrected file can be warned of again
 	return found
 }
 
-// refuse says why a file is no account; empty where it is one.
+// refuse returns why a file is not an account, or "".
 func (a *accounts) refuse(name, path string) string {
 	if !memcache.ValidAppID(name) {
-		return "its name is not an AppID"
+		return "the name is not an AppID"
 	}
 	if slices.ContainsFunc(a.fixed, func(own keeper.Account) bool { return own.AppID == name }) {
-		return "WECHAT_APPID names this account too, and goes first"
+		return "WECHAT_APPID names this account too and takes precedence"
 	}
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return bare(err)
+		return withoutPath(err)
 	case !info.Mode().IsRegular():
-		return "it is not a file"
+		return "not a regular file"
 	}
 	return ""
 }
 
-// tell logs who came and who went.
-func (a *accounts) tell(ids []string) {
+// logChanges logs which accounts were added and removed.
+func (a *accounts) logChanges(ids []string) {
 	if len(ids) == 0 {
-		a.log.Warn("there is no account to keep", "hint", "put a file named after the AppID into WECHAT_ACCOUNTS_DIR")
+		a.log.Warn("no accounts configured", "hint", "put a file named after the AppID into WECHAT_ACCOUNTS_DIR")
 	}
-	if a.kept == nil {
+	if a.current == nil {
 		for _, id := range a.tickets.named() {
 			if !slices.Contains(ids, id) {
-				a.log.Warn("WECHAT_TICKETS names an account that is not kept", "appid", id,
-					"hint", "its tickets are kept once WECHAT_ACCOUNTS_DIR has a file of this name")
+				a.log.Warn("account of WECHAT_TICKETS not found", "appid", id,
+					"hint", "add a file with this name to WECHAT_ACCOUNTS_DIR")
 			}
 		}
 		return
 	}
 	for _, id := range ids {
-		if !slices.Contains(a.kept, id) {
+		if !slices.Contains(a.current, id) {
 			a.log.Info("account added", "appid", id)
 		}
 	}
-	for _, id := range a.kept {
+	for _, id := range a.current {
 		if !slices.Contains(ids, id) {
 			a.log.Info("account removed", "appid", id)
 		}

@@ -22,8 +22,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// scanned is a folder of accounts and the group that is told of it. It works
-// within a synctest bubble.
+// scanned are the accounts of a folder and their group. It works in a synctest bubble.
 type scanned struct {
 	*accounts
 	group  *keeper.Group
@@ -43,7 +42,7 @@ func newScanned(t *testing.T, folder string, more ...string) *scanned {
 	caller, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
 	require.NoError(t, err)
 	s.group = keeper.New(keeper.Config{Store: store, WeChat: caller})
-	s.accounts = newAccounts(cfg, mirror.New(mirror.Config{}), newTrim(), slog.New(slog.NewTextHandler(&s.log, nil)))
+	s.accounts = newAccounts(cfg, mirror.New(mirror.Config{}), newMemoryReleaser(), slog.New(slog.NewTextHandler(&s.log, nil)))
 	t.Cleanup(func() {
 		s.group.Close(context.Background())
 		assert.NoError(t, store.Close())
@@ -54,7 +53,7 @@ func newScanned(t *testing.T, folder string, more ...string) *scanned {
 	return s
 }
 
-// kept is the AppIDs that the group keeps.
+// kept returns the AppIDs of the group.
 func (s *scanned) kept() []string {
 	ids := []string{}
 	for _, state := range s.group.States() {
@@ -68,13 +67,14 @@ func (s *scanned) mustScan(t *testing.T) {
 	require.NoError(t, s.scan(s.group))
 }
 
-func TestAccountsComeAndGoWithTheirFiles(t *testing.T) {
+// Accounts are added and removed with their files.
+func TestAccounts_FollowTheirFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := newScanned(t, dir)
 	s.mustScan(t)
 	assert.Empty(t, s.kept())
-	assert.Contains(t, s.log.String(), "there is no account to keep")
+	assert.Contains(t, s.log.String(), "no accounts configured")
 
 	a := programtest.WriteFile(t, filepath.Join(dir, "wxA"), testSecret)
 	programtest.WriteFile(t, filepath.Join(dir, "wxB"), testSecret)
@@ -89,7 +89,8 @@ func TestAccountsComeAndGoWithTheirFiles(t *testing.T) {
 	assert.Contains(t, s.log.String(), `msg="account removed" appid=wxA`)
 }
 
-func TestKubernetesSwapsTheFolderThroughItsDataLink(t *testing.T) {
+// Kubernetes replaces a Secret through its ..data link: new AppSecrets are used at once.
+func TestAccounts_KubernetesSwapsTheDataLink(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	// As the kubelet lays out a Secret: wxA → ..data/wxA, ..data → ..2026_1.
@@ -122,7 +123,8 @@ func TestKubernetesSwapsTheFolderThroughItsDataLink(t *testing.T) {
 	assert.NotContains(t, s.log.String(), "level=WARN")
 }
 
-func TestWhatIsNoAccountIsWarnedOfOnce(t *testing.T) {
+// A file that is not an account is warned of once.
+func TestAccounts_OtherFilesWarnOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	programtest.WriteFile(t, filepath.Join(dir, "wxA"), testSecret)
@@ -142,7 +144,8 @@ func TestWhatIsNoAccountIsWarnedOfOnce(t *testing.T) {
 	assert.NotContains(t, log, "hidden")
 }
 
-func TestAnAccountOfBothIsKeptOnce(t *testing.T) {
+// WECHAT_APPID takes precedence over a file of the same account.
+func TestAccounts_InVariableAndFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := newScanned(t, dir, "WECHAT_APPID=wxA", "WECHAT_APPSECRET="+testSecret)
@@ -154,7 +157,8 @@ func TestAnAccountOfBothIsKeptOnce(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(s.log.String(), "WECHAT_APPID names this account too"))
 }
 
-func TestAFolderThatVanishesTakesNoAccountAway(t *testing.T) {
+// If the folder cannot be read, the accounts stay.
+func TestAccounts_FolderVanishes(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "accounts")
 	programtest.WriteFile(t, filepath.Join(dir, "wxA"), testSecret)
@@ -164,14 +168,15 @@ func TestAFolderThatVanishesTakesNoAccountAway(t *testing.T) {
 	s.mustScan(t)
 	s.mustScan(t)
 	assert.Equal(t, []string{"wxA"}, s.kept())
-	assert.Equal(t, 1, strings.Count(s.log.String(), "cannot be read"))
+	assert.Equal(t, 1, strings.Count(s.log.String(), "accounts folder unreadable"))
 
 	programtest.WriteFile(t, filepath.Join(dir, "wxB"), testSecret)
 	s.mustScan(t)
 	assert.Equal(t, []string{"wxB"}, s.kept())
 }
 
-func TestABadSecretNamesItsFileAndShowsNothing(t *testing.T) {
+// The error of a wrong secret names the file and does not quote the secret.
+func TestReadAccount_ErrorNamesTheFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for text, says := range map[string]string{
@@ -183,12 +188,13 @@ func TestABadSecretNamesItsFileAndShowsNothing(t *testing.T) {
 		secret, err := readAccount(path)
 		assert.Empty(t, secret)
 		require.Error(t, err)
-		assert.Contains(t, err.Error(), path+" "+says)
+		assert.Contains(t, err.Error(), path+": the secret "+says)
 		programtest.AssertNoCanary(t, err.Error())
 	}
 }
 
-func TestTheFolderIsScannedEveryTenSeconds(t *testing.T) {
+// A new file becomes an account within 10 s.
+func TestAccounts_ScanEveryTenSeconds(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

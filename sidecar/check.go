@@ -17,14 +17,14 @@ import (
 )
 
 const (
-	// maxWeChatTimeout: everything said to WeChat in one renewal ends within it.
+	// maxWeChatTimeout is the limit of all requests of one renewal together.
 	maxWeChatTimeout = 10 * time.Second
-	// maxMemcachedTimeout: a renewal does a handful of operations under a lease of
-	// which 4 s are for them.
+	// maxMemcachedTimeout leaves time for the operations of a renewal: the lease
+	// reserves 4 s for them.
 	maxMemcachedTimeout = 2 * time.Second
 )
 
-// check finds what is wrong with the values, and with how they go together.
+// check finds wrong values and wrong combinations.
 func (c *config) check(found *problems) {
 	c.checkAccounts(found)
 	c.checkWeChat(found)
@@ -33,29 +33,29 @@ func (c *config) check(found *problems) {
 	c.checkListeners(found)
 	c.checkMirrors(found)
 	if _, ok := logLevels[c.LogLevel]; !ok {
-		found.add("LOG_LEVEL", "is no level", "use debug, info, warn or error")
+		found.add("LOG_LEVEL", "unknown level", "use debug, info, warn or error")
 	}
 	if c.LogFormat != "json" && c.LogFormat != "text" {
-		found.add("LOG_FORMAT", "is no format", "use json or text")
+		found.add("LOG_FORMAT", "unknown format", "use json or text")
 	}
 }
 
 func (c *config) checkAccounts(found *problems) {
 	if c.AppID == "" && c.AccountsDir == "" {
-		found.add("WECHAT_APPID", "no account is named", "set it, or WECHAT_ACCOUNTS_DIR for many accounts")
+		found.add("WECHAT_APPID", "no account configured", "set it, or WECHAT_ACCOUNTS_DIR for many accounts")
 	}
 	if c.AppID != "" && !memcache.ValidAppID(c.AppID) {
-		found.add("WECHAT_APPID", "is not an AppID", "it has 1 to 64 letters, digits, _ or -, such as wx0123456789abcdef; see mp.weixin.qq.com → Basic Configuration")
+		found.add("WECHAT_APPID", "the value is not an AppID", "use 1 to 64 letters, digits, _ or -, such as wx0123456789abcdef; see mp.weixin.qq.com → Basic Configuration")
 	}
 	switch {
 	case c.AppSecret != "" && c.AppSecretFile != "":
-		found.add("WECHAT_APPSECRET", "is set and WECHAT_APPSECRET_FILE too", "set one of the two; a file can be rotated without a restart")
+		found.add("WECHAT_APPSECRET", "WECHAT_APPSECRET_FILE is set too", "set one of the two; a file can be rotated without a restart")
 	case c.AppID != "" && c.AppSecret == "" && c.AppSecretFile == "":
-		found.add("WECHAT_APPSECRET", "is missing for WECHAT_APPID", "set it, or WECHAT_APPSECRET_FILE")
+		found.add("WECHAT_APPSECRET", "missing for WECHAT_APPID", "set it, or WECHAT_APPSECRET_FILE")
 	case c.AppID == "" && c.AppSecret != "":
-		found.add("WECHAT_APPSECRET", "belongs to no account", "set WECHAT_APPID, or remove it")
+		found.add("WECHAT_APPSECRET", "WECHAT_APPID is not set", "set WECHAT_APPID, or remove this variable")
 	case c.AppID == "" && c.AppSecretFile != "":
-		found.add("WECHAT_APPSECRET_FILE", "belongs to no account", "set WECHAT_APPID, or remove it")
+		found.add("WECHAT_APPSECRET_FILE", "WECHAT_APPID is not set", "set WECHAT_APPID, or remove this variable")
 	}
 	if c.AppSecret != "" {
 		if _, err := cleanSecret(string(c.AppSecret)); err != nil {
@@ -64,31 +64,31 @@ func (c *config) checkAccounts(found *problems) {
 	}
 	if c.AppSecretFile != "" {
 		if _, err := readSecret(c.AppSecretFile); err != nil {
-			found.add("WECHAT_APPSECRET_FILE", err.Error(), "name a file that holds the AppSecret and nothing else")
+			found.add("WECHAT_APPSECRET_FILE", err.Error(), "use a file with the AppSecret and nothing else")
 		}
 	}
 	if c.AccountsDir == "" {
 		return
 	}
 	if _, err := os.ReadDir(c.AccountsDir); err != nil {
-		found.add("WECHAT_ACCOUNTS_DIR", "cannot be read: "+bare(err), "name a folder with one file per account; is the Secret mounted, and readable for this user?")
+		found.add("WECHAT_ACCOUNTS_DIR", "the folder is unreadable: "+withoutPath(err), "use a folder with one file per account; check that the Secret is mounted and readable for this user")
 	} else if memcache.ValidAppID(c.AppID) {
 		if _, err := os.Stat(filepath.Join(c.AccountsDir, c.AppID)); err == nil {
-			found.add("WECHAT_ACCOUNTS_DIR", "has a file for the account of WECHAT_APPID too", "name each account once: remove that file, or WECHAT_APPID and its AppSecret")
+			found.add("WECHAT_ACCOUNTS_DIR", "the folder has a file for the account of WECHAT_APPID too", "configure each account once: remove that file, or WECHAT_APPID and its AppSecret")
 		}
 	}
 }
 
 func (c *config) checkWeChat(found *problems) {
 	if api := wechat.API(c.TokenAPI); api != wechat.Token && api != wechat.StableToken {
-		found.add("WECHAT_TOKEN_API", "is no API", "use token or stable_token")
+		found.add("WECHAT_TOKEN_API", "unknown API", "use token or stable_token")
 	}
 	if len(c.BaseURLs) == 0 {
-		found.add("WECHAT_BASE_URL", "names no address", "leave it unset for "+wechat.DefaultBaseURL)
+		found.add("WECHAT_BASE_URL", "the list is empty", "leave it unset for "+wechat.DefaultBaseURL)
 	}
 	for i, base := range c.BaseURLs {
 		if err := wechat.CheckBaseURL(base); err != nil {
-			found.add("WECHAT_BASE_URL", fmt.Sprintf("address %d: %s", i+1, err), "")
+			found.add("WECHAT_BASE_URL", fmt.Sprintf("address %d: %s", i+1, err), "") // err has a hint
 		}
 	}
 	c.checkTimeout(found, "WECHAT_TIMEOUT", c.WeChatTimeout, maxWeChatTimeout)
@@ -99,65 +99,65 @@ func (c *config) checkTickets(found *problems) {
 		wanted, err := parseTicket(text)
 		switch {
 		case err != nil:
-			found.add("WECHAT_TICKETS", fmt.Sprintf("ticket %d %s", i+1, err), "use jsapi or wx_card, or one of them for one account: wx0123456789abcdef:jsapi")
+			found.add("WECHAT_TICKETS", fmt.Sprintf("ticket %d: %s", i+1, err), "use jsapi or wx_card for all accounts, wx0123456789abcdef:jsapi for one")
 		case wanted.appID != "" && c.AccountsDir == "" && wanted.appID != c.AppID:
-			found.add("WECHAT_TICKETS", fmt.Sprintf("ticket %d is for an account that is not kept", i+1), "name the AppID of WECHAT_APPID, or leave it away")
+			found.add("WECHAT_TICKETS", fmt.Sprintf("ticket %d: the account is not WECHAT_APPID", i+1), "use the AppID of WECHAT_APPID, or no AppID")
 		}
 	}
 }
 
 func (c *config) checkMemcached(found *problems) {
 	if len(c.Servers) == 0 {
-		found.add("MEMCACHED_SERVERS", "names no server", "leave it unset for "+memcache.DefaultServer)
+		found.add("MEMCACHED_SERVERS", "the list is empty", "leave it unset for "+memcache.DefaultServer)
 	}
 	for i, server := range c.Servers {
 		if !validServer(server) {
-			found.add("MEMCACHED_SERVERS", fmt.Sprintf("server %d is neither host:port nor /path/to.sock", i+1), "write it like memcached:11211")
+			found.add("MEMCACHED_SERVERS", fmt.Sprintf("server %d: neither host:port nor /path/to.sock", i+1), "write it like memcached:11211")
 		} else if slices.Contains(c.Servers[:i], server) {
-			found.add("MEMCACHED_SERVERS", fmt.Sprintf("server %d is there twice", i+1), "name every server once")
+			found.add("MEMCACHED_SERVERS", fmt.Sprintf("server %d: listed twice", i+1), "list every server once")
 		}
 	}
 	if ring.Check(ring.Hash(c.Hash)) != nil {
-		found.add("MEMCACHED_HASH", "is none that is known", "use ketama, php-memcached, php-memcache-consistent or php-memcache-standard")
+		found.add("MEMCACHED_HASH", "unknown hash", "use ketama, php-memcached, php-memcache-consistent or php-memcache-standard")
 	}
 	if memcache.CheckPrefix(c.KeyPrefix) != nil {
-		found.add("MEMCACHED_KEY_PREFIX", "has a space or a control character, or is too long", "use at most 120 bytes, such as prod:")
+		found.add("MEMCACHED_KEY_PREFIX", "the prefix has a space or a control character, or is too long", "use at most 120 bytes, such as prod:")
 	}
 	c.checkTimeout(found, "MEMCACHED_TIMEOUT", c.MemcachedTimeout, maxMemcachedTimeout)
 }
 
-// validServer is memcache.CheckServer, and refuses what only a URL has.
+// validServer is memcache.CheckServer and also refuses URLs.
 func validServer(server string) bool {
 	return memcache.CheckServer(server) == nil && (strings.HasPrefix(server, "/") || !strings.ContainsAny(server, "/@ "))
 }
 
 func (c *config) checkTimeout(found *problems, name string, d, longest time.Duration) {
 	if !found.has(name) && (d <= 0 || d > longest) {
-		found.add(name, fmt.Sprintf("is not above 0 and at most %s", longest), "leave it unset for the default")
+		found.add(name, fmt.Sprintf("out of range: must be above 0 and at most %s", longest), "leave it unset for the default")
 	}
 }
 
 func (c *config) checkListeners(found *problems) {
 	if web.CheckListen(c.Listen) != nil {
-		found.add("SIDECAR_LISTEN", "is no address", "use host:port or unix:///path, such as 127.0.0.1:7200")
+		found.add("SIDECAR_LISTEN", "the value is not an address", "use host:port or unix:///path, such as 127.0.0.1:7200")
 	} else if !web.IsLocal(c.Listen) && c.AuthTokenFile == "" {
-		found.add("SIDECAR_AUTH_TOKEN_FILE", "is missing although SIDECAR_LISTEN is reachable from elsewhere", "name a file with a bearer token, or listen on 127.0.0.1:7200")
+		found.add("SIDECAR_AUTH_TOKEN_FILE", "missing, although SIDECAR_LISTEN is reachable from other machines", "use a file with a bearer token, or listen on 127.0.0.1:7200")
 	}
 	if c.AuthTokenFile != "" {
 		if _, err := readSecret(c.AuthTokenFile); err != nil {
-			found.add("SIDECAR_AUTH_TOKEN_FILE", err.Error(), "name a file that holds the bearer token and nothing else")
+			found.add("SIDECAR_AUTH_TOKEN_FILE", err.Error(), "use a file with the bearer token and nothing else")
 		}
 	}
 	switch {
 	case c.OpsListen == off:
 	case web.CheckListen(c.OpsListen) != nil:
-		found.add("SIDECAR_OPS_LISTEN", "is no address", "use host:port or unix:///path, such as :7201, or off")
+		found.add("SIDECAR_OPS_LISTEN", "the value is not an address", "use host:port or unix:///path, such as :7201, or off")
 	case !found.has("SIDECAR_LISTEN") && sameAddress(c.Listen, c.OpsListen):
-		found.add("SIDECAR_OPS_LISTEN", "is the address of SIDECAR_LISTEN too", "tokens and health need an address each: change the port")
+		found.add("SIDECAR_OPS_LISTEN", "the address equals SIDECAR_LISTEN", "use another port: the two listeners need different addresses")
 	}
 }
 
-// sameAddress reports whether two listeners would be in each other's way.
+// sameAddress reports whether two listeners cannot both bind.
 func sameAddress(a, b string) bool {
 	if a == b {
 		_, port, err := net.SplitHostPort(a)

@@ -16,16 +16,16 @@ type command struct {
 	run                  func(context.Context, *invocation) int
 }
 
-// commands is every subcommand, in the order of the help.
+// commands are all subcommands, in the order of the help.
 var commands []command
 
-func init() { // not above: help, which runs through them, is among what they call
+func init() { // not a literal above: the functions refer to commands
 	commands = []command{
-		{"run", "run", "keep the tokens until SIGTERM (the default)", runServe},
-		{"demo", "demo [--for 30s]", "everything in one process, nothing to install: watch it work", runDemo},
-		{"token", "token [--watch] [AppID]", "print the token that an app would get; --watch: its fingerprint, source and age every second", runToken},
-		{"status", "status", "a table of what the sidecar of this pod keeps; exit 0 when every account has a valid token, 1 when not", runStatus},
-		{"healthcheck", "healthcheck", "exit 0 when the sidecar of this pod is ready, 1 when not", runHealthcheck},
+		{"run", "run", "keep tokens valid until SIGTERM (the default)", runSidecar},
+		{"demo", "demo [--for 30s]", "show everything in one process; nothing to install", runDemo},
+		{"token", "token [--watch] [AppID]", "print the token that an app gets; --watch: its fingerprint, source and age every second", runToken},
+		{"status", "status", "print a table of the credentials of this pod's sidecar; exit 0 if every account has a valid token, else 1", runStatus},
+		{"healthcheck", "healthcheck", "exit 0 if this pod's sidecar is ready, else 1", runHealthcheck},
 		{"version", "version", "print the version", runVersion},
 	}
 }
@@ -37,9 +37,9 @@ type invocation struct {
 	stdout, stderr io.Writer
 }
 
-// parse reads the flags and at most so many arguments. Where it reports false
-// the subcommand ends with the exit code.
-func (i *invocation) parse(flags *flag.FlagSet, most int) (exit int, ok bool) {
+// parse parses the flags and at most maxArgs arguments. If ok is false, the subcommand
+// ends with the exit code.
+func (i *invocation) parse(flags *flag.FlagSet, maxArgs int) (exit int, ok bool) {
 	flags.SetOutput(io.Discard)
 	err := flags.Parse(i.args)
 	switch {
@@ -48,12 +48,13 @@ func (i *invocation) parse(flags *flag.FlagSet, most int) (exit int, ok bool) {
 		return exitFine, false
 	case err != nil:
 		return i.misused(flags, err.Error()), false
-	case flags.NArg() > most:
+	case flags.NArg() > maxArgs:
 		return i.misused(flags, "too many arguments"), false
 	}
 	return exitFine, true
 }
 
+// misused prints the usage. It returns the exit code.
 func (i *invocation) misused(flags *flag.FlagSet, what string) int {
 	_, _ = fmt.Fprintf(i.stderr, "sidecar %s: %s\n", i.command.name, what)
 	i.usage(i.stderr, flags)
@@ -66,23 +67,23 @@ func (i *invocation) usage(w io.Writer, flags *flag.FlagSet) {
 	flags.PrintDefaults()
 }
 
-// failed tells why a subcommand ends with 1.
+// failed prints an error. It returns the exit code.
 func (i *invocation) failed(err error) int {
 	_, _ = fmt.Fprintf(i.stderr, "sidecar %s: %v\n", i.command.name, err)
 	return exitFailed
 }
 
-// help lists the subcommands and the variables.
+// help prints the subcommands and the variables.
 func help(w io.Writer) {
 	var text strings.Builder
-	text.WriteString("sidecar keeps WeChat's access_tokens in memcached.\n\nCommands:\n")
+	text.WriteString("sidecar keeps WeChat access_tokens valid in memcached.\n\nCommands:\n")
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, c := range commands {
 		_, _ = fmt.Fprintf(table, "  sidecar %s\t%s\n", c.usage, c.meaning)
 	}
 	_, _ = fmt.Fprintf(table, "  sidecar help\tprint this\n")
-	_ = table.Flush() // into memory
-	text.WriteString("\nVariables of sidecar run (in brackets the default):\n")
+	_ = table.Flush() // in memory
+	text.WriteString("\nVariables of sidecar run (defaults in brackets):\n")
 	for _, v := range variables() {
 		text.WriteString("  " + v.name)
 		if v.defaultValue != "" {
@@ -90,9 +91,9 @@ func help(w io.Writer) {
 		}
 		text.WriteString("\n      " + v.meaning + "\n")
 	}
-	text.WriteString("\nsidecar token reads what an app's client reads: WECHAT_APPID, MEMCACHED_SERVERS, MEMCACHED_HASH,\n" +
+	text.WriteString("\nsidecar token reads the variables of the Go client: WECHAT_APPID, MEMCACHED_SERVERS, MEMCACHED_HASH,\n" +
 		"MEMCACHED_KEY_PREFIX, MEMCACHED_TIMEOUT, SIDECAR_AUTH_TOKEN_FILE, and SIDECAR_URL [http://127.0.0.1:7200].\n" +
-		"HTTPS_PROXY and NO_PROXY are honoured towards WeChat.\n" +
-		"\nExit codes: 0 fine, 1 failed, 2 bad usage or configuration.\n")
+		"HTTPS_PROXY and NO_PROXY apply to requests to WeChat.\n" +
+		"\nExit codes: 0 success, 1 failure, 2 wrong usage or configuration.\n")
 	_, _ = io.WriteString(w, text.String())
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-func TestHelpListsCommandsAndVariables(t *testing.T) {
+// The help has every command and every variable.
+func TestHelp_ListsEverything(t *testing.T) {
 	t.Parallel()
 	for _, arg := range []string{"help", "-h", "--help"} {
 		exit, stdout, stderr := runCLI(t, nil, arg)
@@ -24,7 +25,8 @@ func TestHelpListsCommandsAndVariables(t *testing.T) {
 	}
 }
 
-func TestEveryCommandHasHelpOfItsOwn(t *testing.T) {
+// Each command prints its usage.
+func TestHelp_OfEachCommand(t *testing.T) {
 	t.Parallel()
 	for _, c := range commands {
 		exit, stdout, stderr := runCLI(t, nil, c.name, "--help")
@@ -34,7 +36,8 @@ func TestEveryCommandHasHelpOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestMisuseEndsWithTwo(t *testing.T) {
+// Wrong usage ends with exit code 2 and does not quote what was typed.
+func TestUsage_ErrorsExitWithTwo(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"state"},
@@ -59,7 +62,8 @@ func TestMisuseEndsWithTwo(t *testing.T) {
 	}
 }
 
-func TestVersionNamesTheBuild(t *testing.T) {
+// The version is one word.
+func TestVersion_NamesTheBuild(t *testing.T) {
 	t.Parallel()
 	exit, stdout, _ := runCLI(t, nil, "version")
 	assert.Equal(t, exitFine, exit)

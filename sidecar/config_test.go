@@ -19,7 +19,8 @@ import (
 // good is a configuration without fault, to which a case adds.
 var good = []string{"WECHAT_APPID=" + appID, "WECHAT_APPSECRET=" + testSecret}
 
-func TestDefaultsAreThoseOfTheTable(t *testing.T) {
+// The defaults that users rely on.
+func TestConfiguration_Defaults(t *testing.T) {
 	t.Parallel()
 	cfg, found := parse(good)
 	require.Empty(t, found)
@@ -36,7 +37,8 @@ func TestDefaultsAreThoseOfTheTable(t *testing.T) {
 	assert.Equal(t, "json", cfg.LogFormat)
 }
 
-func TestAnEmptyVariableMeansItsDefault(t *testing.T) {
+// An empty variable has its default.
+func TestConfiguration_EmptyMeansDefault(t *testing.T) {
 	t.Parallel()
 	var environ []string
 	for _, v := range variables() {
@@ -48,7 +50,8 @@ func TestAnEmptyVariableMeansItsDefault(t *testing.T) {
 	assert.True(t, assert.ObjectsAreEqual(standard, cfg))
 }
 
-func TestEveryVariableHasAMeaningAndStandsOnce(t *testing.T) {
+// Every variable has a meaning and occurs once.
+func TestConfiguration_VariablesAreDistinct(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, v := range variables() {
@@ -60,7 +63,8 @@ func TestEveryVariableHasAMeaningAndStandsOnce(t *testing.T) {
 	assert.Len(t, seen, 22)
 }
 
-func TestListsMayHaveSpacesAndEmptyPlaces(t *testing.T) {
+// Lists can have spaces and empty elements.
+func TestConfiguration_ListsAreTrimmed(t *testing.T) {
 	t.Parallel()
 	cfg, found := parse(append([]string{
 		"WECHAT_BASE_URL= https://api.weixin.qq.com , ,https://api2.weixin.qq.com,", "MEMCACHED_SERVERS= memcached:11211 ,",
@@ -81,26 +85,26 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 	return []struct{ environ, variable, says string }{
 		{"WECHAT_APPID=wx canarysecret", "WECHAT_APPID", "not an AppID"},
 		{"WECHAT_APPID=" + strings.Repeat("a", 65), "WECHAT_APPID", "not an AppID"},
-		{"WECHAT_APPID=", "WECHAT_APPSECRET", "belongs to no account"},
-		{"WECHAT_APPID= WECHAT_APPSECRET=", "WECHAT_APPID", "no account is named"},
-		{"WECHAT_APPID= WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + fine, "WECHAT_APPSECRET_FILE", "belongs to no account"},
+		{"WECHAT_APPID=", "WECHAT_APPSECRET", "WECHAT_APPID is not set"},
+		{"WECHAT_APPID= WECHAT_APPSECRET=", "WECHAT_APPID", "no account configured"},
+		{"WECHAT_APPID= WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + fine, "WECHAT_APPSECRET_FILE", "WECHAT_APPID is not set"},
 		{"WECHAT_APPSECRET=", "WECHAT_APPSECRET", "missing"},
 		{"WECHAT_APPSECRET=\tcanarysecret\x7f", "WECHAT_APPSECRET", "control character"},
 		{"WECHAT_APPSECRET=\t", "WECHAT_APPSECRET", "is empty"},
-		{"WECHAT_APPSECRET_FILE=" + fine, "WECHAT_APPSECRET", "WECHAT_APPSECRET_FILE too"},
-		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + testSecret, "WECHAT_APPSECRET_FILE", "cannot be read: no such file"},
-		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + dir, "WECHAT_APPSECRET_FILE", "cannot be read: is a directory"},
+		{"WECHAT_APPSECRET_FILE=" + fine, "WECHAT_APPSECRET", "WECHAT_APPSECRET_FILE is set too"},
+		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + testSecret, "WECHAT_APPSECRET_FILE", "unreadable: no such file"},
+		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + dir, "WECHAT_APPSECRET_FILE", "unreadable: is a directory"},
 		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + empty, "WECHAT_APPSECRET_FILE", "is empty"},
 		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + spaced, "WECHAT_APPSECRET_FILE", "has a space"},
-		{"WECHAT_ACCOUNTS_DIR=" + filepath.Join(dir, "canarysecret"), "WECHAT_ACCOUNTS_DIR", "cannot be read: no such file"},
-		{"WECHAT_ACCOUNTS_DIR=" + fine, "WECHAT_ACCOUNTS_DIR", "cannot be read: not a directory"},
+		{"WECHAT_ACCOUNTS_DIR=" + filepath.Join(dir, "canarysecret"), "WECHAT_ACCOUNTS_DIR", "unreadable: no such file"},
+		{"WECHAT_ACCOUNTS_DIR=" + fine, "WECHAT_ACCOUNTS_DIR", "unreadable: not a directory"},
 		{"WECHAT_ACCOUNTS_DIR=" + same, "WECHAT_ACCOUNTS_DIR", "of WECHAT_APPID too"},
-		{"WECHAT_TOKEN_API=canarysecret", "WECHAT_TOKEN_API", "is no API"},
-		{"WECHAT_TICKETS=jsapi,canarysecret", "WECHAT_TICKETS", "ticket 2 is of no kind"},
-		{"WECHAT_TICKETS=wx.1:jsapi", "WECHAT_TICKETS", "ticket 1 is for something that is not an AppID"},
+		{"WECHAT_TOKEN_API=canarysecret", "WECHAT_TOKEN_API", "unknown API"},
+		{"WECHAT_TICKETS=jsapi,canarysecret", "WECHAT_TICKETS", "ticket 2: the kind is unknown"},
+		{"WECHAT_TICKETS=wx.1:jsapi", "WECHAT_TICKETS", "ticket 1: the part before the colon is not an AppID"},
 		{"WECHAT_TICKETS=:jsapi", "WECHAT_TICKETS", "is not an AppID"},
-		{"WECHAT_TICKETS=wxother:wx_card", "WECHAT_TICKETS", "an account that is not kept"},
-		{"WECHAT_BASE_URL=,", "WECHAT_BASE_URL", "names no address"},
+		{"WECHAT_TICKETS=wxother:wx_card", "WECHAT_TICKETS", "the account is not WECHAT_APPID"},
+		{"WECHAT_BASE_URL=,", "WECHAT_BASE_URL", "the list is empty"},
 		{"WECHAT_BASE_URL=canarysecret", "WECHAT_BASE_URL", "address 1: not an https URL"},
 		{"WECHAT_BASE_URL=https://a,https://u:canarysecret@b", "WECHAT_BASE_URL", "address 2: user or password"},
 		{"WECHAT_BASE_URL=https://a?secret=canarysecret", "WECHAT_BASE_URL", "query"},
@@ -110,8 +114,8 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"WECHAT_TIMEOUT=0s", "WECHAT_TIMEOUT", "above 0 and at most 10s"},
 		{"WECHAT_TIMEOUT=-1s", "WECHAT_TIMEOUT", "above 0"},
 		{"WECHAT_TIMEOUT=10001ms", "WECHAT_TIMEOUT", "at most 10s"},
-		{"MEMCACHED_SERVERS=,", "MEMCACHED_SERVERS", "names no server"},
-		{"MEMCACHED_SERVERS=a:11211,a:11211", "MEMCACHED_SERVERS", "once"},
+		{"MEMCACHED_SERVERS=,", "MEMCACHED_SERVERS", "the list is empty"},
+		{"MEMCACHED_SERVERS=a:11211,a:11211", "MEMCACHED_SERVERS", "listed twice"},
 		{"MEMCACHED_HASH=crc32", "MEMCACHED_HASH", "ketama"},
 		{"MEMCACHED_SERVERS=canarysecret", "MEMCACHED_SERVERS", "neither host:port"},
 		{"MEMCACHED_SERVERS=u:canarysecret@a:11211", "MEMCACHED_SERVERS", "neither host:port"},
@@ -119,42 +123,43 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"MEMCACHED_TIMEOUT=3s", "MEMCACHED_TIMEOUT", "at most 2s"},
 		{"MEMCACHED_KEY_PREFIX=\tcanarysecret", "MEMCACHED_KEY_PREFIX", "control character"},
 		{"MEMCACHED_KEY_PREFIX=" + strings.Repeat("p", 121), "MEMCACHED_KEY_PREFIX", "too long"},
-		{"SIDECAR_LISTEN=canarysecret", "SIDECAR_LISTEN", "is no address"},
-		{"SIDECAR_LISTEN=unix://canarysecret", "SIDECAR_LISTEN", "is no address"},
-		{"SIDECAR_LISTEN=:7200", "SIDECAR_AUTH_TOKEN_FILE", "is missing although"},
-		{"SIDECAR_LISTEN=0.0.0.0:7200", "SIDECAR_AUTH_TOKEN_FILE", "is missing although"},
-		{"SIDECAR_AUTH_TOKEN_FILE=" + testSecret, "SIDECAR_AUTH_TOKEN_FILE", "cannot be read"},
+		{"SIDECAR_LISTEN=canarysecret", "SIDECAR_LISTEN", "not an address"},
+		{"SIDECAR_LISTEN=unix://canarysecret", "SIDECAR_LISTEN", "not an address"},
+		{"SIDECAR_LISTEN=:7200", "SIDECAR_AUTH_TOKEN_FILE", "missing, although"},
+		{"SIDECAR_LISTEN=0.0.0.0:7200", "SIDECAR_AUTH_TOKEN_FILE", "missing, although"},
+		{"SIDECAR_AUTH_TOKEN_FILE=" + testSecret, "SIDECAR_AUTH_TOKEN_FILE", "unreadable"},
 		{"SIDECAR_AUTH_TOKEN_FILE=" + empty, "SIDECAR_AUTH_TOKEN_FILE", "is empty"},
 		{"SIDECAR_COMPAT=canarysecret", "SIDECAR_COMPAT", "neither true nor false"},
 		{"SIDECAR_COMPAT=yes", "SIDECAR_COMPAT", "neither true nor false"},
-		{"SIDECAR_OPS_LISTEN=canarysecret", "SIDECAR_OPS_LISTEN", "is no address"},
-		{"SIDECAR_OPS_LISTEN=127.0.0.1:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},
-		{"SIDECAR_OPS_LISTEN=:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},
-		{"SIDECAR_OPS_LISTEN=[::]:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},
-		{"SIDECAR_OPS_LISTEN=localhost:7200", "SIDECAR_OPS_LISTEN", "of SIDECAR_LISTEN too"},
+		{"SIDECAR_OPS_LISTEN=canarysecret", "SIDECAR_OPS_LISTEN", "not an address"},
+		{"SIDECAR_OPS_LISTEN=127.0.0.1:7200", "SIDECAR_OPS_LISTEN", "equals SIDECAR_LISTEN"},
+		{"SIDECAR_OPS_LISTEN=:7200", "SIDECAR_OPS_LISTEN", "equals SIDECAR_LISTEN"},
+		{"SIDECAR_OPS_LISTEN=[::]:7200", "SIDECAR_OPS_LISTEN", "equals SIDECAR_LISTEN"},
+		{"SIDECAR_OPS_LISTEN=localhost:7200", "SIDECAR_OPS_LISTEN", "equals SIDECAR_LISTEN"},
 		{"MIRROR_FILE=canarysecret", "MIRROR_FILE", "no absolute path"},
 		{"MIRROR_FILE=" + filepath.Join(dir, "gone", "canarysecret"), "MIRROR_FILE", "its folder cannot be written to: no such file"},
 		{"MIRROR_FILE=" + dir + "/{appId}.json", "MIRROR_FILE", "elsewhere than in one {appid}"},
 		{"MIRROR_FILE=" + dir, "MIRROR_FILE", "is a folder"},
 		{"MIRROR_FILE=" + dir + "/t.json WECHAT_ACCOUNTS_DIR=" + filepath.Dir(fine), "MIRROR_FILE", "lacks {appid}"},
-		{"MIRROR_MYSQL_DSN=canarysecret", "MIRROR_MYSQL_DSN", "cannot be read; write it like"},
+		{"MIRROR_MYSQL_DSN=canarysecret", "MIRROR_MYSQL_DSN", "write it like"},
 		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(mysql:3306)/", "MIRROR_MYSQL_DSN", "names no database"},
 		{"MIRROR_MYSQL_DSN=\t", "MIRROR_MYSQL_DSN", "is empty"},
-		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b MIRROR_MYSQL_DSN_FILE=" + fine, "MIRROR_MYSQL_DSN", "MIRROR_MYSQL_DSN_FILE too"},
-		{"MIRROR_MYSQL_DSN_FILE=canarysecret", "MIRROR_MYSQL_DSN_FILE", "cannot be read: no such file"},
-		{"MIRROR_MYSQL_DSN_FILE=" + fine, "MIRROR_MYSQL_DSN_FILE", "cannot be read; name a file that holds the DSN"},
-		{"MIRROR_MYSQL_TABLE=wx_token2", "MIRROR_MYSQL_TABLE", "belongs to no database"},
+		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b MIRROR_MYSQL_DSN_FILE=" + fine, "MIRROR_MYSQL_DSN", "MIRROR_MYSQL_DSN_FILE is set too"},
+		{"MIRROR_MYSQL_DSN_FILE=canarysecret", "MIRROR_MYSQL_DSN_FILE", "unreadable: no such file"},
+		{"MIRROR_MYSQL_DSN_FILE=" + fine, "MIRROR_MYSQL_DSN_FILE", "use a file with the DSN"},
+		{"MIRROR_MYSQL_TABLE=wx_token2", "MIRROR_MYSQL_TABLE", "no database configured"},
 		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b MIRROR_MYSQL_TABLE=wx token", "MIRROR_MYSQL_TABLE", "no table's name"},
 		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b WECHAT_ACCOUNTS_DIR=" + filepath.Dir(fine), "MIRROR_MYSQL_TABLE", "lacks {appid}"},
-		{"LOG_LEVEL=canarysecret", "LOG_LEVEL", "is no level"},
-		{"LOG_LEVEL=INFO+2", "LOG_LEVEL", "is no level"},
-		{"LOG_FORMAT=canarysecret", "LOG_FORMAT", "is no format"},
+		{"LOG_LEVEL=canarysecret", "LOG_LEVEL", "unknown level"},
+		{"LOG_LEVEL=INFO+2", "LOG_LEVEL", "unknown level"},
+		{"LOG_FORMAT=canarysecret", "LOG_FORMAT", "unknown format"},
 	}
 }
 
 var nextVariable = regexp.MustCompile(` (WECHAT_|MIRROR_)`)
 
-func TestABadVariableIsNamedWithAHintAndNothingListens(t *testing.T) {
+// A wrong value is reported with a hint and without the value; nothing starts.
+func TestConfiguration_ErrorsNameTheVariable(t *testing.T) {
 	t.Parallel()
 	for i, c := range bad(t) {
 		t.Run(fmt.Sprintf("%02d %s %s", i, c.variable, c.says), func(t *testing.T) {
@@ -181,7 +186,8 @@ func TestABadVariableIsNamedWithAHintAndNothingListens(t *testing.T) {
 	}
 }
 
-func TestEverythingThatIsWrongIsToldAtOnce(t *testing.T) {
+// All configuration errors are reported together, in the order of the page.
+func TestConfiguration_AllErrorsTogether(t *testing.T) {
 	t.Parallel()
 	var environ []string
 	for _, v := range variables() {
@@ -200,16 +206,18 @@ func TestEverythingThatIsWrongIsToldAtOnce(t *testing.T) {
 	}
 }
 
-func TestATypingErrorIsHintedAtBesideTheErrors(t *testing.T) {
+// A misspelled variable is reported beside the errors.
+func TestConfiguration_MisspelledVariable(t *testing.T) {
 	t.Parallel()
 	exit, _, stderr := runCLI(t, []string{"WECHAT_APP_ID=" + appID, "WECHAT_APPSECRETS=" + testSecret})
 	assert.Equal(t, exitBadUsage, exit)
-	assert.Contains(t, stderr, "WECHAT_APP_ID is unknown and has no effect; the nearest known name is WECHAT_APPID)")
-	assert.Contains(t, stderr, "WECHAT_APPSECRETS is unknown and has no effect; the nearest known name is WECHAT_APPSECRET)")
+	assert.Contains(t, stderr, "WECHAT_APP_ID: unknown variable, ignored; the nearest name is WECHAT_APPID\n")
+	assert.Contains(t, stderr, "WECHAT_APPSECRETS: unknown variable, ignored; the nearest name is WECHAT_APPSECRET\n")
 	programtest.AssertNoCanary(t, stderr)
 }
 
-func TestTwoListenersMayShareAPortOfTheSystemsChoice(t *testing.T) {
+// Two listeners on port 0, or on different hosts, do not collide.
+func TestSameAddress_Cases(t *testing.T) {
 	t.Parallel()
 	for _, ok := range [][2]string{
 		{"127.0.0.1:0", "127.0.0.1:0"}, {"127.0.0.1:1", "127.0.0.2:1"}, {"unix:///a", "unix:///b"}, {"127.0.0.1:1", "off"}, {"127.0.0.1:1", ":2"},
@@ -219,7 +227,8 @@ func TestTwoListenersMayShareAPortOfTheSystemsChoice(t *testing.T) {
 	assert.True(t, sameAddress("unix:///a", "unix:///a"))
 }
 
-func TestASecretShowsItselfToNobody(t *testing.T) {
+// Neither fmt, slog nor JSON shows a secret.
+func TestSecret_IsNeverPrinted(t *testing.T) {
 	t.Parallel()
 	cfg, found := parse(good)
 	require.Empty(t, found)

@@ -18,38 +18,29 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-// closeWithin is what renewals under way get to finish. With the answers to
-// what waits for them, all ends within 5 s of SIGTERM.
+// closeWithin is how long open renewals have to finish after SIGTERM. With the answers
+// to waiting callers, the program ends within 5 s.
 const closeWithin = 3500 * time.Millisecond
 
-// memcachedIdle is how many idle connections are kept. A sidecar at rest looks with
-// one; each costs 8 KB.
+// memcachedIdle is how many idle connections stay open. An idle sidecar polls over one.
+// Each costs 8 KB.
 const memcachedIdle = 8
 
-// parts are what a daemon needs beside its configuration.
-type parts struct {
-	Name string       // this sidecar's, for people
-	Log  *slog.Logger // nil is not allowed
-	// Transport carries the calls to WeChat; nil means the wechat package's own.
-	Transport http.RoundTripper
-}
-
-// daemon is one sidecar: a group of credentials, two listeners, a folder of
-// accounts.
+// daemon is one sidecar: a group of credentials, its accounts and two listeners.
 type daemon struct {
 	group    *keeper.Group
 	store    *memcache.Store
 	accounts *accounts
 	mirror   *mirror.Mirror
-	trim     *trim
+	memory   *memoryReleaser
 
 	api, ops     http.Handler
-	apiAt, opsAt net.Listener // opsAt is nil where it is off
+	apiAt, opsAt net.Listener // opsAt is nil if it is off
 }
 
-// newDaemon wires a sidecar and binds its addresses: nothing is asked of WeChat
-// before both are its own.
-func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
+// newDaemon wires a sidecar with this name and binds its addresses. It makes no request
+// to WeChat.
+func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (*daemon, error) {
 	metrics := web.NewMetrics()
 	store, err := memcache.New(memcache.Config{
 		Servers: cfg.Servers, Hash: ring.Hash(cfg.Hash), Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout,
@@ -59,24 +50,22 @@ func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	caller, err := wechat.New(wechat.Config{
-		BaseURLs: cfg.BaseURLs, Timeout: cfg.WeChatTimeout, Transport: p.Transport, Observe: metrics.ObserveWeChat,
-	})
+	caller, err := wechat.New(wechat.Config{BaseURLs: cfg.BaseURLs, Timeout: cfg.WeChatTimeout, Observe: metrics.ObserveWeChat})
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{store: store, trim: newTrim(), mirror: mirror.New(cfg.mirrors(p.Log))}
+	d := &daemon{store: store, memory: newMemoryReleaser(), mirror: mirror.New(cfg.mirrors(log))}
 	d.group = keeper.New(keeper.Config{
-		Store: store, WeChat: caller, API: wechat.API(cfg.TokenAPI), Name: p.Name, Log: p.Log, Changed: d.mirror.Changed,
+		Store: store, WeChat: caller, API: wechat.API(cfg.TokenAPI), Name: name, Log: log, Changed: d.mirror.Changed,
 	})
-	d.accounts = newAccounts(cfg, d.mirror, d.trim, p.Log)
+	d.accounts = newAccounts(cfg, d.mirror, d.memory, log)
 	if d.api, err = web.NewAPI(web.APIConfig{
-		Group: d.group, BearerFile: cfg.AuthTokenFile, Compat: cfg.Compat, Metrics: metrics, Log: p.Log,
+		Group: d.group, BearerFile: cfg.AuthTokenFile, Compat: cfg.Compat, Metrics: metrics, Log: log,
 	}); err != nil {
 		return nil, err
 	}
 	d.ops = web.NewOps(web.OpsConfig{
-		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: p.Name, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Log: p.Log,
+		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: name, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Log: log,
 	})
 	if d.apiAt, err = web.Listen(ctx, cfg.Listen); err != nil {
 		return nil, fmt.Errorf("SIDECAR_LISTEN: %w; is another sidecar running there?", err)
@@ -91,16 +80,16 @@ func newDaemon(ctx context.Context, cfg config, p parts) (*daemon, error) {
 	return d, nil
 }
 
-// run keeps everything until ctx ends or something fails, then waits for all of
-// it. Health answers to the last.
+// run runs all tasks until ctx ends or one fails, and waits for them. The ops listener
+// ends last.
 func (d *daemon) run(ctx context.Context) error {
-	// Before anything is answered: an app that asks at once must not hear that its
-	// account is unknown.
+	// The accounts are known before the API answers. Otherwise the first callers would
+	// get "unknown account".
 	scanned := d.accounts.scan(d.group)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if scanned != nil {
-		cancel() // all that follows ends at once, and closes what is open
+		cancel() // the tasks below end at once and close the listeners
 	}
 	opsCtx, endOps := context.WithCancel(context.WithoutCancel(ctx))
 	defer endOps()
@@ -109,10 +98,10 @@ func (d *daemon) run(ctx context.Context) error {
 		defer cancel()
 		opsEnded <- d.serveOps(opsCtx)
 	}()
-	err := together(ctx, d.serveAPI, d.keep, d.follow, d.mirrors, d.trim.run)
+	err := together(ctx, d.serveAPI, d.keep, d.follow, d.mirrors, d.memory.run)
 	endOps()
 	err = errors.Join(scanned, err, <-opsEnded)
-	_ = d.store.Close() // closes idle connections: nothing is lost when one fails to
+	_ = d.store.Close() // closes idle connections: an error loses nothing
 	return err
 }
 
@@ -126,7 +115,7 @@ func (d *daemon) serveOps(ctx context.Context) error {
 	return web.ServeOps(ctx, d.opsAt, d.ops)
 }
 
-// keep looks and renews until ctx ends, then lets what is under way finish.
+// keep polls and renews until ctx ends, then lets open renewals finish.
 func (d *daemon) keep(ctx context.Context) error {
 	d.group.Run(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
@@ -137,14 +126,14 @@ func (d *daemon) keep(ctx context.Context) error {
 
 func (d *daemon) follow(ctx context.Context) error { return d.accounts.follow(ctx, d.group) }
 
-// mirrors writes what is kept elsewhere too.
+// mirrors writes the copies until ctx ends.
 func (d *daemon) mirrors(ctx context.Context) error {
 	d.mirror.Run(ctx)
 	return nil
 }
 
-// together runs tasks until all have ended, and returns their errors. The first
-// that fails ends the context of the others.
+// together runs tasks, waits for all of them and returns their errors. The first
+// failure ends the context of the others.
 func together(ctx context.Context, tasks ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

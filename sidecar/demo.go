@@ -36,7 +36,7 @@ func newDemoSidecar(ctx context.Context, environ []string, name string, log *slo
 	if len(found) > 0 {
 		return demo.Sidecar{}, errors.New(found.String())
 	}
-	d, err := newDaemon(ctx, cfg, parts{Name: name, Log: log})
+	d, err := newDaemon(ctx, cfg, name, log)
 	if err != nil {
 		return demo.Sidecar{}, err
 	}

@@ -8,22 +8,22 @@ import (
 	"strings"
 )
 
-// runHealthcheck asks /readyz of the sidecar that has the same variables.
+// runHealthcheck requests /readyz from the sidecar with the same variables.
 func runHealthcheck(ctx context.Context, i *invocation) int {
 	flags := flag.NewFlagSet("healthcheck", flag.ContinueOnError)
 	if exit, ok := i.parse(flags, 0); !ok {
 		return exit
 	}
-	at, ok := opsOf(i.environ)
+	ops, ok := opsOf(i.environ)
 	if !ok {
 		return i.misused(flags, noOps)
 	}
-	status, why, err := at.ask(ctx, "/readyz", 4<<10)
+	status, reason, err := ops.get(ctx, "/readyz", 4<<10)
 	if err != nil {
 		return i.failed(err)
 	}
 	if status != http.StatusOK {
-		return i.failed(fmt.Errorf("not ready: %s", strings.TrimSpace(string(why))))
+		return i.failed(fmt.Errorf("not ready: %s", strings.TrimSpace(string(reason))))
 	}
 	_, _ = fmt.Fprintln(i.stdout, "ready")
 	return exitFine

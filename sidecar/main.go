@@ -1,14 +1,15 @@
-// Command sidecar keeps WeChat's access_tokens in memcached.
+// Command sidecar keeps WeChat access_tokens valid in memcached.
 //
-// It promises that an app beside it finds a token that WeChat accepts in
-// memcached under the AppID, that any number of sidecars cause one call to WeChat
-// per renewal, and that it answers for itself where memcached cannot: see
-// package keeper for how. `sidecar help` lists the subcommands and every
-// variable, `sidecar demo` shows it all in one process.
+// An app beside it finds a valid token in memcached under the AppID. All sidecars
+// together make one request to WeChat per renewal. If memcached fails, the sidecar
+// answers from its own memory. Package keeper says how.
 //
-// Exit codes: 0 fine, 1 failed, 2 bad usage or configuration. On SIGTERM it
-// stops accepting, finishes what is in flight, gives its leases back, and exits
-// with 0 within 5 s.
+// `sidecar help` prints the subcommands and every variable. `sidecar demo` shows
+// everything in one process.
+//
+// Exit codes: 0 success, 1 failure, 2 wrong usage or configuration. On SIGTERM the
+// program stops accepting connections, finishes open requests, releases its leases and
+// exits with 0 within 5 s.
 package main
 
 import (
@@ -28,13 +29,13 @@ const (
 )
 
 func main() {
-	leaveRoom()
+	reserveKernelMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// run is the program: ctx ends with the signal, and the result is the exit code.
+// run runs the program until ctx ends. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	name := "run"
 	if len(args) > 0 {
@@ -52,6 +53,6 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 			return c.run(ctx, &invocation{c, args, environ, stdout, stderr})
 		}
 	}
-	_, _ = fmt.Fprintf(stderr, "sidecar: there is no such command; see sidecar help\n")
+	_, _ = fmt.Fprintf(stderr, "sidecar: unknown command; see sidecar help\n")
 	return exitBadUsage
 }

@@ -5,11 +5,10 @@ import (
 	"runtime/debug"
 )
 
-// leaveRoom takes a quarter off what GOMEMLIMIT allows, since the manifests make it the
-// pod's limit. That counts more than Go does: the pages of the program itself, some
-// 9 MB, which the kernel would have to read again and again, and what it keeps of
-// connections.
-func leaveRoom() {
+// reserveKernelMemory lowers Go's memory limit to three quarters of GOMEMLIMIT, which
+// the manifests set to the pod's limit. The pod's limit also counts about 9 MB of the
+// program's own pages and the kernel's buffers of connections.
+func reserveKernelMemory() {
 	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
 		debug.SetMemoryLimit(limit / 4 * 3)
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 )
 
-// mirrors is where credentials are kept too.
+// mirrors returns the configuration of the mirrors.
 func (c config) mirrors(log *slog.Logger) mirror.Config {
 	m := mirror.Config{File: c.MirrorFile, Table: c.MirrorTable, Log: log}
 	if c.MirrorDSN != "" || c.MirrorDSNFile != "" {
@@ -16,7 +16,7 @@ func (c config) mirrors(log *slog.Logger) mirror.Config {
 	return m
 }
 
-// readDSN reads the DSN of the mirror.
+// readDSN returns the DSN of the MySQL mirror.
 func (c config) readDSN() (string, error) {
 	if c.MirrorDSNFile == "" {
 		return cleanDSN(string(c.MirrorDSN))
@@ -28,9 +28,8 @@ func (c config) readDSN() (string, error) {
 	return cleanDSN(text)
 }
 
-// cleanDSN cuts white space at a DSN's ends, and refuses what cannot be one. Unlike
-// an AppSecret it may have spaces, which a password may. Its error quotes nothing
-// of it.
+// cleanDSN trims white space and returns an error if the rest is not a DSN. The error
+// does not quote it. Unlike an AppSecret, a DSN can have spaces in its password.
 func cleanDSN(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	return text, mirror.CheckDSN(text)
@@ -41,12 +40,12 @@ func (c *config) checkMirrors(found *problems) {
 	many := c.AccountsDir != ""
 	if c.MirrorFile != "" {
 		if err := mirror.CheckFile(c.MirrorFile, many); err != nil {
-			found.add("MIRROR_FILE", err.Error(), "name a file in a folder that this user can write to, such as /shared/access_token.json; "+
-				"with WECHAT_ACCOUNTS_DIR such as /shared/{appid}.json")
+			found.add("MIRROR_FILE", err.Error(), "use a file in a folder that this user can write to, such as /shared/access_token.json; "+
+				"with WECHAT_ACCOUNTS_DIR, such as /shared/{appid}.json")
 		}
 	}
 	if c.MirrorDSN != "" && c.MirrorDSNFile != "" {
-		found.add("MIRROR_MYSQL_DSN", "is set and MIRROR_MYSQL_DSN_FILE too", "set one of the two; a file can be changed without a restart")
+		found.add("MIRROR_MYSQL_DSN", "MIRROR_MYSQL_DSN_FILE is set too", "set one of the two; a file can be changed without a restart")
 	} else if c.MirrorDSN != "" {
 		if _, err := cleanDSN(string(c.MirrorDSN)); err != nil {
 			found.add("MIRROR_MYSQL_DSN", err.Error(), dsnHint)
@@ -54,14 +53,14 @@ func (c *config) checkMirrors(found *problems) {
 	}
 	if c.MirrorDSNFile != "" {
 		if _, err := c.readDSN(); err != nil {
-			found.add("MIRROR_MYSQL_DSN_FILE", err.Error(), "name a file that holds the DSN and nothing else; "+dsnHint)
+			found.add("MIRROR_MYSQL_DSN_FILE", err.Error(), "use a file with the DSN and nothing else; "+dsnHint)
 		}
 	}
 	if c.MirrorDSN == "" && c.MirrorDSNFile == "" {
 		if c.MirrorTable != mirror.DefaultTable {
-			found.add("MIRROR_MYSQL_TABLE", "belongs to no database", "set MIRROR_MYSQL_DSN_FILE, or remove it")
+			found.add("MIRROR_MYSQL_TABLE", "no database configured", "set MIRROR_MYSQL_DSN_FILE, or remove this variable")
 		}
 	} else if err := mirror.CheckTable(c.MirrorTable, many); err != nil {
-		found.add("MIRROR_MYSQL_TABLE", err.Error(), "leave it unset for "+mirror.DefaultTable+"; with WECHAT_ACCOUNTS_DIR use such as wx_token_{appid}")
+		found.add("MIRROR_MYSQL_TABLE", err.Error(), "leave it unset for "+mirror.DefaultTable+"; with WECHAT_ACCOUNTS_DIR, use a name such as wx_token_{appid}")
 	}
 }

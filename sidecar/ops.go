@@ -12,18 +12,17 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// askWithin bounds a question to the ops listener: what answers is on this
-// machine.
-const askWithin = 3 * time.Second
+// opsTimeout is the limit of a request to the ops listener on this machine.
+const opsTimeout = 3 * time.Second
 
-// opsListener is where the ops listener of a sidecar is.
+// opsListener is the address of a sidecar's ops listener.
 type opsListener struct{ network, address string }
 
-// noOps is what is wrong where there is none.
-const noOps = "SIDECAR_OPS_LISTEN is off or no address: there is nothing to ask"
+// noOps is the error if there is none.
+const noOps = "SIDECAR_OPS_LISTEN is off or not an address; set it to the sidecar's ops listener"
 
-// opsOf is the ops listener of the sidecar that has the same variables; false
-// where it has none.
+// opsOf returns the ops listener of the sidecar with the same variables. It returns
+// false if there is none.
 func opsOf(environ []string) (opsListener, bool) {
 	var cfg struct {
 		OpsListen string `env:"SIDECAR_OPS_LISTEN"`
@@ -32,14 +31,14 @@ func opsOf(environ []string) (opsListener, bool) {
 		return opsListener{}, false
 	}
 	if cfg.OpsListen == "" {
-		cfg.OpsListen = standardOf("SIDECAR_OPS_LISTEN")
+		cfg.OpsListen = defaultOf("SIDECAR_OPS_LISTEN")
 	}
 	network, address, ok := probeAddress(cfg.OpsListen)
 	return opsListener{network, address}, ok
 }
 
-// standardOf is the default of a variable.
-func standardOf(name string) string {
+// defaultOf returns the default of a variable.
+func defaultOf(name string) string {
 	for _, v := range variables() {
 		if v.name == name {
 			return v.defaultValue
@@ -48,7 +47,7 @@ func standardOf(name string) string {
 	return ""
 }
 
-// probeAddress is how to reach a listener from its own machine.
+// probeAddress returns the address of a listener as seen from its own machine.
 func probeAddress(listen string) (network, address string, ok bool) {
 	if path, isUnix := strings.CutPrefix(listen, "unix://"); isUnix {
 		return "unix", path, path != ""
@@ -66,9 +65,9 @@ func probeAddress(listen string) (network, address string, ok bool) {
 	return "tcp", net.JoinHostPort(host, port), true
 }
 
-// ask gets a path: its status, and its body up to so many bytes.
-func (o opsListener) ask(ctx context.Context, path string, most int64) (status int, body []byte, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askWithin)
+// get requests a path. It returns the status, and at most limit bytes of the body.
+func (o opsListener) get(ctx context.Context, path string, limit int64) (status int, body []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, opsTimeout)
 	defer cancel()
 	host := o.address
 	if o.network == "unix" {
@@ -83,12 +82,12 @@ func (o opsListener) ask(ctx context.Context, path string, most int64) (status i
 	}}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return 0, nil, fmt.Errorf("no answer from the sidecar: %w; is it running, with this SIDECAR_OPS_LISTEN?", err)
+		return 0, nil, fmt.Errorf("no answer from the sidecar: %w; check that it is running with this SIDECAR_OPS_LISTEN", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err = io.ReadAll(io.LimitReader(resp.Body, most))
+	body, err = io.ReadAll(io.LimitReader(resp.Body, limit))
 	if err != nil {
-		return 0, nil, fmt.Errorf("the sidecar's answer broke off: %w", err)
+		return 0, nil, fmt.Errorf("read the sidecar's answer: %w", err)
 	}
 	return resp.StatusCode, body, nil
 }

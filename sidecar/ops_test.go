@@ -11,7 +11,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-// get is what an ops listener answers.
+// get returns what an ops listener answers.
 func get(t *testing.T, url string) string {
 	t.Helper()
 	resp, err := http.Get(url)
@@ -23,7 +23,8 @@ func get(t *testing.T, url string) string {
 	return string(body)
 }
 
-func TestTheOpsListenerCountsWhatTheSidecarDoes(t *testing.T) {
+// The ops listener has metrics, page and status of a running sidecar.
+func TestOps_CountsRequests(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	start(t, w.Environ)
@@ -53,4 +54,23 @@ func TestOps_CountsForceRefreshes(t *testing.T) {
 	start(t, append(w.Environ, "WECHAT_TOKEN_API=stable_token"))
 	eventually(t, func() bool { return programtest.Entry(t, w.Store(t)) != "" }, "a token")
 	assert.Contains(t, get(t, "http://"+w.Ops+"/metrics"), `wxsidecar_force_refreshes_remaining{appid="`+appID+`",kind="access_token"} 20`)
+}
+
+// Commands that ask the sidecar end with 2 if there is no ops listener, and with 1 if
+// nothing answers there.
+func TestOps_CommandsWithoutASidecar(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"healthcheck", "status"} {
+		for _, listen := range []string{"off", "canarysecret"} {
+			exit, _, stderr := runCLI(t, []string{"SIDECAR_OPS_LISTEN=" + listen}, command)
+			assert.Equal(t, exitBadUsage, exit, command)
+			assert.Contains(t, stderr, "SIDECAR_OPS_LISTEN")
+			programtest.AssertNoCanary(t, stderr)
+		}
+		exit, stdout, stderr := runCLI(t, []string{"SIDECAR_OPS_LISTEN=" + programtest.Address(t)}, command)
+		assert.Equal(t, exitFailed, exit, command)
+		assert.Empty(t, stdout)
+		assert.Contains(t, stderr, "connection refused")
+		assert.Contains(t, stderr, "check that it is running")
+	}
 }

@@ -5,31 +5,31 @@ import (
 	"strings"
 )
 
-// problem is something wrong with one variable. It never quotes the value: what
-// stands in a wrong variable may well be a secret.
+// problem is an error in one variable. It never quotes the value, which can be a secret
+// in the wrong variable. The hint can be part of what.
 type problem struct{ variable, what, hint string }
 
 func (p problem) String() string {
 	text := p.variable + ": " + p.what
-	if p.hint != "" { // else what says it
+	if p.hint != "" {
 		text += "; " + p.hint
 	}
 	return text
 }
 
-// problems is everything that is wrong, in the order of the table of variables.
+// problems are all errors of a configuration.
 type problems []problem
 
 func (p *problems) add(variable, what, hint string) {
 	*p = append(*p, problem{variable, what, hint})
 }
 
-// has reports whether something was found about this variable.
+// has reports whether this variable has a problem.
 func (p *problems) has(variable string) bool {
 	return slices.ContainsFunc(*p, func(one problem) bool { return one.variable == variable })
 }
 
-// String is what an operator reads: one line for each.
+// String returns one line per problem, in the order of config.
 func (p *problems) String() string {
 	order := map[string]int{}
 	for i, v := range variables() {
@@ -38,7 +38,7 @@ func (p *problems) String() string {
 	sorted := slices.Clone(*p)
 	slices.SortStableFunc(sorted, func(a, b problem) int { return order[a.variable] - order[b.variable] })
 	var text strings.Builder
-	text.WriteString("sidecar: the configuration is wrong, nothing was started:\n")
+	text.WriteString("sidecar: configuration errors, nothing started:\n")
 	for _, one := range sorted {
 		text.WriteString("  " + one.String() + "\n")
 	}

@@ -17,26 +17,26 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 )
 
-// maxStatus bounds what is read of /status.json: ten thousand accounts make 6 MB.
+// maxStatus is the longest /status.json. 10,000 accounts make 6 MB.
 const maxStatus = 64 << 20
 
-// runStatus prints /status.json of the sidecar that has the same variables.
+// runStatus prints /status.json of the sidecar with the same variables.
 func runStatus(ctx context.Context, i *invocation) int {
 	flags := flag.NewFlagSet("status", flag.ContinueOnError)
 	if exit, ok := i.parse(flags, 0); !ok {
 		return exit
 	}
-	at, ok := opsOf(i.environ)
+	ops, ok := opsOf(i.environ)
 	if !ok {
 		return i.misused(flags, noOps)
 	}
-	code, body, err := at.ask(ctx, "/status.json", maxStatus)
+	code, body, err := ops.get(ctx, "/status.json", maxStatus)
 	if err != nil {
 		return i.failed(err)
 	}
 	var status web.Status
 	if code != http.StatusOK || json.Unmarshal(body, &status) != nil {
-		return i.failed(errors.New("what answers there gives no status: does SIDECAR_OPS_LISTEN name a sidecar?"))
+		return i.failed(errors.New("the answer is not a status; check that SIDECAR_OPS_LISTEN is the address of a sidecar"))
 	}
 	if err := printStatus(i.stdout, status); err != nil {
 		return i.failed(err)
@@ -47,7 +47,7 @@ func runStatus(ctx context.Context, i *invocation) int {
 	return exitFine
 }
 
-// printStatus is the table for a terminal, what is ill first.
+// printStatus prints a table for a terminal, failing credentials first.
 func printStatus(w io.Writer, s web.Status) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s, version %s, up %s\n", web.Printable(cmp.Or(s.Name, "sidecar")), web.Printable(s.Version), web.Span(s.Now.Sub(s.Started)))
@@ -55,17 +55,17 @@ func printStatus(w io.Writer, s web.Status) error {
 	if m := s.Memcached; m.Up {
 		fmt.Fprintf(&text, "memcached answers (%s)\n\n", servers)
 	} else {
-		fmt.Fprintf(&text, "memcached has failed for %s (%s)\n  %s\n  %s\n\n",
+		fmt.Fprintf(&text, "memcached down for %s (%s)\n  %s\n  %s\n\n",
 			web.Span(s.Now.Sub(m.DownSince)), servers, web.Printable(m.Error), web.Printable(m.Hint.English))
 	}
 	for _, m := range s.Mirrors {
 		if !m.Up {
-			fmt.Fprintf(&text, "mirror %s has failed for %s\n  %s\n  %s\n\n",
+			fmt.Fprintf(&text, "mirror %s down for %s\n  %s\n  %s\n\n",
 				web.Printable(m.Name), web.Span(s.Now.Sub(m.DownSince)), web.Printable(m.Error), web.Printable(m.Hint.English))
 		}
 	}
 	if len(s.Credentials) == 0 {
-		text.WriteString("no account: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n")
+		text.WriteString("no accounts configured: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n")
 		_, err := io.WriteString(w, text.String())
 		return err
 	}
@@ -76,7 +76,7 @@ func printStatus(w io.Writer, s web.Status) error {
 	for _, c := range s.Credentials {
 		_, _ = fmt.Fprintln(columns, strings.Join(rowOf(c), "\t"))
 	}
-	_ = columns.Flush() // into memory
+	_ = columns.Flush() // in memory
 	for n, line := range slices.Collect(strings.Lines(table.String())) {
 		text.WriteString(line)
 		if n == 0 || s.Credentials[n-1].Error == nil {
@@ -91,13 +91,13 @@ func printStatus(w io.Writer, s web.Status) error {
 		if e.RetryInSeconds > 0 {
 			again = "in " + inSeconds(e.RetryInSeconds)
 		}
-		fmt.Fprintf(&text, "  failed %s ago, tried again %s\n", web.Span(s.Now.Sub(e.At)), again)
+		fmt.Fprintf(&text, "  failed %s ago, next attempt %s\n", web.Span(s.Now.Sub(e.At)), again)
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
 }
 
-// rowOf is one credential's line.
+// rowOf returns the cells of a credential.
 func rowOf(c web.CredentialStatus) []string {
 	token, age, left, due, by := "-", "-", "-", "-", "-"
 	if c.Valid {

@@ -8,19 +8,19 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// ticketKinds is WeChat's word for each kind of ticket, as WECHAT_TICKETS has it.
+// ticketKinds are the kinds that WECHAT_TICKETS can name.
 var ticketKinds = map[string]memcache.Kind{
 	"jsapi":   memcache.JSAPITicket,
 	"wx_card": memcache.WXCardTicket,
 }
 
-// ticket is one word of WECHAT_TICKETS.
+// ticket is one element of WECHAT_TICKETS.
 type ticket struct {
-	appID string // empty: of all accounts
+	appID string // "": all accounts
 	kind  memcache.Kind
 }
 
-// parseTicket reads jsapi, or wx0123456789abcdef:jsapi. Its error does not quote it.
+// parseTicket parses jsapi, or wx0123456789abcdef:jsapi. The error does not quote it.
 func parseTicket(text string) (ticket, error) {
 	appID, name, one := strings.Cut(text, ":")
 	if !one {
@@ -30,17 +30,17 @@ func parseTicket(text string) (ticket, error) {
 	appID = strings.TrimSpace(appID)
 	switch {
 	case !ok:
-		return ticket{}, errors.New("is of no kind that there is")
+		return ticket{}, errors.New("the kind is unknown")
 	case one && !memcache.ValidAppID(appID):
-		return ticket{}, errors.New("is for something that is not an AppID")
+		return ticket{}, errors.New("the part before the colon is not an AppID")
 	}
 	return ticket{appID, kind}, nil
 }
 
-// tickets is who has tickets beside the token.
+// tickets are the tickets of all accounts.
 type tickets []ticket
 
-// tickets is WECHAT_TICKETS, which has been checked.
+// tickets returns WECHAT_TICKETS, which check has accepted.
 func (c config) tickets() tickets {
 	var all tickets
 	for _, text := range c.Tickets {
@@ -51,7 +51,7 @@ func (c config) tickets() tickets {
 	return all
 }
 
-// of is what is kept for an account; each kind once, however often it is named.
+// of returns the kinds of an account, each once.
 func (t tickets) of(appID string) []memcache.Kind {
 	var kinds []memcache.Kind
 	for _, one := range t {
@@ -62,7 +62,7 @@ func (t tickets) of(appID string) []memcache.Kind {
 	return kinds
 }
 
-// named is every account that is named.
+// named returns the AppIDs that are named.
 func (t tickets) named() []string {
 	var appIDs []string
 	for _, one := range t {

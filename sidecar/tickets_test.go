@@ -14,7 +14,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestTicketsAreOfAllAccountsOrOfOne(t *testing.T) {
+// A ticket is for all accounts or for one, each kind once.
+func TestTickets_OfAllAccountsOrOne(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Dir(programtest.WriteFile(t, filepath.Join(t.TempDir(), "accounts", "wxA"), testSecret))
 	cfg, found := parse([]string{"WECHAT_ACCOUNTS_DIR=" + dir, "WECHAT_TICKETS= jsapi, wxB:wx_card ,wxB:jsapi,"})
@@ -26,7 +27,8 @@ func TestTicketsAreOfAllAccountsOrOfOne(t *testing.T) {
 	assert.Empty(t, config{}.tickets().of("wxA"))
 }
 
-func TestTicketsNeverKeepASidecarFromBeingReady(t *testing.T) {
+// A ticket failure does not affect readiness.
+func TestTickets_FailureDoesNotAffectReadiness(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	w.WeChat.OnCall(func(c wechattest.Call) wechattest.Answer {
@@ -51,13 +53,14 @@ func TestTicketsNeverKeepASidecarFromBeingReady(t *testing.T) {
 	assert.Contains(t, err.Error(), "WECHAT_TICKETS")
 }
 
-func TestATicketOfAnAccountThatIsNotKeptIsWarnedOf(t *testing.T) {
+// A ticket of an account without a file is warned of.
+func TestTickets_UnknownAccountWarns(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	dir := filepath.Dir(programtest.WriteFile(t, filepath.Join(t.TempDir(), "accounts", "wxA"), testSecret))
 	r := start(t, append(w.Environ, "WECHAT_ACCOUNTS_DIR="+dir, "WECHAT_TICKETS=wxB:jsapi"))
 	eventually(t, func() bool { return strings.Contains(r.stderr.String(), `"started"`) }, "a line")
 	eventually(t, func() bool {
-		return strings.Contains(r.stderr.String(), "WECHAT_TICKETS names an account that is not kept")
+		return strings.Contains(r.stderr.String(), "account of WECHAT_TICKETS not found")
 	}, "a warning")
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// runToken is an app: it asks for the token through the client library, whose
-// variables it reads.
+// runToken prints the token that an app gets. It uses the client library and its
+// variables.
 func runToken(ctx context.Context, i *invocation) int {
 	flags := flag.NewFlagSet("token", flag.ContinueOnError)
 	watch := flags.Bool("watch", false, "print fingerprint, source and age every second instead of the token")
@@ -22,10 +22,10 @@ func runToken(ctx context.Context, i *invocation) int {
 	}
 	appID := cmp.Or(flags.Arg(0), os.Getenv("WECHAT_APPID"))
 	if flags.Arg(0) != "" && !memcache.ValidAppID(appID) {
-		return i.misused(flags, "the argument is not an AppID, which has 1 to 64 letters, digits, _ or -")
+		return i.misused(flags, "the argument is not an AppID: use 1 to 64 letters, digits, _ or -")
 	}
 	if os.Getenv("WECHAT_APPID") == "" && appID != "" {
-		if err := os.Setenv("WECHAT_APPID", appID); err != nil { // the client wants one
+		if err := os.Setenv("WECHAT_APPID", appID); err != nil { // the client requires one
 			return i.failed(err)
 		}
 	}
@@ -58,7 +58,7 @@ func runToken(ctx context.Context, i *invocation) int {
 // watchEvery is the time between two lines of token --watch.
 const watchEvery = time.Second
 
-// watchToken prints a line every second until ctx ends. No failure ends it.
+// watchToken prints a line every second until ctx ends, whether reads fail or not.
 func (i *invocation) watchToken(ctx context.Context, app *client.Client, appID string, source *client.Source) int {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()

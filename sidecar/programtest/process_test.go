@@ -20,7 +20,8 @@ func sh(t *testing.T, script string) *programtest.Process {
 	return programtest.Start(t, []string{"WORD=here"}, "/bin/sh", "-c", script)
 }
 
-func TestWhatAProgramPrintsIsThereWhileItRuns(t *testing.T) {
+// A test reads what a program has printed while it runs.
+func TestProcess_OutputIsReadableWhileRunning(t *testing.T) {
 	t.Parallel()
 	p := sh(t, `echo "$WORD $HOME"; echo there >&2; read -r nothing; exit 3`)
 	require.Eventually(t, func() bool { return p.Stdout.String() == "here \n" && p.Stderr.String() == "there\n" }, patience, time.Millisecond)
@@ -33,7 +34,8 @@ func TestWhatAProgramPrintsIsThereWhileItRuns(t *testing.T) {
 	assert.Equal(t, 3, p.Ends(t, patience))
 }
 
-func TestAProgramEndsWithItsTestFrozenOrNot(t *testing.T) {
+// A program ends with its test, even if it is stopped by SIGSTOP.
+func TestProcess_EndsWithItsTest(t *testing.T) {
 	t.Parallel()
 	var p *programtest.Process
 	require.True(t, t.Run("its test", func(t *testing.T) {
@@ -56,7 +58,8 @@ func (f *told) Errorf(format string, args ...any) {
 	f.errors = append(f.errors, fmt.Sprintf(format, args...))
 }
 
-func TestACanaryIsNoticedAndNotPrinted(t *testing.T) {
+// A canary in an output fails the test and is not printed.
+func TestAssertNoCanary_DoesNotPrintIt(t *testing.T) {
 	t.Parallel()
 	for text, errors := range map[string]int{
 		"": 0, "a canary, a secret, a token": 0,

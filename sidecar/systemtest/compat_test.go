@@ -89,7 +89,8 @@ func newWeChat(t *testing.T) (wx *wechattest.Server, secure []string, plain stri
 	return wx, []string{"WECHAT_BASE_URL=" + url, "SSL_CERT_FILE=" + trusted}, plain
 }
 
-func TestAProgramThatFetchesInRealTimeCallsWeChatEachTime(t *testing.T) {
+// Without a sidecar, such a program fetches a token for each call and needs the AppSecret.
+func TestCompat_WithoutSidecarEachCallFetches(t *testing.T) {
 	t.Parallel()
 	wx, _, plain := newWeChat(t)
 	program := newRealTime(t, plain, plain, testSecret)
@@ -158,7 +159,8 @@ func takesTicket(wx *wechattest.Server, hash string) bool {
 	return false
 }
 
-func TestWhereABearerIsConfiguredItTakesTheAppSecretsPlace(t *testing.T) {
+// If a bearer token is configured, programs send it as the AppSecret.
+func TestCompat_BearerReplacesAppSecret(t *testing.T) {
 	t.Parallel()
 	wx, secure, api := newWeChat(t)
 	listen, bearer := programtest.Address(t), "canarysecret-bearer"

@@ -39,7 +39,8 @@ func (m *migration) inFile(t *testing.T, file string) {
 	}, "the file is the sidecar's")
 }
 
-func TestMovingOverFromTheFileVariantMeetsNoDeadToken(t *testing.T) {
+// Programs that share access_token.json move to the sidecar and never use an invalid token.
+func TestMigration_FileVariant(t *testing.T) {
 	t.Parallel()
 	m := newMigration(t)
 	files := m.machines(t)
@@ -62,7 +63,7 @@ func TestMovingOverFromTheFileVariantMeetsNoDeadToken(t *testing.T) {
 }
 
 // Why the recipe begins with stable_token: this is the other order.
-func TestASidecarWithTheClassicAPIKillsTheTokenInAnotherMachinesFile(t *testing.T) {
+func TestMigration_FileVariantClassicFirst(t *testing.T) {
 	t.Parallel()
 	m := newMigration(t)
 	files := m.machines(t)
@@ -72,7 +73,8 @@ func TestASidecarWithTheClassicAPIKillsTheTokenInAnotherMachinesFile(t *testing.
 	assert.Equal(t, []string{"file: 40001"}, m.dead, "after the grace, on the machine without a sidecar")
 }
 
-func TestMovingOverFromTheDatabaseVariantMeetsNoDeadToken(t *testing.T) {
+// Programs that share the table wx_token move to the sidecar and never use an invalid token.
+func TestMigration_DatabaseVariant(t *testing.T) {
 	t.Parallel()
 	m := newMigration(t)
 	mariadb, err := mirrortest.Start()

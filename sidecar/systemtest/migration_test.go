@@ -155,7 +155,8 @@ func (m *migration) noneWasDead(t *testing.T) {
 		m.requests, len(m.dead), m.calls(), m.WeChat.Calls(appID, "stable_token"))
 }
 
-func TestMovingOverFromTheMemcacheVariantMeetsNoDeadToken(t *testing.T) {
+// Programs that share memcached move to the sidecar and never use an invalid token.
+func TestMigration_MemcacheVariant(t *testing.T) {
 	t.Parallel()
 	m := newMigration(t)
 	for range 2 {
@@ -179,7 +180,8 @@ func TestMovingOverFromTheMemcacheVariantMeetsNoDeadToken(t *testing.T) {
 	m.noneWasDead(t)
 }
 
-func TestMovingOverFromTheRealTimeVariantMeetsNoDeadToken(t *testing.T) {
+// Programs that fetch for each call move to the sidecar and never use an invalid token.
+func TestMigration_RealTimeVariant(t *testing.T) {
 	t.Parallel()
 	m := newMigration(t)
 	api := programtest.Address(t)
@@ -204,7 +206,7 @@ func TestMovingOverFromTheRealTimeVariantMeetsNoDeadToken(t *testing.T) {
 }
 
 // Why the recipe begins with stable_token: this is the other order.
-func TestASidecarWithTheClassicAPIIsHurtByProgramsThatFetchInRealTime(t *testing.T) {
+func TestMigration_RealTimeVariantClassicFirst(t *testing.T) {
 	t.Parallel()
 	m := newMigration(t)
 	m.programs = []*oldProgram{m.program(t, "realtime", m.WeChatURL, testSecret), m.program(t, "realtime", m.WeChatURL, testSecret)}

@@ -69,7 +69,8 @@ func onLoopback(t *testing.T, memcached string, more ...string) (w *programtest.
 	return w, api
 }
 
-func TestTheREADMEsPHPReadsTheEntryAndAsksNobodyElse(t *testing.T) {
+// The documented PHP reads the entry and does not ask the sidecar.
+func TestDocsPHP_ReadsTheEntry(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
 	w, _ := onLoopback(t, m.Address)
@@ -80,7 +81,8 @@ func TestTheREADMEsPHPReadsTheEntryAndAsksNobodyElse(t *testing.T) {
 	}
 }
 
-func TestTheREADMEsPHPAsksTheSidecarOnAMiss(t *testing.T) {
+// On a miss it asks the sidecar.
+func TestDocsPHP_Miss(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
 	w, api := onLoopback(t, m.Address, "MEMCACHED_KEY_PREFIX=elsewhere:") // so that PHP's key stays empty
@@ -90,7 +92,8 @@ func TestTheREADMEsPHPAsksTheSidecarOnAMiss(t *testing.T) {
 	assert.Equal(t, "END", m.Ask(t, "get "+appID), "it was a miss")
 }
 
-func TestTheREADMEsPHPAsksTheSidecarWhereTheEntryIsDamaged(t *testing.T) {
+// If the entry is damaged it asks the sidecar.
+func TestDocsPHP_DamagedEntry(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
 	w, api := onLoopback(t, m.Address, "MEMCACHED_KEY_PREFIX=elsewhere:")
@@ -106,7 +109,8 @@ func TestTheREADMEsPHPAsksTheSidecarWhereTheEntryIsDamaged(t *testing.T) {
 	}
 }
 
-func TestTheREADMEsPHPAsksTheSidecarWhereMemcachedIsDown(t *testing.T) {
+// If memcached is down it asks the sidecar.
+func TestDocsPHP_MemcachedDown(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
 	w, api := onLoopback(t, m.Address)
@@ -116,7 +120,8 @@ func TestTheREADMEsPHPAsksTheSidecarWhereMemcachedIsDown(t *testing.T) {
 	}
 }
 
-func TestTheREADMEsPHPThrowsWhatTheSidecarRefusesWith(t *testing.T) {
+// It throws the sidecar's error.
+func TestDocsPHP_ThrowsTheError(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
 	_, api := onLoopback(t, m.Address)
@@ -127,7 +132,8 @@ func TestTheREADMEsPHPThrowsWhatTheSidecarRefusesWith(t *testing.T) {
 	}
 }
 
-func TestTheREADMEsPHPIsShortAndHasNothingThatPHP56Lacks(t *testing.T) {
+// It is short and has no syntax that PHP 5.6 lacks.
+func TestDocsPHP_RunsOnPHP56(t *testing.T) {
 	t.Parallel()
 	code := blockWith(t, "php", "function wx_access_token")
 	assert.LessOrEqual(t, strings.Count(code, "\n"), 8, "lines")
@@ -135,7 +141,8 @@ func TestTheREADMEsPHPIsShortAndHasNothingThatPHP56Lacks(t *testing.T) {
 	assert.NotRegexp(t, `function \w+\(\??\w+ \$`, code, "types of parameters")
 }
 
-func TestTheRecipesPHPAsksTheSidecarOverItsSocket(t *testing.T) {
+// The documented PHP for the unix socket works.
+func TestDocsPHP_UnixSocket(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	spawn(t, w.Environ)

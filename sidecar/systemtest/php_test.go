@@ -23,7 +23,8 @@ var readWith = map[string]string{
 	"memcache":  `$m = new Memcache(); $m->connect($argv[1], (int)$argv[2]); $v = $m->get($argv[3]);`,
 }
 
-func TestPHPReadsTheTokenThatTheSidecarPublished(t *testing.T) {
+// Both PHP extensions read the entry as the plain token.
+func TestPHP_ReadsThePublishedToken(t *testing.T) {
 	t.Parallel()
 	php, err := exec.LookPath("php")
 	require.NoError(t, err, "php is not installed: run make setup")

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestOtherPeoplesPackagesAreInitializedInSilence(t *testing.T) {
+// The standard logger is silent while another package's init would write to it.
+func TestQuiet_PackageInitializationOrder(t *testing.T) {
 	t.Parallel()
 	version := exec.Command(binary(t), "version")
 	version.Env = append(os.Environ(), "GODEBUG=inittrace=1")

@@ -13,7 +13,7 @@ import (
 
 // TestATicketGoesFromWeChatToAnApp has a real memcached, and an app with the Go
 // client, which knows none of the variables.
-func TestATicketGoesFromWeChatToAnApp(t *testing.T) {
+func TestTickets_ReachAnApp(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
 	w := programtest.NewBackends(t)

@@ -16,7 +16,8 @@ func appEnviron(w *programtest.Backends) []string {
 	return []string{"WECHAT_APPID=" + appID, "MEMCACHED_SERVERS=" + w.MemcachedAddress, "SIDECAR_URL=unix://" + w.Socket}
 }
 
-func TestTokenPrintsTheTokenThatAnAppWouldGet(t *testing.T) {
+// The command prints the token and nothing else.
+func TestToken_PrintsTheToken(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	spawn(t, w.Environ)
@@ -32,7 +33,8 @@ func TestTokenPrintsTheTokenThatAnAppWouldGet(t *testing.T) {
 	}
 }
 
-func TestTokenSaysWhatIsMissing(t *testing.T) {
+// Without an AppID, or without a token and a sidecar, the error says so.
+func TestToken_ErrorsSayWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	p := spawn(t, appEnviron(w)[1:], "token")
@@ -44,7 +46,8 @@ func TestTokenSaysWhatIsMissing(t *testing.T) {
 	assert.Empty(t, p.Stdout.String())
 }
 
-func TestWatchTellsFingerprintSourceAndAgeAndSurvivesErrors(t *testing.T) {
+// --watch prints fingerprint, source and age, and continues after errors.
+func TestToken_Watch(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	sidecar := spawn(t, w.Environ)

@@ -6,33 +6,36 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestAMistypedVariableIsFoundWithTheNearestName(t *testing.T) {
+// A misspelled variable is found with the nearest known name.
+func TestUnknownVariables_NearestName(t *testing.T) {
 	t.Parallel()
-	assert.Equal(t, []unknown{
+	assert.Equal(t, []unknownVariable{
 		{"MEMCACHED_PREFIX", "MEMCACHED_KEY_PREFIX"},
 		{"MEMCACHED_SERVER", "MEMCACHED_SERVERS"},
 		{"SIDECAR_LISTENS", "SIDECAR_LISTEN"},
 		{"WECHAT_APPID_", "WECHAT_APPID"},
 		{"WECHAT_APPSECRETFILE", "WECHAT_APPSECRET_FILE"},
-	}, unknowns([]string{
+	}, unknownVariables([]string{
 		"WECHAT_APPID_=x", "SIDECAR_LISTENS=x", "MEMCACHED_SERVER=x", "WECHAT_APPSECRETFILE=x", "MEMCACHED_PREFIX=x",
 		"PATH=x", "LOG_LEVELS=x", "WECHAT_APPID=x", "wechat_appid=x",
 	}))
 }
 
-func TestVariablesOfLaterVersionsAreUnknown(t *testing.T) {
+// A variable of a later version is unknown.
+func TestUnknownVariables_LaterVersion(t *testing.T) {
 	t.Parallel()
 	var names []string
-	for _, u := range unknowns([]string{"MIRROR_REDIS=x", "WECHAT_PROXY=x"}) {
+	for _, u := range unknownVariables([]string{"MIRROR_REDIS=x", "WECHAT_PROXY=x"}) {
 		names = append(names, u.name)
 		assert.NotEmpty(t, u.nearest)
 	}
 	assert.Equal(t, []string{"MIRROR_REDIS", "WECHAT_PROXY"}, names)
 }
 
-func TestWhatKubernetesAndTheClientSetIsNotUnknown(t *testing.T) {
+// Variables of Kubernetes Services and of the client are not reported.
+func TestUnknownVariables_IgnoresOthers(t *testing.T) {
 	t.Parallel()
-	assert.Empty(t, unknowns([]string{
+	assert.Empty(t, unknownVariables([]string{
 		"MEMCACHED_SERVICE_HOST=10.0.0.1", "MEMCACHED_SERVICE_PORT=11211", "MEMCACHED_SERVICE_PORT_MEMCACHED=11211",
 		"MEMCACHED_PORT=tcp://10.0.0.1:11211", "MEMCACHED_PORT_11211_TCP=tcp://10.0.0.1:11211",
 		"MEMCACHED_PORT_11211_TCP_PROTO=tcp", "MEMCACHED_PORT_11211_TCP_PORT=11211", "MEMCACHED_PORT_11211_TCP_ADDR=10.0.0.1",
@@ -40,7 +43,7 @@ func TestWhatKubernetesAndTheClientSetIsNotUnknown(t *testing.T) {
 	}))
 }
 
-func TestDistanceCountsChanges(t *testing.T) {
+func TestDistance_CountsChanges(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		a, b string

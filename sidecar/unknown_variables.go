@@ -6,44 +6,44 @@ import (
 	"strings"
 )
 
-// unknown is a variable that looks like one of ours and is none.
-type unknown struct{ name, nearest string }
+// unknownVariable is a variable with a prefix of ours that the program does not know.
+type unknownVariable struct{ name, nearest string }
 
 var (
-	// ours are the prefixes under which a name that we do not know is a mistake.
-	ours = []string{"WECHAT_", "MEMCACHED_", "SIDECAR_", "MIRROR_"}
-	// injected is what Kubernetes sets for Services, one named memcached say.
+	// ourPrefixes begin the names of the program's variables.
+	ourPrefixes = []string{"WECHAT_", "MEMCACHED_", "SIDECAR_", "MIRROR_"}
+	// injected matches what Kubernetes sets for a Service, such as one named memcached.
 	injected = regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT$|_PORT_[0-9]+_[A-Z0-9_]+$`)
-	// clientVariables are variables of the client library.
+	// clientVariables are those that the client library alone reads.
 	clientVariables = []string{"SIDECAR_URL"}
 )
 
-// unknowns finds mistyped variables. It looks at names alone: the value of
+// unknownVariables finds misspelled variables. It does not return values: that of
 // WECHAT_APPSECRETS is a secret.
-func unknowns(environ []string) []unknown {
+func unknownVariables(environ []string) []unknownVariable {
 	var known []string
 	for _, v := range variables() {
 		known = append(known, v.name)
 	}
-	var found []unknown
+	var found []unknownVariable
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
-		if !slices.ContainsFunc(ours, func(p string) bool { return strings.HasPrefix(name, p) }) ||
+		if !slices.ContainsFunc(ourPrefixes, func(p string) bool { return strings.HasPrefix(name, p) }) ||
 			slices.Contains(known, name) || slices.Contains(clientVariables, name) || injected.MatchString(name) {
 			continue
 		}
-		found = append(found, unknown{name, nearest(name, known)})
+		found = append(found, unknownVariable{name, nearest(name, known)})
 	}
-	slices.SortFunc(found, func(a, b unknown) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(found, func(a, b unknownVariable) int { return strings.Compare(a.name, b.name) })
 	return found
 }
 
-// nearest is the known name that takes the fewest changes to get to.
+// nearest returns the known name with the smallest distance.
 func nearest(name string, known []string) string {
 	return slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
 }
 
-// distance is how many letters must be put in, left out or replaced.
+// distance returns how many letters differ: inserted, deleted or replaced (Levenshtein).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

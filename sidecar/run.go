@@ -9,34 +9,34 @@ import (
 	"strings"
 )
 
-// runServe is the sidecar itself: read the configuration, wire, serve, wait.
-func runServe(ctx context.Context, i *invocation) int {
+// runSidecar reads the configuration, then serves until ctx ends.
+func runSidecar(ctx context.Context, i *invocation) int {
 	if exit, ok := i.parse(flag.NewFlagSet("run", flag.ContinueOnError), 0); !ok {
 		return exit
 	}
 	cfg, found := parse(i.environ)
-	strange := unknowns(i.environ)
+	unknown := unknownVariables(i.environ)
 	if len(found) > 0 {
 		text := found.String()
-		for _, u := range strange {
-			text += "  (" + u.name + " is unknown and has no effect; the nearest known name is " + u.nearest + ")\n"
+		for _, u := range unknown {
+			text += "  " + u.name + ": unknown variable, ignored; the nearest name is " + u.nearest + "\n"
 		}
 		_, _ = io.WriteString(i.stderr, text)
 		return exitBadUsage
 	}
 	log := newLogger(cfg, i.stderr)
-	for _, u := range strange {
-		log.Warn("this version does not know a variable: it has no effect", "variable", u.name, "nearest", u.nearest,
-			"hint", "correct its name or remove it; sidecar help lists them all")
+	for _, u := range unknown {
+		log.Warn("unknown environment variable ignored", "variable", u.name, "nearest", u.nearest,
+			"hint", "correct the name, or remove the variable; sidecar help lists all variables")
 	}
-	d, err := newDaemon(ctx, cfg, parts{Name: hostname(), Log: log})
+	d, err := newDaemon(ctx, cfg, hostname(), log)
 	if err != nil {
-		log.Error("cannot start", "error", err.Error())
+		log.Error("start failed", "error", err.Error())
 		return exitFailed
 	}
 	log.Info("started", cfg.settings()...)
 	if err := d.run(ctx); err != nil {
-		log.Error("failed", "error", err.Error())
+		log.Error("sidecar failed", "error", err.Error())
 		return exitFailed
 	}
 	log.Info("stopped")
@@ -51,7 +51,7 @@ func newLogger(cfg config, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, options))
 }
 
-// settings is what is in force, for the line at the start: no secrets.
+// settings returns the configuration for the first log line, without secrets.
 func (c config) settings() []any {
 	return []any{
 		"version", versionName(), "appid", c.AppID, "accounts_dir", c.AccountsDir, "token_api", c.TokenAPI,
@@ -62,7 +62,7 @@ func (c config) settings() []any {
 	}
 }
 
-// hostname is the pod's name; empty where the system does not tell.
+// hostname returns the pod's name, or "" if it is unknown.
 func hostname() string {
 	name, err := os.Hostname()
 	if err != nil {

@@ -19,7 +19,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestASidecarPublishesServesAndStops(t *testing.T) {
+// A sidecar publishes the token, answers the client and stops on SIGTERM.
+func TestRun_PublishesServesAndStops(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	r := start(t, w.Environ)
@@ -44,7 +45,8 @@ func TestASidecarPublishesServesAndStops(t *testing.T) {
 	assert.Error(t, err, "the socket is gone")
 }
 
-func TestTheFirstLineTellsTheSettings(t *testing.T) {
+// The log begins with unknown variables and the settings.
+func TestRun_LogsItsSettings(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	r := start(t, append(w.Environ, "WECHAT_APPSECRETS="+testSecret, "MEMCACHED_KEY_PREFIX=prod:"))
@@ -66,7 +68,8 @@ func TestTheFirstLineTellsTheSettings(t *testing.T) {
 	assert.Equal(t, "token", started["token_api"])
 }
 
-func TestACallUnderWayIsFinishedBeforeTheEnd(t *testing.T) {
+// A stopping sidecar finishes an open request, publishes its token and answers.
+func TestRun_FinishesAnOpenRequest(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	called := make(chan struct{}, 1)
@@ -94,7 +97,8 @@ func TestACallUnderWayIsFinishedBeforeTheEnd(t *testing.T) {
 	assert.NoError(t, <-answer, "who waited for it is answered")
 }
 
-func TestACallWithoutAnswerDoesNotHoldUpTheEnd(t *testing.T) {
+// A request to WeChat without an answer does not delay the end.
+func TestRun_UnansweredRequestDoesNotDelay(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	called := make(chan struct{}, 1)
@@ -110,7 +114,8 @@ func TestACallWithoutAnswerDoesNotHoldUpTheEnd(t *testing.T) {
 	assert.Less(t, time.Since(begin), stopsWithin)
 }
 
-func TestAnAddressThatIsTakenIsFatal(t *testing.T) {
+// A listener that cannot bind ends the program before any request.
+func TestRun_AddressInUse(t *testing.T) {
 	t.Parallel()
 	for _, variable := range []string{"SIDECAR_LISTEN", "SIDECAR_OPS_LISTEN"} {
 		w := programtest.NewBackends(t)
@@ -123,7 +128,8 @@ func TestAnAddressThatIsTakenIsFatal(t *testing.T) {
 	}
 }
 
-func TestASidecarBeyondLoopbackAsksForTheBearer(t *testing.T) {
+// An API that listens on all addresses requires the bearer token.
+func TestRun_RequiresTheBearer(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	file := programtest.WriteFile(t, filepath.Join(t.TempDir(), "bearer"), "canarysecret-bearer\n")
@@ -153,12 +159,13 @@ func TestASidecarBeyondLoopbackAsksForTheBearer(t *testing.T) {
 	assert.Equal(t, exitFine, r.ends(t))
 }
 
-func TestAnAppThatAsksAtOnceIsNotToldThatItsAccountIsUnknown(t *testing.T) {
+// A caller that connects before the sidecar runs does not get "unknown account".
+func TestRun_FirstCallerFindsTheAccount(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	cfg, found := parse(w.Environ)
 	require.Empty(t, found)
-	d, err := newDaemon(t.Context(), cfg, parts{Log: newLogger(cfg, io.Discard)})
+	d, err := newDaemon(t.Context(), cfg, "", newLogger(cfg, io.Discard))
 	require.NoError(t, err)
 	c := newClient(t, w)
 	got := make(chan error, 1)
@@ -174,7 +181,8 @@ func TestAnAppThatAsksAtOnceIsNotToldThatItsAccountIsUnknown(t *testing.T) {
 	assert.NoError(t, <-ended)
 }
 
-func TestTheFirstFailureEndsTheOthersAndAllAreWaitedFor(t *testing.T) {
+// The first failure ends the other tasks, and together waits for all.
+func TestTogether_FailureCancelsSiblings(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
 	ended := 0
