@@ -230,7 +230,7 @@ attack: setup ## real sidecars under attack in cgroups of the pod's size, ATTACK
 	$(GO) test -tags attack -count=1 -timeout 15m -v -run '^TestAttack' ./sidecar/systemtest -attack.time $(ATTACK_TIME)
 
 .PHONY: chaos
-chaos: setup ## eight real sidecars through every fault, 26 minutes (CHAOS_MINUTES=2: a few); bin/chaos has all logs and the tables then
+chaos: setup ## eight real sidecars through every fault, 26 minutes (CHAOS_MINUTES=2: a few); bin/chaos then has all logs, and report.md, a section of docs/benchmarks.md
 	cd bench/chaos && $(GO) build -o $(CURDIR)/bin/chaos/chaos . && exec $(CURDIR)/bin/chaos/chaos -minutes $(CHAOS_MINUTES) -out $(CURDIR)/bin/chaos
 
 .PHONY: screenshots

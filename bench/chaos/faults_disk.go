@@ -7,72 +7,60 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
-// diskFull fills the disks of the file mirrors: what was there must stay whole, and
-// once there is room again every file must follow.
-func diskFull(ctx context.Context, w *world, hold time.Duration) error {
-	for _, p := range w.pods {
-		if err := p.fill(); err != nil {
-			return err
+// fillDisks fills the disks of the file mirrors, at least until a renewal cannot be
+// written. The files that are there must stay whole.
+func fillDisks(ctx context.Context, h *harness, hold time.Duration) error {
+	filling := func(p *pod) string { return p.inside(filepath.Join(p.disk, "filling")) }
+	for _, p := range h.pods {
+		if os.WriteFile(filling(p), []byte(strings.Repeat("x", 1<<20)), 0o600) == nil {
+			return fmt.Errorf("the disk of sidecar %d has room for a megabyte", p.number)
 		}
 	}
-	full, older, until := pause(ctx, hold), 0, w.journal.now()+life
-	for full == nil && older == 0 {
-		if older, full = w.older(); full == nil && older == 0 {
-			full = pause(ctx, 200*time.Millisecond)
+	older, err := 0, pause(ctx, hold)
+	for end := h.now() + life; err == nil && older == 0; {
+		if older, err = h.olderMirrors(); err == nil && older == 0 {
+			err = pause(ctx, 200*time.Millisecond)
 		}
-		if w.journal.now() > until {
-			full = errors.New("no renewal met the full disks")
-		}
-	}
-	w.journal.say("   %d of %d files hold an older token, all are whole", older, len(w.pods)*len(w.accounts))
-	for _, p := range w.pods {
-		if err := p.free(); err != nil {
-			return err
+		if h.now() > end {
+			err = errors.New("no renewal came while the disks were full")
 		}
 	}
-	return full
-}
-
-// older is how many files hold another token than memcached; an error where one
-// is not whole.
-func (w *world) older() (n int, err error) {
-	for _, p := range w.pods {
-		for _, account := range w.accounts {
-			token, err := p.mirror(account)
-			if err != nil {
-				return 0, fmt.Errorf("the mirror of sidecar %d: %w", p.number, err)
-			}
-			if token != w.watch.entry(account) {
-				n++
-			}
-		}
-	}
-	return n, nil
-}
-
-// mirrored is an error where a file does not hold what memcached does.
-func mirrored(w *world) error {
-	n, err := w.older()
-	if n > 0 {
-		return fmt.Errorf("%d files of the mirrors hold older tokens", n)
+	h.say("   %d of %d files hold an older token", older, len(h.pods)*len(h.accounts))
+	for _, p := range h.pods {
+		err = errors.Join(err, os.Remove(filling(p)))
 	}
 	return err
 }
 
-// mirror is the token in a sidecar's file.
-func (p *pod) mirror(account string) (string, error) {
-	text, err := os.ReadFile(p.inside(filepath.Join(p.disk, account+".json")))
-	if err != nil {
-		return "", err
+// olderMirrors returns how many files hold another token than memcached does, and an
+// error if a file is not whole.
+func (h *harness) olderMirrors() (older int, err error) {
+	for _, p := range h.pods {
+		for _, account := range h.accounts {
+			var mirror struct {
+				Token string `json:"access_token"`
+			}
+			text, err := os.ReadFile(p.inside(filepath.Join(p.disk, account+".json")))
+			if err != nil || json.Unmarshal(text, &mirror) != nil || mirror.Token == "" {
+				return 0, fmt.Errorf("the mirror of sidecar %d is damaged: %s.json has no token", p.number, account)
+			}
+			if mirror.Token != h.watch.entry(account) {
+				older++
+			}
+		}
 	}
-	var content struct {
-		Token string `json:"access_token"`
+	return older, nil
+}
+
+// mirrorsCurrent returns an error while a file holds another token than memcached.
+func (h *harness) mirrorsCurrent() error {
+	older, err := h.olderMirrors()
+	if older > 0 {
+		return fmt.Errorf("%d files of the mirrors hold older tokens", older)
 	}
-	if err = json.Unmarshal(text, &content); err != nil || content.Token == "" {
-		return "", fmt.Errorf("%s.json is no JSON with a token", account)
-	}
-	return content.Token, nil
+	return err
 }

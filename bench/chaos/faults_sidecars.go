@@ -2,44 +2,53 @@ package main
 
 import (
 	"context"
+	"syscall"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// frozenFaults are those of sidecars that stop for a while.
-func frozenFaults() []fault {
+// freezeFaults returns the faults of sidecars that stop for a while.
+func freezeFaults() []fault {
 	return []fault{
-		{
-			name: words{"half of the sidecars frozen", "一半 sidecar 被冻住"}, attacks: []words{neverDead, neverBackwards},
-			hold: 20 * time.Second, run: freezeHalf,
-		},
-		{name: same("frozen in each step"), parts: func(ctx context.Context, w *world) error { return w.eachStep(ctx, false) }},
+		{name: "half of the sidecars frozen", hold: 20 * time.Second, run: freezeHalf},
+		{name: "frozen in each step", ownRows: true, run: func(ctx context.Context, h *harness, _ time.Duration) error {
+			return h.injectEach(ctx, 0, stepFaults(false))
+		}},
 	}
 }
 
-// lethalFaults are those that no sidecar outlives for long.
-func lethalFaults() []fault {
+// killFaults returns the faults that kill sidecars.
+func killFaults() []fault {
 	return []fault{
+		{name: "half of the sidecars killed, later started again", hold: 8 * time.Second, short: 4 * time.Second, run: killHalf},
+		{name: "killed in each step", ownRows: true, run: func(ctx context.Context, h *harness, _ time.Duration) error {
+			return h.injectEach(ctx, accounts/2, stepFaults(true))
+		}},
+		{name: "all sidecars killed, started again at once", run: killAll},
 		{
-			name: words{"half of the sidecars killed, later started again", "一半 sidecar 被杀，稍后重启"}, attacks: []words{neverNothing, oneCall},
-			hold: 8 * time.Second, brief: 4 * time.Second, run: killHalf,
-		},
-		{name: same("killed in each step"), parts: func(ctx context.Context, w *world) error { return w.eachStep(ctx, true) }},
-		{
-			name: words{"all sidecars killed, started again at once", "全部 sidecar 被杀，立即重启"}, attacks: []words{neverNothing, oneCall},
-			run: killAll,
-		},
-		{
-			name:    words{"everything forgotten: all sidecars killed, memcached emptied", "全部遗忘：所有 sidecar 被杀，memcached 被清空"},
-			attacks: []words{oneCall}, run: forgetAll,
-			pardon: words{"no token is anywhere until WeChat has issued one", "在微信签发之前，哪里都没有 token"},
+			name: "everything forgotten: all sidecars killed, memcached emptied", run: forgetAll,
+			excuse: "no token exists until WeChat has issued one",
 		},
 	}
 }
 
-func killHalf(ctx context.Context, w *world, hold time.Duration) error {
-	half := w.pods[:len(w.pods)/2]
+func freezeHalf(ctx context.Context, h *harness, hold time.Duration) error {
+	half := h.pods[:len(h.pods)/2]
 	for _, p := range half {
-		p.kill()
+		p.running().Signal(syscall.SIGSTOP)
+	}
+	err := pause(ctx, hold)
+	for _, p := range half {
+		p.running().Signal(syscall.SIGCONT)
+	}
+	return err
+}
+
+func killHalf(ctx context.Context, h *harness, hold time.Duration) error {
+	half := h.pods[:len(h.pods)/2]
+	for _, p := range half {
+		p.running().Kill()
 	}
 	if err := pause(ctx, hold); err != nil {
 		return err
@@ -52,33 +61,92 @@ func killHalf(ctx context.Context, w *world, hold time.Duration) error {
 	return nil
 }
 
-func killAll(ctx context.Context, w *world, _ time.Duration) error {
-	for _, p := range w.pods {
-		p.kill()
+func killAll(ctx context.Context, h *harness, _ time.Duration) error {
+	for _, p := range h.pods {
+		p.running().Kill()
 	}
-	return w.startAll(ctx)
+	return h.startAll(ctx)
 }
 
-func freezeHalf(ctx context.Context, w *world, hold time.Duration) error {
-	half := w.pods[:len(w.pods)/2]
-	for _, p := range half {
-		p.freeze()
+func forgetAll(ctx context.Context, h *harness, _ time.Duration) error {
+	for _, p := range h.pods {
+		p.running().Kill()
 	}
-	defer func() {
-		for _, p := range half {
-			p.thaw()
-		}
-	}()
-	return pause(ctx, hold)
-}
-
-func forgetAll(ctx context.Context, w *world, _ time.Duration) error {
-	for _, p := range w.pods {
-		p.kill()
-	}
-	if _, err := w.memcached.ask(ctx, "flush_all", ""); err != nil {
+	if err := h.memcached.FlushAll(); err != nil {
 		return err
 	}
-	w.forgotten = w.journal.now()
-	return w.startAll(ctx)
+	h.forgotten = h.now()
+	return h.startAll(ctx)
+}
+
+// freeze is longer than the life of a lease.
+const freeze = 20 * time.Second
+
+// stepFaults returns a fault for each step of a renewal: the sidecar that comes to it
+// is killed, and started again after 5 s, or frozen for 20 s.
+func stepFaults(kill bool) (faults []accountFault) {
+	prefix := "a sidecar frozen for 20 s: "
+	if kill {
+		prefix = "a sidecar killed: "
+	}
+	for _, step := range []struct {
+		failpoint, name string
+		lostAnswer      bool
+	}{
+		{"before_lease", "before it takes the lease", false},
+		{"lease", "after it took the lease", false},
+		{"read_again", "after it read the record again", false},
+		{"call", "before the request", false},
+		{"open", "during the request", true},
+		{"answer", "after the answer, nothing written", true},
+		{"record", "the record written, the entry not", false},
+		{"entry", "the entry written, the lease not released", false},
+	} {
+		name := prefix + step.name
+		faults = append(faults, accountFault{
+			name: name, lostAnswer: step.lostAnswer,
+			inject: func(ctx context.Context, h *harness, r *row) (func() error, error) {
+				return h.hitInStep(ctx, r, step.failpoint, kill)
+			},
+		})
+	}
+	return faults
+}
+
+// hitInStep kills or freezes the sidecar that comes first to a step of the account's
+// next renewal. undo starts it again, or lets it go on.
+func (h *harness) hitInStep(ctx context.Context, r *row, step string, kill bool) (undo func() error, err error) {
+	account, order := r.accounts[0], "stop"
+	if kill {
+		order = "kill"
+	}
+	during := step == "open"
+	if during {
+		step, order = "call", "mark"
+		h.wechat.answer(account, once("", wechattest.Answer{DelayAfter: 2 * time.Second})) // issued, not answered yet
+	}
+	p, err := h.catch(ctx, account, step, order)
+	if err != nil {
+		return nil, err
+	}
+	if during {
+		if err = pause(ctx, time.Second); err != nil {
+			return nil, err
+		}
+		p.running().Signal(map[bool]syscall.Signal{true: syscall.SIGKILL, false: syscall.SIGSTOP}[kill])
+	}
+	r.undone = h.now()
+	h.judge.note(event{at: r.undone, AppID: account, Kind: sidecarHit, fault: r.name})
+	return func() error {
+		if !kill {
+			err := pause(ctx, freeze)
+			p.running().Signal(syscall.SIGCONT)
+			return err
+		}
+		<-p.running().Ended
+		if err := pause(ctx, 5*time.Second); err != nil {
+			return err
+		}
+		return p.start(ctx)
+	}, nil
 }

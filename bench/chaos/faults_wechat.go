@@ -2,222 +2,183 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/client"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// weChatFaults are those of WeChat and of the way to it.
+// weChatFaults returns the faults of WeChat and of the network to it.
 func weChatFaults() []fault {
 	const hold = 12 * time.Second
-	shows := func(which func(*weChat) *tls.Certificate) func(context.Context, *world, time.Duration) error {
-		return func(ctx context.Context, w *world, hold time.Duration) error {
-			w.wechat.shown.Store(which(w.wechat))
-			defer w.wechat.shown.Store(w.wechat.good)
-			return w.meeting(ctx, hold)
-		}
+	showing := func(name, certificate string, short time.Duration) fault {
+		return fault{name: name, hold: hold, short: short, run: func(ctx context.Context, h *harness, hold time.Duration) error {
+			h.wechat.shown.Store(h.wechat.certificates[certificate])
+			defer h.wechat.shown.Store(h.wechat.certificates["good"])
+			return h.untilRenewalFails(ctx, hold)
+		}}
 	}
-	all := []fault{
-		{name: same("WeChat answers wrongly"), parts: wrongly},
-		{name: words{"WeChat's certificate expired", "微信的证书过期"}, attacks: []words{neverNothing}, hold: hold, brief: 5 * time.Second, run: shows(func(w *weChat) *tls.Certificate { return w.expired })},
-		{name: words{"WeChat's certificate for another name", "微信的证书属于别的域名"}, attacks: []words{neverNothing}, hold: hold, run: shows(func(w *weChat) *tls.Certificate { return w.misnamed })},
-		{name: words{"WeChat's certificate of nobody we trust", "微信的证书由不受信任者签发"}, attacks: []words{neverNothing}, hold: hold, run: shows(func(w *weChat) *tls.Certificate { return w.untrusted })},
-		{name: words{"WeChat's name does not resolve", "微信的域名解析不了"}, attacks: []words{neverNothing}, hold: 20 * time.Second, run: nameless},
-		{name: words{"the way to WeChat stalls", "到微信的路停滞"}, attacks: []words{neverNothing}, hold: hold, run: func(ctx context.Context, w *world, hold time.Duration) error {
-			if err := w.wechat.way.poison(toxic{"timeout", "", map[string]int{"timeout": 0}}); err != nil {
-				return err
+	faults := []fault{
+		{name: "WeChat answers wrongly", ownRows: true, run: func(ctx context.Context, h *harness, _ time.Duration) error {
+			for i, account := range h.accounts[:accounts] {
+				h.wechat.nextLife(account, life+time.Duration(i)*life/accounts) // renewals that came together part again
 			}
-			return errors.Join(w.meeting(ctx, hold), w.wechat.way.cure())
+			return h.injectEach(ctx, 0, answerFaults(h.journal))
 		}},
-		{name: words{"AppSecret replaced at WeChat, 20 s later in the file", "微信一侧更换 AppSecret，文件 20 秒后才换"}, attacks: []words{neverNothing, neverLeaked}, hold: 20 * time.Second, run: rotated},
+		showing("WeChat's certificate expired", "expired", 5*time.Second),
+		showing("WeChat's certificate for another name", "misnamed", 0),
+		showing("WeChat's certificate of an unknown authority", "untrusted", 0),
+		{name: "WeChat's name does not resolve", hold: 20 * time.Second, run: unresolve},
+		{name: "the network to WeChat stalls", hold: hold, run: stallWeChat},
+		{name: "AppSecret replaced at WeChat, 20 s later in the file", hold: 20 * time.Second, run: replaceSecret},
 	}
-	for i := range all {
-		all[i].free = true
+	for i := range faults {
+		faults[i].readersFree = true
 	}
-	return all
+	return faults
 }
 
-// nameless takes WeChat's name away; a resolver remembers its hosts file for 5 s.
-func nameless(ctx context.Context, w *world, hold time.Duration) error {
-	if err := w.resolve(false); err != nil {
-		return err
-	}
-	return errors.Join(w.meeting(ctx, hold), w.resolve(true))
-}
-
-// meeting waits for the hold, and on until a renewal has met the fault.
-func (w *world) meeting(ctx context.Context, hold time.Duration) error {
-	from := w.journal.now()
+// untilRenewalFails waits for the hold, and until a renewal has failed.
+func (h *harness) untilRenewalFails(ctx context.Context, hold time.Duration) error {
+	from := h.now()
 	if err := pause(ctx, hold); err != nil {
 		return err
 	}
-	for !w.judge.heardOf(failedRenewal, "", from, w.journal.now()) {
-		if err := pause(ctx, 100*time.Millisecond); err != nil {
-			return err
+	return await(ctx, life, 100*time.Millisecond, func(context.Context) error {
+		if len(h.judge.find(renewalFailed, "", from, h.now())) == 0 {
+			return errors.New("no renewal failed")
 		}
-		if w.journal.now()-from > hold+life {
-			return errors.New("no renewal met it")
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
-func rotated(ctx context.Context, w *world, hold time.Duration) error {
-	const next = "canarysecret0123456789abcdef0001"
-	for _, account := range w.accounts {
-		w.wechat.SetSecret(account, next)
-	}
-	if err := w.meeting(ctx, hold); err != nil {
+// unresolve removes WeChat's name. A resolver keeps its hosts file for 5 s.
+func unresolve(ctx context.Context, h *harness, hold time.Duration) error {
+	if err := h.resolve(false); err != nil {
 		return err
 	}
-	for _, account := range w.accounts {
-		if err := w.giveSecret(account, next); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(h.untilRenewalFails(ctx, hold), h.resolve(true))
 }
 
-// once is a first call that goes wrong, and others that do not: that its answer is
-// lost costs a doubt, and the doubt's minute leaves the old token little more.
-func once(name words, a wechattest.Answer) answers {
-	return func(n int) (wechattest.Answer, words) {
-		if n > 1 {
-			return wechattest.Answer{}, words{}
-		}
-		return a, name
+func stallWeChat(ctx context.Context, h *harness, hold time.Duration) error {
+	forever := map[string]int{"timeout": 0}
+	if err := h.wechat.proxy.poison(toxic{"timeout", "upstream", forever}, toxic{"timeout", "downstream", forever}); err != nil {
+		return err
+	}
+	return errors.Join(h.untilRenewalFails(ctx, hold), h.wechat.proxy.cure())
+}
+
+func replaceSecret(ctx context.Context, h *harness, hold time.Duration) error {
+	const next = "canarysecret0123456789abcdef0001"
+	for _, account := range h.accounts {
+		h.wechat.SetSecret(account, next)
+	}
+	err := h.untilRenewalFails(ctx, hold)
+	for _, account := range h.accounts {
+		err = errors.Join(err, h.writeSecret(account, next))
+	}
+	return err
+}
+
+// once answers the first request so, and the others well: after a lost answer, the
+// minute of the doubt leaves the old token little more time.
+func once(wrong string, a wechattest.Answer) answers {
+	return func() (wechattest.Answer, string) {
+		defer func() { a, wrong = wechattest.Answer{}, "" }()
+		return a, wrong
 	}
 }
 
-// refuses refuses every call of the first 20 s.
-func refuses(j *journal, code int) answers {
+// refuse refuses every request of the first 20 s.
+func refuse(j *journal, wrong string, errcode int) answers {
 	var until time.Duration
-	return func(n int) (wechattest.Answer, words) {
-		if n == 1 {
+	return func() (wechattest.Answer, string) {
+		if until == 0 {
 			until = j.now() + 20*time.Second
 		}
 		if j.now() > until {
-			return wechattest.Answer{}, words{}
+			return wechattest.Answer{}, ""
 		}
-		return wechattest.Answer{Errcode: code}, same(fmt.Sprintf("errcode %d", code))
+		return wechattest.Answer{Errcode: errcode}, wrong
 	}
 }
 
-// wrongly answers for each account in another way, as its renewal comes.
-func wrongly(ctx context.Context, w *world) error {
-	const late = 8 * time.Second // beyond the sidecars' 5 s
-	slow, wrong := words{"WeChat slow: ", "微信慢："}, words{"WeChat wrong: ", "微信答错："}
-	tooLate := words{"an answer that came too late", "太迟的应答"}
-	page, cut := words{"a web page", "一个网页"}, words{"JSON cut in the middle", "中途截断的 JSON"}
-	lifeless, brief := words{"no expires_in", "没有 expires_in"}, same("expires_in 9")
-	empty, redirect := words{"an empty token", "空的 token"}, words{"a redirect", "重定向"}
-	endless, reset := words{"a body without end", "没有尽头的正文"}, words{"a reset", "连接重置"}
-	but := words{", though issued", "，但已签发"}
-	ways := []struct {
-		name words
-		answers
-		lost bool // a token was issued that nobody gets
+// answerFaults returns a wrong answer for each account, to its next request.
+func answerFaults(j *journal) (faults []accountFault) {
+	add := func(name string, lost bool, a answers) {
+		faults = append(faults, accountFault{name: "WeChat: " + name, lostAnswer: lost, inject: answerWrongly(a)})
+	}
+	for _, one := range []struct {
+		name   string
+		answer wechattest.Answer
+		lost   bool // a token was issued and did not arrive
 	}{
-		{slow.and(words{"answers after 3 s", "3 秒后应答"}), once(words{"3 s of waiting", "等待 3 秒"}, wechattest.Answer{DelayAfter: 3 * time.Second}), false},
-		{slow.and(words{"issues, answers after 8 s", "签发后 8 秒才应答"}), once(tooLate, wechattest.Answer{DelayAfter: late}), true},
-		{slow.and(words{"issues after 8 s", "8 秒后才签发"}), once(tooLate, wechattest.Answer{Delay: late, Late: true}), true},
-		{wrong.and(page), once(page, wechattest.Answer{Kind: wechattest.HTML}), false},
-		{wrong.and(same("HTTP 502")).and(but), once(same("HTTP 502"), wechattest.Answer{Kind: wechattest.IssuedServerError}), true},
-		{wrong.and(cut).and(but), once(cut, wechattest.Answer{Kind: wechattest.TruncatedJSON}), true},
-		{wrong.and(lifeless).and(but), once(lifeless, wechattest.Answer{Kind: wechattest.NoExpires}), true},
-		{wrong.and(brief).and(but), once(brief, wechattest.Answer{Kind: wechattest.ShortExpires}), true},
-		{wrong.and(empty), once(empty, wechattest.Answer{Kind: wechattest.EmptyToken}), false},
-		{wrong.and(redirect), once(redirect, wechattest.Answer{Kind: wechattest.Redirect}), false},
-		{wrong.and(endless), once(endless, wechattest.Answer{Kind: wechattest.Huge}), false},
-		{wrong.and(reset).and(but), once(reset, wechattest.Answer{Kind: wechattest.IssuedNoAnswer}), true},
-		{wrong.and(words{"a reset, nothing issued", "连接重置，没有签发"}), once(reset, wechattest.Answer{Kind: wechattest.Reset}), false},
-		{words{"WeChat busy: errcode -1 for 20 s", "微信繁忙：errcode -1，持续 20 秒"}, refuses(w.journal, -1), false},
-		{words{"WeChat limits the rate: errcode 45011 for 20 s", "微信限频：errcode 45011，持续 20 秒"}, refuses(w.journal, 45011), false},
-		{words{"WeChat refuses the IP address: errcode 40164 for 20 s", "微信拒绝 IP：errcode 40164，持续 20 秒"}, refuses(w.journal, 40164), false},
+		{"answers after 3 s", wechattest.Answer{DelayAfter: 3 * time.Second}, false},
+		{"issues a token, answers after 8 s", wechattest.Answer{DelayAfter: 8 * time.Second}, true}, // a sidecar waits for 5 s
+		{"issues a token after 8 s", wechattest.Answer{Delay: 8 * time.Second, Late: true}, true},
+		{"a web page", wechattest.Answer{Kind: wechattest.HTML}, false},
+		{"HTTP 502, token issued", wechattest.Answer{Kind: wechattest.IssuedServerError}, true},
+		{"truncated JSON, token issued", wechattest.Answer{Kind: wechattest.TruncatedJSON}, true},
+		{"no expires_in, token issued", wechattest.Answer{Kind: wechattest.NoExpires}, true},
+		{"expires_in 9, token issued", wechattest.Answer{Kind: wechattest.ShortExpires}, true},
+		{"an empty token", wechattest.Answer{Kind: wechattest.EmptyToken}, false},
+		{"a redirect", wechattest.Answer{Kind: wechattest.Redirect}, false},
+		{"an endless body", wechattest.Answer{Kind: wechattest.Huge}, false},
+		{"a reset, token issued", wechattest.Answer{Kind: wechattest.IssuedNoAnswer}, true},
+		{"a reset, nothing issued", wechattest.Answer{Kind: wechattest.Reset}, false},
+	} {
+		add(one.name, one.lost, once(one.name, one.answer))
 	}
-	var all sync.WaitGroup
-	errs := make([]error, len(ways))
-	rows := make([]*row, len(ways))
-	from := w.journal.now()
-	for i, way := range ways {
-		account := w.accounts[i]
-		w.wechat.lasts(account, life+time.Duration(i)*life/accounts) // what came together goes apart again
-		rows[i] = &row{name: way.name, attacks: []words{neverDead, bounded}, span: span{accounts: []string{account}, from: from}, lost: way.lost}
-		all.Go(func() { errs[i] = w.wrongly(ctx, rows[i], account, way.answers) })
+	for _, errcode := range []int{-1, 45011, 40164} { // busy, rate limit, unknown IP address
+		name := fmt.Sprintf("errcode %d for 20 s", errcode)
+		add(name, false, refuse(j, name, errcode))
 	}
-	used, err := w.usedUp(ctx)
-	all.Wait()
-	w.rows = append(w.rows, append(rows, used)...)
-	if err = errors.Join(append(errs, err)...); err != nil {
-		return err
-	}
-	last := &row{undone: w.journal.now()}
-	if err = w.calm(ctx, last, nil); err != nil {
-		return err
-	}
-	for _, r := range rows {
-		r.to = w.journal.now()
-	}
-	return last.never
-}
-
-// wrongly answers an account's next call so, and waits for a good token after it.
-func (w *world) wrongly(ctx context.Context, r *row, account string, a answers) error {
-	w.wechat.sicken(account, a)
-	defer w.wechat.heal(account)
-	for {
-		if met, ok := w.wechat.met(account); ok {
-			r.undone = met
-			break
-		}
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
-			return err
-		}
-		if w.journal.now()-r.from > life {
-			return fmt.Errorf("%s: no renewal came", account)
-		}
-	}
-	w.journal.say("   %s (%s)", r.name.en, account)
-	r.never = w.healed(ctx, account, r.undone-time.Second)
-	r.healed = w.journal.now()
-	w.journal.say("   healed: %s (%s) %.2f s after", r.name.en, account, (r.healed - r.undone).Seconds())
-	return nil
-}
-
-// usedUp is the day's quota used up, of the account whose token lives long enough
-// to outlive the hour that a fleet then waits: apps report that token, again and
-// again, and go on with it.
-func (w *world) usedUp(ctx context.Context) (*row, error) {
-	account := w.accounts[len(w.accounts)-1]
-	r := &row{
-		name:    words{"the day's quota used up: errcode 45009, and the token reported 20 times", "当天配额用完：errcode 45009，token 又被上报 20 次"},
-		attacks: []words{bounded, neverNothing}, span: span{accounts: []string{account}, from: w.journal.now()},
-	}
-	w.wechat.sicken(account, func(int) (wechattest.Answer, words) {
-		return wechattest.Answer{Errcode: 45009}, same("errcode 45009")
+	return append(faults, accountFault{
+		name: "the day's quota used up: errcode 45009, and the token reported 20 times", keepsToken: true, inject: useUpQuota,
 	})
-	defer w.wechat.heal(account)
-	token := w.watch.entry(account)
+}
+
+// answerWrongly sets how WeChat answers an account, and waits for its next request.
+func answerWrongly(a answers) func(context.Context, *harness, *row) (func() error, error) {
+	return func(ctx context.Context, h *harness, r *row) (func() error, error) {
+		account, before := r.accounts[0], len(h.wechat.allRequests())
+		h.wechat.answer(account, a)
+		err := await(ctx, life, 20*time.Millisecond, func(context.Context) error {
+			if !slices.ContainsFunc(h.wechat.allRequests()[before:], func(q *request) bool { return q.account == account }) {
+				return errors.New(account + ": no renewal came")
+			}
+			return nil
+		})
+		r.undone = h.now()
+		return nil, err
+	}
+}
+
+// useUpQuota uses up the day's quota of an account whose token outlives the fleet's
+// wait. Apps report that token, and go on with it.
+func useUpQuota(ctx context.Context, h *harness, r *row) (func() error, error) {
+	account := r.accounts[0]
+	h.wechat.answer(account, func() (wechattest.Answer, string) { return wechattest.Answer{Errcode: 45009}, "errcode 45009" })
+	defer h.wechat.answer(account, nil)
+	token := h.watch.entry(account)
 	for i := range 20 {
-		p := w.pods[i%len(w.pods)]
-		c, err := client.New(client.Config{AppID: account, Servers: []string{p.way.Listen}, Sidecar: "http://" + p.api})
+		p := h.pods[i%len(h.pods)]
+		c, err := client.New(client.Config{AppID: account, Servers: []string{p.proxy.Listen}, Sidecar: "http://" + p.api})
 		if err != nil {
-			return r, err
+			return nil, err
 		}
 		got, err := c.Refresh(ctx, token)
 		_ = c.Close()
 		if err == nil && got != token {
-			return r, errors.New("there is another token after 45009")
+			return nil, errors.New("another token after errcode 45009")
 		}
 		if err = pause(ctx, time.Second); err != nil {
-			return r, err
+			return nil, err
 		}
 	}
-	r.undone, r.healed, r.to = w.journal.now(), w.journal.now(), w.journal.now()
-	return r, nil
+	r.undone = h.now()
+	return nil, nil
 }

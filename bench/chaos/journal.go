@@ -1,40 +1,30 @@
 package main
 
 import (
-	"fmt"
 	"io"
+	"log"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
 )
 
-// journal is what happened when: seconds since the start.
+// journal writes what happens, with the seconds since the start of the run.
 type journal struct {
 	start time.Time
-
-	mu  sync.Mutex // guards what follows
-	out []io.Writer
+	lines *log.Logger
 }
 
-func newJournal(dir string, also io.Writer) (*journal, error) {
-	file, err := os.Create(filepath.Join(dir, "journal.log")) //nolint:gosec // in the folder that was named
-	if err != nil {
-		return nil, err
-	}
-	return &journal{start: time.Now(), out: []io.Writer{file, also}}, nil
+func newJournal(dir string, stderr io.Writer) (*journal, error) {
+	file, err := os.Create(filepath.Join(dir, "journal.log")) //nolint:gosec // in the folder that -out names
+	return &journal{time.Now(), log.New(io.MultiWriter(file, stderr), "", 0)}, err
 }
 
-// now is how long the run has lasted: what all moments are given in.
+// now returns how long the run has lasted. All times of a run count from its start.
 func (j *journal) now() time.Duration { return time.Since(j.start) }
 
-// at is a moment of a clock as one of the run.
+// at returns a time of the clock as a time of the run.
 func (j *journal) at(t time.Time) time.Duration { return t.Sub(j.start) }
 
 func (j *journal) say(format string, args ...any) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, w := range j.out {
-		_, _ = fmt.Fprintf(w, "%8.2f s  %s\n", j.now().Seconds(), fmt.Sprintf(format, args...))
-	}
+	j.lines.Printf("%8.2f s  "+format, append([]any{j.now().Seconds()}, args...)...)
 }

@@ -1,160 +1,133 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
-// judge keeps the books: every read, every event, every moment without an entry.
+// judge notes every read and every event.
 type judge struct {
 	journal *journal
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	reads  []read
 	events []event
-	hits   []hit
-	held   map[string]bool // tokens that somebody was seen to hold
+	held   map[string]bool // the tokens that some reader or entry had
 }
 
 // read is one token that an app asked for.
 type read struct {
-	at, took time.Duration
-	reader   string
-	account  string
-	verdict  verdict
+	at, took        time.Duration
+	reader, account string
+	verdict         verdict
 }
 
-// verdict is what WeChat said of it in the moment of the read.
+// verdict is what became of a read.
 type verdict int
 
 const (
-	alive verdict = iota
-	dead
-	failed // there was no token
+	valid   verdict = iota
+	invalid         // WeChat refused the token at the moment of the read
+	failed          // the read brought no token
 )
 
-// hit is what this program did to a sidecar in the midst of an account's renewal.
-type hit struct {
+// Kinds of events: the key "event" in the sidecars' logs, and two of this program.
+const (
+	tokenUnwritten = "token_unwritten" // a token arrived, and the lease could not be confirmed
+	tokenDirect    = "token_direct"    // a sidecar renewed without memcached
+	tokenReported  = "token_reported"  // an app reported a valid token
+	renewalFailed  = "renewal_failed"  // a log line with an errcode and its class
+	sidecarHit     = "sidecar_hit"     // this program killed or froze a sidecar
+)
+
+// event is a line of a sidecar's log, or a hit.
+type event struct {
 	at      time.Duration
-	account string
-	what    words
+	AppID   string `json:"appid"`
+	Kind    string `json:"event"`
+	Class   string `json:"class"`
+	Errcode int    `json:"errcode"`
+	fault   string // of a hit
 }
 
 func newJudge(j *journal) *judge { return &judge{journal: j, held: map[string]bool{}} }
 
-// read notes a read that began at; why is the error of one that failed.
-func (j *judge) read(reader, account, token string, at time.Duration, v verdict, why string) {
-	r := read{at: at, took: j.journal.now() - at, reader: reader, account: account, verdict: v}
+// read notes a read that began at a time. problem is the error of a read that failed.
+func (j *judge) read(reader, account, token string, at time.Duration, v verdict, problem string) {
+	r := read{at, j.journal.now() - at, reader, account, v}
 	j.mu.Lock()
 	j.reads = append(j.reads, r)
-	if v != failed {
-		j.held[token] = true
-	}
 	j.mu.Unlock()
 	switch v {
-	case dead:
-		j.journal.say("DEAD TOKEN read by %s, account %s", reader, account)
+	case invalid:
+		j.journal.say("INVALID TOKEN read by %s, account %s", reader, account)
 	case failed:
-		j.journal.say("a read failed: %s, account %s, after %.2f s: %s", reader, account, r.took.Seconds(), why)
-	case alive:
+		j.journal.say("a read failed: %s, account %s, after %.2f s: %s", reader, account, r.took.Seconds(), problem)
+		return
+	case valid:
 	}
+	j.hold(token)
 }
 
-// heard notes a line of a sidecar's log, and passes on what is worth reading.
-func (j *judge) heard(e event) {
-	j.mu.Lock()
-	j.events = append(j.events, e)
-	j.mu.Unlock()
-	if e.Level == "WARN" && e.Text == unwritten {
-		j.journal.say("  sidecar: %s (%s)", e.Text, e.AppID)
-	}
-}
-
-// Lines of the sidecars' logs that explain a call.
-const (
-	unwritten     = "token fetched but not written: renewing once more"
-	degraded      = "memcached fails: token fetched without it"
-	failedRenewal = "renewal failed"
-	reported      = "token reported as invalid before its time, and no sidecar renewed it"
-)
-
-func (j *judge) hit(account string, what words) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.hits = append(j.hits, hit{j.journal.now(), account, what})
-}
-
-func (j *judge) holds(token string) {
+// hold notes that some reader or entry had a token.
+func (j *judge) hold(token string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.held[token] = true
 }
 
-// wasHeld reports whether a token came to anybody.
 func (j *judge) wasHeld(token string) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.held[token]
 }
 
-// heardOf reports whether a sidecar logged this of an account, "" any, in a time.
-func (j *judge) heardOf(text, account string, from, to time.Duration) bool {
-	return len(j.when(text, account, from, to)) > 0
+// readLog notes a line of a sidecar's log.
+func (j *judge) readLog(line []byte) {
+	e := event{at: j.journal.now()}
+	if json.Unmarshal(line, &e) != nil {
+		return
+	}
+	if e.Class != "" {
+		e.Kind = renewalFailed
+	}
+	j.note(e)
 }
 
-// when is the moments at which it did.
-func (j *judge) when(text, account string, from, to time.Duration) (moments []time.Duration) {
+func (j *judge) note(e event) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.events = append(j.events, e)
+}
+
+// find returns the events of a kind and an account, "" any, in a time.
+func (j *judge) find(kind, account string, from, to time.Duration) (found []event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, e := range j.events {
-		if e.Text == text && (account == "" || e.AppID == account) && e.at >= from && e.at <= to {
-			moments = append(moments, e.at)
+		if e.Kind == kind && (account == "" || e.AppID == account) && e.at >= from && e.at <= to {
+			found = append(found, e)
 		}
 	}
-	return moments
+	return found
 }
 
-// refused is the errcode that a call for an account failed with in a time; 0: none.
-func (j *judge) refused(account string, from, to time.Duration) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, e := range j.events {
-		if e.Text == failedRenewal && e.AppID == account && e.at >= from && e.at <= to {
-			return e.Code
-		}
+// hit returns what this program did to a sidecar in the renewal of an account; "" means
+// nothing.
+func (j *judge) hit(account string, from, to time.Duration) string {
+	for _, e := range j.find(sidecarHit, account, from, to) {
+		return e.fault
 	}
-	return 0
-}
-
-// hitOf is what was done to the renewal of an account in a time; empty for nothing.
-func (j *judge) hitOf(account string, from, to time.Duration) words {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, h := range j.hits {
-		if h.account == account && h.at >= from && h.at <= to {
-			return h.what
-		}
-	}
-	return words{}
-}
-
-// counts is how often each reader read in a span.
-func (j *judge) counts(s span) map[string]int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	counts := map[string]int{}
-	for _, r := range j.reads {
-		if s.has(r.account, r.at) {
-			counts[r.reader]++
-		}
-	}
-	return counts
+	return ""
 }
 
 // span is some accounts in some time.
 type span struct {
-	accounts []string // empty: all
+	accounts []string // empty means all
 	from, to time.Duration
 }
 
@@ -162,38 +135,112 @@ func (s span) has(account string, at time.Duration) bool {
 	return at >= s.from && at < s.to && (len(s.accounts) == 0 || slices.Contains(s.accounts, account))
 }
 
-// figures are what a span left.
-type figures struct {
-	reads, dead, failed int
-	longest             time.Duration // a read
-	deadAt, failedAt    []read
+// line is a row with its figures, and with the invariants that it breaks.
+type line struct {
+	*row
+	reads           int
+	byReader        map[string]int
+	invalid, failed []read
+	longest         time.Duration  // read
+	gap             time.Duration  // the longest time without an entry
+	causes          map[string]int // of extra requests
+	invalidNote     string
+	broken          []error
 }
 
-// add adds those of another one.
-func (f *figures) add(g figures) {
-	f.reads, f.dead, f.failed = f.reads+g.reads, f.dead+g.dead, f.failed+g.failed
-	f.longest = max(f.longest, g.longest)
-	f.deadAt, f.failedAt = append(f.deadAt, g.deadAt...), append(f.failedAt, g.failedAt...)
+func (l *line) check(ok bool, format string, args ...any) {
+	if !ok {
+		l.broken = append(l.broken, fmt.Errorf(l.name+": "+format, args...))
+	}
 }
 
-func (j *judge) of(s span) (f figures) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, r := range j.reads {
-		if !s.has(r.account, r.at) {
+// judgeRow returns a row's figures and what they break.
+func (h *harness) judgeRow(r *row, requests []*request) line {
+	l := line{row: r, byReader: map[string]int{}, gap: h.watch.longestGap(r.span), causes: causes(requests, r.span)}
+	unexcused := map[verdict]int{}
+	latest := time.Duration(0)
+	h.judge.mu.Lock()
+	for _, read := range h.judge.reads {
+		if !r.has(read.account, read.at) {
 			continue
 		}
-		f.reads++
-		f.longest = max(f.longest, r.took)
-		switch r.verdict {
-		case dead:
-			f.dead++
-			f.deadAt = append(f.deadAt, r)
+		l.reads++
+		l.byReader[read.reader]++
+		l.longest = max(l.longest, read.took)
+		switch read.verdict {
+		case invalid:
+			l.invalid = append(l.invalid, read)
+			if after, follows := sinceRequest(requests, read); r.lostAnswer && follows {
+				latest = max(latest, after)
+			} else {
+				unexcused[invalid]++
+			}
 		case failed:
-			f.failed++
-			f.failedAt = append(f.failedAt, r)
-		case alive:
+			l.failed = append(l.failed, read)
+			if r.excuse == "" || !h.excused(read) {
+				unexcused[failed]++
+			}
+		case valid:
 		}
 	}
-	return f
+	h.judge.mu.Unlock()
+	if unexcused[invalid] < len(l.invalid) {
+		l.invalidNote = ": after a lost answer, the next request invalidates the token before it without a grace; last read " + seconds(latest) + " after that request"
+	}
+	l.check(r.notHealed == nil, "not healed: %w", r.notHealed)
+	l.check(unexcused[invalid] == 0, "%d invalid tokens read", unexcused[invalid])
+	l.check(unexcused[failed] == 0, "%d reads failed", unexcused[failed])
+	l.check(l.longest <= longestRead, "a read took %s", seconds(l.longest))
+	for _, p := range h.pods {
+		for _, reader := range []string{nameGo(p), namePHP(p)} {
+			n, least := l.byReader[reader], int((r.to-r.from)/readAtLeast)
+			l.check(!r.readersFree || n >= least, "a reader hangs: %s read %d times, not %d", reader, n, least)
+		}
+	}
+	l.check(l.causes[unexplained] == 0, "%d requests that nothing explains", l.causes[unexplained])
+	return l
+}
+
+// sinceRequest returns how long after a request for its account a read began, and
+// false if no request came within a poll before the read.
+func sinceRequest(requests []*request, r read) (after time.Duration, follows bool) {
+	for _, q := range slices.Backward(requests) {
+		if q.account == r.account && r.at+r.took >= q.at && r.at <= q.at+pollAtMost {
+			return max(0, r.at-q.at), true
+		}
+	}
+	return 0, false
+}
+
+// answered is how long after an issue the sidecar can take to receive the token and to
+// write it, on a busy machine on which all sidecars have just started.
+const answered = 2 * time.Second
+
+// excused reports whether a read that failed began after all tokens were forgotten,
+// and before its account could have a token again.
+func (h *harness) excused(r read) bool {
+	if r.at+r.took < h.forgotten {
+		return false
+	}
+	for _, i := range h.wechat.Issued() {
+		if at := h.at(i.At); i.AppID == r.account && at >= h.forgotten {
+			return r.at < at+answered
+		}
+	}
+	return true
+}
+
+// cells returns the row of the report's table.
+func (l line) cells() []string {
+	failures, extra, healed := fmt.Sprint(len(l.failed)), "0", seconds(l.healedAt-l.undone)
+	if len(l.failed) > 0 && l.excuse != "" {
+		failures += ": " + l.excuse
+	}
+	if len(l.causes) > 0 {
+		extra = strings.Join(byCount(l.causes), "; ")
+	}
+	if l.notHealed != nil {
+		healed = "**never**"
+	}
+	return []string{l.name, fmt.Sprint(l.reads), fmt.Sprint(len(l.invalid)) + l.invalidNote, failures, extra, seconds(l.gap), healed, seconds(l.longest)}
 }

@@ -1,34 +1,31 @@
-// Command chaos hurts a fleet of wxsidecar in every way that we could think of and
-// says what became of its six promises: one call, never dead, never backwards,
-// never nothing, never leaked, bounded.
+// Command chaos injects faults into eight real sidecars and judges the six
+// invariants of docs/protocol.md.
 //
 // Everything is real: memcached, eight sidecar processes, each with a mount
-// namespace of its own, readers in Go and PHP. Between each sidecar's pod and
-// memcached, and between all of them and WeChat, stands a proxy that delays,
-// stalls, cuts and resets. WeChat is wechattest over https. A token lives
-// 240 s instead of two hours, and the one before a renewal works for 120 s more
-// instead of 300: the least for which the protocol's own times (a poll every 15 s,
-// a lease of 15 s, a claim of 75 s) still fit. Sixteen accounts that came one
-// after the other make a renewal about every eight seconds.
+// namespace of its own, and readers in Go and PHP. A proxy between each sidecar and
+// memcached, and between all sidecars and WeChat, delays, stalls, cuts and resets
+// connections. WeChat is wechattest over https. A token lives 240 s instead of two
+// hours, and works for 120 s after a renewal instead of 300: the least for which the
+// protocol's own times (a poll every 15 s, a claim of 75 s) still fit.
 //
-// Each fault has its turn, then comes a calm that lasts until all has healed: in
-// memcached lies, for each account, the last token that WeChat issued, and no
-// sidecar misses anything; then each sidecar remembers it too. WeChat says of every read, in the moment of the read,
-// whether its token is alive. At the end stands a page of Markdown on stdout, and in
-// -out in English and Chinese: what docs/chaos.md and its Chinese twin are. The
-// journal of all that happened is on stderr and in -out, and so is what each call
-// to WeChat was for.
+// The faults run one after the other. After each fault the run waits until memcached
+// holds the last token that WeChat issued for each account, every sidecar is ready,
+// and every sidecar remembers that token. WeChat says of every read, at the moment of
+// the read, whether its token is valid.
 //
-//	go run .             all of them, some twice: 26 minutes
-//	go run . -minutes 2  a few of them, shorter
+// The report goes to stdout and to report.md in -out. It is a section of
+// docs/benchmarks.md. journal.log has all that happened, and requests.log the cause of
+// each request to WeChat. Wall clocks that jump are a test in virtual time instead:
+// sidecar/keeper/sim_clock_test.go.
+//
+//	go run .             all faults: 26 minutes
+//	go run . -minutes 2  a few faults, shorter
 //	go run . -only 'a|b' the faults whose names match
 //
-// It exits with 1 where a promise was broken. It needs Linux, memcached, PHP with
-// both extensions, and root or user namespaces: it mounts a hosts file and a disk
-// of 128 KB for each sidecar, which nobody else sees. Only loopback is contacted.
-//
-// It is a module of its own, because toxiproxy brings a dozen others that neither
-// users nor `make bench` should have to fetch.
+// The exit code is 1 if an invariant was broken, or if a fault could not be
+// injected. The program needs Linux, memcached, PHP with both extensions, and root or
+// user namespaces. It connects to loopback addresses only. It is a module of its own
+// because toxiproxy has a dozen dependencies.
 package main
 
 import (
@@ -57,14 +54,17 @@ func main() {
 	}
 }
 
-// run is the program. An error is a promise that was broken, or a fault that could
-// not be brought about.
+// overtime is added to the limit of a run: for the build, and for slow healing.
+const overtime = 4 * time.Minute
+
+// run is the program. It returns an error if an invariant was broken, or if a fault
+// could not be injected.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	minutes := flags.Int("minutes", fullMinutes, "under 26, only a few faults, shorter; 4 more are the limit")
+	minutes := flags.Int("minutes", fullMinutes, "below 26: only a few faults, shorter; the run ends 4 minutes later at the latest")
 	only := flags.String("only", "", "only the faults whose names match this regular expression")
-	out := flags.String("out", filepath.Join(os.TempDir(), "wxsidecar-chaos"), "the folder for the page, the journal and the logs")
+	out := flags.String("out", filepath.Join(os.TempDir(), "wxsidecar-chaos"), "the folder for the report, the journal and the logs")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -76,20 +76,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	limit := time.Duration(*minutes)*time.Minute + overtime
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it took longer than %s", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the run took longer than %s", limit))
 	defer cancel()
-
-	w, err := newWorld(ctx, *out, stderr, p.firstLife())
+	h, err := newHarness(ctx, *out, stderr, p.firstLife())
 	if err != nil {
 		return err
 	}
-	defer w.close()
-	err = w.live(ctx, p, *minutes)
-	if w.watch == nil {
-		return err
-	}
-	return errors.Join(err, w.report(stdout)) // the page of a run that broke off tells most
+	defer h.close()
+	err = h.run(ctx, p)
+	return errors.Join(err, h.report(stdout)) // the report of a run that broke off says most
 }
-
-// overtime is what may come on top: the building, and healing that takes long.
-const overtime = 4 * time.Minute

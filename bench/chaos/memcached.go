@@ -1,25 +1,26 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os/exec"
-	"os/user"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/bradfitz/gomemcache/memcache" //nolint:depguard // the judge reads entries past the code that it judges
+
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-// memcached is a real one of 8 MB, on an address that stays.
+// memcached is a real one of 8 MB, and a connection to it past all proxies. It keeps
+// its address when it starts again.
 type memcached struct {
+	*memcache.Client
 	address string
-	process *process
+	process *programtest.Process
 }
 
 func newMemcached(ctx context.Context) (*memcached, error) {
@@ -27,7 +28,8 @@ func newMemcached(ctx context.Context) (*memcached, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &memcached{address: address}
+	m := &memcached{Client: memcache.New(address), address: address}
+	m.Timeout = time.Second
 	return m, m.start(ctx)
 }
 
@@ -37,105 +39,68 @@ func (m *memcached) start(ctx context.Context) error {
 		return errors.New("memcached is not installed: run make setup")
 	}
 	host, port, _ := net.SplitHostPort(m.address)
-	args := []string{"-l", host, "-p", port, "-U", "0", "-m", "8", "-t", "2", "-c", "2048"}
-	if who, err := user.Current(); err == nil {
-		args = append(args, "-u", who.Username) // root must say that it means it
-	}
-	if m.process, err = start(nil, false, nil, nil, path, args...); err != nil {
+	m.process, err = start(exec.Command(path, "-l", host, "-p", port, "-u", "root", "-m", "8", "-t", "2", "-c", "2048")) //nolint:gosec,noctx // ended by Kill
+	if err != nil {
 		return err
 	}
-	return m.process.until(ctx, func() bool {
-		_, err := m.ask(ctx, "version", "")
-		return err == nil
-	})
+	return m.process.Await(ctx, func() bool { return m.Ping() == nil })
 }
 
-// until waits for ok, while the process runs.
-func (p *process) until(ctx context.Context, ok func() bool) error {
-	for !ok() {
-		select {
-		case <-p.ended:
-			return fmt.Errorf("%s ended", p.cmd.Path)
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(10 * time.Millisecond):
+// memcachedFaults returns the faults of memcached itself.
+func memcachedFaults() []fault {
+	return []fault{
+		{name: "memcached killed, back and empty after 5 s", hold: 5 * time.Second, short: 5 * time.Second, run: killMemcached},
+		{name: "memcached gone for 40 s, back and empty", hold: 40 * time.Second, run: killMemcached},
+		{name: "memcached frozen", hold: 8 * time.Second, run: freezeMemcached},
+		{name: "memcached emptied, every second", hold: 10 * time.Second, short: 5 * time.Second, run: emptyMemcached},
+		{name: "memcached filled until it evicts", hold: 25 * time.Second, run: fillMemcached},
+	}
+}
+
+func killMemcached(ctx context.Context, h *harness, hold time.Duration) error {
+	h.memcached.process.Kill()
+	if err := pause(ctx, hold); err != nil {
+		return err
+	}
+	return h.memcached.start(ctx)
+}
+
+func freezeMemcached(ctx context.Context, h *harness, hold time.Duration) error {
+	h.memcached.process.Signal(syscall.SIGSTOP)
+	defer h.memcached.process.Signal(syscall.SIGCONT)
+	return pause(ctx, hold)
+}
+
+func emptyMemcached(ctx context.Context, h *harness, hold time.Duration) error {
+	for range int(hold / time.Second) {
+		if err := errors.Join(h.memcached.FlushAll(), pause(ctx, time.Second)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (m *memcached) freeze() { m.process.signal(syscall.SIGSTOP) }
-func (m *memcached) thaw()   { m.process.signal(syscall.SIGCONT) }
-
-// ask says one line and reads the answer up to the line that begins with end; the
-// first one where end is empty.
-func (m *memcached) ask(ctx context.Context, line, end string) ([]string, error) {
-	conn, err := m.dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = conn.Close() }()
-	if _, err = conn.Write([]byte(line + "\r\n")); err != nil {
-		return nil, err
-	}
-	var lines []string
-	for in := bufio.NewReader(conn); ; {
-		got, err := in.ReadString('\n')
-		if err != nil {
-			return nil, err
+// fillMemcached writes items of all the sizes that the sidecars' items have, 2,000 a
+// second. It returns an error if memcached still has all of the first thousand.
+func fillMemcached(ctx context.Context, h *harness, hold time.Duration) error {
+	var first []string
+	for n, end := 0, h.now()+hold; h.now() < end; n++ {
+		key := fmt.Sprint("filling:", n)
+		if n < 1000 {
+			first = append(first, key)
 		}
-		lines = append(lines, strings.TrimSpace(got))
-		if strings.HasPrefix(got, end) {
-			return lines, nil
+		_ = h.memcached.Set(&memcache.Item{Key: key, Value: []byte(strings.Repeat("x", 16+n*37%1500))}) // it may have no room
+		if n%20 > 0 {
+			continue
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return err
 		}
 	}
-}
-
-func (m *memcached) dial(ctx context.Context) (net.Conn, error) {
-	conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", m.address)
-	if err != nil {
-		return nil, err
+	left, err := h.memcached.GetMulti(first)
+	if err == nil && len(left) == len(first) {
+		err = errors.New("memcached evicted nothing")
 	}
-	return conn, conn.SetDeadline(time.Now().Add(time.Minute))
-}
-
-// evictions is how many items memcached had to give up so far.
-func (m *memcached) evictions(ctx context.Context) (int, error) {
-	lines, err := m.ask(ctx, "stats", "END")
-	if err != nil {
-		return 0, err
-	}
-	for _, line := range lines {
-		if number, ok := strings.CutPrefix(line, "STAT evictions "); ok {
-			return strconv.Atoi(number)
-		}
-	}
-	return 0, errors.New("memcached tells nothing of evictions")
-}
-
-// flood writes items of all the sizes that ours have, 2,000 a second, until ctx ends.
-func (m *memcached) flood(ctx context.Context) error {
-	conn, err := m.dial(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	out := bufio.NewWriter(conn)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for n := 0; ; {
-		for range 20 {
-			size := 16 + n*37%1500
-			_, _ = fmt.Fprintf(out, "set flood:%d 0 0 %d noreply\r\n%s\r\n", n, size, strings.Repeat("x", size))
-			n++
-		}
-		if err := out.Flush(); err != nil {
-			return fmt.Errorf("flood memcached: %w", err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
+	h.say("   %d of the first %d items evicted", len(first)-len(left), len(first))
+	return err
 }

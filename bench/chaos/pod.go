@@ -7,109 +7,96 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-// pod is a sidecar and the ways from its pod.
+// pod is a sidecar and what surrounds it.
 type pod struct {
-	world    *world
-	number   int
-	api, ops string // addresses
-	way      *proxy // to memcached
-	log      *podLog
-	disk     string // where its mirrors are, as it sees it
+	harness        *harness
+	number         int
+	api, opsListen string // addresses
+	proxy          *proxy // to memcached
+	log            *os.File
+	disk           string // the folder of its mirrors, as the sidecar sees it
 
-	mu      sync.Mutex // guards what follows
-	process *process
+	mu      sync.Mutex // guards process
+	process *programtest.Process
 }
 
-func (w *world) newPod(number int) (*pod, error) {
-	p := &pod{world: w, number: number, disk: filepath.Join(w.dir, fmt.Sprint("disk", number))}
+func (h *harness) newPod(number int) (*pod, error) {
+	p := &pod{harness: h, number: number, disk: h.path(fmt.Sprint("disk", number))}
 	var err error
 	if p.api, err = programtest.FreeAddress(); err != nil {
 		return nil, err
 	}
-	if p.ops, err = programtest.FreeAddress(); err != nil {
+	if p.opsListen, err = programtest.FreeAddress(); err != nil {
 		return nil, err
 	}
-	err = os.Mkdir(p.disk, 0o700)
-	if err == nil {
-		p.way, err = newProxy(fmt.Sprint("memcached", number), w.memcached.address)
+	if err = os.Mkdir(p.disk, 0o700); err != nil {
+		return nil, err
 	}
-	if err == nil {
-		p.log, err = newPodLog(w, number)
+	if p.proxy, err = newProxy(fmt.Sprint("memcached", number), h.memcached.address); err != nil {
+		return nil, err
 	}
+	p.log, err = os.Create(filepath.Join(h.out, fmt.Sprintf("sidecar-%d.log", number)))
 	return p, err
 }
 
-// prepare gives the sidecar a hosts file, no name server, and a small disk, and
-// then becomes the sidecar.
+// prepare mounts a hosts file, no name server, and a small disk, and then becomes the
+// sidecar.
 const prepare = `mount --bind "$0/hosts" /etc/hosts && mount --bind "$0/resolv.conf" /etc/resolv.conf &&
 	mount -t tmpfs -o size=128k,mode=700 tmpfs "$1" && shift && exec "$@"`
 
 // start starts the sidecar and waits until it answers.
 func (p *pod) start(ctx context.Context) error {
-	w := p.world
-	environ := []string{
-		"PATH=" + os.Getenv("PATH"),
-		"WECHAT_ACCOUNTS_DIR=" + w.path("accounts"), "WECHAT_BASE_URL=" + w.wechat.url(), "SSL_CERT_FILE=" + w.path("authority.pem"),
-		"MEMCACHED_SERVERS=" + p.way.Listen, "SIDECAR_LISTEN=" + p.api, "SIDECAR_OPS_LISTEN=" + p.ops,
-		"MIRROR_FILE=" + filepath.Join(p.disk, "{appid}.json"),
-		"WXSIDECAR_CHAOS=" + w.steps.dir,
+	h := p.harness
+	unshare := "-m"
+	if os.Getuid() != 0 {
+		unshare = "-rm" // with a user namespace too
 	}
-	running, err := start(environ, true, p.log, p.log, "/bin/sh", "-c", prepare, w.dir, p.disk, w.path("sidecar"))
+	cmd := exec.Command("unshare", unshare, "/bin/sh", "-c", prepare, h.dir, p.disk, h.path("sidecar")) //nolint:gosec,noctx // ended by Kill
+	log := io.MultiWriter(p.log, &lineWriter{each: h.judge.readLog})
+	cmd.Stdout, cmd.Stderr = log, log
+	process, err := start(cmd,
+		"WECHAT_ACCOUNTS_DIR="+h.path("accounts"), "WECHAT_BASE_URL="+h.wechat.url(), "SSL_CERT_FILE="+h.path("authority.pem"),
+		"MEMCACHED_SERVERS="+p.proxy.Listen, "SIDECAR_LISTEN="+p.api, "SIDECAR_OPS_LISTEN="+p.opsListen,
+		"MIRROR_FILE="+filepath.Join(p.disk, "{appid}.json"), "WXSIDECAR_CHAOS="+h.path("failpoints"))
 	if err != nil {
-		return fmt.Errorf("%w (a mount namespace needs root, or user namespaces)", err)
+		return err
 	}
 	p.mu.Lock()
-	p.process = running
+	p.process = process
 	p.mu.Unlock()
-	err = running.until(ctx, func() bool { return p.probe(ctx, "/livez") })
+	err = process.Await(ctx, func() bool { _, err := p.ops(ctx, "/livez"); return err == nil })
 	if err != nil {
-		return fmt.Errorf("start sidecar %d: %w; see %s", p.number, err, p.log.path)
+		return fmt.Errorf("start sidecar %d: %w; see %s (a mount namespace needs root, or user namespaces)", p.number, err, p.log.Name())
 	}
 	return nil
 }
 
-// probes keeps no connection, which would be one of the sidecar's too.
-var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-
-// probe asks the ops listener.
-func (p *pod) probe(ctx context.Context, path string) bool {
-	_, err := p.ask(ctx, path)
-	return err == nil
+// running returns the sidecar's process, which can have ended.
+func (p *pod) running() *programtest.Process {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.process
 }
 
-// remembered is the fingerprints of the tokens that the sidecar remembers, by account.
-func (p *pod) remembered(ctx context.Context) (map[string]string, error) {
-	text, err := p.ask(ctx, "/status.json")
-	if err != nil {
-		return nil, err
-	}
-	var status struct {
-		Credentials []struct{ AppID, Fingerprint string }
-	}
-	if err = json.Unmarshal(text, &status); err != nil {
-		return nil, err
-	}
-	all := map[string]string{}
-	for _, c := range status.Credentials {
-		all[c.AppID] = c.Fingerprint
-	}
-	return all, nil
-}
+func (p *pod) pid() int { return p.running().Command.Process.Pid }
 
-// ask asks the ops listener too, for what it answers with 200.
-func (p *pod) ask(ctx context.Context, path string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.ops+path, nil)
+// inside returns a path of the sidecar as this program reaches it.
+func (p *pod) inside(path string) string { return proc(p.pid(), "root") + path }
+
+// probes keeps no connections: the sidecar's descriptors are counted.
+var probes = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
+
+// ops returns the ops listener's answer. It returns an error unless the status is 200.
+func (p *pod) ops(ctx context.Context, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.opsListen+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -124,39 +111,22 @@ func (p *pod) ask(ctx context.Context, path string) ([]byte, error) {
 	return io.ReadAll(answer.Body)
 }
 
-func (p *pod) now() *process {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.process
-}
-
-// kill is SIGKILL; restart starts it again.
-func (p *pod) kill() { p.now().kill() }
-
-func (p *pod) freeze() { p.now().signal(syscall.SIGSTOP) }
-func (p *pod) thaw()   { p.now().signal(syscall.SIGCONT) }
-
-// inside is a path of the sidecar's as we reach it.
-func (p *pod) inside(path string) string { return p.now().proc("root") + path }
-
-// fill fills the disk to the last byte; free frees it.
-func (p *pod) fill() error {
-	path := p.inside(filepath.Join(p.disk, "full"))
-	err := os.WriteFile(path, []byte(strings.Repeat("x", 1<<20)), 0o600)
-	if err == nil {
-		return fmt.Errorf("the disk of sidecar %d takes a megabyte", p.number)
+// fingerprints returns the fingerprints of the tokens that the sidecar remembers, by
+// account.
+func (p *pod) fingerprints(ctx context.Context) (map[string]string, error) {
+	text, err := p.ops(ctx, "/status.json")
+	if err != nil {
+		return nil, err
 	}
-	return nil
-}
-
-func (p *pod) free() error { return os.Remove(p.inside(filepath.Join(p.disk, "full"))) }
-
-// podOf is the pod of a process.
-func (w *world) podOf(pid int) (*pod, error) {
-	for _, p := range w.pods {
-		if p.now().pid() == pid {
-			return p, nil
-		}
+	var status struct {
+		Credentials []struct{ AppID, Fingerprint string }
 	}
-	return nil, fmt.Errorf("process %d is none of our sidecars", pid)
+	if err = json.Unmarshal(text, &status); err != nil {
+		return nil, err
+	}
+	all := map[string]string{}
+	for _, c := range status.Credentials {
+		all[c.AppID] = c.Fingerprint
+	}
+	return all, nil
 }

@@ -1,34 +1,28 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"fmt"
-	"net"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// watch looks at memcached itself, past all proxies: when was there no entry, and
-// did one go back to an older token?
+// watch reads the entries from memcached itself, past all proxies. It notes when an
+// entry is missing, and when one goes back to an older token.
 type watch struct {
-	memcached *memcached
-	wechat    *weChat
-	judge     *judge
-	journal   *journal
-	accounts  []string
+	harness *harness
 
-	mu    sync.Mutex        // guards what follows
-	now   map[string]string // the entries
-	gaps  []gap
-	open  map[string]time.Duration // since when one is missing
-	since map[string]time.Duration // since when one is older than one before
-	best  map[string]int           // the number of the newest token seen, by account and API
-	back  time.Duration            // the longest of these
+	accounts []string
+
+	mu      sync.Mutex // guards the fields below
+	entries map[string]string
+	gaps    []gap
+	missing map[string]time.Duration // since when an entry is missing
+	older   map[string]time.Duration // since when an entry is older than one before
+	newest  map[string]int           // the number of the newest token seen, by account and API
+	longest time.Duration            // that an entry was older than one before
 }
 
 // gap is a time without an entry.
@@ -39,129 +33,80 @@ type gap struct {
 
 const watchEvery = 25 * time.Millisecond
 
-func newWatch(w *world) *watch {
+func newWatch(h *harness) *watch {
 	return &watch{
-		memcached: w.memcached, wechat: w.wechat, judge: w.judge, journal: w.journal, accounts: w.accounts,
-		now: map[string]string{}, open: map[string]time.Duration{}, since: map[string]time.Duration{}, best: map[string]int{},
+		harness: h, accounts: append(slices.Clone(h.accounts), quotaAccount), entries: map[string]string{},
+		missing: map[string]time.Duration{}, older: map[string]time.Duration{}, newest: map[string]int{},
 	}
 }
 
 func (w *watch) run(ctx context.Context) {
-	var conn net.Conn
-	var in *bufio.Reader
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	defer func() {
-		if conn != nil {
-			_ = conn.Close()
-		}
-	}()
-	for {
+	for pause(ctx, watchEvery) == nil {
 		entries := map[string]string{}
-		err := error(nil)
-		if conn == nil {
-			if conn, err = w.memcached.dial(ctx); err == nil {
-				in = bufio.NewReader(conn)
+		items, err := w.harness.memcached.GetMulti(w.accounts) // without memcached, all are missing
+		for key, item := range items {
+			if err == nil {
+				entries[key] = string(item.Value)
 			}
 		}
-		if err == nil {
-			if entries, err = get(conn, in, w.watched()); err != nil {
-				_ = conn.Close()
-				conn, entries = nil, nil
-			}
-		}
-		w.see(entries)
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+		w.note(entries)
 	}
 }
 
-// get asks for many keys.
-func get(conn net.Conn, in *bufio.Reader, keys []string) (map[string]string, error) {
-	_ = conn.SetDeadline(time.Now().Add(time.Second))
-	if _, err := fmt.Fprintf(conn, "get %s\r\n", strings.Join(keys, " ")); err != nil {
-		return nil, err
-	}
-	found := map[string]string{}
-	for {
-		head, err := in.ReadString('\n')
-		if err != nil {
-			return nil, err
-		}
-		fields := strings.Fields(head)
-		if len(fields) != 4 {
-			return found, nil // END
-		}
-		value, err := in.ReadString('\n')
-		if err != nil {
-			return nil, err
-		}
-		found[fields[1]] = strings.TrimRight(value, "\r\n")
-	}
-}
-
-func (w *watch) see(entries map[string]string) {
-	at := w.journal.now()
+func (w *watch) note(entries map[string]string) {
+	at := w.harness.now()
 	issues := map[string]wechattest.Issue{}
-	for _, i := range w.wechat.Issued() {
+	for _, i := range w.harness.wechat.Issued() {
 		issues[i.Token] = i
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, account := range w.accounts {
-		token := entries[account]
-		if token != "" && token != w.now[account] {
-			w.judge.holds(token)
-		}
-		w.now[account] = token
-		since, missing := w.open[account]
-		switch {
-		case token == "" && !missing:
-			w.open[account] = at
-		case token != "" && missing:
-			delete(w.open, account)
-			w.gaps = append(w.gaps, gap{account, since, at})
-		}
-		if token == "" {
+		token, last := entries[account], w.entries[account]
+		if w.entries[account] = token; token == "" {
+			if last != "" {
+				w.missing[account] = at
+			}
 			continue
 		}
-		// Only among those of one API is there an older one: the two do not end each other's.
+		if since, missing := w.missing[account]; missing {
+			delete(w.missing, account)
+			w.gaps = append(w.gaps, gap{account, since, at})
+		}
+		w.harness.judge.hold(token)
+		// Tokens of two APIs do not invalidate each other: neither is the older one.
 		w.order(account, issues[token].API, issues[token].Seq, at)
 	}
 }
 
-// order sees whether an entry is older than one before. The caller holds mu.
+// order notes whether an entry is older than one before. The caller holds mu.
 func (w *watch) order(account, api string, number int, at time.Duration) {
-	if of := account + " " + api; number >= w.best[of] {
-		w.best[of] = number
-		delete(w.since, account)
+	if of := account + " " + api; number >= w.newest[of] {
+		w.newest[of] = number
+		delete(w.older, account)
 		return
 	}
-	if _, already := w.since[account]; !already {
-		w.since[account] = at
+	if _, already := w.older[account]; !already {
+		w.older[account] = at
 	}
-	w.back = max(w.back, at-w.since[account])
+	w.longest = max(w.longest, at-w.older[account])
 }
 
-// entry is what lies in memcached for an account.
+// entry returns an account's entry.
 func (w *watch) entry(account string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.now[account]
+	return w.entries[account]
 }
 
-// longestGap is the longest time without an entry within a span.
-func (w *watch) longestGap(s span) time.Duration {
+// longestGap returns the longest time without an entry within a span.
+func (w *watch) longestGap(s span) (longest time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	gaps := slices.Clone(w.gaps)
-	for account, since := range w.open {
+	for account, since := range w.missing {
 		gaps = append(gaps, gap{account, since, s.to})
 	}
-	longest := time.Duration(0)
 	for _, g := range gaps {
 		if from := max(g.from, s.from); s.has(g.account, from) {
 			longest = max(longest, min(g.to, s.to)-from)
@@ -170,23 +115,9 @@ func (w *watch) longestGap(s span) time.Duration {
 	return longest
 }
 
-// backwards is the longest time that an entry was older than one before.
-func (w *watch) backwards() time.Duration {
+// longestOlder returns the longest time that an entry was older than one before.
+func (w *watch) longestOlder() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.back
-}
-
-// add watches another account too.
-func (w *watch) add(account string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.accounts = append(slices.Clone(w.accounts), account)
-}
-
-// watched is the accounts that are watched.
-func (w *watch) watched() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.accounts
+	return w.longest
 }
