@@ -146,6 +146,10 @@ lint: $(GOFUMPT) $(GOLANGCILINT) ## gofumpt and golangci-lint
 	$(GOLANGCILINT) run --build-tags chaos ./sidecar/keeper
 	cd bench/chaos && $(GOLANGCILINT) run ./...
 
+.PHONY: lint-docs
+lint-docs: ## the documentation: Markdown, links, long sentences, terms, Chinese punctuation (needs node and npm)
+	sh docs/lint.sh
+
 $(GOFUMPT):
 	GOBIN=$(@D) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
 
@@ -242,7 +246,7 @@ test-cluster: ## the manifests on the cluster of the current kubeconfig, end to 
 	cd k8s && $(GO) test -tags cluster -count=1 -v -timeout 20m ./e2e
 
 .PHONY: test-systemd
-test-systemd: setup ## docs/wxsidecar.service under a systemd of its own (Linux, as root)
+test-systemd: setup ## docs/install/wxsidecar.service under a systemd of its own (Linux, as root)
 	$(GO) test -tags systemd -count=1 -v -run TestUnit_RunsUnderSystemd ./sidecar/systemtest
 
 .PHONY: image

@@ -15,8 +15,8 @@ import (
 
 // The files of ../docs for Docker Compose.
 const (
-	composeFile   = "../docs/compose.yaml"
-	composeSocket = "../docs/compose.socket.yaml"
+	composeFile   = "../docs/install/compose.yaml"
+	composeSocket = "../docs/install/compose.socket.yaml"
 )
 
 // compose reads files as `docker compose config` does: with its own library,

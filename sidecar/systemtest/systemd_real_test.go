@@ -16,7 +16,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-// systemd, as process 1 of its own namespaces, runs docs/wxsidecar.service: with a
+// systemd, as process 1 of its own namespaces, runs docs/install/wxsidecar.service: with a
 // dynamic user, its credential, its seccomp filters and its socket. The test needs
 // Linux and root, so it has the build tag systemd (make test-systemd).
 func TestUnit_RunsUnderSystemd(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-const unitFile = root + "/docs/wxsidecar.service"
+const unitFile = root + "/docs/install/wxsidecar.service"
 
 // parseUnit returns a unit file's settings by name. Each may occur more than once.
 func parseUnit(t *testing.T) map[string][]string {
