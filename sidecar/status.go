@@ -55,12 +55,12 @@ func printStatus(w io.Writer, s web.Status) error {
 	if m := s.Memcached; m.Up {
 		fmt.Fprintf(&text, "memcached answers (%s)\n\n", servers)
 	} else {
-		fmt.Fprintf(&text, "memcached down for %s (%s)\n  %s\n  %s\n\n",
+		fmt.Fprintf(&text, "memcached has failed for %s (%s)\n  %s\n  %s\n\n",
 			web.Span(s.Now.Sub(m.DownSince)), servers, web.Printable(m.Error), web.Printable(m.Hint.English))
 	}
 	for _, m := range s.Mirrors {
 		if !m.Up {
-			fmt.Fprintf(&text, "mirror %s down for %s\n  %s\n  %s\n\n",
+			fmt.Fprintf(&text, "mirror %s has failed for %s\n  %s\n  %s\n\n",
 				web.Printable(m.Name), web.Span(s.Now.Sub(m.DownSince)), web.Printable(m.Error), web.Printable(m.Hint.English))
 		}
 	}

@@ -81,7 +81,7 @@ func TestPrintStatus_FailingFirst(t *testing.T) {
 		},
 	}))
 	assert.Equal(t, `pod�[2J, version v0.1.0, up 2 h 3 min
-memcached down for 3 min (m:11211)
+memcached has failed for 3 min (m:11211)
   connection�refused
   check it
 

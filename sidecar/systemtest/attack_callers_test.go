@@ -21,15 +21,15 @@ const (
 	apiHead  = " HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Wxsidecar: 1\r\n"
 	apiGet   = "GET /v1/" + appID + "/access_token" + apiHead
 	apiPost  = "POST /v1/" + appID + "/access_token/refresh" + apiHead
-	crowded  = 2000 // connections at a time
+	crowded  = 2000 // concurrent connections
 	slowly   = 250 * time.Millisecond
 	slowAcct = "wxslow"
 )
 
-// long is nearly as long as a head may be.
+// long is nearly as long as a request head can be.
 var long = strings.Repeat("a", 7<<10)
 
-// crowd lets so many attackers connect again and again, as soon as they are cut.
+// crowd runs n attackers, which reconnect as soon as they are disconnected.
 func crowd(ctx context.Context, n int, address string, act func(ctx context.Context, conn net.Conn)) {
 	var all sync.WaitGroup
 	for range n {
@@ -42,7 +42,7 @@ func crowd(ctx context.Context, n int, address string, act func(ctx context.Cont
 					stop()
 					_ = conn.Close()
 				}
-				pause(ctx, 50*time.Millisecond) // bounded: this is one machine
+				pause(ctx, 50*time.Millisecond) // everything runs on one machine
 			}
 		})
 	}
@@ -56,7 +56,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// drip says text, then a byte now and then until it is cut.
+// drip sends text, then a byte every slowly until it is disconnected.
 func drip(text string) func(context.Context, net.Conn) {
 	return func(ctx context.Context, conn net.Conn) {
 		_, err := io.WriteString(conn, text)
@@ -67,7 +67,7 @@ func drip(text string) func(context.Context, net.Conn) {
 	}
 }
 
-// pour says text, then as much as is taken.
+// pour sends text, then as much as the server reads.
 func pour(text, more string) func(context.Context, net.Conn) {
 	more = strings.Repeat(more, 1+32<<10/len(more))
 	return func(ctx context.Context, conn net.Conn) {
@@ -79,7 +79,7 @@ func pour(text, more string) func(context.Context, net.Conn) {
 	}
 }
 
-// silent says text, and neither reads nor says anything more.
+// silent sends text, then neither reads nor writes.
 func silent(text string) func(context.Context, net.Conn) {
 	return func(ctx context.Context, conn net.Conn) {
 		_, _ = io.WriteString(conn, text)
@@ -87,7 +87,7 @@ func silent(text string) func(context.Context, net.Conn) {
 	}
 }
 
-// unread asks as often as it is let, and never reads an answer.
+// unread sends requests and never reads an answer.
 func unread(request string) func(context.Context, net.Conn) {
 	return func(ctx context.Context, conn net.Conn) {
 		var err error
@@ -97,7 +97,7 @@ func unread(request string) func(context.Context, net.Conn) {
 	}
 }
 
-// asking asks and reads, again and again.
+// asking sends requests and reads the answers.
 func asking(request string) func(context.Context, net.Conn) {
 	return func(ctx context.Context, conn net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, conn) }()
@@ -109,7 +109,7 @@ func asking(request string) func(context.Context, net.Conn) {
 	}
 }
 
-// babble says what is no HTTP.
+// babble sends random bytes.
 func babble(_ context.Context, conn net.Conn) {
 	text := make([]byte, 8<<10)
 	for i := range text {
@@ -119,7 +119,7 @@ func babble(_ context.Context, conn net.Conn) {
 	_, _ = io.Copy(io.Discard, conn)
 }
 
-// oddities are requests that net/http, or this program, must refuse.
+// oddities sends requests that net/http or this program must refuse.
 func oddities(_ context.Context, conn net.Conn) {
 	for _, text := range []string{
 		"GET / HTTP/0.9\r\n\r\n", "GET / HTTP/3.0\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
@@ -146,15 +146,15 @@ func attackAPI(t *testing.T) {
 		n    int
 		act  func(context.Context, net.Conn)
 	}{
-		{"API: connections that say nothing", crowded, silent("")},
-		{"API: heads of a byte now and then", crowded, drip(apiGet + "X-Slow: ")},
-		{"API: the same after 7 kB", crowded, drip(apiGet + "X-Slow: " + long)},
-		{"API: bodies of a byte now and then", crowded, drip(apiPost + "Content-Length: 8000\r\n\r\n{")},
-		{"API: heads without end", 32, pour(apiGet, "X-Long: "+strings.Repeat("a", 100)+"\r\n")},
-		{"API: bodies without end", 32, pour(apiPost+"Transfer-Encoding: chunked\r\n\r\n", "400\r\n"+strings.Repeat("a", 1024)+"\r\n")},
-		{"API: requests whose answers nobody reads", crowded, unread(apiGet + "\r\n")},
-		{"API: requests without pause", 64, asking(strings.Repeat(apiGet+"\r\n", 10))},
-		{"API: noise", 200, babble},
+		{"API: idle connections", crowded, silent("")},
+		{"API: slow request heads", crowded, drip(apiGet + "X-Slow: ")},
+		{"API: slow request heads, after 7 kB", crowded, drip(apiGet + "X-Slow: " + long)},
+		{"API: slow bodies", crowded, drip(apiPost + "Content-Length: 8000\r\n\r\n{")},
+		{"API: endless heads", 32, pour(apiGet, "X-Long: "+strings.Repeat("a", 100)+"\r\n")},
+		{"API: endless bodies", 32, pour(apiPost+"Transfer-Encoding: chunked\r\n\r\n", "400\r\n"+strings.Repeat("a", 1024)+"\r\n")},
+		{"API: unread answers", crowded, unread(apiGet + "\r\n")},
+		{"API: requests at full speed", 64, asking(strings.Repeat(apiGet+"\r\n", 10))},
+		{"API: random bytes", 200, babble},
 		{"API: malformed requests", 20, oddities},
 	} {
 		s, environ := newTarget(t)
@@ -172,7 +172,7 @@ func attackAPI(t *testing.T) {
 	folder := t.TempDir()
 	programtest.WriteFile(t, folder+"/"+slowAcct, testSecret)
 	waiting := silent(strings.ReplaceAll(apiGet, appID, slowAcct) + "\r\n")
-	runAttack(t, "API: callers of an account for which WeChat hangs", thousands(crowded), append(environ, "WECHAT_ACCOUNTS_DIR="+folder), s,
+	runAttack(t, "API: callers of an account whose request to WeChat hangs", thousands(crowded), append(environ, "WECHAT_ACCOUNTS_DIR="+folder), s,
 		func(ctx context.Context, s *target) { crowd(ctx, crowded, s.api, waiting) })
 }
 
@@ -183,10 +183,10 @@ func attackOps(t *testing.T) {
 		n    int
 		act  func(context.Context, net.Conn)
 	}{
-		{"ops: connections that say nothing", crowded, silent("")},
-		{"ops: heads of a byte now and then", crowded, drip("GET /livez" + head + "X-Slow: ")},
-		{"ops: pages whose answers nobody reads", crowded, unread("GET /" + head + "\r\n")},
-		{"ops: metrics without pause", 64, asking("GET /metrics" + head + "\r\n")},
+		{"ops: idle connections", crowded, silent("")},
+		{"ops: slow request heads", crowded, drip("GET /livez" + head + "X-Slow: ")},
+		{"ops: unread pages", crowded, unread("GET /" + head + "\r\n")},
+		{"ops: metrics at full speed", 64, asking("GET /metrics" + head + "\r\n")},
 	} {
 		s, environ := newTarget(t)
 		runAttack(t, a.name, thousands(a.n), environ, s, func(ctx context.Context, s *target) { crowd(ctx, a.n, s.ops, a.act) })
@@ -196,8 +196,8 @@ func attackOps(t *testing.T) {
 		name     string
 		api, ops func(context.Context, net.Conn)
 	}{
-		{"API and ops: heads of a byte now and then, after 7 kB", drip(apiGet + "X-Slow: " + long), drip(apiGet + "X-Slow: " + long)},
-		{"API and ops: requests whose answers nobody reads", unread(apiGet + "\r\n"), unread("GET /" + head + "\r\n")},
+		{"API and ops: slow request heads, after 7 kB", drip(apiGet + "X-Slow: " + long), drip(apiGet + "X-Slow: " + long)},
+		{"API and ops: unread answers", unread(apiGet + "\r\n"), unread("GET /" + head + "\r\n")},
 	} {
 		s, environ := newTarget(t)
 		runAttack(t, a.name, "2 × "+thousands(crowded), environ, s, func(ctx context.Context, s *target) {

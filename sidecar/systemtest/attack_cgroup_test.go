@@ -20,14 +20,14 @@ import (
 )
 
 // cgroup is a memory cgroup with the manifests' limit and no swap, as Kubernetes makes
-// one for a container: the kernel's memory and the pages of files count in it, and
-// whoever exceeds it is killed.
+// it for a container. It counts the kernel's memory and page cache too. The kernel kills
+// a process that exceeds it.
 type cgroup struct {
 	folder string
 	names  cgroupNames
-	limit  int64        // of the memory that the kernel does not count apart, in bytes
-	peak   atomic.Int64 // in bytes, as the kernel kept it or as it was seen
-	held   atomic.Int64 // of what it cannot take back, at most: all but the pages of files
+	limit  int64        // in bytes, without what the kernel counts separately
+	peak   atomic.Int64 // in bytes, by the kernel or as measured
+	held   atomic.Int64 // peak without page cache, in bytes
 }
 
 // cgroupNames are the names of the same files in the two versions of cgroups.
@@ -35,26 +35,25 @@ type cgroupNames struct{ limit, swap, usage, peak, events, files, sockets string
 
 var (
 	unified = cgroupNames{limit: "memory.max", swap: "memory.swap.max", usage: "memory.current", peak: "memory.peak", events: "memory.events", files: "file"}
-	// The first version counts what waits in sockets apart, and only where it has a
-	// limit of its own: it is added, and taken off the other limit, so that both count
-	// the same.
+	// The first version counts socket buffers separately, and only if they have a limit.
+	// The test adds them and lowers the other limit, so that both versions count alike.
 	legacy = cgroupNames{
 		limit: "memory.limit_in_bytes", swap: "memory.memsw.limit_in_bytes", usage: "memory.usage_in_bytes",
 		peak: "memory.max_usage_in_bytes", events: "memory.oom_control", files: "cache", sockets: "memory.kmem.tcp.",
 	}
 )
 
-// errNoCgroup says why nothing can be made here.
+// errNoCgroup is the error if this machine does not allow a memory cgroup.
 var errNoCgroup = errors.New("no memory cgroup can be made here")
 
-// newCgroup makes one, which is gone after the test.
+// newCgroup makes one for the test.
 func newCgroup(t *testing.T) (*cgroup, error) {
 	t.Helper()
 	own, top, names, err := memoryCgroup()
 	if err != nil {
 		return nil, err
 	}
-	// Below this process's own, or the nearest above it that hands memory down.
+	// Below this process's own, or the nearest one above that delegates memory.
 	for parent := own; ; parent = filepath.Dir(parent) {
 		c := &cgroup{folder: filepath.Join(parent, fmt.Sprintf("wxsidecar-attack-%d-%d", os.Getpid(), time.Now().UnixNano())), names: names}
 		err = c.build()
@@ -100,14 +99,14 @@ func (c *cgroup) write(name, value string) error {
 	return errors.Join(err, f.Close())
 }
 
-// number is what a file of the cgroup says; 0 where there is none.
+// number returns the content of a file of the cgroup, or 0 if it does not exist.
 func (c *cgroup) number(name string) int64 {
 	text, _ := os.ReadFile(filepath.Join(c.folder, name))
 	n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 	return n
 }
 
-// measure notes what the cgroup holds.
+// measure updates peak and held.
 func (c *cgroup) measure() {
 	var sockets int64
 	if c.names.sockets != "" {
@@ -120,9 +119,8 @@ func (c *cgroup) measure() {
 	c.held.Store(max(c.held.Load(), now-files))
 }
 
-// leave lowers the limit of all else by what sockets hold, or raises it again: the
-// kernel gives up pages of files for it. Where it cannot at once it is asked again
-// with the next look; what it can never give up is judged as held.
+// leave lowers the limit of everything else by the size of the socket buffers, or raises
+// it again. The kernel drops page cache for it, if not now then at the next measurement.
 func (c *cgroup) leave(sockets int64) {
 	const step = 64 << 10 // not for every packet
 	limit := podLimit - (sockets+step-1)/step*step
@@ -134,15 +132,15 @@ func (c *cgroup) leave(sockets int64) {
 	}
 }
 
-// kills is how many processes the kernel has killed in it.
+// kills returns how many processes the kernel has killed in it.
 func (c *cgroup) kills(t *testing.T) int {
 	t.Helper()
 	n, ok := c.counter(c.names.events, "oom_kill")
-	require.True(t, ok, "the kernel does not say whom it killed: %s", c.names.events)
+	require.True(t, ok, "the kernel does not count its kills: %s", c.names.events)
 	return int(n)
 }
 
-// counter is one line of a file of several.
+// counter returns one line of a file with several.
 func (c *cgroup) counter(file, name string) (n int64, ok bool) {
 	for line := range strings.SplitSeq(read(filepath.Join(c.folder, file)), "\n") {
 		if value, found := strings.CutPrefix(line, name+" "); found {
@@ -153,22 +151,22 @@ func (c *cgroup) counter(file, name string) (n int64, ok bool) {
 	return 0, false
 }
 
-// into is the command of a shell that enters the cgroup and becomes the program: all
-// that it takes is counted, from its first page on.
+// into returns the command of a shell that enters the cgroup and becomes the program, so
+// that its memory counts from the first page on.
 func (c *cgroup) into(program string) (string, []string) {
 	return "/bin/sh", []string{"-c", `echo $$ >"$1" && exec "$0"`, program, filepath.Join(c.folder, "cgroup.procs")}
 }
 
-// memoryCgroup is the folder of this process's memory cgroup, and the topmost one
-// that is seen here.
+// memoryCgroup returns the folder of this process's memory cgroup, and the topmost one
+// that is visible.
 func memoryCgroup() (own, top string, names cgroupNames, err error) {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return "", "", names, fmt.Errorf("%w: %w", errNoCgroup, err)
 	}
 	for line := range strings.SplitSeq(string(mounts), "\n") {
-		place, kind, ok := strings.Cut(line, " - ")
-		fields, kinds := strings.Fields(place), strings.Fields(kind)
+		mount, kind, ok := strings.Cut(line, " - ")
+		fields, kinds := strings.Fields(mount), strings.Fields(kind)
 		if !ok || len(fields) < 5 || len(kinds) < 3 {
 			continue
 		}
@@ -186,7 +184,7 @@ func memoryCgroup() (own, top string, names cgroupNames, err error) {
 	return "", "", names, fmt.Errorf("%w: no memory controller is mounted", errNoCgroup)
 }
 
-// ownCgroup is the path of this process's cgroup within its hierarchy.
+// ownCgroup returns the path of this process's cgroup within its hierarchy.
 func ownCgroup(names cgroupNames) string {
 	for line := range strings.SplitSeq(read("/proc/self/cgroup"), "\n") {
 		fields := strings.SplitN(line, ":", 3)
@@ -211,8 +209,7 @@ func hasWord(text, separator, word string) bool {
 	return false
 }
 
-// forget has the kernel forget the pages of a file that it keeps: whoever reads it
-// next pays for them.
+// forget drops the page cache of a file, so that the next reader pays for it.
 func forget(t *testing.T, path string) {
 	t.Helper()
 	const dontNeed = 4
@@ -224,7 +221,7 @@ func forget(t *testing.T, path string) {
 	require.NoError(t, f.Close())
 }
 
-// The machine has one version; this is how both are read.
+// The machine has one version of cgroups. This test reads both.
 func TestAttack_ReadsBothCgroupVersions(t *testing.T) {
 	for _, v := range []struct {
 		names cgroupNames
@@ -245,10 +242,10 @@ func TestAttack_ReadsBothCgroupVersions(t *testing.T) {
 		}
 		c.measure()
 		assert.Equal(t, int64(1000), c.peak.Load(), "the kernel's own peak counts")
-		assert.Equal(t, int64(600), c.held.Load(), "files' pages do not, what is in sockets does")
+		assert.Equal(t, int64(600), c.held.Load(), "page cache does not count, socket buffers do")
 		assert.Equal(t, 2, c.kills(t))
 		if v.names == legacy {
-			assert.Equal(t, int64(podLimit-64<<10), c.number(v.names.limit), "what is in sockets is taken off the limit of all else")
+			assert.Equal(t, int64(podLimit-64<<10), c.number(v.names.limit), "the limit is lowered by the socket buffers")
 		}
 	}
 }

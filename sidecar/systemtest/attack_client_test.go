@@ -28,18 +28,18 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// attackedApp is an app with the Go client, a process of its own, and what it meets.
+// attackedApp is an app with the Go client, as a process.
 type attackedApp struct {
 	Memcached, Sidecar string
-	Accounts           []string // each is asked for all the time
+	Accounts           []string // the app reads their tokens continuously
 	Life               time.Duration
 }
 
 const (
-	// appVariable is the variable that makes this program such an app.
+	// appVariable makes the test binary such an app.
 	appVariable = "WXSIDECAR_ATTACKED"
-	// maxCall is longer than a call may take: the client gives memcached some time-outs
-	// and the sidecar 13 s.
+	// maxCall is longer than a call can take: some timeouts of memcached, and 13 s of the
+	// sidecar.
 	maxCall = 15 * time.Second
 )
 
@@ -48,7 +48,7 @@ func init() {
 	if json.Unmarshal([]byte(os.Getenv(appVariable)), &b) != nil {
 		return
 	}
-	log.SetOutput(io.Discard) // net/http's, of answers that nobody asked for
+	log.SetOutput(io.Discard) // net/http logs unsolicited answers
 	all := make([]observed, len(b.Accounts))
 	ctx, end := context.WithTimeout(context.Background(), b.Life)
 	var apps sync.WaitGroup
@@ -56,7 +56,7 @@ func init() {
 		apps.Go(func() {
 			every(ctx, 20*time.Millisecond, func() {
 				begin := time.Now()
-				err := b.ask(id) // to its end, however long that takes
+				err := b.ask(id) // without a timeout of its own
 				all[i].note(time.Since(begin), err)
 			})
 		})
@@ -67,8 +67,7 @@ func init() {
 	os.Exit(0)
 }
 
-// ask asks with a client of its own: one that is kept passes over a memcached that
-// failed.
+// ask uses a new client: an old one skips a memcached that failed.
 func (b attackedApp) ask(id string) error {
 	c, err := client.New(client.Config{AppID: id, Servers: []string{b.Memcached}, Sidecar: b.Sidecar})
 	if err != nil {
@@ -79,7 +78,7 @@ func (b attackedApp) ask(id string) error {
 	return err
 }
 
-// run lets the app live and adds a row of what seen it.
+// run runs the app and adds a row of what it saw.
 func (b attackedApp) run(t *testing.T, name string) (seen []observed) {
 	t.Helper()
 	self, err := os.Executable()
@@ -116,12 +115,11 @@ func (b attackedApp) run(t *testing.T, name string) (seen []observed) {
 	return seen
 }
 
-// clientRows are the second table of a whole run.
+// clientRows are the client's table.
 var clientRows []string
 
-// attackClient is an app with the Go client: first in peace, then with all that
-// attacks a sidecar from memcached and from WeChat in the place of its memcached and
-// its sidecar.
+// attackClient attacks an app with the Go client: first nothing, then everything that
+// attacks a sidecar, as its memcached and as its sidecar.
 func attackClient(t *testing.T) {
 	t.Parallel()
 	t.Run("memcached", attackClientFromMemcached)
@@ -156,7 +154,7 @@ func attackClientFromMemcached(t *testing.T) {
 		turned.malicious.Store(true)
 		b.Memcached = turned.listen(t, memcachetest.New())
 		served(t, b.run(t, strings.Replace(a.name, "memcached: ", "client: as memcached, ", 1)))
-		assert.Positive(t, turned.met.Load(), "the client met it")
+		assert.Positive(t, turned.met.Load(), "the client connected")
 	}
 }
 
@@ -186,7 +184,7 @@ func attackClientFromSidecar(t *testing.T) {
 	assert.Zero(t, visitors.Load(), "no redirect was followed")
 }
 
-// trap is an address at which nobody has any business, and who came.
+// trap returns an address that nothing should connect to, and counts connections.
 func trap(t *testing.T) (address string, visitors *atomic.Int64) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

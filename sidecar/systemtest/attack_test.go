@@ -25,10 +25,10 @@ import (
 )
 
 const (
-	// podLimit is the memory limit of the manifests, which they also give as GOMEMLIMIT.
+	// podLimit is the manifests' memory limit and GOMEMLIMIT.
 	podLimit = 32 << 20
 	// probePatience and probeFailures are timeoutSeconds and failureThreshold of the
-	// manifests' probes. Theirs are 10 s apart, these are not.
+	// manifests' probes. Here they come every 0.1 s, not every 10 s.
 	probePatience = 2 * time.Second
 	probeFailures = 3
 )
@@ -36,28 +36,28 @@ const (
 // attackTime is how long each attack lasts.
 var attackTime = flag.Duration("attack.time", 6*time.Second, "how long each attack of TestAttack_All lasts")
 
-// siege is a real sidecar under attack, while an app asks it for tokens over a new
-// connection each time, and Kubernetes probes it.
+// target is a real sidecar under attack. Meanwhile an app reads tokens over a new
+// connection each time, and a probe checks its health.
 type target struct {
 	name, attackers string
 	wechat          *wechattest.Server
 	memcached       *memcachetest.Server
 	sidecar         *process
 	api, ops        string
-	cgroup          *cgroup      // nil where none can be made
+	cgroup          *cgroup      // nil if this machine does not allow one
 	peak            atomic.Int64 // of private memory, in bytes
 	reads, probes   observed
 }
 
-// rows are the table that a whole run prints, and noCgroup says why it has no figures
-// of cgroups, if it has none.
+// rows are the table that a whole run prints. noCgroup is why it lacks the cgroup's
+// figures, or nil.
 var (
 	rows     []string
 	noCgroup error
 )
 
-// runAttack starts the sidecar, waits for its token, lets the attack run,
-// and says what it did.
+// runAttack starts the sidecar, waits for its token, runs the attack and adds a row of
+// what was measured.
 func runAttack(t *testing.T, name, attackers string, environ []string, s *target, attack func(ctx context.Context, s *target)) {
 	t.Helper()
 	s.name, s.attackers = name, attackers
@@ -92,7 +92,7 @@ func runAttack(t *testing.T, name, attackers string, environ []string, s *target
 	programtest.AssertNoCanary(t, s.sidecar.Stderr.String())
 }
 
-// thousands is a number of up to six digits as English writes it.
+// thousands formats a number of up to six digits with a comma.
 func thousands(n int) string {
 	if n < 1000 {
 		return strconv.Itoa(n)
@@ -100,7 +100,7 @@ func thousands(n int) string {
 	return fmt.Sprintf("%d,%03d", n/1000, n%1000)
 }
 
-// start starts the sidecar, in a cgroup of its own where one can be made.
+// start starts the sidecar, in its own cgroup if possible.
 func (s *target) start(t *testing.T, environ []string) {
 	t.Helper()
 	program, err := builtAsImage()
@@ -115,21 +115,20 @@ func (s *target) start(t *testing.T, environ []string) {
 	s.sidecar = spawnProgram(t, program, environ, args...)
 }
 
-// cgroupCells is the cell for what the cgroup held at most; the kernel must not have had to
-// kill for it.
+// cgroupCells returns the cells of the cgroup's peaks. The kernel must not have killed.
 func (s *target) cgroupCells(t *testing.T) string {
 	t.Helper()
 	if s.cgroup == nil {
 		return "– | –"
 	}
 	s.cgroup.measure()
-	assert.Zero(t, s.cgroup.kills(t), "the kernel killed in the sidecar's cgroup: it took more than the pod's limit")
-	assert.Less(t, s.cgroup.held.Load(), int64(podLimit), "what the kernel cannot take back, sockets included, stays within the pod's limit")
+	assert.Zero(t, s.cgroup.kills(t), "processes killed in the sidecar's cgroup: it exceeded the pod's limit")
+	assert.Less(t, s.cgroup.held.Load(), int64(podLimit), "memory without page cache, with socket buffers, stays within the pod's limit")
 	return fmt.Sprintf("%.1f MB | %.1f MB", float64(s.cgroup.peak.Load())/1e6, float64(s.cgroup.held.Load())/1e6)
 }
 
-// newTarget is a sound WeChat over https and a sound memcached, and the variables
-// that lead to them.
+// newTarget starts a WeChat over https and a memcached. It returns the variables of a
+// sidecar that uses them.
 func newTarget(t *testing.T) (*target, []string) {
 	t.Helper()
 	s := &target{wechat: wechattest.New(), memcached: memcachetest.New()}
@@ -149,7 +148,7 @@ func (s *target) serveMemcached(t *testing.T) []string {
 	return []string{"MEMCACHED_SERVERS=" + l.Addr().String()}
 }
 
-// trusting is the variable for a certificate beside the system's.
+// trusting returns the variable that adds a certificate to the system's.
 func trusting(t *testing.T, certificate []byte) string {
 	t.Helper()
 	system, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt")
@@ -157,7 +156,7 @@ func trusting(t *testing.T, certificate []byte) string {
 	return "SSL_CERT_FILE=" + programtest.WriteFile(t, filepath.Join(t.TempDir(), "roots.pem"), string(system)+string(certificate))
 }
 
-// every does work again and again.
+// every calls work every d until ctx ends.
 func every(ctx context.Context, d time.Duration, work func()) {
 	tick := time.NewTicker(d)
 	defer tick.Stop()
@@ -170,7 +169,7 @@ func every(ctx context.Context, d time.Duration, work func()) {
 	}
 }
 
-// measure notes the private memory.
+// measure updates the peak of private memory.
 func (s *target) measure() {
 	if s.cgroup != nil {
 		s.cgroup.measure()
@@ -178,7 +177,7 @@ func (s *target) measure() {
 	s.peak.Store(max(s.peak.Load(), privateMemory(s.sidecar.Command.Process.Pid)))
 }
 
-// privateMemory is that of a process, in bytes; 0 where it has ended.
+// privateMemory returns that of a process in bytes, or 0 after its end.
 func privateMemory(pid int) int64 {
 	for line := range strings.SplitSeq(read(fmt.Sprintf("/proc/%d/status", pid)), "\n") {
 		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "RssAnon:" {
@@ -191,13 +190,13 @@ func privateMemory(pid int) int64 {
 
 var builtAsImage = sync.OnceValues(func() (string, error) { return build("sidecar-image", "-trimpath", "-ldflags", "-s -w") })
 
-// TestAttack_All attacks real sidecars from all sides, one after the other, and an app
-// that has the client. It prints a table of what the sidecars took and how those fared
-// who only wanted an answer, then one of the app.
+// Real sidecars are attacked from all sides, one after the other, and so is an app with
+// the client. Memory stays within the pod's limit, readers get tokens and probes succeed.
+// The test prints a table of each.
 func TestAttack_All(t *testing.T) {
 	t.Run("API", attackAPI)
 	t.Run("ops", attackOps)
-	// These have few attackers and mostly wait, so the client's run beside the sidecars'.
+	// These have few attackers and mostly wait, so client and sidecar run in parallel.
 	t.Run("upstream", func(t *testing.T) {
 		t.Run("sidecar", func(t *testing.T) {
 			t.Parallel()
@@ -206,11 +205,11 @@ func TestAttack_All(t *testing.T) {
 		})
 		t.Run("client", attackClient)
 	})
-	_, _ = fmt.Fprintln(os.Stdout, "| attack | attackers | its cgroup at most | without pages of files | private memory at most | tokens read, failed | the slowest | probes, failed | the slowest probe |\n"+
+	_, _ = fmt.Fprintln(os.Stdout, "| attack | attackers | peak of its cgroup | without page cache | peak private memory | tokens read, failed | the slowest | probes, failed | the slowest probe |\n"+
 		"|---|---|---|---|---|---|---|---|---|\n"+strings.Join(rows, "\n"))
-	_, _ = fmt.Fprintln(os.Stdout, "\n| what an app's client meets | callers | private memory at most | calls, failed | the slowest |\n|---|---|---|---|---|\n"+
+	_, _ = fmt.Fprintln(os.Stdout, "\n| attack on an app's client | callers | peak private memory | calls, failed | the slowest |\n|---|---|---|---|---|\n"+
 		strings.Join(clientRows, "\n"))
 	if noCgroup != nil {
-		_, _ = fmt.Fprintf(os.Stdout, "\nThe limit was held to the process's own memory alone, without the kernel's: %v\n", noCgroup)
+		_, _ = fmt.Fprintf(os.Stdout, "\nThe limit was checked for the process's own memory, without the kernel's: %v\n", noCgroup)
 	}
 }

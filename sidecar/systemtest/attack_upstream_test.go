@@ -27,8 +27,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// attackFromMemcached is what somebody can do who writes to memcached, and what a
-// server can do that only looks like one.
+// attackFromMemcached is an attacker who writes to memcached, and a malicious server in
+// its place.
 func attackFromMemcached(t *testing.T) {
 	const accounts = 100
 	giant := strings.Repeat("a", 1_000_000)
@@ -58,7 +58,7 @@ func attackFromMemcached(t *testing.T) {
 					s.memcached.Put(id+":lease", a.lease, 0, 0)
 					s.memcached.Put(id+":failures", a.entry, 0, 0)
 				}
-				_ = ask(ctx, "http://"+s.api+"/v1/wxaccount1/access_token") // has it look
+				_ = ask(ctx, "http://"+s.api+"/v1/wxaccount1/access_token") // the sidecar polls
 			})
 		})
 	}
@@ -77,26 +77,26 @@ func attackFromMemcached(t *testing.T) {
 			turned.cutAll()
 			every(ctx, 100*time.Millisecond, func() { _ = s.read(ctx) })
 		})
-		assert.Positive(t, turned.met.Load(), "the sidecar met it")
+		assert.Positive(t, turned.met.Load(), "the sidecar connected")
 	}
 }
 
-// maliciousServers are what the servers say that only look like memcached.
+// maliciousServers are answers of servers in memcached's place.
 var maliciousServers = []struct{ name, more string }{
-	{"memcached: a server that announces 4 GB", "VALUE " + appID + " 0 4294967295 1\r\n" + strings.Repeat("a", 32<<10)},
-	{"memcached: a server whose answers do not end", "VALUE %d 0 1 1\r\nx\r\n"},
-	{"memcached: a server whose lines do not end", strings.Repeat("a", 32<<10)},
-	{"memcached: a server that says a byte in 100 ms", ""},
+	{"memcached: a value of 4 GB announced", "VALUE " + appID + " 0 4294967295 1\r\n" + strings.Repeat("a", 32<<10)},
+	{"memcached: endless answers", "VALUE %d 0 1 1\r\nx\r\n"},
+	{"memcached: endless lines", strings.Repeat("a", 32<<10)},
+	{"memcached: a byte every 100 ms", ""},
 }
 
-// maliciousServer is a memcached that is sound at first.
+// maliciousServer is a memcached that later turns malicious.
 type maliciousServer struct {
-	more      string // what it answers again and again; %d counts; empty: a byte now and then
+	more      string // what it answers repeatedly; %d counts; "": a byte every 100 ms
 	malicious atomic.Bool
 	met       atomic.Int64
 
 	mu    sync.Mutex
-	conns []net.Conn // mu guards it
+	conns []net.Conn // guarded by mu
 }
 
 func (c *maliciousServer) cutAll() {
@@ -164,7 +164,7 @@ func (c *maliciousServer) serve(conn net.Conn, sound *memcachetest.Server) {
 	}
 }
 
-// answers are what a hostile WeChat says, each to an account of its own.
+// answers are those of a malicious WeChat, each to its own account.
 func answers(elsewhere string) map[string]func(conn net.Conn) {
 	const ok = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 	say := func(texts ...string) func(net.Conn) {
@@ -220,8 +220,8 @@ func answers(elsewhere string) map[string]func(conn net.Conn) {
 	}
 }
 
-// attackFromWeChat is a WeChat, or what stands in its place, that answers each
-// account but one with something else.
+// attackFromWeChat is a malicious server in WeChat's place, with another answer for each
+// account but one.
 func attackFromWeChat(t *testing.T) {
 	elsewhere, visitors := trap(t)
 	s := &target{wechat: wechattest.New(), memcached: memcachetest.New()}

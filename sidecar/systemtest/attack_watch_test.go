@@ -19,12 +19,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// observed is what seen those who only want an answer.
+// observed is what a reader or a probe saw.
 type observed struct {
 	Done, Failed int
 	First        string        // the first failure
 	Row, Longest int           // failures in a row, now and at most
-	Worst        time.Duration // that an answer took
+	Worst        time.Duration // the slowest answer
 }
 
 func (w *observed) note(took time.Duration, err error) {
@@ -44,14 +44,14 @@ func (w *observed) note(took time.Duration, err error) {
 func (w *observed) time(ctx context.Context, ask func(context.Context) error) {
 	begin := time.Now()
 	err := ask(ctx)
-	if err != nil && ctx.Err() != nil { // cut by the end of the siege: it has waited so long at least
+	if err != nil && ctx.Err() != nil { // the attack ended: the wait counts
 		w.Worst = max(w.Worst, time.Since(begin))
 		return
 	}
 	w.note(time.Since(begin), err)
 }
 
-// read is what an app does that does not keep connections.
+// read gets a token over a new connection.
 func (s *target) read(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 13*time.Second)
 	defer cancel()
@@ -64,11 +64,11 @@ func (s *target) probe(ctx context.Context) error {
 	return ask(ctx, "http://"+s.ops+"/livez")
 }
 
-// watcherVariable is the variable that makes this program the watcher of a siege.
+// watcherVariable makes the test binary the watcher of an attack.
 const watcherVariable = "WXSIDECAR_WATCH"
 
-// watch starts a process that reads and probes: in this one they would queue behind
-// the attackers. stop ends it and takes over what it saw.
+// watch starts a process that reads and probes. In this process they would queue behind
+// the attackers. stop ends it and takes over its results.
 func (s *target) watch(t *testing.T) (stop func()) {
 	t.Helper()
 	self, err := os.Executable()
@@ -81,7 +81,7 @@ func (s *target) watch(t *testing.T) (stop func()) {
 	begin, err := watcher.StdinPipe()
 	require.NoError(t, err)
 	require.NoError(t, watcher.Start())
-	for _, p := range []*os.Process{watcher.Process, s.sidecar.Command.Process} { // they are on other machines than the attackers
+	for _, p := range []*os.Process{watcher.Process, s.sidecar.Command.Process} { // in production they are not on the attackers' machine
 		require.NoError(t, syscall.Setpriority(syscall.PRIO_PROCESS, p.Pid, -5), "needs root")
 	}
 	return func() {
@@ -108,7 +108,7 @@ func init() {
 	os.Exit(0)
 }
 
-// ask asks over a connection of its own.
+// ask sends a request over a new connection.
 func ask(ctx context.Context, url string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

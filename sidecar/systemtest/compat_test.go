@@ -18,7 +18,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// noSecret is what programs beside a sidecar have for the AppSecret.
+// noSecret is what programs beside a sidecar send as the AppSecret.
 const noSecret = "none"
 
 // realTime is the program of testdata/realtime.php while it runs.
@@ -27,7 +27,7 @@ type realTime struct {
 	out *bufio.Scanner
 }
 
-// newRealTime starts it with an address for tokens and one for all else.
+// newRealTime starts it. Tokens come from one address, everything else from api.
 func newRealTime(t *testing.T, tokens, api, secret string) *realTime {
 	t.Helper()
 	php, err := exec.LookPath("php")
@@ -38,7 +38,7 @@ func newRealTime(t *testing.T, tokens, api, secret string) *realTime {
 	return &realTime{in, lines}
 }
 
-// does has the program do something, and returns what it prints.
+// does sends the program a command and returns what it prints.
 func (p *realTime) does(t *testing.T, what string) string {
 	t.Helper()
 	_, err := io.WriteString(p.in, what+"\n")
@@ -47,7 +47,7 @@ func (p *realTime) does(t *testing.T, what string) string {
 	return p.out.Text()
 }
 
-// plainHTTP asks for a token without a library of WeChat's and uses it: the errcode.
+// plainHTTP requests a token without a library, uses it and returns the errcode.
 func plainHTTP(t *testing.T, tokens, api string, stable bool) int {
 	t.Helper()
 	ask := func(method, url, body string) (answer struct {
@@ -98,13 +98,13 @@ func TestCompat_WithoutSidecarEachCallFetches(t *testing.T) {
 		assert.Equal(t, "0", program.does(t, "call"))
 	}
 	assert.Equal(t, 5, wx.Calls(appID, "token"))
-	assert.Equal(t, 5, wx.Issues(appID), "each of which kills the token before")
+	assert.Equal(t, 5, wx.Issues(appID), "each invalidates the token before")
 	assert.Equal(t, "40125", newRealTime(t, plain, plain, noSecret).does(t, "call"), "and needs the AppSecret")
 }
 
-// TestProgramsThatFetchInRealTimeNeedOnlyAnotherAddress has real programs beside
-// a real sidecar and memcached, over renewals.
-func TestProgramsThatFetchInRealTimeNeedOnlyAnotherAddress(t *testing.T) {
+// Programs that fetch a token for each call need only another address: over renewals
+// each token is valid, and the sidecar alone makes requests.
+func TestCompat_ProgramsNeedOnlyAnotherAddress(t *testing.T) {
 	t.Parallel()
 	const renewals = 2
 	wx, secure, api := newWeChat(t)
@@ -122,23 +122,23 @@ func TestProgramsThatFetchInRealTimeNeedOnlyAnotherAddress(t *testing.T) {
 		require.Equal(t, "0", program.does(t, "call"))
 		code, hash, _ := strings.Cut(program.does(t, "ticket"), " ")
 		require.Equal(t, "0", code)
-		require.True(t, takesTicket(wx, hash), "WeChat knows the ticket, and it lives")
+		require.True(t, takesTicket(wx, hash), "the ticket is valid")
 		require.Zero(t, plainHTTP(t, "http://"+listen, api, false))
 		require.Zero(t, plainHTTP(t, "http://"+listen, api, true))
 		uses += 4
 	}
 	require.Greater(t, wx.Issues(appID), renewals)
 	for kind, name := range map[string]string{"token": "access_token", "jsapi": "jsapi_ticket"} {
-		eventually(t, func() bool { return renewed(sidecar, name) == wx.Calls("", kind) }, "the sidecar made every call for "+name)
+		eventually(t, func() bool { return renewed(sidecar, name) == wx.Calls("", kind) }, "the sidecar made every request for "+name)
 	}
 	assert.Zero(t, wx.Calls("", "stable_token"))
-	t.Logf("%d uses over %d renewals: 0 dead tokens, 0 calls to WeChat but the sidecar's %d", uses, renewals, wx.Calls("", "token"))
+	t.Logf("%d uses over %d renewals: 0 invalid tokens, %d requests to WeChat, all of the sidecar", uses, renewals, wx.Calls("", "token"))
 	assert.Equal(t, exitFine, sidecar.terminates(t))
 	programtest.AssertNoCanary(t, sidecar.Stderr.String())
 	assert.NotContains(t, sidecar.Stderr.String(), "grant_type", "no query is logged")
 }
 
-// renewed counts what a sidecar says it renewed.
+// renewed counts the renewals in a sidecar's log.
 func renewed(sidecar *process, kind string) int {
 	n := 0
 	for line := range strings.SplitSeq(sidecar.Stderr.String(), "\n") {
@@ -149,7 +149,7 @@ func renewed(sidecar *process, kind string) int {
 	return n
 }
 
-// takesTicket reports whether WeChat takes the ticket with this SHA-256.
+// takesTicket reports whether the ticket with this SHA-256 is valid.
 func takesTicket(wx *wechattest.Server, hash string) bool {
 	for _, ticket := range wx.Tickets() {
 		if sha256Of(ticket.Token) == hash {
@@ -173,6 +173,6 @@ func TestCompat_BearerReplacesAppSecret(t *testing.T) {
 	code, hash, _ := strings.Cut(program.does(t, "ticket"), " ")
 	assert.Equal(t, "0", code)
 	assert.True(t, takesTicket(wx, hash))
-	assert.Equal(t, "40125", newRealTime(t, "http://"+listen, api, testSecret).does(t, "call"), "the AppSecret is of no use here")
+	assert.Equal(t, "40125", newRealTime(t, "http://"+listen, api, testSecret).does(t, "call"), "the AppSecret is refused")
 	assert.Equal(t, 1, wx.Calls("", "token"))
 }

@@ -88,7 +88,7 @@ func TestFleet_ProcessesCostTheSame(t *testing.T) {
 
 func perKey(bytes int, c cost) float64 { return float64(bytes) / float64(c.keys) }
 
-// simulate is the same in virtual time.
+// simulate runs the same in virtual time.
 func (o realTrial) simulate(t *testing.T) measured {
 	t.Helper()
 	var w measured
@@ -103,7 +103,7 @@ func (o realTrial) simulate(t *testing.T) measured {
 	return w
 }
 
-// run starts the processes, all at once and with nothing in memcached.
+// run starts the processes at the same time, with an empty memcached.
 func (o realTrial) run(t *testing.T) (measured, usage) {
 	t.Helper()
 	wx, m := wechattest.New(), newRealMemcached(t)
@@ -161,7 +161,7 @@ func (m *realMemcached) cost(t *testing.T) cost {
 	return readCost(t, conn)
 }
 
-// publishedOf is how many of these have an entry.
+// publishedOf returns how many of the slots have an entry.
 func publishedOf(t *testing.T, store *memcache.Store, slots []*memcache.Slot) int {
 	t.Helper()
 	views, err := store.Poll(slots)
@@ -175,12 +175,12 @@ func publishedOf(t *testing.T, store *memcache.Store, slots []*memcache.Slot) in
 	return n
 }
 
-// usage is what one process of a fleet took.
+// usage is what one process of a fleet used.
 type usage struct {
-	start      time.Duration // of a processor, until all was published
-	halfMinute time.Duration // of a processor, in 30 s of being watched
+	start      time.Duration // CPU time until everything was published
+	halfMinute time.Duration // CPU time in 30 s while watched
 	memory     int           // private, in bytes, of the largest
-	peak       int           // the most that it ever was, about: what of it is of files is taken off as it is now
+	peak       int           // about the most ever: peak of all memory minus the current pages of files
 }
 
 func (u usage) String() string {

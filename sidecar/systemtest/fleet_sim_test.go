@@ -49,7 +49,7 @@ type simFleet struct {
 	refuses  int                        // the errcode that it answers with; 0: none
 }
 
-// simSidecar is one of them.
+// simSidecar is one sidecar of it.
 type simSidecar struct {
 	group  *keeper.Group
 	store  *memcache.Store
@@ -57,8 +57,8 @@ type simSidecar struct {
 	ended  chan struct{}
 }
 
-// simulateFleet starts so many sidecars with so many accounts, all in the same
-// moment and with nothing in memcached, and runs script. Tokens live for life.
+// simulateFleet starts sidecars with the same accounts at the same time, with an empty
+// memcached, and runs script. life is that of a token.
 func simulateFleet(t *testing.T, sidecars, accounts int, life time.Duration, script func(f *simFleet)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -126,15 +126,15 @@ func (f *simFleet) called(c wechattest.Call) wechattest.Answer {
 	return wechattest.Answer{Delay: wechatDelay, Errcode: f.refuses}
 }
 
-// refuse lets WeChat answer with an errcode from now on; 0 heals it.
+// refuse lets WeChat answer with an errcode from now on; 0 means success.
 func (f *simFleet) refuse(errcode int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.refuses = errcode
 }
 
-// published waits until each account's token is in memcached and every sidecar
-// knows it, and returns how long the fleet has been running then.
+// published waits until each account's token is in memcached and every sidecar knows it.
+// It returns how long the fleet has been running.
 func (f *simFleet) published() time.Duration {
 	f.t.Helper()
 	for _, s := range f.sidecars {
@@ -180,7 +180,7 @@ func (f *simFleet) requestsSince(from time.Duration) []time.Duration {
 	return all
 }
 
-// most is how many of these times lie in one stretch of so long at the most.
+// most returns how many of the times lie within one stretch, at most.
 func most(times []time.Duration, stretch time.Duration) int {
 	worst, first := 0, 0
 	for last, at := range times {
@@ -192,9 +192,9 @@ func most(times []time.Duration, stretch time.Duration) int {
 	return worst
 }
 
-// perDay is how often one account is renewed in a day, from the time between two
-// renewals of one account. The first of each is left out: it comes early, once, so
-// that accounts that started together part. 0 where none was renewed twice.
+// perDay returns how often one account is renewed in a day, from the time between two
+// renewals. It leaves out the first one of each account, which is early to spread
+// accounts that started together. It returns 0 if none was renewed twice.
 func (f *simFleet) perDay() float64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -17,15 +17,15 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-// mirrorPatience is more than a database that does not answer makes wait: 5 s a
-// try, and up to a minute between two.
+// mirrorPatience is longer than the retries at a database that does not answer: 5 s
+// each, and up to a minute between two.
 const mirrorPatience = 90 * time.Second
 
-// mirrored is what a legacy program finds: the token in the file, token and ticket
-// in the table; "" where there is none.
+// mirrored is what a legacy program finds: the token in the file, token and ticket in
+// the table, or "".
 type mirrored struct{ file, token, ticket string }
 
-func (m *mirroring) look() mirrored {
+func (m *mirroring) read() mirrored {
 	var found mirrored
 	var content struct {
 		Token string `json:"access_token"`
@@ -38,7 +38,7 @@ func (m *mirroring) look() mirrored {
 	return found
 }
 
-// mirroring is a world with a MariaDB.
+// mirroring are backends with a MariaDB.
 type mirroring struct {
 	*programtest.Backends
 	mariadb *mirrortest.Server
@@ -77,7 +77,7 @@ func TestMirrors_FollowRenewals(t *testing.T) {
 	spawn(t, append(m.environ, "SIDECAR_LISTEN=127.0.0.1:0", "SIDECAR_OPS_LISTEN="+other))
 	store := m.Store(t)
 	current := func() bool {
-		found, last := m.look(), m.LastToken()
+		found, last := m.read(), m.LastToken()
 		return last != "" && found.file == last && found.token == last && found.ticket != "" && programtest.Entry(t, store) == last
 	}
 	eventually(t, current, "file and table hold the first token, and the table a ticket")
@@ -91,16 +91,16 @@ func TestMirrors_FollowRenewals(t *testing.T) {
 
 	require.NoError(t, m.mariadb.Freeze())
 	before := m.LastToken()
-	eventually(t, func() bool { return m.LastToken() != before && programtest.Entry(t, store) == m.LastToken() }, "memcached is written while the database stands still")
+	eventually(t, func() bool { return m.LastToken() != before && programtest.Entry(t, store) == m.LastToken() }, "memcached is written while the database hangs")
 	require.Eventually(t, func() bool {
 		return strings.Contains(get(t, "http://"+m.Ops+"/readyz")+get(t, "http://"+other+"/readyz"), "mirror mysql has failed for ")
-	}, mirrorPatience, often, "that is told")
+	}, mirrorPatience, often, "readyz says so")
 	exit, said, _ := runCLI(t, m.environ, "healthcheck")
 	assert.Equal(t, exitFine, exit, said)
 	require.Eventually(t, func() bool {
 		_, table, _ := runCLI(t, m.environ, "status")
-		return strings.Contains(table, "mirror mysql down for ") && strings.Contains(table, "\n  check that the database runs")
-	}, mirrorPatience, often, "and sidecar status tells it")
+		return strings.Contains(table, "mirror mysql has failed for ") && strings.Contains(table, "\n  check that the database runs")
+	}, mirrorPatience, often, "and sidecar status too")
 
 	require.NoError(t, m.mariadb.Thaw())
 	require.Eventually(t, current, mirrorPatience, often, "the table holds the token again")
@@ -109,5 +109,5 @@ func TestMirrors_FollowRenewals(t *testing.T) {
 	assert.Equal(t, 2, rows, "of two sidecars")
 
 	require.NoError(t, m.mariadb.Freeze())
-	assert.Equal(t, exitFine, one.terminates(t), "and none holds up the end")
+	assert.Equal(t, exitFine, one.terminates(t), "and the end is not delayed")
 }

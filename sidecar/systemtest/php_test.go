@@ -16,8 +16,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-// readWith is what a PHP app does with each of the two extensions. It prints the
-// token's hash, its type and its length, never the token.
+// readWith is a PHP app's code for each of the two extensions. The tests print the
+// token's type, length and hash, never the token.
 var readWith = map[string]string{
 	"memcached": `$m = new Memcached(); $m->addServer($argv[1], (int)$argv[2]); $v = $m->get($argv[3]);`,
 	"memcache":  `$m = new Memcache(); $m->connect($argv[1], (int)$argv[2]); $v = $m->get($argv[3]);`,
@@ -48,12 +48,12 @@ func TestPHP_ReadsThePublishedToken(t *testing.T) {
 	assert.Equal(t, fmt.Sprintf("VALUE p:%s 0 %d", appID, len(w.LastToken())), m.Ask(t, "get p:"+appID), "flags 0, nothing but the token")
 }
 
-// converse starts a program that answers lines until the test ends. A program that
-// prints errors fails the test.
+// converse starts a program that answers lines until the test ends. If it prints to
+// stderr, the test fails.
 func converse(t *testing.T, command *exec.Cmd) (io.WriteCloser, *bufio.Scanner, *programtest.Output) {
 	t.Helper()
-	complaints := &programtest.Output{}
-	command.Stderr = complaints
+	stderr := &programtest.Output{}
+	command.Stderr = stderr
 	in, err := command.StdinPipe()
 	require.NoError(t, err)
 	out, err := command.StdoutPipe()
@@ -62,7 +62,7 @@ func converse(t *testing.T, command *exec.Cmd) (io.WriteCloser, *bufio.Scanner, 
 	t.Cleanup(func() {
 		assert.NoError(t, in.Close())
 		assert.NoError(t, command.Wait())
-		assert.Empty(t, programtest.Redact(complaints.String()))
+		assert.Empty(t, programtest.Redact(stderr.String()))
 	})
-	return in, bufio.NewScanner(out), complaints
+	return in, bufio.NewScanner(out), stderr
 }

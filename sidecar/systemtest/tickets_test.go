@@ -11,8 +11,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-// TestATicketGoesFromWeChatToAnApp has a real memcached, and an app with the Go
-// client, which knows none of the variables.
+// A ticket reaches an app with the Go client over a real memcached.
 func TestTickets_ReachAnApp(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)

@@ -13,18 +13,18 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-// Addresses as the README's PHP has them, and its question for the extension.
+// Addresses in the documented PHP, and its check for the extension.
 const (
 	phpMemcached = `'memcached', 11211`
 	phpSidecar   = `http://127.0.0.1:7200`
 	phpHas       = `class_exists('Memcached')`
 )
 
-// extensions is what the README's question for the extension is replaced with,
-// so that both of its branches run where both extensions are installed.
+// extensions replace that check, so that both branches run if both extensions are
+// installed.
 var extensions = map[string]string{"memcached": "true", "memcache": "false"}
 
-// phpOf is the README's PHP with other addresses, and with one extension.
+// phpOf returns the documented PHP with other addresses and one extension.
 func phpOf(t *testing.T, extension, memcached, sidecar string) string {
 	t.Helper()
 	host, port, err := net.SplitHostPort(memcached)
@@ -39,8 +39,8 @@ func phpOf(t *testing.T, extension, memcached, sidecar string) string {
 	return code
 }
 
-// askPHP runs the README's PHP. It returns the token's SHA-256, or the message
-// of its exception after "refused: "; anything else that PHP printed is in it too.
+// askPHP runs the documented PHP. It returns the token's SHA-256, or the message of its
+// exception after "refused: ", with anything else that PHP printed.
 func askPHP(t *testing.T, extension, memcached, sidecar, account string) string {
 	t.Helper()
 	php, err := exec.LookPath("php")
@@ -59,7 +59,7 @@ func sha256Of(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// onLoopback is a world whose sidecar listens where PHP can ask it.
+// onLoopback starts a sidecar that listens on loopback, where PHP can ask it.
 func onLoopback(t *testing.T, memcached string, more ...string) (w *programtest.Backends, api string) {
 	t.Helper()
 	w, api = programtest.NewBackends(t), programtest.Address(t)

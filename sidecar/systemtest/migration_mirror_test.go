@@ -18,7 +18,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-// machines are two that hold the same access_token.json, as deployments copy it.
+// machines are two machines with the same access_token.json, as deployments copy it.
 func (m *migration) machines(t *testing.T) (files [2]string) {
 	t.Helper()
 	kept, err := json.Marshal(map[string]any{"access_token": m.WeChat.Steal(appID), "expires_time": time.Now().Unix()})
@@ -58,11 +58,12 @@ func TestMigration_FileVariant(t *testing.T) {
 	require.Equal(t, exitFine, other.terminates(t))
 	m.beside(t, "token", "MIRROR_FILE="+files[0])
 	m.everybody(t)
-	assert.Zero(t, m.calls(), "nobody fetched")
-	m.noneWasDead(t)
+	assert.Zero(t, m.requestsToWeChat(), "no program fetched")
+	m.noneWasInvalid(t)
 }
 
-// Why the recipe begins with stable_token: this is the other order.
+// If the first sidecar starts with the classic API, the other machine's token becomes
+// invalid. So the migration begins with stable_token.
 func TestMigration_FileVariantClassicFirst(t *testing.T) {
 	t.Parallel()
 	m := newMigration(t)
@@ -70,7 +71,7 @@ func TestMigration_FileVariantClassicFirst(t *testing.T) {
 	m.beside(t, "token", "MIRROR_FILE="+files[0])
 	m.inFile(t, files[0])
 	m.everybody(t)
-	assert.Equal(t, []string{"file: 40001"}, m.dead, "after the grace, on the machine without a sidecar")
+	assert.Equal(t, []string{"file: 40001"}, m.invalid, "after the grace, on the machine without a sidecar")
 }
 
 // Programs that share the table wx_token move to the sidecar and never use an invalid token.
@@ -102,11 +103,11 @@ func TestMigration_DatabaseVariant(t *testing.T) {
 	eventually(t, func() bool { return row() == m.LastToken() }, "the row is the sidecar's")
 	m.everybody(t)
 
-	// A program that was fetching in that very moment: its token is as good.
+	// A program that fetches at this moment: its token is valid too.
 	run("UPDATE wx.wx_token SET value = ?, expire = ? WHERE type = 'access_token'", m.WeChat.Steal(appID), fetched())
 	m.everybody(t)
 	m.beside(t, "token", dsn)
 	m.everybody(t)
-	assert.Zero(t, m.calls(), "nobody fetched")
-	m.noneWasDead(t)
+	assert.Zero(t, m.requestsToWeChat(), "no program fetched")
+	m.noneWasInvalid(t)
 }
