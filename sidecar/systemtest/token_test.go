@@ -21,6 +21,7 @@ func TestToken_PrintsTheToken(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	spawn(t, w.Environ)
+	ready(t, w.Ops)
 	for _, p := range []*process{
 		spawn(t, appEnviron(w), "token"),
 		spawn(t, appEnviron(w), "token", appID),
