@@ -108,7 +108,7 @@ func (a *accounts) scan(group *keeper.Group) error {
 	if a.current != nil && slices.Equal(ids, a.current) {
 		return nil
 	}
-	a.mirror.Keep(ids)
+	a.mirror.SetAccounts(ids)
 	if err := group.SetAccounts(found); err != nil {
 		return fmt.Errorf("set the accounts: %w", err)
 	}

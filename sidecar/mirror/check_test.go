@@ -18,10 +18,10 @@ func TestCheckTable(t *testing.T) {
 	t.Parallel()
 	for name, says := range map[string]string{
 		"wx_token": "", "{appid}": "", "wx_{appid}_token": "", "wx-token$2": "", strings.Repeat("t", 64): "",
-		"": "no table's name", "wx token": "no table's name", "wx`token": "no table's name", "db.wx_token": "no database's name",
-		"wx_token;DROP": "no table's name", "表": "no table's name", "wx_token\n": "no table's name",
-		strings.Repeat("t", 65): "longer than 64",
-		"{appId}":               "elsewhere than in one {appid}", "wx_{appid}_{appid}": "elsewhere", "wx_{appid": "elsewhere", "{}": "elsewhere",
+		"": "not a table's name", "wx token": "not a table's name", "wx`token": "not a table's name", "db.wx_token": "without the database's name",
+		"wx_token;DROP": "not a table's name", "表": "not a table's name", "wx_token\n": "not a table's name",
+		strings.Repeat("t", 65): "more than 64",
+		"{appId}":               "outside of one {appid}", "wx_{appid}_{appid}": "outside", "wx_{appid": "outside", "{}": "outside",
 	} {
 		err := mirror.CheckTable(name, false)
 		if says == "" {
@@ -42,11 +42,11 @@ func TestCheckFile(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	for path, says := range map[string]string{
 		"/access_token.json": "", "/{appid}.json": "", "/{appid}/access_token.json": "", "/wx_{appid}/deeper/t.json": "", "/file": "",
-		"access_token.json": "no absolute path", "": "no absolute path", "./t.json": "no absolute path", "{appid}/t.json": "no absolute path",
-		"/x/": "no plain path", "/../t.json": "no plain path", "/": "no plain path", "//t.json": "no plain path",
-		"/{appId}.json": "elsewhere than in one {appid}", "/{appid}/{appid}.json": "elsewhere", "/}.json": "elsewhere",
-		"/gone/t.json": "its folder cannot be written to: no such file or directory", "/gone/{appid}/t.json": "no such file",
-		"/file/t.json": "its folder cannot be written to: not a directory",
+		"access_token.json": "not an absolute path", "": "not an absolute path", "./t.json": "not an absolute path", "{appid}/t.json": "not an absolute path",
+		"/x/": "not a plain path", "/../t.json": "not a plain path", "/": "not a plain path", "//t.json": "not a plain path",
+		"/{appId}.json": "outside of one {appid}", "/{appid}/{appid}.json": "outside", "/}.json": "outside",
+		"/gone/t.json": "its folder is not writable: no such file or directory", "/gone/{appid}/t.json": "no such file",
+		"/file/t.json": "its folder is not writable: not a directory",
 	} {
 		if strings.HasPrefix(path, "/") {
 			path = folder + path
@@ -56,13 +56,13 @@ func TestCheckFile(t *testing.T) {
 			require.NoError(t, err, path)
 		} else {
 			require.ErrorContains(t, err, says, path)
-			assert.NotContains(t, err.Error(), folder, "the path may be a secret in the wrong variable")
+			assert.NotContains(t, err.Error(), folder, "the path can be a secret in the wrong variable")
 		}
 	}
 	require.ErrorContains(t, mirror.CheckFile(folder, false), "is a folder")
 	require.ErrorContains(t, mirror.CheckFile(file, true), "lacks {appid}")
 	require.NoError(t, mirror.CheckFile(folder+"/{appid}", true))
-	assert.Equal(t, []string{"file"}, names(t, folder), "nothing is left of looking")
+	assert.Equal(t, []string{"file"}, names(t, folder), "the check leaves nothing behind")
 }
 
 // CheckDSN accepts what the driver can use, and quotes nothing.

@@ -13,21 +13,21 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
-// dialPatience is the wait for a connection where the DSN names no other.
-const dialPatience = 3 * time.Second
+// dialTimeout bounds a dial if the DSN has no timeout.
+const dialTimeout = 3 * time.Second
 
-// CheckDSN says what is wrong with a data source name. The error quotes nothing of
-// it: a part that cannot be read may be the password.
+// CheckDSN returns an error if a data source name is not valid. The error quotes no
+// part of it: an unreadable part can be the password.
 func CheckDSN(dsn string) error {
 	_, err := parseDSN(dsn)
 	return err
 }
 
-// parseDSN reads a data source name, and adds what every connection needs.
+// parseDSN parses a data source name, and adds the parameters of every connection.
 func parseDSN(dsn string) (cfg *mysql.Config, err error) {
 	defer func() {
-		if recover() != nil { // the driver's answer to a parameter that it had once
-			cfg, err = nil, errors.New("has the parameter strict, which is gone")
+		if recover() != nil { // the driver panics at a parameter of older versions
+			cfg, err = nil, errors.New("has the parameter strict, which no longer exists")
 		}
 	}()
 	switch {
@@ -45,19 +45,19 @@ func parseDSN(dsn string) (cfg *mysql.Config, err error) {
 	case cfg.DBName == "":
 		return nil, errors.New("names no database")
 	}
-	cfg.Logger = &mysql.NopLogger{} // what it says is in the error too
+	cfg.Logger = &mysql.NopLogger{} // the error has the same text
 	if cfg.Timeout == 0 {
-		cfg.Timeout = dialPatience
+		cfg.Timeout = dialTimeout
 	}
-	// All that is said is ASCII, so that no collation makes it unsafe to put values
-	// into the statement; and that saves two round trips.
+	// All statements and values are ASCII, so with any collation it is safe to put the
+	// values into the statement. That saves two round trips.
 	cfg.InterpolateParams, cfg.Collation = true, ""
 	cfg.AllowAllFiles, cfg.MultiStatements = false, false
 	if cfg.Params == nil {
 		cfg.Params = map[string]string{}
 	}
-	// A row that is held by somebody must not hold a connection here. A value that is
-	// too long must fail, and not be cut: half a credential is a dead one.
+	// A locked row must not block this connection for long. A value that is too long
+	// must fail, and not be cut: half a credential is invalid.
 	for name, value := range map[string]string{"autocommit": "1", "innodb_lock_wait_timeout": "2", "lock_wait_timeout": "2"} {
 		if _, ok := cfg.Params[name]; !ok {
 			cfg.Params[name] = value
@@ -71,10 +71,10 @@ func parseDSN(dsn string) (cfg *mysql.Config, err error) {
 	return cfg, nil
 }
 
-// connector makes connections, each with what the DSN says by then.
+// connector makes connections, each with the current DSN.
 type connector struct {
 	dsn      func() (string, error)
-	password atomic.Pointer[string] // the last one, to be kept out of texts
+	password atomic.Pointer[string] // the last one, for redaction
 }
 
 // Connect implements driver.Connector.
@@ -95,7 +95,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return made.Connect(ctx)
 }
 
-// badDSN is a DSN that was fine when the program started.
+// badDSN returns a failure for a DSN that was valid when the program started.
 func badDSN(err error) error {
 	return &failure{"the DSN " + err.Error(), hint.DSNFile, true}
 }
@@ -103,8 +103,8 @@ func badDSN(err error) error {
 // Driver implements driver.Connector.
 func (c *connector) Driver() driver.Driver { return mysql.MySQLDriver{} }
 
-// without is a text in which no secret is left.
-func (c *connector) without(text string, secrets ...string) string {
+// redact returns the text without the secrets and the password.
+func (c *connector) redact(text string, secrets ...string) string {
 	if password := c.password.Load(); password != nil {
 		secrets = append(secrets, *password)
 	}

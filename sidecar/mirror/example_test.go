@@ -16,7 +16,7 @@ func Example() {
 	folder, _ := os.MkdirTemp("", "wx")
 	defer func() { _ = os.RemoveAll(folder) }()
 	m := mirror.New(mirror.Config{File: filepath.Join(folder, "access_token.json")})
-	m.Keep([]string{"wx0123456789abcdef"})
+	m.SetAccounts([]string{"wx0123456789abcdef"})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

@@ -2,10 +2,10 @@ package mirror
 
 import "time"
 
-// RetryAfter is the wait after so many failures in a row.
+// RetryAfter returns the wait after this many failures in a row.
 var RetryAfter = retryAfter
 
-// Waiting is how many credentials are not written yet.
+// Waiting returns the number of credentials that are not written yet.
 func Waiting(m *Mirror) int {
 	n := 0
 	for _, q := range m.queues {
@@ -20,8 +20,8 @@ func Waiting(m *Mirror) int {
 	return n
 }
 
-// LookNow has what was written looked at now.
-func LookNow(m *Mirror) {
+// CheckNow makes the written credentials due for a check.
+func CheckNow(m *Mirror) {
 	for _, q := range m.queues {
 		q.mu.Lock()
 		for _, j := range q.waiting {
@@ -29,7 +29,7 @@ func LookNow(m *Mirror) {
 				j.due = time.Now()
 			}
 		}
-		q.nudge()
+		q.wakeUp()
 		q.mu.Unlock()
 	}
 }

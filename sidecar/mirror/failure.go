@@ -9,12 +9,12 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
-// failure is why a credential was not written. Neither text holds a credential or
-// a password.
+// failure is the reason why a credential was not written. Neither text contains a
+// credential or a password.
 type failure struct {
 	what  string
-	hint  hint.Hint // what to do about it
-	whole bool      // the target fails, not only this credential's place
+	hint  hint.Hint
+	whole bool // the whole target fails, not only this credential's file or row
 }
 
 func (f *failure) Error() string { return f.what }
@@ -32,7 +32,7 @@ func hintOf(err error) hint.Hint {
 	return hint.Fault
 }
 
-// fileFailure says what to do about an error of the file system.
+// fileFailure returns a failure with a hint for an error of the file system.
 func fileFailure(path string, err error) *failure {
 	f := &failure{what: fmt.Sprintf("write %s: %s", path, withoutPath(err)), hint: hint.Folder}
 	switch {

@@ -19,40 +19,41 @@ import (
 const (
 	// fileMode lets the group read: PHP mostly runs as another user.
 	fileMode = 0o640
-	// folderMode is that of an account's folder, which lies in one that is there.
+	// folderMode is the mode of an account's own folder.
 	folderMode = 0o750
-	// leftover is the age at which a temporary file is nobody's any more: one is
-	// written within milliseconds.
-	leftover = time.Minute
-	// sweepEvery is how often a folder is looked through for them.
+	// leftoverAge is the age from which a temporary file is abandoned. A write takes
+	// milliseconds.
+	leftoverAge = time.Minute
+	// sweepEvery is how often a folder is searched for abandoned files.
 	sweepEvery = 10 * time.Minute
 )
 
-// rule is by how much the class's own rule is late: it fetches once
-// time() > N + 3600. A minute more, and it first fires a minute before the death.
+// rule is the class's own rule and a minute more, in seconds. The class requests a
+// token once time() > N + 3600, so it does so one minute before the expiry.
 const rule = 3660
 
-// fetched is the time that the class takes for that of its fetch, in Unix seconds.
-func fetched(dies time.Time) int64 { return dies.Unix() - rule }
+// fetched returns the time that the class takes for that of its request, in Unix
+// seconds.
+func fetched(expires time.Time) int64 { return expires.Unix() - rule }
 
 // file is access_token.json.
 type file struct {
 	pattern string
-	swept   map[string]time.Time // folders, and when they were; one goroutine uses it
+	swept   map[string]time.Time // when each folder was swept; used by one goroutine
 }
 
 func newFile(pattern string) *file { return &file{pattern: pattern, swept: map[string]time.Time{}} }
 
-// delay: every sidecar writes its own file, and only tokens.
+// delay is 0 for tokens. Every sidecar writes its own file, without tickets.
 func (f *file) delay(c keeper.Change, _ float64) (time.Duration, bool) {
 	return 0, c.Kind == memcache.AccessToken
 }
 
-// again: a legacy program that found no file, or a null in it, fetches in vain and
-// stores another null, and a deployment may clear the folder.
-func (f *file) again(keeper.Change) time.Duration { return 15 * time.Second }
+// checkEvery is short: a legacy program that finds no file, or a null in it, requests a
+// token in vain and stores another null. A deployment can also clear the folder.
+func (f *file) checkEvery(keeper.Change) time.Duration { return 15 * time.Second }
 
-// content is the file, as the class reads it.
+// content is what the class reads.
 type content struct {
 	Token   string `json:"access_token"`
 	Fetched int64  `json:"expires_time"`
@@ -76,20 +77,21 @@ func (f *file) write(_ context.Context, j job) error {
 	return nil
 }
 
-// holds reports whether the file is ours, or a newer one: of another sidecar that
-// writes the same file, and has seen a renewal before this one.
+// holds reports whether the file has our credential or a newer one. Another sidecar
+// with the same file can know of a renewal earlier.
 func holds(path string, j job) bool {
 	text, err := os.ReadFile(path) // #nosec G304 -- the operator names it
-	var there content
-	if err != nil || json.Unmarshal(text, &there) != nil || there.Token == "" {
+	var found content
+	if err != nil || json.Unmarshal(text, &found) != nil || found.Token == "" {
 		return false
 	}
 	ours := fetched(j.Expires)
-	return there.Token == j.Value && there.Fetched == ours || there.Fetched > ours && there.Fetched <= latest(ours)
+	return found.Token == j.Value && found.Fetched == ours || found.Fetched > ours && found.Fetched <= latest(ours)
 }
 
-// folder makes the account's own folder where it is missing, never the shared one:
-// where that is gone, so is its mount. It removes what killed writers left.
+// folder creates the account's own folder if it is missing. It never creates the
+// shared folder: if that is missing, so is its mount. It removes the files of killed
+// writers.
 func (f *file) folder(path string) error {
 	shared, own := sharedFolder(f.pattern), filepath.Dir(path)
 	if own != shared {
@@ -107,12 +109,12 @@ func (f *file) folder(path string) error {
 	return nil
 }
 
-// tempPattern is what temporary files are called, for os.CreateTemp.
+// tempPattern returns the name of temporary files for os.CreateTemp.
 func tempPattern(base string) string { return tempPrefix + base + ".*" }
 
 const tempPrefix = ".wxsidecar-"
 
-// replace writes a file that appears whole or not at all.
+// replace writes a file that appears whole or not at all: by rename.
 func replace(path string, text []byte) (err error) {
 	folder, base := filepath.Split(path)
 	temp, err := os.CreateTemp(folder, tempPattern(base))
@@ -122,7 +124,7 @@ func replace(path string, text []byte) (err error) {
 	defer func() {
 		if err != nil {
 			_ = temp.Close()
-			_ = os.Remove(temp.Name()) // what is left is swept
+			_ = os.Remove(temp.Name()) // if it fails, sweep removes the file
 		}
 	}()
 	if _, err := temp.Write(text); err != nil {
@@ -143,7 +145,7 @@ func replace(path string, text []byte) (err error) {
 	return syncFolder(folder)
 }
 
-// syncFolder makes the new name last, where the file system can.
+// syncFolder makes the new name durable if the file system supports it.
 func syncFolder(path string) error {
 	folder, err := os.Open(path) // #nosec G304 -- the operator names it
 	if err != nil {
@@ -157,21 +159,20 @@ func syncFolder(path string) error {
 	return err
 }
 
-// sweep removes temporary files that nobody writes any more. What cannot be
-// removed lies where it lies.
+// sweep removes abandoned temporary files. Files that it cannot remove stay.
 func sweep(folder string) {
 	entries, _ := os.ReadDir(folder)
 	for _, entry := range entries {
 		if !strings.HasPrefix(entry.Name(), tempPrefix) {
 			continue
 		}
-		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > leftover {
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > leftoverAge {
 			_ = os.Remove(filepath.Join(folder, entry.Name()))
 		}
 	}
 }
 
-// withoutPath is an error of the file system without the paths, which it quotes.
+// withoutPath returns an error of the file system without the paths that it quotes.
 func withoutPath(err error) error {
 	var one *fs.PathError
 	var two *os.LinkError

@@ -18,13 +18,13 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 )
 
-// written reports whether the file is this token's, whole.
-func written(path, value string, dies time.Time) bool {
+// written reports whether the file has exactly this token.
+func written(path, value string, expires time.Time) bool {
 	text, err := os.ReadFile(path)
-	return err == nil && string(text) == fmt.Sprintf(`{"access_token":"%s","expires_time":%d}`, value, dies.Unix()-3660)
+	return err == nil && string(text) == fmt.Sprintf(`{"access_token":"%s","expires_time":%d}`, value, expires.Unix()-3660)
 }
 
-// names are those in a folder.
+// names returns the names in a folder.
 func names(t *testing.T, folder string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
@@ -41,11 +41,11 @@ func TestFile_WrittenAfterEachChange(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	path := filepath.Join(folder, "access_token.json")
-	require.NoError(t, os.WriteFile(path, []byte("what was there, and is longer than what comes"), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte("the previous content, longer than the next content"), 0o600))
 	m := run(t, mirror.Config{File: path})
 	for n := range 3 {
 		mine := change(n, inTwoHours().Add(time.Duration(n)*time.Second))
-		mine.Own = n == 0 // every sidecar has a file of its own
+		mine.Own = n == 0 // every sidecar has its own file
 		ticket := mine
 		ticket.Kind, ticket.Value = memcache.JSAPITicket, token(100)
 		m.Changed(mine)
@@ -56,7 +56,7 @@ func TestFile_WrittenAfterEachChange(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o640), info.Mode())
 	m.stop()
-	assert.Equal(t, []string{"access_token.json"}, names(t, folder), "nothing is left of writing, and a ticket has no file")
+	assert.Equal(t, []string{"access_token.json"}, names(t, folder), "no temporary file is left, and a ticket has no file")
 	assert.Empty(t, m.log.String())
 }
 
@@ -87,7 +87,7 @@ func TestFile_OnePerAccount(t *testing.T) {
 			t.Parallel()
 			folder := t.TempDir()
 			m := run(t, mirror.Config{File: filepath.Join(folder, pattern)})
-			m.Keep([]string{"wx1", "wx2"})
+			m.SetAccounts([]string{"wx1", "wx2"})
 			for n, id := range []string{"wx1", "wx2"} {
 				mine := change(n, inTwoHours())
 				mine.AppID = id
@@ -99,8 +99,8 @@ func TestFile_OnePerAccount(t *testing.T) {
 	}
 }
 
-// The folder that all accounts share is a mount: where it is gone, a folder made in
-// its place would be read by nobody.
+// A missing shared folder is reported, and written to once it is back. It is a mount:
+// no program would read a folder that replaces it.
 func TestFile_FolderGone(t *testing.T) {
 	t.Parallel()
 	for says, pattern := range map[string]string{"one file": "access_token.json", "a folder each": "{appid}/access_token.json"} {
@@ -118,15 +118,15 @@ func TestFile_FolderGone(t *testing.T) {
 				assert.Equal(t, 1, s.Failing)
 				assert.Equal(t, "access_token of "+appID+": write "+path+": no such file or directory", s.Error)
 				assert.Equal(t, hint.Mounted, s.Hint)
-				assert.Empty(t, m.log.lines(t, fails), "once may be an accident")
+				assert.Empty(t, m.log.lines(t, fails), "the first failure is not logged")
 				time.Sleep(30 * time.Minute)
-				told := m.log.lines(t, fails)
-				require.Len(t, told, 1, "once, however often it was tried")
+				logged := m.log.lines(t, fails)
+				require.Len(t, logged, 1, "once for all retries")
 				assert.Equal(t, []any{"WARN", "file", appID, "access_token", s.Hint.English},
-					[]any{told[0]["level"], told[0]["mirror"], told[0]["appid"], told[0]["kind"], told[0]["hint"]})
+					[]any{logged[0]["level"], logged[0]["mirror"], logged[0]["appid"], logged[0]["kind"], logged[0]["hint"]})
 				require.NoError(t, os.Mkdir(folder, 0o750))
 				time.Sleep(67 * time.Second)
-				assert.True(t, written(path, mine.Value, mine.Expires), "within a minute and its jitter")
+				assert.True(t, written(path, mine.Value, mine.Expires), "within a minute and the jitter")
 				assert.True(t, state(t, m).Up())
 				back := m.log.lines(t, works)
 				require.Len(t, back, 1)
@@ -157,5 +157,5 @@ func TestFile_LeftoversAreRemoved(t *testing.T) {
 	eventually(t, func() bool { return written(path, mine.Value, mine.Expires) }, "the file")
 	m.stop()
 	assert.Equal(t, []string{".htaccess", ".wxsidecar-access_token.json.456", "access_token.json", "other.json"}, names(t, folder),
-		"but not what another writer may be at, nor what is not ours")
+		"but not a file that another writer can be writing, nor other files")
 }

@@ -28,7 +28,7 @@ const (
 	often    = 10 * time.Millisecond
 )
 
-// mariadb is the server that most tests share, each with a database of its own.
+// mariadb is the server that most tests share. Each test has its own database.
 var mariadb *mirrortest.Server
 
 func TestMain(m *testing.M) {
@@ -41,8 +41,8 @@ func TestMain(m *testing.M) {
 		}
 		defer func() { _ = server.Close() }()
 		mariadb = server
-		// tls=true trusts what is there, beside the system's own. A link, and not the
-		// server's folder, which holds more.
+		// tls=true also trusts the certificates in SSL_CERT_DIR. It is a folder of its own
+		// with a link, because the server's folder has other files.
 		trusted, err := os.MkdirTemp("", "wxca")
 		if err != nil {
 			panic(err)
@@ -56,10 +56,10 @@ func TestMain(m *testing.M) {
 	}())
 }
 
-// output is what a log prints, readable while it is written.
+// output is the log, readable while it is written.
 type output struct{ programtest.Output }
 
-// lines are the log's lines with this message.
+// lines returns the log lines with this message.
 func (o *output) lines(t *testing.T, message string) []map[string]any {
 	t.Helper()
 	var found []map[string]any
@@ -74,26 +74,26 @@ func (o *output) lines(t *testing.T, message string) []map[string]any {
 }
 
 const (
-	fails = "a mirror fails: programs that read it go on with what it holds"
-	once  = "writing to a mirror failed"
-	works = "a mirror works again"
+	fails = "mirror failed, its readers keep the previous token"
+	once  = "mirror write failed"
+	works = "mirror recovered"
 )
 
-// running is a mirror at work.
+// running is a running mirror.
 type running struct {
 	*mirror.Mirror
 	log  *output
-	stop func() // ends it, and waits for that
+	stop func() // ends it and waits
 }
 
-// run runs a mirror that keeps appID until the test ends. Nothing that it says
-// holds a secret.
+// run runs a mirror of appID until the test ends. Its log and errors contain no
+// secret.
 func run(t *testing.T, cfg mirror.Config) *running {
 	t.Helper()
 	r := &running{log: &output{}}
 	cfg.Log = slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	r.Mirror = mirror.New(cfg)
-	r.Keep([]string{appID})
+	r.SetAccounts([]string{appID})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -122,7 +122,7 @@ func inTable(t *testing.T, database, table string) *running {
 
 func dsnOf(dsn string) func() (string, error) { return func() (string, error) { return dsn, nil } }
 
-// newDatabase makes a database for one test, with these tables.
+// newDatabase creates a database with these tables for one test.
 func newDatabase(t *testing.T, tables ...string) (name string, db *sql.DB) {
 	t.Helper()
 	return newDatabaseOn(t, mariadb, tables...)
@@ -148,18 +148,18 @@ func execute(t *testing.T, db *sql.DB, statement string, args ...any) {
 	require.NoError(t, err)
 }
 
-// keyless is the table as users of the class have made it.
+// keyless creates the table as users of the class do.
 const keyless = "CREATE TABLE wx_token (id int, type varchar(20), expire varchar(16), value varchar(600))"
 
-// token is a credential that must show nowhere.
+// token returns a credential that must not show anywhere.
 func token(n int) string { return fmt.Sprintf("canarytoken-%03d-%s", n, strings.Repeat("x", 120)) }
 
-// change is a token that this sidecar fetched, as the keeper tells of it.
-func change(n int, dies time.Time) keeper.Change {
-	return keeper.Change{AppID: appID, Kind: memcache.AccessToken, Value: token(n), Number: int64(n), Expires: dies, Own: true}
+// change returns a token that this sidecar renewed.
+func change(n int, expires time.Time) keeper.Change {
+	return keeper.Change{AppID: appID, Kind: memcache.AccessToken, Value: token(n), Number: int64(n), Expires: expires, Own: true}
 }
 
-// inTwoHours is the death of a token that is new.
+// inTwoHours is the expiry of a new token.
 func inTwoHours() time.Time { return time.Now().Add(2 * time.Hour).Truncate(time.Second) }
 
 // line is a row of the table.
@@ -169,7 +169,7 @@ type line struct {
 	Fingerprint  string
 }
 
-// rows are those of a table, by id. A value shows as its fingerprint.
+// rows returns the rows of a table by id. A value shows as its fingerprint.
 func rows(t *testing.T, db *sql.DB, table string) []line {
 	t.Helper()
 	result, err := db.Query("SELECT id, type, expire, value FROM `" + table + "` ORDER BY id, type")
@@ -187,13 +187,13 @@ func rows(t *testing.T, db *sql.DB, table string) []line {
 	return all
 }
 
-// rowOf is the row that a change makes.
+// rowOf returns the row of a change.
 func rowOf(c keeper.Change) line {
 	id := map[memcache.Kind]int{memcache.AccessToken: 1, memcache.JSAPITicket: 2}[c.Kind]
 	return line{ID: id, Kind: string(c.Kind), Expire: fmt.Sprint(c.Expires.Unix() - 3660), Fingerprint: memcache.Fingerprint(c.Value)}
 }
 
-// holds reports whether a table has a token, without its name in any message.
+// holds reports whether a table has a token. No message contains the token.
 func holds(db *sql.DB, table string, c keeper.Change) bool {
 	var n int
 	err := db.QueryRow("SELECT COUNT(*) FROM `"+table+"` WHERE type = ? AND value = ?", string(c.Kind), c.Value).Scan(&n)
@@ -205,7 +205,7 @@ func eventually(t *testing.T, ok func() bool, what string) {
 	require.Eventually(t, ok, patience, often, what)
 }
 
-// state is the only mirror's.
+// state returns the state of the only mirror.
 func state(t *testing.T, m *running) mirror.State {
 	t.Helper()
 	all := m.States()

@@ -10,20 +10,20 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
-// Config says where credentials are kept too. With neither File nor DSN a Mirror
+// Config says where credentials are copied to. With neither File nor DSN, a Mirror
 // does nothing.
 type Config struct {
-	// File is the path of access_token.json, with Placeholder for the AppID where
-	// there are several accounts; "" means none. See CheckFile.
+	// File is the path of access_token.json; "" means no file. With several accounts
+	// it contains Placeholder. See CheckFile.
 	File string
-	// DSN reads the data source name of a MySQL or MariaDB, as CheckDSN wants it; nil
-	// means none. It is called before every connection, so that a new password needs
-	// no restart. Its error must not quote it.
+	// DSN returns the data source name of a MySQL or MariaDB database; nil means no
+	// table. It is called before every connection, so a new password needs no
+	// restart. Its error must not quote the name. See CheckDSN.
 	DSN func() (string, error)
-	// Table is the table's name, with Placeholder for the AppID where there are
-	// several accounts; "" means DefaultTable. See CheckTable.
+	// Table is the table's name; "" means DefaultTable. With several accounts it
+	// contains Placeholder. See CheckTable.
 	Table string
-	// Log receives one line per event that matters; nil means none.
+	// Log gets one line for each event; nil means none.
 	Log *slog.Logger
 }
 
@@ -39,18 +39,18 @@ type Mirror struct {
 	queues []*queue
 	close  func()
 
-	mu   sync.Mutex // guards what follows; never held over I/O
-	kept map[string]bool
-	last map[place]keeper.Change // that Changed was told of
+	mu       sync.Mutex // guards what follows; never held over I/O
+	accounts map[string]bool
+	last     map[credentialKey]keeper.Change // from Changed
 }
 
-// New returns a Mirror that keeps no account yet: see Keep. Run writes.
+// New returns a Mirror without accounts, see SetAccounts. Run writes.
 func New(cfg Config) *Mirror {
 	log := cfg.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	m := &Mirror{close: func() {}, kept: map[string]bool{}, last: map[place]keeper.Change{}}
+	m := &Mirror{close: func() {}, accounts: map[string]bool{}, last: map[credentialKey]keeper.Change{}}
 	if cfg.File != "" {
 		m.queues = append(m.queues, newQueue(File, log, newFile(cfg.File)))
 	}
@@ -62,48 +62,48 @@ func New(cfg Config) *Mirror {
 	return m
 }
 
-// Keep says whose credentials are mirrored from now on: call it before the keeper
-// hears of them. What waits for others is forgotten, and so is that it failed.
-func (m *Mirror) Keep(appIDs []string) {
+// SetAccounts sets the accounts whose credentials are mirrored. Call it before the
+// keeper gets them. It drops the credentials and failures of all other accounts.
+func (m *Mirror) SetAccounts(appIDs []string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.kept = make(map[string]bool, len(appIDs))
+	m.accounts = make(map[string]bool, len(appIDs))
 	for _, id := range appIDs {
-		m.kept[id] = true
+		m.accounts[id] = true
 	}
-	for at := range m.last {
-		if !m.kept[at.appID] {
-			delete(m.last, at)
+	for key := range m.last {
+		if !m.accounts[key.appID] {
+			delete(m.last, key)
 		}
 	}
 	for _, q := range m.queues {
-		q.keep(m.kept)
+		q.setAccounts(m.accounts)
 	}
 }
 
-// Changed has a credential written soon: it is for keeper.Config.Changed. It never
-// waits for disk or network.
+// Changed queues a credential, and never waits for disk or network. It is meant for
+// keeper.Config.Changed.
 func (m *Mirror) Changed(c keeper.Change) {
 	if len(m.queues) == 0 {
 		return
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.kept[c.AppID] {
-		return // it has gone, and this came late
+	if !m.accounts[c.AppID] {
+		return // the account was removed meanwhile
 	}
-	at := place{c.AppID, c.Kind}
+	key := credentialKey{c.AppID, c.Kind}
 	j := job{Change: c}
-	if before := m.last[at]; before.Number < c.Number {
-		j.before = before.Value
+	if previous := m.last[key]; previous.Number < c.Number {
+		j.previous = previous.Value
 	}
-	m.last[at] = c
+	m.last[key] = c
 	for _, q := range m.queues {
-		q.add(at, j)
+		q.add(key, j)
 	}
 }
 
-// Run writes until ctx ends, and returns once nothing is under way.
+// Run writes until ctx ends, and returns after the last write.
 func (m *Mirror) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	for _, q := range m.queues {
@@ -113,7 +113,7 @@ func (m *Mirror) Run(ctx context.Context) {
 	m.close()
 }
 
-// States is how each mirror that is configured is doing.
+// States returns the state of each configured mirror.
 func (m *Mirror) States() []State {
 	states := make([]State, len(m.queues))
 	for i, q := range m.queues {
@@ -122,15 +122,15 @@ func (m *Mirror) States() []State {
 	return states
 }
 
-// jitter spreads what many do at the same time.
-func jitter() float64 { return rand.Float64() } //nolint:gosec // spreads load, guards nothing
+// jitter spreads what many sidecars do at the same time.
+func jitter() float64 { return rand.Float64() } //nolint:gosec // spreads load, protects nothing
 
 const (
 	firstRetry = time.Second
 	lastRetry  = time.Minute
 )
 
-// retryAfter is the wait after so many failures in a row, ±10 %.
+// retryAfter returns the wait after this many failures in a row, ±10 %.
 func retryAfter(failures int, spread float64) time.Duration {
 	wait := firstRetry << min(failures-1, 10)
 	return time.Duration(float64(min(wait, lastRetry)) * (0.9 + 0.2*spread))

@@ -10,96 +10,86 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
-// State is how one mirror is doing.
+// State is the state of one mirror.
 type State struct {
 	// Name is File or MySQL.
 	Name string
-	// Failing is how many credentials could not be written when last tried; 0 where
-	// the mirror works. Where the database cannot be reached it is 1 at least.
+	// Failing is the number of credentials whose last write failed; 0 if the mirror
+	// works. It is at least 1 while the database cannot be reached.
 	Failing int
-	// Since is when the first of them failed, Error how, Hint what to do about it;
-	// zero where none does.
+	// Since is when the first of them failed. It is zero if none fails, like Error
+	// and Hint.
 	Since time.Time
 	Error string
 	Hint  hint.Hint
 }
 
-// Up reports whether all is written as it should be.
+// Up reports whether no write fails.
 func (s State) Up() bool { return s.Failing == 0 }
 
-// everything stands for the whole target: a database that cannot be reached.
-var everything = place{}
+// wholeTarget is the key of a failure of the whole target: a database that cannot be
+// reached.
+var wholeTarget = credentialKey{}
 
-// trouble is how writing to one place fails.
-type trouble struct {
+// problem is how the writes under one key fail.
+type problem struct {
 	failures int // in a row
 	since    time.Time
-	at       place // the credential that met it
+	key      credentialKey // the credential that failed last
 	err      error
 }
 
 // outage is what fails of one target. The queue's mu guards it.
 type outage struct {
 	name    string
-	failing map[place]trouble
-	told    map[hint.Hint]bool // reasons that were logged; nil: the outage was not
+	failing map[credentialKey]problem
+	logged  map[hint.Hint]bool // reasons that were logged; nil if none was
 	began   time.Time
 }
 
-// failed notes a failure and returns how many there were in a row. It logs the
-// second one: each reason once, whatever the number of accounts.
-func (o *outage) failed(where, at place, err error, log *slog.Logger) int {
-	if where != everything {
-		delete(o.failing, everything) // it answered
+// failed notes a failure under where, of the credential key, and returns the number
+// of failures in a row. It logs from the second one on, each reason once for all
+// accounts.
+func (o *outage) failed(where, key credentialKey, err error, log *slog.Logger) int {
+	if where != wholeTarget {
+		delete(o.failing, wholeTarget) // the target answered
 	}
-	t, ok := o.failing[where]
+	p, ok := o.failing[where]
 	if len(o.failing) == 0 {
 		o.began = time.Now()
 	}
 	if !ok {
-		t.since = time.Now()
+		p.since = time.Now()
 	}
-	t.failures++
-	t.at, t.err = at, err
-	o.failing[where] = t
+	p.failures++
+	p.key, p.err = key, err
+	o.failing[where] = p
 	reason := hintOf(err)
-	log.Debug("writing to a mirror failed", "appid", at.appID, "kind", string(at.kind), "error", err.Error())
-	if t.failures >= 2 && !o.told[reason] {
-		if o.told == nil {
-			o.told = map[hint.Hint]bool{}
+	log.Debug("mirror write failed", "appid", key.appID, "kind", string(key.kind), "error", err.Error())
+	if p.failures >= 2 && !o.logged[reason] {
+		if o.logged == nil {
+			o.logged = map[hint.Hint]bool{}
 		}
-		o.told[reason] = true
-		log.Warn("a mirror fails: programs that read it go on with what it holds", "appid", at.appID, "kind", string(at.kind),
+		o.logged[reason] = true
+		log.Warn("mirror failed, its readers keep the previous token", "appid", key.appID, "kind", string(key.kind),
 			"error", err.Error(), "hint", reason)
 	}
-	return t.failures
+	return p.failures
 }
 
-// worked notes that a credential was written.
-func (o *outage) worked(at place, log *slog.Logger) {
-	delete(o.failing, at)
-	delete(o.failing, everything)
-	o.ended(log)
-}
-
-// forgotten says nothing of an outage of which nothing is left but that its
-// accounts went.
-func (o *outage) forgotten() {
-	if len(o.failing) == 0 {
-		o.told = nil
-	}
-}
-
-// ended logs that nothing fails any more, where it was logged that something did.
-func (o *outage) ended(log *slog.Logger) {
-	if len(o.failing) > 0 || o.told == nil {
+// succeeded notes that a credential was written. It logs the end of a logged
+// outage.
+func (o *outage) succeeded(key credentialKey, log *slog.Logger) {
+	delete(o.failing, key)
+	delete(o.failing, wholeTarget)
+	if len(o.failing) > 0 || o.logged == nil {
 		return
 	}
-	o.told = nil
-	log.Info("a mirror works again", "seconds", int(time.Since(o.began).Seconds()))
+	o.logged = nil
+	log.Info("mirror recovered", "seconds", int(time.Since(o.began).Seconds()))
 }
 
-// state is what probes, metrics and people see.
+// state returns the State for probes, metrics and people.
 func (q *queue) state() State {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -107,16 +97,16 @@ func (q *queue) state() State {
 	if s.Failing == 0 {
 		return s
 	}
-	all := make([]trouble, 0, len(q.failing))
-	for _, t := range q.failing {
-		all = append(all, t)
+	all := make([]problem, 0, len(q.failing))
+	for _, p := range q.failing {
+		all = append(all, p)
 	}
-	first := slices.MinFunc(all, func(a, b trouble) int {
-		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.at.appID, b.at.appID), cmp.Compare(a.at.kind, b.at.kind))
+	first := slices.MinFunc(all, func(a, b problem) int {
+		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.key.appID, b.key.appID), cmp.Compare(a.key.kind, b.key.kind))
 	})
 	s.Since, s.Hint = first.since, hintOf(first.err)
-	s.Error = fmt.Sprintf("%s of %s: %s", first.at.kind, first.at.appID, first.err)
-	if _, ok := q.failing[everything]; ok {
+	s.Error = fmt.Sprintf("%s of %s: %s", first.key.kind, first.key.appID, first.err)
+	if _, ok := q.failing[wholeTarget]; ok {
 		s.Failing = max(s.Failing, len(q.waiting))
 	}
 	if s.Failing > 1 {

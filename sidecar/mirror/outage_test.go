@@ -15,10 +15,10 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror/mirrortest"
 )
 
-// told has many credentials told, as quickly as can be, and returns the newest.
-// Nothing may wait: a hook that did would hold the keeper's lock. The bound is far
-// above what a busy machine makes of it, and far below a database's timeouts.
-func told(t *testing.T, m *running, from int) (newest func(table func(int) bool) bool) {
+// changeMany calls Changed many times, and returns the newest. No call can wait: it
+// would hold the keeper's lock. The bound is far above the time on a busy machine, and
+// far below a database's timeouts.
+func changeMany(t *testing.T, m *running, from int) (newest func(table func(int) bool) bool) {
 	t.Helper()
 	began := time.Now()
 	for n := range 1000 {
@@ -51,15 +51,15 @@ func TestOutage_FrozenOrKilled(t *testing.T) {
 		{"SIGKILL", func() error { server.Kill(); return nil }, server.Run, "connect: "},
 	} {
 		require.NoError(t, c.stop(), c.name)
-		newest := told(t, m, 1000*(i+1))
-		eventually(t, func() bool { return len(m.log.lines(t, fails)) == i+1 }, "it is told, "+c.name)
+		newest := changeMany(t, m, 1000*(i+1))
+		eventually(t, func() bool { return len(m.log.lines(t, fails)) == i+1 }, "logged, "+c.name)
 		s := state(t, m)
 		assert.Contains(t, s.Error, c.says, c.name)
 		assert.Equal(t, hint.Database, s.Hint, c.name)
 		assert.Equal(t, s.Hint.English, m.log.lines(t, fails)[i]["hint"], c.name)
 		require.NoError(t, c.heal(), c.name)
 		eventually(t, func() bool { return newest(in) && state(t, m).Up() }, "healed, "+c.name)
-		eventually(t, func() bool { return len(m.log.lines(t, works)) == i+1 }, "that is told, "+c.name)
+		eventually(t, func() bool { return len(m.log.lines(t, works)) == i+1 }, "recovery logged, "+c.name)
 	}
 	assert.Len(t, m.log.lines(t, fails), 2, "one line for each outage")
 
@@ -68,20 +68,20 @@ func TestOutage_FrozenOrKilled(t *testing.T) {
 	tried := len(m.log.lines(t, once))
 	began := time.Now()
 	m.stop()
-	assert.Less(t, time.Since(began), 2*time.Second, "it ends at once, though writing may take 5 s")
-	assert.Len(t, m.log.lines(t, once), tried, "and an end is no failure")
+	assert.Less(t, time.Since(began), 2*time.Second, "it ends at once, although a write can take 5 s")
+	assert.Len(t, m.log.lines(t, once), tried, "and this is not a failure")
 }
 
 // A value that is too long is a failure, and is not cut.
 func TestOutage_TooLongValueIsNotCut(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t, keyless, "INSERT INTO wx_token VALUES (1, 'access_token', '5', 'theirs')")
-	// As servers were set up that cut what is too long.
+	// Older servers are configured to cut values that are too long.
 	m := run(t, mirror.Config{DSN: dsnOf(mariadb.DSN(name) + "?sql_mode=%27NO_ENGINE_SUBSTITUTION%27")})
 	mine := change(1, inTwoHours())
 	mine.Value += strings.Repeat("y", 600)
 	m.Changed(mine)
-	eventually(t, func() bool { return len(m.log.lines(t, fails)) == 1 }, "it is told")
+	eventually(t, func() bool { return len(m.log.lines(t, fails)) == 1 }, "logged")
 	s := state(t, m)
 	assert.Contains(t, s.Error, "Data too long for column 'value'")
 	assert.Equal(t, hint.Wider, s.Hint)
@@ -89,12 +89,12 @@ func TestOutage_TooLongValueIsNotCut(t *testing.T) {
 	require.NoError(t, db.QueryRow("SELECT value FROM wx_token").Scan(&value))
 	assert.Equal(t, "theirs", value)
 	execute(t, db, "ALTER TABLE wx_token MODIFY `value` varchar(2048) NOT NULL") // the hint
-	eventually(t, func() bool { return holds(db, "wx_token", mine) }, "written after what the hint says")
-	eventually(t, func() bool { return len(m.log.lines(t, works)) == 1 }, "that is told")
+	eventually(t, func() bool { return holds(db, "wx_token", mine) }, "written after the hint was followed")
+	eventually(t, func() bool { return len(m.log.lines(t, works)) == 1 }, "recovery logged")
 }
 
-// A full disk refuses a row with error 1114, as a table does that has reached its own
-// limit. No other mirror waits for it.
+// A full table is tried again until there is room. A full disk has the same error
+// number, 1114. No other mirror waits.
 func TestOutage_FullTable(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t, keyless+" ENGINE=MEMORY MAX_ROWS=1", strings.Replace(keyless, "wx_token", "other", 1))
@@ -108,17 +108,17 @@ func TestOutage_FullTable(t *testing.T) {
 	mine := change(1, inTwoHours())
 	m.Changed(mine)
 	other.Changed(mine)
-	eventually(t, func() bool { return len(m.log.lines(t, fails)) == 1 }, "it is told")
+	eventually(t, func() bool { return len(m.log.lines(t, fails)) == 1 }, "logged")
 	assert.Contains(t, state(t, m).Error, "error 1114")
 	assert.Equal(t, hint.DiskFull, state(t, m).Hint)
-	eventually(t, func() bool { return holds(db, "other", mine) }, "others are written meanwhile")
+	eventually(t, func() bool { return holds(db, "other", mine) }, "other mirrors write meanwhile")
 	execute(t, db, "DELETE FROM wx_token WHERE type = 'junk'")
 	eventually(t, func() bool { return holds(db, "wx_token", mine) && state(t, m).Up() }, "written once there is room")
 	assert.Len(t, m.log.lines(t, fails), 1, "one line for the outage")
 }
 
-// What servers say may quote what was written: here a key of the user's own, and a
-// trigger that shows it.
+// No message of the server shows a credential. Messages can quote the value: here a
+// duplicate key, and a trigger that shows it.
 func TestOutage_ShowsNoCredential(t *testing.T) {
 	t.Parallel()
 	for says, table := range map[string][]string{
@@ -131,7 +131,7 @@ func TestOutage_ShowsNoCredential(t *testing.T) {
 			"CREATE TRIGGER t BEFORE UPDATE ON wx_token FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = NEW.value",
 		},
 		"error 1054: Unknown column": {"CREATE TABLE wx_token (id int, type varchar(20), token varchar(600))"},
-		"error 1142: CREATE command": nil, // the table is not there
+		"error 1142: CREATE command": nil, // no table
 	} {
 		t.Run(says, func(t *testing.T) {
 			t.Parallel()
@@ -144,7 +144,7 @@ func TestOutage_ShowsNoCredential(t *testing.T) {
 			}
 			m := run(t, mirror.Config{DSN: dsnOf(dsn)})
 			m.Changed(change(1, inTwoHours()))
-			eventually(t, func() bool { return len(m.log.lines(t, fails)) == 1 }, "it is told")
+			eventually(t, func() bool { return len(m.log.lines(t, fails)) == 1 }, "logged")
 			assert.Contains(t, state(t, m).Error, says)
 			assert.NotEmpty(t, state(t, m).Hint)
 		})
@@ -168,7 +168,7 @@ func TestOutage_TLS(t *testing.T) {
 		{"no TLS", at(password, "127.0.0.1", ""), "error 1045", "check user and password"},
 		{"a wrong password", at("canarysecretwrong", "127.0.0.1", "?tls=true"), "error 1045: Access denied", "check user and password"},
 		{"no such database", at(password, "127.0.0.1", "gone?tls=true"), "error 104", "MIRROR_MYSQL_"},
-		{"a parameter that is none", at(password, "127.0.0.1", "?tls=true&canarysecret=1"), "error 1193 of the database", "is not a variable of this server"},
+		{"an unknown parameter", at(password, "127.0.0.1", "?tls=true&canarysecret=1"), "database error 1193", "is not a variable of this server"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -179,7 +179,7 @@ func TestOutage_TLS(t *testing.T) {
 				eventually(t, func() bool { return holds(db, "t"+string(rune('0'+i)), mine) }, "written")
 				return
 			}
-			eventually(t, func() bool { return len(m.log.lines(t, fails)) == 1 }, "it is told")
+			eventually(t, func() bool { return len(m.log.lines(t, fails)) == 1 }, "logged")
 			assert.Contains(t, strings.ReplaceAll(state(t, m).Error, "canarysecret", "…"), c.says)
 			assert.Contains(t, state(t, m).Hint.English, c.hint)
 		})
@@ -205,10 +205,10 @@ func TestDSN_ReadForEachConnection(t *testing.T) {
 	}})
 	mine := change(1, inTwoHours())
 	m.Changed(mine)
-	eventually(t, func() bool { return !state(t, m).Up() }, "told")
+	eventually(t, func() bool { return !state(t, m).Up() }, "failing")
 	assert.Contains(t, state(t, m).Error, "the DSN cannot be read: no such file")
 	set("canarysecretold")
-	eventually(t, func() bool { return strings.Contains(state(t, m).Error, "error 1045") }, "told")
+	eventually(t, func() bool { return strings.Contains(state(t, m).Error, "error 1045") }, "failing")
 	set("canarysecretnew")
 	eventually(t, func() bool { return holds(db, "wx_token", mine) }, "written")
 }

@@ -14,9 +14,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 )
 
-// legacy is a program as the class's users have it: it reads the token that is kept
-// and fetches one where its rule says so. It says which, and never the token. NOW
-// stands for time().
+// legacy is a program with the class. It reads the stored token, or requests one by the
+// class's rule. It prints which, and never the token. NOW replaces time().
 const legacy = `
 $now = (int)getenv('NOW');
 if (getenv('SOCKET')) {
@@ -32,7 +31,7 @@ if (getenv('SOCKET')) {
 echo $now > $fetched + 3600 ? 'fetches' : 'uses ' . substr(hash('sha256', $token), 0, 8);
 `
 
-// does is what the legacy program does at a time before the token's death.
+// does returns what the legacy program does with this environment.
 func does(t *testing.T, environ ...string) string {
 	t.Helper()
 	php := exec.Command("php", "-d", "error_reporting=-1", "-d", "display_errors=1", "-r", legacy)
@@ -42,8 +41,8 @@ func does(t *testing.T, environ ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// The class's own rule, on what a mirror wrote: it fires a minute before the death,
-// and not before.
+// By its own rule, the class requests a token one minute before the expiry, and not
+// earlier.
 func TestPHP_FetchesInTheLastMinuteOnly(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t)
@@ -64,7 +63,7 @@ func TestPHP_FetchesInTheLastMinuteOnly(t *testing.T) {
 			59: "fetches", -1: "fetches",
 		} {
 			got := does(t, append(where, fmt.Sprintf("NOW=%d", mine.Expires.Unix()-before))...)
-			assert.Equal(t, want, got, "%s, %d s before the death", says, before)
+			assert.Equal(t, want, got, "%s, %d s before the expiry", says, before)
 		}
 	}
 	assert.Len(t, rows(t, db, "wx_token"), 2)

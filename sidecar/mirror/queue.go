@@ -10,54 +10,56 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
-// place names one credential.
-type place struct {
+// credentialKey identifies one credential.
+type credentialKey struct {
 	appID string
 	kind  memcache.Kind
 }
 
-// job is a credential to be written.
+// job is a credential to write.
 type job struct {
 	keeper.Change
-	before  string // the one that this took the place of; "" where none is known
-	due     time.Time
-	written bool // once: from then on it is looked at
+	previous string // the credential before this one; "" if unknown
+	due      time.Time
+	written  bool // at least once: from then on it is checked
 }
 
 // target is where a queue writes.
 type target interface {
-	// delay is how long after a change this credential is written; false: never.
+	// delay returns how long after a change this credential is written, or false if
+	// it is never written.
 	delay(c keeper.Change, spread float64) (time.Duration, bool)
-	// again is how often what was written is looked at, to be mended; 0: never.
-	again(c keeper.Change) time.Duration
-	// write writes it; where it was written and is there still, it does nothing. Its
-	// error holds no secret; a *failure says what to do.
+	// checkEvery returns how often a written credential is checked and repaired; 0
+	// means never.
+	checkEvery(c keeper.Change) time.Duration
+	// write writes the credential, or does nothing if it was written and is still
+	// there. Its error contains no secret. A *failure has a hint.
 	write(ctx context.Context, j job) error
 }
 
-// queue is the newest credential of each place, to be written to one target and kept
-// there.
+// queue holds the newest credential of each key. It writes them to one target,
+// retries after a failure, and checks them.
 type queue struct {
 	target
-	log  *slog.Logger
-	wake chan struct{} // holds one where something may be due sooner than expected
-	born time.Time
+	log     *slog.Logger
+	wake    chan struct{} // has an element if a job may be due earlier than expected
+	started time.Time
 
 	mu      sync.Mutex // guards what follows; never held over I/O
-	waiting map[place]*job
-	resume  time.Time // nothing is tried before: the whole target failed
+	waiting map[credentialKey]*job
+	resume  time.Time // the whole target failed: no write before this time
 	outage
 }
 
 func newQueue(name string, log *slog.Logger, to target) *queue {
 	return &queue{
-		target: to, log: log.With("mirror", name), wake: make(chan struct{}, 1), born: time.Now(),
-		waiting: map[place]*job{}, outage: outage{name: name, failing: map[place]trouble{}},
+		target: to, log: log.With("mirror", name), wake: make(chan struct{}, 1), started: time.Now(),
+		waiting: map[credentialKey]*job{}, outage: outage{name: name, failing: map[credentialKey]problem{}},
 	}
 }
 
-// add has a credential written; one that waits in its place will not be.
-func (q *queue) add(at place, j job) {
+// add queues a credential. It replaces the one that waits under the same key.
+func (q *queue) add(key credentialKey, j job) {
 	delay, ok := q.delay(j.Change, jitter())
 	if !ok {
 		return
@@ -65,54 +67,56 @@ func (q *queue) add(at place, j job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	j.due = time.Now().Add(delay)
-	if old := q.waiting[at]; old != nil && !old.written && old.before != "" {
-		// What was never written took the place of what may still be there.
-		j.before = old.before
+	if old := q.waiting[key]; old != nil && !old.written && old.previous != "" {
+		// The old job was never written, so the target can still have its previous.
+		j.previous = old.previous
 	}
-	q.waiting[at] = &j
-	q.nudge()
+	q.waiting[key] = &j
+	q.wakeUp()
 }
 
-// next is when all is looked at next that is looked at so often: all at one time, or
-// thousands of credentials would wake the queue as often.
-func (q *queue) next(every time.Duration) time.Time {
-	return q.born.Add(time.Since(q.born).Truncate(every) + every)
+// nextCheck returns the common time of all checks with this interval. With a time
+// of its own, each of thousands of credentials would wake the queue.
+func (q *queue) nextCheck(every time.Duration) time.Time {
+	return q.started.Add(time.Since(q.started).Truncate(every) + every)
 }
 
-// nudge has run look again. The caller holds mu.
-func (q *queue) nudge() {
+// wakeUp makes run look for due jobs. The caller holds mu.
+func (q *queue) wakeUp() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
 }
 
-// keep forgets what belongs to other accounts.
-func (q *queue) keep(appIDs map[string]bool) {
+// setAccounts drops the jobs and failures of all other accounts.
+func (q *queue) setAccounts(appIDs map[string]bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for at := range q.waiting {
-		if !appIDs[at.appID] {
-			delete(q.waiting, at)
+	for key := range q.waiting {
+		if !appIDs[key.appID] {
+			delete(q.waiting, key)
 		}
 	}
-	for at := range q.failing {
-		if at != everything && !appIDs[at.appID] {
-			delete(q.failing, at)
+	for key := range q.failing {
+		if key != wholeTarget && !appIDs[key.appID] {
+			delete(q.failing, key)
 		}
 	}
 	if len(appIDs) == 0 {
-		delete(q.failing, everything) // nobody tries any more
+		delete(q.failing, wholeTarget) // no account is left to try
 	}
-	q.forgotten()
+	if len(q.failing) == 0 {
+		q.logged = nil // the outage ended with its accounts: log nothing
+	}
 }
 
-// run writes what is due until ctx ends.
+// run writes due jobs until ctx ends.
 func (q *queue) run(ctx context.Context) {
 	for {
 		due, wait := q.due(time.Now())
-		for _, at := range due {
-			if ctx.Err() != nil || !q.writeOne(ctx, at) {
+		for _, key := range due {
+			if ctx.Err() != nil || !q.writeOne(ctx, key) {
 				break
 			}
 		}
@@ -131,13 +135,13 @@ func (q *queue) run(ctx context.Context) {
 	}
 }
 
-// due are the places of what is to be written now; where there are none, wait is
-// how long until there may be.
-func (q *queue) due(now time.Time) (due []place, wait time.Duration) {
+// due returns the keys of the due jobs. If there are none, wait is how long to
+// sleep.
+func (q *queue) due(now time.Time) (due []credentialKey, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	wait = time.Hour
-	for at, j := range q.waiting {
+	for key, j := range q.waiting {
 		until := j.due
 		if q.resume.After(until) {
 			until = q.resume
@@ -145,22 +149,23 @@ func (q *queue) due(now time.Time) (due []place, wait time.Duration) {
 		if left := until.Sub(now); left > 0 {
 			wait = min(wait, left)
 		} else {
-			due = append(due, at)
+			due = append(due, key)
 		}
 	}
 	return due, wait
 }
 
-// writeOne writes what waits in a place, and says whether others may be tried.
-func (q *queue) writeOne(ctx context.Context, at place) bool {
+// writeOne writes the job under key. It returns false if no other job can be
+// written now.
+func (q *queue) writeOne(ctx context.Context, key credentialKey) bool {
 	q.mu.Lock()
-	j := q.waiting[at]
+	j := q.waiting[key]
 	if j == nil || time.Now().Before(j.due) {
 		q.mu.Unlock()
-		return true // gone, or another one by now
+		return true // removed or replaced meanwhile
 	}
 	if !time.Now().Before(j.Expires) {
-		delete(q.waiting, at) // dead: whoever reads it fetches anyway
+		delete(q.waiting, key) // expired: its readers request a token anyway
 		q.mu.Unlock()
 		return true
 	}
@@ -169,35 +174,41 @@ func (q *queue) writeOne(ctx context.Context, at place) bool {
 
 	err := q.write(ctx, tried)
 	if ctx.Err() != nil {
-		return false // not the target's fault
+		return false // not the target's failure
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	current := q.waiting[at] == j // else a newer one came, or its account went
-	if err == nil {
-		if every := q.again(tried.Change); current && every > 0 {
-			j.due, j.written = q.next(every), true
-		} else if current {
-			delete(q.waiting, at)
+	if err != nil {
+		return q.retry(key, err)
+	}
+	if q.waiting[key] == j { // neither replaced nor removed
+		if every := q.checkEvery(tried.Change); every > 0 {
+			j.due, j.written = q.nextCheck(every), true
+		} else {
+			delete(q.waiting, key)
 		}
-		q.resume = time.Time{}
-		q.worked(at, q.log)
-		return true
 	}
-	where := at
+	q.resume = time.Time{}
+	q.succeeded(key, q.log)
+	return true
+}
+
+// retry sets when a failed job is due again. It returns false if the whole target
+// failed. The caller holds mu.
+func (q *queue) retry(key credentialKey, err error) bool {
+	failed, waits := key, q.waiting[key]
 	if isWhole(err) {
-		where = everything
-	} else if _, waits := q.waiting[at]; !waits {
-		return true // its account went
+		failed = wholeTarget
+	} else if waits == nil {
+		return true // its account was removed
 	}
-	failures := q.failed(where, at, err, q.log)
-	retry := time.Now().Add(retryAfter(failures, jitter()))
-	if where == everything {
-		q.resume = retry
+	again := time.Now().Add(retryAfter(q.failed(failed, key, err, q.log), jitter()))
+	if failed == wholeTarget {
+		q.resume = again
 		return false
 	}
-	if waits := q.waiting[at]; waits != nil && waits.due.Before(retry) {
-		waits.due = retry
+	if waits.due.Before(again) {
+		waits.due = again
 	}
 	return true
 }

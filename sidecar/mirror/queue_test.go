@@ -30,7 +30,7 @@ func TestQueue_RemovedAccount(t *testing.T) {
 	folder := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		m := run(t, mirror.Config{File: filepath.Join(folder, "gone", "{appid}.json")})
-		m.Keep([]string{"wx1", "wx2"})
+		m.SetAccounts([]string{"wx1", "wx2"})
 		for _, id := range []string{"wx1", "wx2"} {
 			mine := change(1, inTwoHours())
 			mine.AppID = id
@@ -39,24 +39,24 @@ func TestQueue_RemovedAccount(t *testing.T) {
 		time.Sleep(time.Minute)
 		assert.Equal(t, 2, state(t, m).Failing)
 		assert.Contains(t, state(t, m).Error, "; and 1 more")
-		m.Keep([]string{"wx2"})
+		m.SetAccounts([]string{"wx2"})
 		assert.Equal(t, 1, state(t, m).Failing)
 		late := change(2, inTwoHours())
 		late.AppID = "wx1"
 		m.Changed(late)
-		assert.Equal(t, 1, mirror.Waiting(m.Mirror), "what comes late is not taken up")
-		m.Keep(nil)
+		assert.Equal(t, 1, mirror.Waiting(m.Mirror), "a late change is ignored")
+		m.SetAccounts(nil)
 		assert.True(t, state(t, m).Up())
 		require.NoError(t, os.Mkdir(filepath.Join(folder, "gone"), 0o700))
 		time.Sleep(10 * time.Minute)
 		assert.Empty(t, names(t, filepath.Join(folder, "gone")))
-		assert.Empty(t, m.log.lines(t, works), "nothing works that is not tried")
+		assert.Empty(t, m.log.lines(t, works), "a removed account did not recover")
 		m.stop()
 	})
 }
 
-// Whoever reads a dead token by the class's rule fetches; one that he has fetched
-// must not be written over with it.
+// An expired token is not written. A reader of it has requested another token by the
+// class's rule, which must not be overwritten.
 func TestQueue_ExpiredToken(t *testing.T) {
 	t.Parallel()
 	folder := filepath.Join(t.TempDir(), "gone")
@@ -67,7 +67,7 @@ func TestQueue_ExpiredToken(t *testing.T) {
 		require.NoError(t, os.Mkdir(folder, 0o700))
 		time.Sleep(10 * time.Minute)
 		assert.Empty(t, names(t, folder))
-		assert.False(t, state(t, m).Up(), "what is there is not as it should be")
+		assert.False(t, state(t, m).Up(), "the target does not have the token")
 		mine := change(2, inTwoHours())
 		m.Changed(mine)
 		synctest.Wait()
@@ -81,7 +81,7 @@ func TestQueue_ExpiredToken(t *testing.T) {
 func TestMirror_NoneConfigured(t *testing.T) {
 	t.Parallel()
 	m := mirror.New(mirror.Config{})
-	m.Keep([]string{appID})
+	m.SetAccounts([]string{appID})
 	m.Changed(change(1, inTwoHours()))
 	m.Run(t.Context()) // returns at once
 	assert.Empty(t, m.States())

@@ -12,8 +12,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 )
 
-// fleet is so many sidecars that write the same table. Their sessions begin at READ
-// COMMITTED, where a search locks nothing that it does not find.
+// fleet returns sidecars that write the same table. Their sessions begin at READ
+// COMMITTED, where a search does not lock missing rows.
 func fleet(t *testing.T, database string, sidecars int) []*running {
 	t.Helper()
 	all := make([]*running, sidecars)
@@ -29,7 +29,7 @@ func TestRace_OneRowWithoutAKey(t *testing.T) {
 	for _, engine := range []string{"InnoDB", "MyISAM"} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			// Each has looked whether there is a row long before it adds one.
+			// Each has searched for a row long before it inserts one.
 			name, db := newDatabase(t, keyless+" ENGINE="+engine, "CREATE TRIGGER slow BEFORE INSERT ON wx_token FOR EACH ROW DO SLEEP(0.05)")
 			const sidecars = 4
 			all := fleet(t, name, sidecars)
@@ -38,7 +38,7 @@ func TestRace_OneRowWithoutAKey(t *testing.T) {
 			defer func() { assert.NoError(t, holder.Close()) }()
 			for round := range 3 {
 				execute(t, db, "DELETE FROM wx_token")
-				// All of them wait for the table, and get to it together.
+				// All wait for the table, and get it together.
 				_, err = holder.ExecContext(t.Context(), "LOCK TABLES wx_token WRITE")
 				require.NoError(t, err)
 				mine := change(round, inTwoHours().Add(time.Duration(round)*time.Second))
@@ -58,14 +58,14 @@ func TestRace_OneRowWithoutAKey(t *testing.T) {
 				require.Equal(t, []line{rowOf(mine)}, rows(t, db, "wx_token"), "round %d", round)
 			}
 			for _, m := range all {
-				assert.Empty(t, m.log.String(), "who was refused began again")
+				assert.Empty(t, m.log.lines(t, fails), "a refused sidecar tries once more")
 			}
 		})
 	}
 }
 
-// Each sidecar is told of the same renewals in another order, as writes that were
-// held up come late: whoever writes last, the newest stays.
+// Sidecars that race never replace a newer credential. Each gets the same renewals in
+// another order, as if writes were delayed.
 func TestRace_NeverBackwards(t *testing.T) {
 	t.Parallel()
 	for says, tables := range map[string][]string{"without a key": {keyless}, "none yet": nil} {
@@ -75,22 +75,22 @@ func TestRace_NeverBackwards(t *testing.T) {
 			const renewals = 8
 			all := fleet(t, name, renewals)
 			began := inTwoHours()
-			told := make([]keeper.Change, renewals)
-			for n := range told {
-				told[n] = change(n+1, began.Add(time.Duration(n)*10*time.Minute))
+			changes := make([]keeper.Change, renewals)
+			for n := range changes {
+				changes[n] = change(n+1, began.Add(time.Duration(n)*10*time.Minute))
 			}
 			newest := make(chan struct{})
 			var racing sync.WaitGroup
 			for i, m := range all {
 				racing.Go(func() {
-					for n := range told {
-						m.Changed(told[(n+i+1)%renewals])
+					for n := range changes {
+						m.Changed(changes[(n+i+1)%renewals])
 						assert.Eventually(t, func() bool { return !waits(m) }, patience, time.Millisecond)
 						if i == renewals-2 && n == 0 {
 							close(newest)
 						}
 						if n == 0 {
-							<-newest // what follows is late
+							<-newest // the other changes are late
 						}
 					}
 				})
@@ -98,9 +98,9 @@ func TestRace_NeverBackwards(t *testing.T) {
 			racing.Wait()
 			for _, m := range all {
 				assert.False(t, waits(m), "all is written")
-				assert.Empty(t, m.log.String())
+				assert.Empty(t, m.log.lines(t, fails))
 			}
-			assert.Equal(t, []line{rowOf(told[renewals-1])}, rows(t, db, "wx_token"), "one row, the newest")
+			assert.Equal(t, []line{rowOf(changes[renewals-1])}, rows(t, db, "wx_token"), "one row, the newest")
 		})
 	}
 }

@@ -10,15 +10,11 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
-// Numbers of errors that are no failure yet.
-const (
-	duplicate   = 1062
-	noSuchTable = 1146
-	deadlock    = 1213
-)
+// noSuchTable is the error number of a missing table.
+const noSuchTable = 1146
 
-// numbers are the errors of a server that say what to do. whole: it is about the
-// server, not about one table. silent: the message quotes what was written.
+// numbers are the server's errors with a known hint. whole means that the server
+// fails, not only one table. silent means that the message quotes what was written.
 var numbers = map[uint16]struct {
 	hint          hint.Hint
 	whole, silent bool
@@ -31,7 +27,7 @@ var numbers = map[uint16]struct {
 	1049:        {hint: hint.NoDatabase, whole: true},
 	1053:        {hint: hint.Database, whole: true},
 	1054:        {hint: hint.Columns},
-	duplicate:   {hint: hint.DuplicateKey, silent: true},
+	1062:        {hint: hint.DuplicateKey, silent: true},
 	1114:        {hint: hint.DiskFull},
 	1129:        {hint: hint.HostBlocked, whole: true},
 	1130:        {hint: hint.HostDenied, whole: true},
@@ -41,7 +37,7 @@ var numbers = map[uint16]struct {
 	1193:        {hint: hint.BadParameter, whole: true, silent: true},
 	1203:        {hint: hint.Overload, whole: true},
 	1205:        {hint: hint.Locked},
-	deadlock:    {hint: hint.Locked},
+	1213:        {hint: hint.Locked},
 	1226:        {hint: hint.Overload, whole: true},
 	1290:        {hint: hint.Replica, whole: true},
 	1364:        {hint: hint.Columns},
@@ -52,14 +48,14 @@ var numbers = map[uint16]struct {
 	3159:        {hint: hint.TLS, whole: true},
 }
 
-// unreachable is why there is no connection.
+// unreachable returns the failure to connect.
 func (t *table) unreachable(err error) error {
 	f := t.failure(err, job{})
 	f.whole = true
 	return f
 }
 
-// failure says what to do about what driver or server said.
+// failure returns a failure with a hint for an error of the driver or the server.
 func (t *table) failure(err error, j job) *failure {
 	var own *failure
 	var said *mysql.MySQLError
@@ -70,18 +66,18 @@ func (t *table) failure(err error, j job) *failure {
 	case errors.As(err, &said):
 		known, ok := numbers[said.Number]
 		if !ok || known.silent {
-			// What is not known may quote what was written.
-			f := &failure{what: fmt.Sprintf("error %d of the database", said.Number), hint: known.hint, whole: known.whole}
+			// An unknown message can quote what was written.
+			f := &failure{what: fmt.Sprintf("database error %d", said.Number), hint: known.hint, whole: known.whole}
 			if !ok {
 				f.hint = hint.Manual
 			}
 			return f
 		}
-		return &failure{t.connector.without(fmt.Sprintf("error %d: %s", said.Number, said.Message), j.Value, j.before), known.hint, known.whole}
+		return &failure{t.connector.redact(fmt.Sprintf("database error %d: %s", said.Number, said.Message), j.Value, j.previous), known.hint, known.whole}
 	case errors.As(err, &untrusted), errors.Is(err, mysql.ErrNoTLS):
-		return &failure{t.connector.without(err.Error()), hint.TLS, true}
+		return &failure{t.connector.redact(err.Error()), hint.TLS, true}
 	case errors.Is(err, context.DeadlineExceeded):
-		return &failure{fmt.Sprintf("no answer within %s", writePatience), hint.Database, true}
+		return &failure{fmt.Sprintf("no answer within %s", writeTimeout), hint.Database, true}
 	}
-	return &failure{t.connector.without(err.Error(), j.Value, j.before), hint.Database, true}
+	return &failure{t.connector.redact(err.Error(), j.Value, j.previous), hint.Database, true}
 }

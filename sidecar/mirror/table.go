@@ -14,24 +14,21 @@ import (
 )
 
 const (
-	// writePatience is for all that is said to the database for one credential.
-	writePatience = 5 * time.Second
-	// lookAfter is how long after a renewal the sidecars that did not make it look at
-	// the row, and lookSpread over how long they spread.
-	lookAfter, lookSpread = 3 * time.Second, 7 * time.Second
-	// idleFor is how long a connection outlives its use: the next renewal is an hour
-	// away, but many accounts may be renewed together.
-	idleFor = 5 * time.Second
-	// tries bounds how often sidecars that write at once start again.
-	tries = 6
-	// apart is over how long those spread that start again, more at each try.
-	apart = 100 * time.Millisecond
-	// farAhead is how far beyond ours, and beyond now, no credential's time can be, in
-	// seconds: WeChat's live for 7,200 at most, and their time is 3,660 before the end.
-	farAhead = 7200
+	// writeTimeout bounds all statements for one credential.
+	writeTimeout = 5 * time.Second
+	// The sidecars that did not renew check the row checkAfter after the renewal,
+	// spread over checkSpread.
+	checkAfter, checkSpread = 3 * time.Second, 7 * time.Second
+	// idleTimeout is how long an idle connection stays open. The next renewal is an
+	// hour away, but many accounts can be renewed together.
+	idleTimeout = 5 * time.Second
+	// maxAhead is how many seconds a credential's time can be after ours, or after
+	// now. WeChat's credentials live for at most 7,200 s, and their time is 3,660 s
+	// before the expiry.
+	maxAhead = 7200
 )
 
-// ids are those of the rows, as the class numbers them.
+// ids are the ids of the rows in the class.
 var ids = map[memcache.Kind]int{memcache.AccessToken: 1, memcache.JSAPITicket: 2}
 
 // table is wx_token.
@@ -48,13 +45,13 @@ func newTable(dsn func() (string, error), pattern string) *table {
 	c := &connector{dsn: dsn}
 	t := &table{pattern: pattern, connector: c, db: sql.OpenDB(c)}
 	t.db.SetMaxOpenConns(1)
-	t.db.SetConnMaxIdleTime(idleFor)
+	t.db.SetConnMaxIdleTime(idleTimeout)
 	return t
 }
 
-func (t *table) close() { _ = t.db.Close() } // nothing is under way: nothing is lost
+func (t *table) close() { _ = t.db.Close() } // no statement runs
 
-// delay: who fetched the credential writes at once, the others look later.
+// delay is 0 for the sidecar that renewed. The others check the row later.
 func (t *table) delay(c keeper.Change, spread float64) (time.Duration, bool) {
 	if ids[c.Kind] == 0 {
 		return 0, false
@@ -62,12 +59,12 @@ func (t *table) delay(c keeper.Change, spread float64) (time.Duration, bool) {
 	if c.Own {
 		return 0, true
 	}
-	return lookAfter + time.Duration(spread*float64(lookSpread)), true
+	return checkAfter + time.Duration(spread*float64(checkSpread)), true
 }
 
-// again: who fetched it looks whether it is still there. A legacy program that found
-// no row stores a null, and a table may be restored from a dump.
-func (t *table) again(c keeper.Change) time.Duration {
+// checkEvery is a minute for the sidecar that renewed. A legacy program that found no
+// row can store a null, and a table can be restored from a dump.
+func (t *table) checkEvery(c keeper.Change) time.Duration {
 	if c.Own {
 		return time.Minute
 	}
@@ -77,18 +74,18 @@ func (t *table) again(c keeper.Change) time.Duration {
 func (t *table) write(ctx context.Context, j job) error {
 	name := fill(t.pattern, j.AppID)
 	if len(name) > maxTable {
-		return &failure{what: "the table's name is longer than 64 characters with this AppID", hint: hint.TableName}
+		return &failure{what: "the table's name with this AppID has more than 64 characters", hint: hint.TableName}
 	}
-	ctx, cancel := context.WithTimeout(ctx, writePatience)
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
 	conn, err := t.db.Conn(ctx)
 	if err != nil {
 		return t.unreachable(err)
 	}
-	defer func() { _ = conn.Close() }() // gives it back
+	defer func() { _ = conn.Close() }() // returns it to the pool
 	r := row{conn, "`" + name + "`", j}
 	if !j.Own || j.written {
-		if fine, err := r.isFine(ctx); err == nil && fine {
+		if current, err := r.isCurrent(ctx); err == nil && current {
 			return nil
 		}
 	}
@@ -105,25 +102,24 @@ type row struct {
 	job
 }
 
-// isOlder is true of a row that holds an older credential than ours, or none: its
-// time is before ours, or no time at all, or further ahead than can be; or it
-// holds the credential before ours, whose time may be later where WeChat gives us
-// an old stable_token. Numbers are cast only where they are some: strict servers
-// refuse the statement else.
+// isOlder is true for a row with an older credential, or with none. Its time is
+// before ours, is not a time, or is too far ahead. Or its value is the credential
+// before ours: WeChat can return a stable_token that expires earlier. Only numbers
+// are cast, because strict servers refuse to cast other text.
 const isOlder = "(CASE WHEN COALESCE(`expire`, '') NOT REGEXP '[^0-9]' AND CHAR_LENGTH(`expire`) BETWEEN 1 AND 16" +
 	" THEN CAST(`expire` AS DECIMAL(16)) < ? OR CAST(`expire` AS DECIMAL(16)) > ? ELSE TRUE END" +
 	" OR COALESCE(`value`, '') IN ('', ?))"
 
 func (r *row) older() []any {
 	ours := fetched(r.Expires)
-	return []any{ours, latest(ours), r.before}
+	return []any{ours, latest(ours), r.previous}
 }
 
-// latest is the latest time that a credential may have which is newer than ours.
-func latest(ours int64) int64 { return max(ours, time.Now().Unix()) + farAhead }
+// latest returns the latest time that a newer credential can have.
+func latest(ours int64) int64 { return max(ours, time.Now().Unix()) + maxAhead }
 
-// isFine reports whether there is a row, and none is older.
-func (r *row) isFine(ctx context.Context) (bool, error) {
+// isCurrent reports whether there is a row, and none is older.
+func (r *row) isCurrent(ctx context.Context) (bool, error) {
 	var rows, older int
 	args := append(r.older(), string(r.Kind))
 	err := r.conn.QueryRowContext(ctx, "SELECT COUNT(*), COALESCE(SUM("+isOlder+"), 0) FROM "+r.table+" WHERE `type` = ?", args...).
@@ -131,28 +127,19 @@ func (r *row) isFine(ctx context.Context) (bool, error) {
 	return rows > 0 && older == 0, err
 }
 
-// put writes the row, unless it holds what is newer. Where others do so at the same
-// time the database may refuse one of us: that one starts again, and finds a row.
+// put writes the row, unless it holds a newer credential. It creates a missing table.
+// If several sidecars write at the same time, the database can refuse one of them.
+// The queue retries, and then finds a row.
 func (r *row) put(ctx context.Context) error {
-	for try := 1; ; try++ {
-		err := r.putOnce(ctx)
-		switch {
-		case err == nil || try == tries:
-			return err
-		case isNumber(err, noSuchTable):
-			if err := r.create(ctx); err != nil {
-				return err
-			}
-		case isNumber(err, deadlock, duplicate):
-			select {
-			case <-time.After(time.Duration(float64(try) * jitter() * float64(apart))):
-			case <-ctx.Done():
-				return err
-			}
-		default:
-			return err
-		}
+	err := r.putOnce(ctx)
+	var refused *mysql.MySQLError
+	if !errors.As(err, &refused) || refused.Number != noSuchTable {
+		return err
 	}
+	if err := r.create(ctx); err != nil {
+		return err
+	}
+	return r.putOnce(ctx)
 }
 
 func (r *row) putOnce(ctx context.Context) error {
@@ -161,9 +148,9 @@ func (r *row) putOnce(ctx context.Context) error {
 	if err != nil || n > 0 {
 		return err
 	}
-	// A newer one, or none. A table of the class's users may have no key, so nothing
-	// but locks keeps two of us from adding a row each: at this level the search
-	// locks what it did not find, and one of the two is refused.
+	// The row is newer, or missing. The table can have no key, so only locks keep two
+	// sidecars from inserting a row each. At this isolation level the search locks the
+	// missing row, and the database refuses one of the two.
 	if _, err := r.exec(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"); err != nil {
 		return err
 	}
@@ -186,18 +173,4 @@ func (r *row) exec(ctx context.Context, statement string, args ...any) (int64, e
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-// isNumber reports whether the server gave one of these as its error.
-func isNumber(err error, numbers ...uint16) bool {
-	var said *mysql.MySQLError
-	if !errors.As(err, &said) {
-		return false
-	}
-	for _, n := range numbers {
-		if said.Number == n {
-			return true
-		}
-	}
-	return false
 }

@@ -27,7 +27,7 @@ func TestTable_CreatedIfMissing(t *testing.T) {
 	m.Changed(mine)
 	m.Changed(ticket)
 	eventually(t, func() bool { return holds(db, "wx_token", mine) && holds(db, "wx_token", ticket) }, "both rows")
-	assert.Equal(t, []line{rowOf(mine), rowOf(ticket)}, rows(t, db, "wx_token"), "and no row of a card's ticket")
+	assert.Equal(t, []line{rowOf(mine), rowOf(ticket)}, rows(t, db, "wx_token"), "and no row for a card ticket")
 
 	var table, engine string
 	require.NoError(t, db.QueryRow("SHOW CREATE TABLE wx_token").Scan(&table, &engine))
@@ -46,19 +46,20 @@ func TestTable_OneStatementPerRenewal(t *testing.T) {
 	first := change(1, inTwoHours())
 	m.Changed(first)
 	eventually(t, func() bool { return holds(db, "wx_token", first) }, "the first")
-	execute(t, db, "CREATE TABLE told (n int)")
-	execute(t, db, "CREATE TRIGGER one BEFORE UPDATE ON wx_token FOR EACH ROW INSERT INTO told VALUES (1)")
-	execute(t, db, "CREATE TRIGGER none BEFORE INSERT ON wx_token FOR EACH ROW INSERT INTO told VALUES (2)")
+	execute(t, db, "CREATE TABLE log (n int)")
+	execute(t, db, "CREATE TRIGGER one BEFORE UPDATE ON wx_token FOR EACH ROW INSERT INTO log VALUES (1)")
+	execute(t, db, "CREATE TRIGGER none BEFORE INSERT ON wx_token FOR EACH ROW INSERT INTO log VALUES (2)")
 	second := change(2, inTwoHours().Add(time.Hour))
 	m.Changed(second)
 	eventually(t, func() bool { return holds(db, "wx_token", second) }, "the second")
 	m.stop()
 	var n, kind int
-	require.NoError(t, db.QueryRow("SELECT COUNT(*), MAX(n) FROM told").Scan(&n, &kind))
+	require.NoError(t, db.QueryRow("SELECT COUNT(*), MAX(n) FROM log").Scan(&n, &kind))
 	assert.Equal(t, [2]int{1, 1}, [2]int{n, kind}, "one update, no insert")
 }
 
-// Rows as programs of the class, people and accidents leave them.
+// An older or unreadable row is overwritten: rows of legacy programs, people and
+// accidents.
 func TestTable_OlderOrUnreadableRow(t *testing.T) {
 	t.Parallel()
 	for says, row := range map[string]string{
@@ -82,7 +83,7 @@ func TestTable_OlderOrUnreadableRow(t *testing.T) {
 			eventually(t, func() bool { return holds(db, "wx_token", mine) }, says)
 			var n, theirs int
 			require.NoError(t, db.QueryRow("SELECT COUNT(*), SUM(value = 'theirs' AND expire = '5') FROM wx_token").Scan(&n, &theirs))
-			assert.Equal(t, [2]int{2, 1}, [2]int{n, theirs}, "no other row, and the ticket's as it was")
+			assert.Equal(t, [2]int{2, 1}, [2]int{n, theirs}, "no other row, and the ticket's row is unchanged")
 			assert.Empty(t, m.log.String())
 		})
 	}
@@ -94,9 +95,9 @@ func TestTable_WithoutAKey(t *testing.T) {
 	name, db := newDatabase(t, keyless)
 	m := inTable(t, name, "")
 	mine := change(1, inTwoHours())
-	for range 3 { // told again, as after an account went and came
-		m.Keep(nil)
-		m.Keep([]string{appID})
+	for range 3 { // as after an account was removed and added
+		m.SetAccounts(nil)
+		m.SetAccounts([]string{appID})
 		m.Changed(mine)
 		eventually(t, func() bool { return holds(db, "wx_token", mine) }, "the row")
 	}
@@ -114,17 +115,17 @@ func TestTable_NewerRowStays(t *testing.T) {
 	older := change(1, newer.Expires.Add(-time.Second))
 	older.Kind = memcache.JSAPITicket
 	m.Changed(change(1, newer.Expires.Add(-time.Second)))
-	m.Changed(older) // after it in the queue, so that its row tells that the other was tried
+	m.Changed(older) // its row shows that the other was tried before
 	eventually(t, func() bool { return len(rows(t, db, "wx_token")) == 2 && !waits(m) }, "both tried")
 	m.stop()
 	assert.Equal(t, []line{rowOf(newer), rowOf(older)}, rows(t, db, "wx_token"))
 }
 
-// waits reports whether a mirror has something left to do.
+// waits reports whether a mirror has unwritten credentials.
 func waits(m *running) bool { return mirror.Waiting(m.Mirror) > 0 }
 
-// WeChat's stable_token may give a token that is older than the one before it, and
-// dies sooner.
+// A token that expires sooner replaces the one before it. WeChat's stable_token can
+// return such an older token.
 func TestTable_TokenThatExpiresSooner(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t, keyless)
@@ -148,8 +149,8 @@ func TestTable_OthersRepairLater(t *testing.T) {
 	mine := change(1, inTwoHours())
 	mine.Own = false
 	m.Changed(mine)
-	eventually(t, func() bool { return holds(db, "wx_token", mine) }, "mended")
-	assert.GreaterOrEqual(t, time.Since(began), 3*time.Second, "the one that fetched it goes first")
+	eventually(t, func() bool { return holds(db, "wx_token", mine) }, "repaired")
+	assert.GreaterOrEqual(t, time.Since(began), 3*time.Second, "after the sidecar that renewed")
 }
 
 // A sidecar that did not renew only reads a good row.
@@ -158,12 +159,12 @@ func TestTable_OthersOnlyReadAGoodRow(t *testing.T) {
 	name, db := newDatabase(t, keyless)
 	mine := change(1, inTwoHours())
 	execute(t, db, "INSERT INTO wx_token VALUES (1, 'access_token', ?, ?)", mine.Expires.Unix()-3660, mine.Value)
-	execute(t, db, "CREATE USER looker@localhost")
-	execute(t, db, "GRANT SELECT ON "+name+".wx_token TO looker@localhost")
-	m := run(t, mirror.Config{DSN: dsnOf(strings.Replace(mariadb.DSN(name), "root@", "looker@", 1))})
+	execute(t, db, "CREATE USER reader@localhost")
+	execute(t, db, "GRANT SELECT ON "+name+".wx_token TO reader@localhost")
+	m := run(t, mirror.Config{DSN: dsnOf(strings.Replace(mariadb.DSN(name), "root@", "reader@", 1))})
 	mine.Own = false
 	m.Changed(mine)
-	eventually(t, func() bool { return !waits(m) }, "looked")
+	eventually(t, func() bool { return !waits(m) }, "checked")
 	assert.True(t, state(t, m).Up(), "SELECT was enough")
 	assert.Empty(t, m.log.String())
 }
@@ -173,7 +174,7 @@ func TestTable_OnePerAccount(t *testing.T) {
 	t.Parallel()
 	name, db := newDatabase(t)
 	m := inTable(t, name, "wx_{appid}")
-	m.Keep([]string{"wx-1", "wx2"})
+	m.SetAccounts([]string{"wx-1", "wx2"})
 	one, two := change(1, inTwoHours()), change(2, inTwoHours())
 	one.AppID, two.AppID = "wx-1", "wx2"
 	m.Changed(one)
@@ -183,14 +184,14 @@ func TestTable_OnePerAccount(t *testing.T) {
 
 	long := change(3, inTwoHours())
 	long.AppID = strings.Repeat("w", 64)
-	m.Keep([]string{"wx-1", "wx2", long.AppID})
+	m.SetAccounts([]string{"wx-1", "wx2", long.AppID})
 	m.Changed(long)
 	eventually(t, func() bool { return !state(t, m).Up() }, "one fails")
-	assert.Contains(t, state(t, m).Error, "longer than 64 characters")
+	assert.Contains(t, state(t, m).Error, "more than 64 characters")
 	assert.Equal(t, hint.TableName, state(t, m).Hint)
 	two.Value, two.Number, two.Expires = token(4), 4, two.Expires.Add(time.Second)
 	m.Changed(two)
-	eventually(t, func() bool { return holds(db, "wx_wx2", two) }, "the others go on")
-	m.Keep([]string{"wx-1", "wx2"})
-	assert.True(t, state(t, m).Up(), "nothing is told of an account that went")
+	eventually(t, func() bool { return holds(db, "wx_wx2", two) }, "the others continue")
+	m.SetAccounts([]string{"wx-1", "wx2"})
+	assert.True(t, state(t, m).Up(), "a removed account is not reported")
 }

@@ -23,19 +23,19 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 )
 
-// Processes of this test's binary that write a file: without end, or where the
-// disk is full at the second one.
+// Variables that make this test's binary write a file: forever, or with a full disk
+// at the second write.
 const (
 	writerEnv = "WXSIDECAR_TEST_WRITER"
 	fullEnv   = "WXSIDECAR_TEST_FULL_DISK"
 )
 
-// asWriter is such a process, where the environment says so.
+// asWriter runs such a process if the environment has the variable.
 func asWriter() {
 	if path := os.Getenv(writerEnv); path != "" {
 		go func() {
 			_, _ = io.Copy(io.Discard, os.Stdin)
-			os.Exit(1) // the test has gone
+			os.Exit(1) // the test has ended
 		}()
 		m := writing(path)
 		for n := 0; ; n++ {
@@ -51,7 +51,7 @@ func asWriter() {
 
 func writing(path string) *mirror.Mirror {
 	m := mirror.New(mirror.Config{File: path})
-	m.Keep([]string{appID})
+	m.SetAccounts([]string{appID})
 	go m.Run(context.Background())
 	return m
 }
@@ -62,16 +62,16 @@ func until(ok func() bool) {
 	}
 }
 
-// diskDies are the deaths of the tokens that writeOnFullDisk writes.
-var diskDies = [2]time.Time{time.Unix(4_000_000_000, 0), time.Unix(4_000_003_600, 0)}
+// diskExpires are the expiry times of the tokens that writeOnFullDisk writes.
+var diskExpires = [2]time.Time{time.Unix(4_000_000_000, 0), time.Unix(4_000_003_600, 0)}
 
-// writeOnFullDisk writes one file, and another one while no file may have more than
-// 20 bytes: its write ends in the midst, as on a full disk. It says what the mirror
-// tells, and lifts the limit once a line comes.
+// writeOnFullDisk writes one file, and then another with a limit of 20 bytes for a
+// file. The second write fails halfway, as on a full disk. It prints the mirror's
+// state, and removes the limit after a line of input.
 func writeOnFullDisk(path string) {
 	signal.Ignore(syscall.SIGXFSZ)
 	m := writing(path)
-	m.Changed(change(1, diskDies[0]))
+	m.Changed(change(1, diskExpires[0]))
 	until(func() bool { return mirror.Waiting(m) == 0 })
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
@@ -80,12 +80,12 @@ func writeOnFullDisk(path string) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 20, Max: limit.Max}); err != nil {
 		panic(err)
 	}
-	m.Changed(change(2, diskDies[1]))
+	m.Changed(change(2, diskExpires[1]))
 	until(func() bool { return !m.States()[0].Up() })
-	told, _ := json.Marshal(m.States()[0])
-	fmt.Println(string(told))
+	state, _ := json.Marshal(m.States()[0])
+	fmt.Println(string(state))
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		os.Exit(1) // the test has gone
+		os.Exit(1) // the test has ended
 	}
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		panic(err)
@@ -94,8 +94,8 @@ func writeOnFullDisk(path string) {
 	fmt.Println("up")
 }
 
-// writer is such a process, and its standard input: it ends where that does, and
-// so with this one.
+// writer returns such a process and its standard input. It ends when the input ends,
+// so with this process.
 func writer(t *testing.T, env, path string) (*exec.Cmd, io.Writer) {
 	t.Helper()
 	w := exec.Command(os.Args[0], "-test.run=^$")
@@ -118,18 +118,18 @@ func TestFile_FullDisk(t *testing.T) {
 	require.NoError(t, w.Start())
 	lines := bufio.NewScanner(out)
 	require.True(t, lines.Scan())
-	var told mirror.State
-	require.NoError(t, json.Unmarshal(lines.Bytes(), &told))
-	assert.Equal(t, "access_token of "+appID+": write "+path+": file too large", told.Error)
-	assert.Equal(t, hint.Volume.English, told.Hint.English)
-	assert.True(t, written(path, token(1), diskDies[0]), "the old one is whole")
-	assert.Equal(t, []string{"access_token.json"}, names(t, folder), "no half of the new one is left")
+	var failing mirror.State
+	require.NoError(t, json.Unmarshal(lines.Bytes(), &failing))
+	assert.Equal(t, "access_token of "+appID+": write "+path+": file too large", failing.Error)
+	assert.Equal(t, hint.Volume.English, failing.Hint.English)
+	assert.True(t, written(path, token(1), diskExpires[0]), "the previous file is whole")
+	assert.Equal(t, []string{"access_token.json"}, names(t, folder), "no temporary file is left")
 
 	_, err = in.Write([]byte("\n"))
 	require.NoError(t, err)
 	require.True(t, lines.Scan())
 	require.NoError(t, w.Wait())
-	assert.True(t, written(path, token(2), diskDies[1]), "once there is room")
+	assert.True(t, written(path, token(2), diskExpires[1]), "once there is room")
 }
 
 // A killed writer never leaves half a file.
@@ -141,7 +141,7 @@ func TestFile_KilledWriter(t *testing.T) {
 		w, _ := writer(t, writerEnv, path)
 		require.NoError(t, w.Start())
 		seen := map[string]bool{}
-		for began := time.Now(); len(seen) < 20 && time.Since(began) < patience; { // it is in the midst of it
+		for began := time.Now(); len(seen) < 20 && time.Since(began) < patience; { // while it writes
 			text, err := os.ReadFile(path)
 			if err == nil {
 				require.True(t, json.Valid(text), "half a file was seen")

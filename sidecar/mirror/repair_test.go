@@ -14,8 +14,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 )
 
-// What a legacy program stores that fetched in vain, and a file that is gone, cut
-// or a stranger's, are written over at the next look.
+// The next check repairs a file with a null, which a legacy program stores after a
+// failed request. It also repairs a removed, cut or external file.
 func TestFile_RepairedWithin15Seconds(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "access_token.json")
@@ -27,7 +27,7 @@ func TestFile_RepairedWithin15Seconds(t *testing.T) {
 		require.True(t, written(path, mine.Value, mine.Expires))
 		for name, text := range map[string]string{
 			"null":          fmt.Sprintf(`{"access_token":null,"expires_time":%d}`, time.Now().Unix()),
-			"stranger's":    fmt.Sprintf(`{"access_token":"theirs","expires_time":%d}`, time.Now().Unix()-60),
+			"external":      fmt.Sprintf(`{"access_token":"theirs","expires_time":%d}`, time.Now().Unix()-60),
 			"cut":           `{"access_token":"the`,
 			"empty":         "",
 			"too late":      fmt.Sprintf(`{"access_token":"theirs","expires_time":%d}`, time.Now().Add(3*time.Hour).Unix()),
@@ -48,7 +48,7 @@ func TestFile_RepairedWithin15Seconds(t *testing.T) {
 		time.Sleep(time.Minute)
 		again, err := os.Stat(path)
 		require.NoError(t, err)
-		assert.True(t, os.SameFile(info, again), "one that is as it should be is not written")
+		assert.True(t, os.SameFile(info, again), "a correct file is not written")
 		assert.Empty(t, m.log.String())
 		m.stop()
 	})
@@ -81,15 +81,15 @@ func TestTable_RepairedByWhoRenewed(t *testing.T) {
 	m.Changed(mine)
 	eventually(t, func() bool { return holds(db, "wx_token", mine) }, "written")
 	for _, statement := range []string{
-		fmt.Sprintf("UPDATE wx_token SET value = NULL, expire = '%d'", time.Now().Unix()), // what the class stores that fetched in vain
+		fmt.Sprintf("UPDATE wx_token SET value = NULL, expire = '%d'", time.Now().Unix()), // what the class stores after a failed request
 		fmt.Sprintf("UPDATE wx_token SET value = '', expire = '%d'", time.Now().Unix()),
 		"UPDATE wx_token SET value = 'x', expire = '1700000000'",
-		fmt.Sprintf("UPDATE wx_token SET value = 'x', expire = '%d'", time.Now().Add(3*time.Hour).Unix()), // of no credential that there can be
+		fmt.Sprintf("UPDATE wx_token SET value = 'x', expire = '%d'", time.Now().Add(3*time.Hour).Unix()), // too late for any credential
 		"DELETE FROM wx_token",
 		"DROP TABLE wx_token",
 	} {
 		execute(t, db, statement)
-		mirror.LookNow(m.Mirror)
+		mirror.CheckNow(m.Mirror)
 		eventually(t, func() bool { return holds(db, "wx_token", mine) }, statement)
 		assert.Equal(t, []line{rowOf(mine)}, rows(t, db, "wx_token"), statement)
 	}
