@@ -148,7 +148,7 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"MIRROR_MYSQL_DSN_FILE=canarysecret", "MIRROR_MYSQL_DSN_FILE", "unreadable: no such file"},
 		{"MIRROR_MYSQL_DSN_FILE=" + fine, "MIRROR_MYSQL_DSN_FILE", "use a file with the DSN"},
 		{"MIRROR_MYSQL_TABLE=wx_token2", "MIRROR_MYSQL_TABLE", "no database configured"},
-		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b MIRROR_MYSQL_TABLE=wx token", "MIRROR_MYSQL_TABLE", "no table's name"},
+		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b MIRROR_MYSQL_TABLE=wx token", "MIRROR_MYSQL_TABLE", "not a table's name"},
 		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b WECHAT_ACCOUNTS_DIR=" + filepath.Dir(fine), "MIRROR_MYSQL_TABLE", "lacks {appid}"},
 		{"LOG_LEVEL=canarysecret", "LOG_LEVEL", "unknown level"},
 		{"LOG_LEVEL=INFO+2", "LOG_LEVEL", "unknown level"},
