@@ -13,8 +13,8 @@ import (
 const (
 	// requestLife bounds everything that is sent to WeChat in one renewal.
 	requestLife = 10 * time.Second
-	// requestNeeds is what must be left of the lease before the request: the request, and
-	// a second to write.
+	// requestNeeds is how much of the lease must be left before the request: the request,
+	// and a second to write.
 	requestNeeds = requestLife + time.Second
 )
 
@@ -26,12 +26,12 @@ type attempt struct {
 	before  memcache.Seen // the record as read under the lease
 	request wechat.Request
 	spent   memcache.Spent   // the use of the budget
-	id      string           // the claim's; "" if the API needs none
-	claimed memcache.Seen    // the claim as it stands in memcached
-	number  int64            // the success's
+	id      string           // of the claim; "" if the API needs none
+	claimed memcache.Seen    // the claim as read back from memcached
+	number  int64            // of the record that a success writes
 	sent    protocol.Now     // before the request was sent
-	holding *memcache.Record // what was held then
-	onTime  bool             // the renewal was planned, see protocol.Held.OnTime
+	holding *memcache.Record // held when the request was sent
+	onTime  bool             // see protocol.Held.OnTime
 }
 
 // read reads the record under the lease, and prepares the request. done is true if the
@@ -69,7 +69,7 @@ func (a *attempt) spend(ctx context.Context) error {
 	}
 	spent, ok, err := a.slot.Spend(memcache.MarkBudget, protocol.Budget, protocol.BudgetWindow)
 	switch {
-	case planned && err == nil: // it takes a use, and is never refused
+	case planned && err == nil: // it takes a use if one is free, and is never refused
 	case err != nil:
 		_ = a.lease.Release()
 		return a.leaveMemcached(ctx, a.why, "add", err)
@@ -80,8 +80,8 @@ func (a *attempt) spend(ctx context.Context) error {
 	return nil
 }
 
-// claim writes the claim, reads it back, and verifies the lease. An error that is no
-// conflict means that memcached does not do what a renewal needs.
+// claim writes the claim, reads it back, and verifies the lease. Any error but a conflict
+// means that memcached does not do what a renewal needs.
 func (a *attempt) claim(ctx context.Context) error {
 	if err := a.writeClaim(ctx); err != nil {
 		return err
@@ -104,8 +104,8 @@ func (a *attempt) claim(ctx context.Context) error {
 	}
 }
 
-// writeClaim writes the claim over what was read, always by compare-and-swap: so a
-// memcached that refuses that command is found before the request, and not after it.
+// writeClaim writes the claim over what was read, always by compare-and-swap. So a
+// memcached that refuses that command is found before the request.
 func (a *attempt) writeClaim(ctx context.Context) error {
 	if !a.claims() {
 		now := a.now()
@@ -155,14 +155,14 @@ func (a *attempt) readBack(r *memcache.Record) (memcache.Seen, error) {
 	case err != nil || seen.Holds(r):
 		return seen, err
 	case seen.Record == nil && !seen.Unreadable:
-		return seen, errNotKept
+		return seen, errNotStored
 	}
 	return seen, memcache.ErrConflict
 }
 
-// errNotKept means that memcached has lost a claim at once. Once is an eviction; if it
-// goes on, memcached keeps no record, and a renewal needs one.
-var errNotKept = errors.New("memcached does not keep what it has just stored: is it out of memory?")
+// errNotStored means that memcached has lost a claim at once. Once is an eviction. If it
+// happens again, memcached keeps no record, and a renewal needs one.
+var errNotStored = errors.New("memcached lost the record that it has just stored; give memcached more memory (-m)")
 
 // unclaimed ends an attempt without a claim. After a conflict another turn follows.
 // Another error means that memcached does not do what a renewal needs.
@@ -175,7 +175,7 @@ func (a *attempt) unclaimed(ctx context.Context, command string, err error) erro
 	return a.leaveMemcached(ctx, a.why, command, err)
 }
 
-// leaveMemcached is withoutMemcached, which ends the attempt even if it succeeds.
+// leaveMemcached is withoutMemcached for an attempt: it ends that even if it succeeds.
 func (a *attempt) leaveMemcached(ctx context.Context, why protocol.Why, command string, cause error) error {
 	if err := a.withoutMemcached(ctx, why, command, cause); err != nil {
 		return err
@@ -207,7 +207,7 @@ func (a *attempt) write(got wechat.Credential) {
 			break
 		}
 		if a.claims() {
-			if err := a.lease.Verify(); err != nil { // lost, or nobody knows
+			if err := a.lease.Verify(); err != nil { // the lease is lost, or may be
 				break
 			}
 		} else if r := there.Record; r != nil && r.Number > a.number && r.Token != "" && r.Token != a.why.Invalid {
@@ -223,14 +223,14 @@ func (a *attempt) write(got wechat.Credential) {
 	a.unwritten(fetched)
 }
 
-// unwritten keeps what was fetched in doubt, and marks the record as soon as that is
+// unwritten remembers what was fetched, in doubt, and marks the record as soon as
 // possible.
 func (a *attempt) unwritten(fetched *memcache.Record) {
 	if !a.claims() {
 		a.succeeded(fetched) // a poll puts it back
 		return
 	}
-	a.log().Warn("token fetched but not written: renewing once more", "event", "token_unwritten",
+	a.log().Warn("fetched token not written", "event", "token_unwritten", "remedy", "renew once more",
 		"token_fingerprint", memcache.Fingerprint(fetched.Token), "hint", "was this pod paused, or memcached restarted?")
 	now := a.now()
 	doubtful := fetched.Clone()
@@ -242,11 +242,10 @@ func (a *attempt) unwritten(fetched *memcache.Record) {
 	a.mark()
 }
 
-// waitForBudget makes all sidecars wait because ten requests of the last ten minutes did
-// not help, or were too many.
+// waitForBudget makes all sidecars wait because the budget has no free use.
 func (a *attempt) waitForBudget(lease *memcache.Lease) error {
 	e := &Error{
-		Reason: Budget, Code: budgetCode, Message: "10 requests to WeChat in the last 10 minutes: no further one now",
+		Reason: Budget, Code: budgetCode, Message: "too many requests to WeChat: 10 in the last 10 minutes",
 		Hint: a.budgetHint(), RetryAfter: protocol.PersonWait,
 	}
 	_ = lease.CoolDown(memcache.Cooldown{

@@ -10,7 +10,7 @@ import (
 type failure struct {
 	err    error
 	until  time.Time // monotonic
-	secret string    // fingerprint of the AppSecret, if a person must see to it
+	secret string    // fingerprint of the AppSecret, if only a person can help
 	local  bool      // a failure of this sidecar alone
 }
 
@@ -23,7 +23,7 @@ type backoff struct {
 	err    *Error
 	since  time.Time
 	until  time.Time // monotonic
-	secret string    // fingerprint of the AppSecret that a person must see to
+	secret string    // fingerprint of the AppSecret, if only a person can help
 	streak int       // failures of this sidecar alone since its last success
 }
 
@@ -34,7 +34,7 @@ func (b *backoff) set(f *failure, now time.Time) {
 	}
 }
 
-// clear ends the wait. The streak goes on until a request of this sidecar succeeds.
+// clear ends the wait. The streak lasts until a request of this sidecar succeeds.
 func (b *backoff) clear() { *b = backoff{streak: b.streak} }
 
 // recent returns why a renewal that just failed would fail again, or nil.
@@ -47,8 +47,8 @@ func (b *backoff) recent(now time.Time) error {
 	return &err
 }
 
-// holdBack returns how much later than the others this sidecar renews, if the entry
-// still lives for so long when the credential is due.
+// holdBack returns how much later than the others this sidecar renews. entry is how long
+// the entry still lives when the credential is due.
 func (b *backoff) holdBack(entry time.Duration) time.Duration {
 	if b.streak == 0 {
 		return 0
@@ -57,7 +57,7 @@ func (b *backoff) holdBack(entry time.Duration) time.Duration {
 	return max(0, protocol.Yield(local, true, true, b.streak-1, 0, entry).Own)
 }
 
-// alarm calls ring after a while. The credential's mu guards it.
+// alarm calls ring after a time. The credential's mu guards it.
 type alarm struct {
 	ring    func()
 	timer   *time.Timer
@@ -81,8 +81,8 @@ func (a *alarm) stop() {
 	}
 }
 
-// arm sets the alarm for the time when the credential is due, or when a renewal that
-// failed is tried again. The caller holds mu.
+// arm sets the alarm for the time when the credential is due, or when a failed renewal is
+// tried again. The caller holds mu.
 func (c *credential) arm(now protocol.Now) {
 	var wait time.Duration
 	if c.held.Valid(now) && !c.held.IsReported() {
@@ -91,8 +91,8 @@ func (c *credential) arm(now protocol.Now) {
 	c.alarm.set(max(wait, c.backoff.until.Sub(now.Mono)))
 }
 
-// dueIn returns how long it is until this sidecar renews a valid credential. One that
-// could not reach WeChat lately takes its turn after the others. The caller holds mu.
+// dueIn returns the time until this sidecar renews a valid credential. A sidecar whose
+// own requests failed lately renews after the others. The caller holds mu.
 func (c *credential) dueIn(now protocol.Now) time.Duration {
 	due := c.held.DueIn(now, c.spread)
 	return due + c.backoff.holdBack(c.held.EntryLeft(now)-max(0, due))

@@ -13,7 +13,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-// Classes of cooldowns that WeChat did not cause.
+// Classes of cooldowns that no errcode caused.
 const (
 	budgetClass     = "budget"
 	rebuildClass    = "rebuild"
@@ -32,9 +32,9 @@ func classOf(e *wechat.Error) string {
 	return e.Class.String()
 }
 
-// shortestWait is a little longer than memcached keeps what was written for one second:
-// a sidecar that tries again earlier finds its own cooldown, and then leaves the renewal
-// to the next poll, 15 s later.
+// shortestWait is a little longer than memcached keeps a cooldown of one second. A sidecar
+// that tries again earlier finds its own cooldown, and waits for the next poll, up to
+// 15 s.
 const shortestWait = 1100 * time.Millisecond
 
 // handedOver is a report whose renewal this sidecar handed over to the others.
@@ -73,11 +73,11 @@ func (a *attempt) failed(err error) error {
 	if f.Local && a.why.IsReport() && !stopping {
 		reported = memcache.Fingerprint(a.why.Invalid)
 	}
-	a.settle(f, reported)
+	a.endClaim(f, reported)
 	if stopping {
 		if !f.Lost {
 			_ = a.lease.Release()
-		} // otherwise it expires by itself, and the others wait for as long as the request may last
+		} // otherwise it expires, and the others wait for as long as the request may last
 		return &failure{err: errStopping, until: time.Now().Add(time.Second)}
 	}
 	retry := a.retry(f)
@@ -88,12 +88,12 @@ func (a *attempt) failed(err error) error {
 		cooldown.Secret = failed.secret
 	}
 	if retry.All > 0 {
-		_ = a.lease.CoolDown(cooldown, retry.All) // not stored: it was lost, or expires by itself
+		_ = a.lease.CoolDown(cooldown, retry.All) // if not stored, the lease was lost, or expires
 	} else {
 		_ = a.lease.Release()
 	}
 	a.count(func(n *Counts) { n.failed(e.Code) })
-	a.log().Error("renewal failed", "errcode", e.Code, "errmsg", e.Message, "class", e.Class.String(),
+	a.log().Error("renewal failed", "event", "renewal_failed", "errcode", e.Code, "errmsg", e.Message, "class", e.Class.String(),
 		"handed_over", retry.All == 0, "retry_in_seconds", math.Ceil(retry.Own.Seconds()), "hint", e.Hint)
 	if reported != "" {
 		return &handedOver{failed}
@@ -101,8 +101,8 @@ func (a *attempt) failed(err error) error {
 	return failed
 }
 
-// settle ends the claim of a request that failed.
-func (a *attempt) settle(f protocol.Failure, reported string) {
+// endClaim takes the claim of a failed request back, or marks the record.
+func (a *attempt) endClaim(f protocol.Failure, reported string) {
 	if f.Lost {
 		a.mu.Lock()
 		a.unsettled = protocol.Lost(a.sent)
@@ -149,9 +149,9 @@ func (a *attempt) retry(f protocol.Failure) protocol.Retry {
 	return protocol.Yield(f, valid, ok, streak, usual, entry)
 }
 
-// leave leaves a renewal while all sidecars wait: with a valid token until the cooldown
-// is over, so that a fleet with an outage does not read memcached for every account at
-// every poll. If readers wait for a token, the next poll reads again.
+// leave ends a renewal because all sidecars wait. With a valid token, the next attempt
+// comes after the cooldown: otherwise each sidecar would read memcached for each account
+// at each poll. If readers wait for a token, the next poll tries again.
 func (c *credential) leave(w *memcache.Cooldown, why protocol.Why) error {
 	err := c.cooling(w)
 	if why.IsReport() || !c.serves(protocol.Why{}) {
@@ -167,7 +167,7 @@ func (c *credential) leave(w *memcache.Cooldown, why protocol.Why) error {
 }
 
 // waitForRebuild makes all sidecars wait until each has put back what it holds, unless
-// one of them is renewing.
+// one of them renews.
 func (c *credential) waitForRebuild() {
 	lease, err := c.slot.TakeLease()
 	if err != nil {
@@ -179,7 +179,8 @@ func (c *credential) waitForRebuild() {
 	}, protocol.Rebuild)
 }
 
-// noSecret is a renewal that failed before any request.
+// noSecret returns the failure of a renewal whose AppSecret cannot be read, and logs it
+// once.
 func (c *credential) noSecret(err error) *failure {
 	e := &Error{
 		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("read AppSecret: %v", err),
@@ -189,15 +190,15 @@ func (c *credential) noSecret(err error) *failure {
 	c.counts.failed(e.Code)
 	known := c.backoff.err != nil && c.backoff.err.Message == e.Message
 	c.mu.Unlock()
-	if !known { // tried again at every poll: one line is enough
-		c.log().Error("renewal failed: no AppSecret", "error", err.Error(), "hint", e.Hint)
+	if !known { // it is tried again at every poll
+		c.log().Error("AppSecret not readable", "error", err.Error(), "hint", e.Hint)
 	}
 	return &failure{err: e, until: time.Now().Add(protocol.PollEvery(0))}
 }
 
-// outlived reports whether a lease or a cooldown lasts longer than its writer can have
-// meant: somebody wrote it by hand. It can be taken over.
-func (c *credential) outlived(seen memcache.LeaseSeen) bool {
+// lastsTooLong reports whether a lease or a cooldown lasts longer than any sidecar writes
+// it: somebody wrote it by hand, and it can be taken over.
+func (c *credential) lastsTooLong(seen memcache.LeaseSeen) bool {
 	most := awaitLife
 	if seen.Cooldown != nil {
 		most = protocol.CooldownMost(seen.Cooldown.Class, seen.Cooldown.ErrCode)
@@ -212,12 +213,12 @@ func (c *credential) outlived(seen memcache.LeaseSeen) bool {
 	if (!seen.Held && seen.Cooldown == nil) || now.Sub(since) <= most {
 		return false
 	}
-	c.log().Warn("lease taken over: it lasted too long", "hint", "did somebody write the AppID's key :lease by hand?")
+	c.log().Warn("overlong lease taken over", "hint", "did somebody write <AppID>:lease by hand?")
 	return true
 }
 
-// otherSecret reports whether all sidecars wait for a person to correct an AppSecret
-// that is not this sidecar's, and this one's was not refused too.
+// otherSecret reports whether the cooldown is about another AppSecret than this sidecar's,
+// and this one's was not refused too.
 func (c *credential) otherSecret(w *memcache.Cooldown) bool {
 	if w.Class != wechat.Person.String() || w.Secret == "" {
 		return false

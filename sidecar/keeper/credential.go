@@ -9,13 +9,13 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 )
 
-// credential is one credential that this sidecar keeps valid.
+// credential is one credential: an account's token, or one of its tickets.
 type credential struct {
 	settings
 
 	mu        sync.Mutex // guards the fields below; never held over I/O or a callback
 	held      protocol.Held
-	unsettled protocol.Unsettled // what this sidecar still has to mark
+	unsettled protocol.Unsettled // the doubt that this sidecar still has to write
 	reports   reports
 	backoff   backoff
 	polls     polls
@@ -26,7 +26,7 @@ type credential struct {
 	counts    Counts
 }
 
-// newCredential returns a credential that was not polled yet.
+// newCredential returns a credential before its first poll.
 func (g *Group) newCredential(account Account, kind memcache.Kind) (*credential, error) {
 	slot, err := g.cfg.Store.Slot(account.AppID, kind)
 	if err != nil {
@@ -38,7 +38,7 @@ func (g *Group) newCredential(account Account, kind memcache.Kind) (*credential,
 	if kind != memcache.AccessToken {
 		api, ok := ticketAPIs[kind]
 		if !ok {
-			return nil, fmt.Errorf("there is no ticket of kind %q", kind)
+			return nil, fmt.Errorf("unknown kind of ticket %q; use jsapi_ticket or wx_card_ticket", kind)
 		}
 		c.api, c.held.Ticket = api, true
 	}
@@ -94,9 +94,9 @@ func (c *credential) ready() (Grant, *run, error) {
 }
 
 // refresh returns a credential newer than the rejected one: the current one at once if
-// it is known to have replaced that. Otherwise what is held can itself be older,
-// since another sidecar may have renewed since the last poll: the renewal reads the
-// record first, and sends a request only for the current credential.
+// it is known to have replaced that. Otherwise the rejected one can be newer than the
+// current one, because another sidecar has renewed since the last poll. So the renewal
+// reads the record first, and sends a request only for the current credential.
 func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error) {
 	if err := c.delayNewer(rejected); err != nil {
 		return Grant{}, err
@@ -113,7 +113,7 @@ func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error
 			return Grant{}, err
 		}
 		if r.why.Invalid != rejected && wasValid {
-			continue // it was for something else; it has read the record
+			continue // that renewal was for another token, but has read the record
 		}
 		grant, ok := c.grant()
 		grant.Waited = true
@@ -128,8 +128,8 @@ func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error
 }
 
 // replacement returns the credential that replaced rejected, or the renewal to wait
-// for; neither if the sidecar is stopping. current is true if the record has just been
-// read.
+// for, or neither if the sidecar is stopping. current is true if the record has just
+// been read. The last result reports whether a valid credential is held.
 func (c *credential) replacement(rejected string, current bool) (Grant, *run, bool) {
 	now := c.now()
 	c.mu.Lock()

@@ -13,35 +13,36 @@ import (
 )
 
 const (
-	// directEvery is how often one sidecar asks WeChat without memcached.
+	// directEvery is the shortest time between two requests of one sidecar to WeChat
+	// without memcached.
 	directEvery = 30 * time.Second
-	// directPatience is how long memcached must have failed before a token that is valid
-	// and merely due is renewed without it.
+	// directPatience is how long memcached must have failed before a token that is due
+	// but valid is renewed without it.
 	directPatience = 10 * time.Second
 	// reachPatience is how long memcached must have failed before a token is fetched if
-	// there is none. A NetworkPolicy lets a new pod through some hundred milliseconds
-	// after its start, and a memcached that is applied beside it takes seconds; /startupz
-	// gives both ten.
+	// there is none. A NetworkPolicy admits a new pod some hundred milliseconds after its
+	// start, and a memcached that is applied with it takes seconds. /startupz waits ten
+	// seconds for both.
 	reachPatience = 5 * time.Second
-	// reachEvery is how often memcached is asked meanwhile.
+	// reachEvery is how often the sidecar tries to reach memcached meanwhile.
 	reachEvery = 250 * time.Millisecond
-	// linkForgets is how long after the last failure a new one begins an outage of its
-	// own.
+	// linkForgets is how long after the last failure a new one counts as a new outage.
 	linkForgets = time.Minute
 )
 
-// link is memcached as renewals need it: a memcached that answers polls but refuses a
-// command of a renewal counts as failed. The credential's mu guards it.
+// link is what this sidecar knows of memcached's fitness for renewals: a memcached that
+// answers polls but refuses a command of a renewal counts as failed. The credential's mu
+// guards it.
 type link struct {
 	since, last time.Time // of the failures since a claim was last written; zero: none
 	warned      bool
 	direct      time.Time // when WeChat was last asked without a lease
 	lease       memcache.LeaseSeen
-	leaseSince  time.Time // when the lease was first seen so
+	leaseSince  time.Time // when this lease was first seen
 }
 
-// fails notes a failure, and returns for how long memcached has failed.
-func (l *link) fails(now time.Time) time.Duration {
+// noteFailure notes a failure, and returns for how long memcached has failed.
+func (l *link) noteFailure(now time.Time) time.Duration {
 	if l.since.IsZero() || now.Sub(l.last) > linkForgets {
 		l.since, l.warned = now, false
 	}
@@ -56,16 +57,16 @@ func (c *credential) memcachedServes() {
 	c.link.since = time.Time{}
 }
 
-// errSoon means that memcached has only begun to fail, and that there is no token to
-// give: a renewal tries again at once.
+// errSoon means that memcached has just begun to fail, and that there is no valid token:
+// the renewal tries again soon.
 var errSoon = errors.New("memcached has begun to fail")
 
-// withoutMemcached continues while memcached does not do what a renewal needs, so that
-// no sidecar knows whether another one renews: what is held is served while it is
-// valid. If it is not, or is due or reported, stable_token is asked: it gives every
-// sidecar the same token, so that no request invalidates another's. A ticket that is
-// valid and not reported waits: each sidecar would fetch one, and few requests are
-// allowed. command is the one that failed.
+// withoutMemcached continues a renewal if memcached does not do what that needs: no
+// sidecar knows whether another one renews. A held token is served while it is valid. If
+// it is not, or is due or reported, the sidecar requests a stable_token: that is the same
+// for every sidecar, so no request invalidates another's token. A ticket that is valid
+// and not reported waits: each sidecar would fetch one, and few requests are allowed.
+// command is the command that failed.
 func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, command string, cause error) error {
 	direct, err := c.mayAskDirectly(why, command, cause)
 	if !direct {
@@ -103,7 +104,7 @@ func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, com
 		return f
 	}
 	c.count(func(n *Counts) { n.Renewed++ })
-	c.log().Warn("memcached fails: token fetched without it", "event", "token_direct", "memcached", cause.Error(), "api", string(a.request.API),
+	c.log().Warn("token fetched without memcached", "event", "token_direct", "memcached", cause.Error(), "api", string(a.request.API),
 		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value), "hint", hint.Memcached)
 	fetched := a.success(got, nil, nil, a.number)
 	fetched.Doubt, fetched.Claim = 0, ""
@@ -114,12 +115,12 @@ func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, com
 	return nil
 }
 
-// mayAskDirectly decides whether WeChat is asked without memcached. If not, it returns
-// what ends the renewal.
+// mayAskDirectly decides whether a request is sent without memcached. If not, it returns
+// the error that ends the renewal, or nil if the held token serves.
 func (c *credential) mayAskDirectly(why protocol.Why, command string, cause error) (bool, error) {
 	now := c.now()
 	c.mu.Lock()
-	failing := c.link.fails(now.Mono)
+	failing := c.link.noteFailure(now.Mono)
 	warn := !c.link.warned && c.polls.downSince.IsZero() && failing > 0
 	c.link.warned = c.link.warned || warn
 	valid := c.held.Valid(now)
@@ -141,7 +142,7 @@ func (c *credential) mayAskDirectly(why protocol.Why, command string, cause erro
 	}
 	c.mu.Unlock()
 	if warn {
-		c.log().Warn("memcached refuses a command that a renewal needs", "command", command, "error", cause.Error(), "hint", hint.Memcached)
+		c.log().Warn("memcached command failed", "command", command, "error", cause.Error(), "hint", hint.Memcached)
 	}
 	fails := c.memcachedError(cause)
 	switch {
@@ -155,9 +156,10 @@ func (c *credential) mayAskDirectly(why protocol.Why, command string, cause erro
 	return false, &failure{err: fails, until: next}
 }
 
+// memcachedError returns the answer to callers while memcached fails.
 func (c *credential) memcachedError(cause error) *Error {
 	return &Error{
-		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached fails: %v", cause),
+		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached failed: %v", cause),
 		Hint: hint.Memcached, RetryAfter: time.Second,
 	}
 }

@@ -11,17 +11,18 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-// Reason says whose fault it is that there is no credential to give.
+// Reason says why there is no credential to give.
 type Reason int
 
 const (
-	// Unavailable is nothing valid to give for now; ask again after RetryAfter.
+	// Unavailable means that there is no valid credential now. Try again after RetryAfter.
 	Unavailable Reason = iota
-	// NotKept is no such account here, or not this kind of credential.
-	NotKept
-	// Refused is that WeChat refused the fetch, and a person must do something.
+	// NotConfigured means that this sidecar does not have the account, or not this kind of
+	// credential.
+	NotConfigured
+	// Refused means that WeChat refused the request, and only a person can help.
 	Refused
-	// Budget is that a renewal would be one too many; ask again after RetryAfter.
+	// Budget means that a renewal would exceed a limit. Try again after RetryAfter.
 	Budget
 )
 
@@ -29,13 +30,14 @@ const (
 type Error struct {
 	// Reason is the class that callers decide by.
 	Reason Reason
-	// Code is WeChat's errcode; -1 where WeChat gave none.
+	// Code is WeChat's errcode; -1 if there is none, and an HTTP status if the sidecar
+	// itself refused.
 	Code int
-	// Message is WeChat's errmsg, redacted, or ours.
+	// Message is WeChat's errmsg without secrets, or the sidecar's own.
 	Message string
-	// Hint says what to do about it; it may be empty.
+	// Hint says what to do about it. It can be empty.
 	Hint hint.Hint
-	// RetryAfter is when to ask again; 0 means that nobody can say.
+	// RetryAfter is when to try again; 0 if that is unknown.
 	RetryAfter time.Duration
 }
 
@@ -54,10 +56,10 @@ func (e *Error) Error() string {
 // busyCode is WeChat's own code for "try again".
 const busyCode = -1
 
-// budgetCode is the code of our own refusals: the HTTP status.
+// budgetCode is the code of the sidecar's own refusals: the HTTP status.
 const budgetCode = 429
 
-// asError turns what a renewal failed with into an Error.
+// asError returns the Error for the failure of a renewal.
 func asError(err error) *Error {
 	var ours *Error
 	var theirs *wechat.Error
@@ -79,7 +81,7 @@ func asError(err error) *Error {
 	return &Error{Reason: Unavailable, Code: busyCode, Message: err.Error(), RetryAfter: time.Second}
 }
 
-// byPerson reports whether waits of this class end when a person has acted.
+// byPerson reports whether only a person can end a cooldown of this class early.
 func byPerson(class string) bool {
 	switch class {
 	case wechat.Person.String(), wechat.Defect.String(), wechat.Timed.String(), wechat.Day.String():
@@ -88,7 +90,7 @@ func byPerson(class string) bool {
 	return false
 }
 
-// cooling returns why no renewal runs while all sidecars wait.
+// cooling returns why no sidecar renews during a cooldown.
 func (c *credential) cooling(w *memcache.Cooldown) *Error {
 	e := &Error{Reason: Unavailable, Code: w.ErrCode, Message: w.ErrMsg, Hint: wechat.Hint(w.ErrCode, w.ErrMsg)}
 	switch {
@@ -108,7 +110,7 @@ func (c *credential) cooling(w *memcache.Cooldown) *Error {
 	return e
 }
 
-// budgetHint is what to do if ten requests did not help, or were too many.
+// budgetHint says what to do if the budget is used up.
 func (s *settings) budgetHint() hint.Hint {
 	if s.isTicket() {
 		return hint.ExternalTicket

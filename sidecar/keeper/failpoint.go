@@ -2,6 +2,6 @@
 
 package keeper
 
-// failpoint does nothing, and costs nothing. In the build with the tag chaos it is
-// where a renewal can be stopped, to see what the others do then (failpoint_chaos.go).
+// failpoint does nothing. In a build with the tag chaos, bench/chaos can stop a renewal
+// there (failpoint_chaos.go).
 func (c *credential) failpoint(string) {}

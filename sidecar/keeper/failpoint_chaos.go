@@ -15,12 +15,12 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// chaosDir is where bench/chaos says what is to happen, in this build alone.
+// chaosDir is the folder in which bench/chaos orders what happens, in this build alone.
 var chaosDir = os.Getenv("WXSIDECAR_CHAOS")
 
-// failpoint is a step of a renewal. Where a file in chaosDir, named after the AppID,
-// holds "<step> <what>", the first process that comes by takes it, by a rename
-// that adds its process id, and then kills itself, stops itself, or goes on.
+// failpoint is a step of a renewal. If a file in chaosDir, named after the AppID, has the
+// text "<step> <what>", the first process at that step takes it, by a rename that adds its
+// process id. Then it kills itself, stops itself, or continues.
 func (c *credential) failpoint(step string) {
 	order := filepath.Join(chaosDir, c.account.AppID)
 	text, err := os.ReadFile(order) //nolint:gosec // an AppID is letters and digits
@@ -34,12 +34,12 @@ func (c *credential) failpoint(step string) {
 		select {}
 	case "stop":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-		<-time.After(50 * time.Millisecond) // all threads have stopped by then; it goes on after SIGCONT
+		<-time.After(50 * time.Millisecond) // all threads have stopped by then; SIGCONT continues
 	}
 }
 
-// init tells how many goroutines there are, and how many bytes of the heap were in use
-// at the last collection, every second: nothing else of this program does.
+// init writes the number of goroutines, and the bytes of the heap in use at the last
+// collection, to a file every second.
 func init() {
 	if chaosDir == "" {
 		return

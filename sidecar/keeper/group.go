@@ -18,14 +18,14 @@ type Group struct {
 	mu          sync.Mutex // guards what follows; never held over I/O
 	credentials map[credentialKey]*credential
 	stopping    bool
-	behind      bool               // the last progress told was not the end
-	outages     map[string]*outage // by the server's name; none for one that answers
+	behind      bool               // the last progress that was logged was not the end
+	outages     map[string]*outage // by the server's name; none for a server that answers
 	running     sync.WaitGroup     // polls and renewals
 	owners      owners
 
 	queue *queue // the renewals that nobody waits for
 
-	ctx    context.Context //nolint:containedctx // ends the renewals under way, which outlive the calls that start them
+	ctx    context.Context //nolint:containedctx // ends the renewals that run: they outlive the calls that start them
 	cancel context.CancelFunc
 }
 
@@ -35,8 +35,8 @@ type credentialKey struct {
 	kind  memcache.Kind
 }
 
-// New returns a Group without accounts. Run keeps what SetAccounts names; Close
-// ends it.
+// New returns a Group without accounts. SetAccounts adds them, Run polls them, and Close
+// ends the group.
 func New(cfg Config) *Group {
 	ctx, cancel := context.WithCancel(context.Background())
 	g := &Group{
@@ -47,10 +47,9 @@ func New(cfg Config) *Group {
 	return g
 }
 
-// SetAccounts sets which accounts are kept from now on. New ones are polled at once.
-// Nothing is given of those that are gone; what memcached has of them stays until it
-// expires. It returns an error, and changes nothing, if an AppID is malformed or a kind
-// of ticket is unknown.
+// SetAccounts replaces the list of accounts. New ones are polled at once. Removed ones
+// get no answers any more; their keys in memcached stay until they expire. It returns an
+// error, and changes nothing, if an AppID is malformed or a kind of ticket is unknown.
 func (g *Group) SetAccounts(accounts []Account) error {
 	wanted := make(map[credentialKey]*credential, len(accounts))
 	var order []credentialKey
@@ -103,7 +102,7 @@ func (g *Group) SetAccounts(accounts []Account) error {
 	return nil
 }
 
-// Run polls everything every 10 to 15 s until ctx ends.
+// Run polls all credentials every 10 to 15 s until ctx ends.
 func (g *Group) Run(ctx context.Context) {
 	start := time.Now()
 	g.waitForMemcached(ctx)
@@ -113,8 +112,8 @@ func (g *Group) Run(ctx context.Context) {
 	}
 }
 
-// waitForMemcached polls often if memcached does not answer at the start, as long as its
-// answer is worth waiting for: an app should begin with a hit.
+// waitForMemcached polls every 250 ms if memcached does not answer at the start, for 5 s
+// at most: an app should begin with a hit.
 func (g *Group) waitForMemcached(ctx context.Context) {
 	for start := time.Now(); time.Since(start) < reachPatience && pause(ctx, reachEvery) == nil; {
 		if len(g.Outages()) > 0 {
@@ -123,9 +122,9 @@ func (g *Group) waitForMemcached(ctx context.Context) {
 	}
 }
 
-// Close stops: no renewal begins any more. Those under way may finish until ctx
-// ends; then their calls are cut, and Close returns once all have ended. A lease
-// under which a call was cut is left to lapse.
+// Close stops the group: no renewal begins any more. Those that run can finish until ctx
+// ends. Then their requests are cut, and Close returns when all have ended. The lease of
+// a request that was cut is not released: it expires.
 func (g *Group) Close(ctx context.Context) {
 	g.mu.Lock()
 	g.stopping = true
@@ -140,8 +139,8 @@ func (g *Group) Close(ctx context.Context) {
 	g.cancel()
 }
 
-// Token gives the live credential at once where there is one, else the one that
-// a renewal brings. Every error is an *Error.
+// Token returns the valid credential at once if there is one. Otherwise it waits for the
+// one that a renewal brings. Every error is an *Error.
 func (g *Group) Token(ctx context.Context, appID string, kind memcache.Kind) (Grant, error) {
 	c, err := g.find(appID, kind)
 	if err != nil {
@@ -150,9 +149,9 @@ func (g *Group) Token(ctx context.Context, appID string, kind memcache.Kind) (Gr
 	return c.token(ctx)
 }
 
-// Refresh gives a credential other than rejected, which WeChat refused: the
-// current one where it is another, else the one that exactly one renewal brings
-// however many ask. Every error is an *Error.
+// Refresh returns a credential other than rejected, which WeChat refused: the current
+// one if that is another, or the one that a renewal brings. All callers together cause
+// one renewal. Every error is an *Error.
 func (g *Group) Refresh(ctx context.Context, appID string, kind memcache.Kind, rejected string) (Grant, error) {
 	c, err := g.find(appID, kind)
 	if err != nil {
@@ -161,7 +160,7 @@ func (g *Group) Refresh(ctx context.Context, appID string, kind memcache.Kind, r
 	return c.refresh(ctx, rejected)
 }
 
-// States is how every credential is doing, by AppID.
+// States returns the state of every credential, sorted by AppID and kind.
 func (g *Group) States() []State {
 	all := g.all()
 	states := make([]State, len(all))
@@ -171,9 +170,8 @@ func (g *Group) States() []State {
 	return states
 }
 
-// poll reads entries and records of all of them with few round trips, and
-// has each compare them with what it remembers. If a server fails, only its own
-// credentials are not polled.
+// poll reads the entries and records of the credentials with few round trips, and
+// reconciles each. If a server fails, only its own credentials are not polled.
 func (g *Group) poll(credentials []*credential) {
 	of := map[string][]*credential{}
 	for _, c := range credentials {
@@ -206,18 +204,18 @@ func (g *Group) pollOn(server string, credentials []*credential) {
 	}
 }
 
-// logProgress logs how far a start with many accounts is: at every look until
-// each has had its turn, and then once.
+// logProgress logs the progress of a start with many accounts: after each poll until
+// every credential was fetched or tried, and then once.
 func (g *Group) logProgress() {
 	held, waiting := 0, 0
 	all := g.all()
 	for _, c := range all {
 		now := c.now()
 		c.mu.Lock()
-		live, tried := c.held.Valid(now), c.backoff.err != nil
+		valid, tried := c.held.Valid(now), c.backoff.err != nil
 		c.mu.Unlock()
 		switch {
-		case live:
+		case valid:
 			held++
 		case !tried:
 			waiting++
@@ -229,14 +227,14 @@ func (g *Group) logProgress() {
 	g.mu.Unlock()
 	switch failed := len(all) - held - waiting; {
 	case waiting > 0:
-		g.cfg.Log.Info("fetching what memcached does not hold", "held", held, "waiting", waiting, "failed", failed)
+		g.cfg.Log.Info("initial fetch in progress", "held", held, "waiting", waiting, "failed", failed)
 	case begun:
-		g.cfg.Log.Info("everything has been fetched or tried", "held", held, "failed", failed)
+		g.cfg.Log.Info("initial fetch finished", "held", held, "failed", failed)
 	}
 }
 
-// housekeep follows each poll: it logs the progress of a start, and closes the
-// connections that renewals opened when no renewal is left.
+// housekeep runs after each poll: it logs the progress of a start, and closes the
+// connections that renewals opened if no renewal is left.
 func (g *Group) housekeep() {
 	g.logProgress()
 	if g.queue.isIdle() {

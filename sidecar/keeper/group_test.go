@@ -104,7 +104,7 @@ func TestAccountsComeAndGo(t *testing.T) {
 		_, err = h.group.Token(t.Context(), "wx1", memcache.AccessToken)
 		var none *keeper.Error
 		require.ErrorAs(t, err, &none)
-		assert.Equal(t, keeper.NotKept, none.Reason)
+		assert.Equal(t, keeper.NotConfigured, none.Reason)
 		assert.Equal(t, 40013, none.Code)
 		item, ok := h.memcached.Peek("wx1")
 		assert.True(t, ok, "what memcached holds of an account that is gone stays until it lapses")
@@ -141,7 +141,7 @@ func TestASecretThatCannotBeReadIsNoCallAndNamedInTheState(t *testing.T) {
 		assert.NotEmpty(t, state.Err.Hint)
 		assert.Empty(t, h.memcached.Keys(), "the lease is given back")
 		time.Sleep(10 * time.Minute)
-		assert.Equal(t, 1, strings.Count(h.logs.String(), "no AppSecret"), "told once, tried at every look")
+		assert.Equal(t, 1, strings.Count(h.logs.String(), "AppSecret not readable"), "logged once, tried at every poll")
 		assert.Greater(t, h.group.States()[0].Counts.Failed["-1"], uint64(30))
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-// settings do not change.
+// settings is what does not change of a credential.
 type settings struct {
 	*Config // the group's
 	group   *Group
@@ -18,7 +18,7 @@ type settings struct {
 	kind    memcache.Kind
 	api     wechat.API // how the credential is fetched
 	slot    *memcache.Slot
-	spread  float64 // this sidecar's place in the jitter, 0 to 1
+	spread  float64 // of this sidecar's jitter, 0 to 1
 }
 
 // isTicket reports whether the credential is fetched with a token.
@@ -33,7 +33,7 @@ func (s *settings) log() *slog.Logger {
 	return s.Log.With("appid", s.account.AppID, "kind", string(s.kind))
 }
 
-// grant returns the valid credential; false if there is none.
+// grant returns the valid credential, or false if there is none.
 func (c *credential) grant() (Grant, bool) {
 	now := c.now()
 	c.mu.Lock()
@@ -66,15 +66,15 @@ func (c *credential) serves(why protocol.Why) bool {
 	return c.held.Serves(why, now)
 }
 
-// history is what this sidecar held lately, and what was notified of it. The
+// history is what this sidecar held lately, and which changes were notified. The
 // credential's mu guards it.
 type history struct {
-	token        string // the last Change's
-	expires      int64
+	lastNotified string            // token of the last Change
+	expires      int64             // of the same
 	change       *Change           // not notified yet; nil if there is none
-	notifying    bool              // a goroutine notifies
+	notifying    bool              // a goroutine calls Config.Changed
 	own          string            // fingerprint of the last token that this sidecar fetched
-	held, before [sha256.Size]byte // of the newest token and of the one held before it
+	held, before [sha256.Size]byte // hashes of the newest token, and of the one before it
 }
 
 // hold notes the token that is held.
@@ -84,8 +84,8 @@ func (h *history) hold(token string) {
 	}
 }
 
-// knows reports whether a token is the valid one, or the one that it replaced less than
-// a grace period ago; and whether it was compared in full. The caller holds mu.
+// knows reports whether a token is the held one, or the one that this replaced less than
+// a grace period ago, and whether it was compared in full. The caller holds mu.
 func (c *credential) knows(digest [sha256.Size]byte, fingerprint string, now protocol.Now) (owns, inFull bool) {
 	valid := c.held.Valid(now)
 	switch {

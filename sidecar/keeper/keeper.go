@@ -20,7 +20,7 @@
 //     the lease back (record.go, repair.go).
 //
 // Every 10 to 15 s each sidecar polls record and entry, adopts what is newer, and puts
-// back what memcached has lost. An app that misses the entry asks its sidecar, which
+// back what memcached has lost. An app that misses the entry asks its sidecar. That
 // answers from memory at once, or with the token that the running renewal brings.
 //
 // # Tickets
@@ -31,11 +31,11 @@
 //
 // # What it promises
 //
-//  1. One call: while memcached holds and answers arrive, any number of sidecars and
-//     readers cause one request to WeChat per renewal.
-//  2. Never dead: no reader is given a token that WeChat would refuse, except after an
-//     external fetch or a lost answer. After either it heals within one poll, one report,
-//     or the time of the doubt.
+//  1. One call: while memcached keeps its data and answers arrive, any number of sidecars
+//     and readers cause one request to WeChat per renewal.
+//  2. Never dead: no reader gets a token that WeChat refuses, except after an external
+//     fetch or a lost answer. After either it heals within one poll, one report, or the
+//     time of the doubt.
 //  3. Never backwards: the entry never goes from a newer token to an older one for longer
 //     than one poll.
 //  4. Never nothing: with a valid token in a sidecar's memory or in memcached, its readers
@@ -43,22 +43,21 @@
 //  5. Never leaked: no AppSecret and no token appears in a log or an error.
 //  6. Bounded: no sequence of failures, reports, external fetches or restarts makes all
 //     sidecars send more than 10 unplanned requests for one credential in ten minutes
-//     while memcached holds.
+//     while memcached keeps its data.
 //
 // # Files
 //
-// In the order in which they are read. A function calls functions of its own file and of
-// later files only, except that a ticket waits for its token (ticket.go calls
-// credential.go):
+// The files, in reading order. A function calls functions of its own file and of later
+// files only, except that a ticket waits for its token (ticket.go calls credential.go):
 //
-//	keeper.go      what users of the package see
-//	owner.go       whose token is this?
+//	keeper.go      configuration, and what users of the package get
+//	owner.go       which account owns a token
 //	group.go       all credentials of a sidecar
 //	credential.go  one credential, and what its readers get
 //	poll.go        polls
 //	run.go         a renewal that many callers wait for
 //	queue.go       the renewals that nobody waits for
-//	renew.go       the story of a renewal
+//	renew.go       the journey of a renewal
 //	attempt.go     its steps under the lease
 //	direct.go      a renewal without memcached
 //	request.go     the request to WeChat
@@ -66,14 +65,14 @@
 //	cooldown.go    what follows a failure
 //	ticket.go      what is different for tickets
 //	record.go      the record in memcached and in memory
-//	state.go       what people and metrics see
+//	state.go       the state for people and metrics
 //	report.go      reports of invalid tokens
 //	clock.go       warnings about clocks
 //	backoff.go     when this sidecar tries again
-//	members.go     the group as its credentials see it
+//	members.go     what credentials use of the group
 //	error.go       why there is no credential
-//	holding.go     questions to what is held
-//	failpoint.go   where bench/chaos stops a renewal
+//	holding.go     settings, and queries of the held record
+//	failpoint.go   failpoints for bench/chaos
 package keeper
 
 import (
@@ -89,25 +88,24 @@ import (
 type Config struct {
 	// Store is memcached.
 	Store *memcache.Store
-	// WeChat makes the calls.
+	// WeChat sends the requests.
 	WeChat *wechat.Client
-	// API is how tokens are fetched; "" means wechat.Token.
+	// API is how tokens are fetched. Empty: wechat.Token.
 	API wechat.API
-	// Name tells this sidecar from others in records and logs, for people: the
-	// pod's name. It may be empty.
+	// Name identifies this sidecar in records and logs, for people: the pod's name.
+	// Empty: records and logs do not say which sidecar it was.
 	Name string
-	// Log receives one line per event that matters; nil means none.
+	// Log receives one line for each event that matters. Nil: none.
 	Log *slog.Logger
-	// Changed is notified of each credential that this sidecar holds from now on, in
-	// their order, no matter which sidecar fetched it. A credential that is replaced at
-	// once can be left out. It is called without a lock, and must not wait. Nil: nothing
-	// is notified.
+	// Changed is called for each new credential that this sidecar holds, in their order,
+	// no matter which sidecar fetched it. A credential that is replaced at once can be
+	// left out. It is called without a lock, and must not wait. Nil: no calls.
 	Changed func(Change)
-	// Wall is the wall clock; nil means time.Now. Lives and leases are measured
-	// on the monotonic clock as well, and the more pessimistic of both counts.
+	// Wall is the wall clock. Nil: time.Now. Ages and leases are measured on the
+	// monotonic clock too, and the more pessimistic of both counts.
 	Wall func() time.Time
-	// Rand spreads load: a number from 0 to 1 for every jitter; nil means math/rand.
-	// It is called from many goroutines.
+	// Rand returns a number from 0 to 1 for each jitter. Nil: math/rand. It is called
+	// from many goroutines.
 	Rand func() float64
 }
 
@@ -129,9 +127,10 @@ func (c Config) withDefaults() Config {
 
 // Account is one Official Account or mini program.
 type Account struct {
+	// AppID is required.
 	AppID string
-	// Secret reads the AppSecret. It is called before every call for a token, so
-	// that a rotated secret needs no restart. Its error must not quote it.
+	// Secret returns the AppSecret; required. It is called before each request for a
+	// token, so that a rotated secret needs no restart. Its error must not quote it.
 	Secret func() (string, error)
 	// Tickets are the kinds of tickets to keep beside the token: JSAPITicket,
 	// WXCardTicket. Nil: none.
@@ -146,21 +145,22 @@ type Change struct {
 	Value string
 	// Number orders the changes of one credential, as a record's does.
 	Number int64
-	// Expires is when WeChat ends it, on this sidecar's wall clock.
+	// Expires is when it expires, on this sidecar's wall clock.
 	Expires time.Time
-	// Own: this sidecar fetched it; else it saw that another one had.
+	// Own is true if this sidecar fetched it, and false if another one did.
 	Own bool
 }
 
-// Grant is a credential as it is given to a reader.
+// Grant is a credential that is given to a reader.
 type Grant struct {
 	// Value is the credential.
 	Value string
-	// ExpiresIn is a promise: WeChat accepts the credential for at least that long,
-	// renewal ahead of time included, unless another program fetches one or an app
-	// reports it. For a ticket it is the time until it is due, at least 1 s: WeChat
-	// does not say whether the next one ends it.
+	// ExpiresIn is a promise: WeChat accepts the credential for at least that long, even
+	// if it is renewed meanwhile, unless another program fetches one or an app reports
+	// it. For a ticket it is the time until it is due, at least 1 s: WeChat does not say
+	// whether the next one invalidates it.
 	ExpiresIn time.Duration
-	// Waited is true if a renewal brought it, and false if it was remembered.
+	// Waited is true if the reader waited for a renewal, and false if the credential was
+	// in memory.
 	Waited bool
 }

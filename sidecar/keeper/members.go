@@ -23,19 +23,20 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// find returns a credential, or an Error with the reason NotConfigured.
 func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	c, ok := g.credentials[credentialKey{appID, kind}]
 	if !ok && g.credentials[credentialKey{appID, memcache.AccessToken}] != nil {
 		return nil, &Error{
-			Reason: NotKept, Code: 404, Message: "this kind of credential is not kept: " + string(kind),
+			Reason: NotConfigured, Code: 404, Message: "this sidecar has no " + string(kind) + " for this appid",
 			Hint: hint.NoTicket(string(ticketAPIs[kind]), appID),
 		}
 	}
 	if !ok {
 		return nil, &Error{
-			Reason: NotKept, Code: 40013, Message: "invalid appid: not kept by this sidecar",
+			Reason: NotConfigured, Code: 40013, Message: "invalid appid: not configured in this sidecar",
 			Hint: hint.UnknownAppID,
 		}
 	}
@@ -49,8 +50,8 @@ func (g *Group) credentialCount() int {
 	return len(g.credentials)
 }
 
-// all returns the credentials in the order of their places, so that two runs with
-// the same Config.Rand do the same.
+// all returns the credentials, sorted by their keys, so that two runs with the same
+// Config.Rand do the same.
 func (g *Group) all() []*credential {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -64,7 +65,8 @@ func (g *Group) all() []*credential {
 	return all
 }
 
-// work runs work in a goroutine that Close waits for; false when it is too late.
+// work runs a function in a goroutine that Close waits for. It reports false, and runs
+// nothing, if the group is stopping.
 func (g *Group) work(work func(ctx context.Context)) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -75,18 +77,18 @@ func (g *Group) work(work func(ctx context.Context)) bool {
 	return true
 }
 
-// Outage is how one memcached fails.
+// Outage describes a memcached server that fails.
 type Outage struct {
 	// Server is its name, as configured.
 	Server string
-	// Since is when the first poll of it failed, Err how the last one did.
+	// Since is when its first poll failed, and Err why the last one did.
 	Since time.Time
 	Err   error
 }
 
-// outage is one as the group counts it.
+// outage is a server that fails.
 type outage struct {
-	polls int // that failed in a row
+	polls int // polls that failed in a row
 	since time.Time
 	err   error
 }
@@ -103,8 +105,8 @@ func (g *Group) Outages() []Outage {
 	return all
 }
 
-// forgetOutages drops the outages of servers that keep no account any more: nobody looks
-// at them. The caller holds mu.
+// forgetOutages drops the outages of servers that no account uses any more: they are not
+// polled. The caller holds mu.
 func (g *Group) forgetOutages() {
 	used := map[string]bool{}
 	for _, c := range g.credentials {
@@ -113,9 +115,8 @@ func (g *Group) forgetOutages() {
 	maps.DeleteFunc(g.outages, func(server string, _ *outage) bool { return !used[server] })
 }
 
-// noteOutage notes how a poll of a server went. It logs that the server fails, at the
-// second poll in a row, and that it answers again: one line each, whatever the number of
-// accounts.
+// noteOutage notes the result of a poll of a server. It logs one line at the second
+// failure in a row, and one when the server answers again, for any number of accounts.
 func (g *Group) noteOutage(server string, err error) {
 	g.mu.Lock()
 	o, begun, ended := g.outages[server], false, false
@@ -134,9 +135,9 @@ func (g *Group) noteOutage(server string, err error) {
 	g.mu.Unlock()
 	switch {
 	case begun:
-		g.cfg.Log.Warn("memcached fails: what is in memory is served", "server", server, "error", err.Error(),
+		g.cfg.Log.Warn("memcached unavailable, serving from memory", "server", server, "error", err.Error(),
 			"hint", hint.Memcached)
 	case ended:
-		g.cfg.Log.Info("memcached answers again", "server", server, "seconds", int(time.Since(o.since).Seconds()))
+		g.cfg.Log.Info("memcached available again", "server", server, "seconds", int(time.Since(o.since).Seconds()))
 	}
 }

@@ -11,28 +11,28 @@ import (
 const (
 	// surveyEvery is the shortest time from one survey to the next.
 	surveyEvery = time.Second
-	// surveyShare is the largest share of the time, 1 in 20, that surveys may take:
-	// of 10,000 accounts one takes long, and anybody can ask for a token of nobody.
+	// surveyShare is the share of the time, 1 in 20, that surveys can take at most. With
+	// 10,000 accounts a survey takes long, and every caller can send an unknown token.
 	surveyShare = 20
 )
 
-// owners is what a search for the owner of a token needs. The group's mu guards it.
+// owners is the state of searches for the owner of a token. The group's mu guards it.
 type owners struct {
-	tokens     []*credential // the access_tokens; nil: the list must be made anew
+	tokens     []*credential // the access_tokens; nil: the list must be made again
 	surveying  chan struct{} // closed when the survey that runs is done; nil if none runs
 	nextSurvey time.Time     // no survey begins before then
 }
 
-// OwnerOf is the account that owns an access_token: its current one or, as long
-// as WeChat's grace for it lasts, the one before. Empty: nobody kept here.
+// OwnerOf returns the account that owns an access_token: the current one or, within its
+// grace period, the previous one. It returns "" if no account of this sidecar owns it.
 //
-// proven is whether the token was compared in full. Else this sidecar never held
-// it, and the record has 32 bits of its hash: enough to tell whose it is when the
-// caller may ask for any token anyway, and too few to let a caller in.
+// proven is true if the token was compared in full. Otherwise this sidecar never held it,
+// and compared 32 bits of its hash with the record: enough to find the owner if the
+// caller may ask for any token, and too few to authenticate a caller.
 //
-// All tokens are gone through: 0.5 µs for one account, 0.4 ms for 10,000, and no
-// memory but two hashes per credential. One that is not found may be what another
-// sidecar fetched a moment ago: memcached is asked, and it is looked for again.
+// It compares all tokens: 0.5 µs for one account, 0.4 ms for 10,000. The memory is two
+// hashes for each credential. Another sidecar can have fetched the token a moment ago: if
+// it is not found, OwnerOf polls memcached and searches again.
 func (g *Group) OwnerOf(ctx context.Context, token string) (appID string, proven bool) {
 	digest, fingerprint := sha256.Sum256([]byte(token)), memcache.Fingerprint(token)
 	appID, proven = g.owner(digest, fingerprint)
@@ -58,8 +58,8 @@ func (g *Group) owner(digest [sha256.Size]byte, fingerprint string) (appID strin
 	return appID, false
 }
 
-// accessTokens is the credentials of that kind. The list is made once after each
-// change of the accounts, and never changed itself.
+// accessTokens returns the credentials of that kind. The list is made once after each
+// change of the accounts, and is not changed itself.
 func (g *Group) accessTokens() []*credential {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -74,8 +74,8 @@ func (g *Group) accessTokens() []*credential {
 	return g.owners.tokens
 }
 
-// survey looks at all access_tokens in memcached, once for all who ask meanwhile.
-// It reports whether it did; false too soon after the last one.
+// survey polls all access_tokens, once for all callers meanwhile. It reports whether it
+// did: not if the last survey was too recent, or ctx ended.
 func (g *Group) survey(ctx context.Context) bool {
 	g.mu.Lock()
 	done, first := g.owners.surveying, g.owners.surveying == nil
@@ -89,7 +89,7 @@ func (g *Group) survey(ctx context.Context) bool {
 	}
 	g.mu.Unlock()
 	if first && !g.work(func(context.Context) { g.surveyAll(done) }) {
-		close(done) // the sidecar is stopping: nobody begins another
+		close(done) // the sidecar is stopping: no other survey begins
 	}
 	select {
 	case <-done:

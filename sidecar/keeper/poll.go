@@ -34,7 +34,7 @@ func (c *credential) reconcile(view memcache.View) {
 	c.mu.Lock()
 	running := c.run != nil
 	c.mu.Unlock()
-	if !running { // a renewal settles its own request
+	if !running { // a renewal writes its own doubt
 		c.mark()
 	}
 	external := c.repair(view, false)
@@ -53,8 +53,7 @@ func (c *credential) reconcile(view memcache.View) {
 	c.startIfDue(now)
 }
 
-// memcachedFailed notes that memcached does not answer polls, and renews what is due
-// without it.
+// memcachedFailed notes that a poll failed, and renews what is due without memcached.
 func (c *credential) memcachedFailed() {
 	now := c.now()
 	c.mu.Lock()
@@ -66,16 +65,17 @@ func (c *credential) memcachedFailed() {
 	c.startIfDue(now)
 }
 
+// memcachedAnswered notes that a poll succeeded.
 func (c *credential) memcachedAnswered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.polls.downSince, c.polls.answered = time.Time{}, time.Now()
 }
 
-// pollOnRead polls memcached because a reader missed the entry: at most once a second,
-// or ten times while memcached is down, so that it is full again as soon as it is back.
-// If this process was paused, it polls before the reader gets an answer: what it holds
-// may have been replaced long ago.
+// pollOnRead polls because a reader missed the entry: at most once a second, or ten times
+// while memcached is down, so that the entry returns as soon as memcached does. If this
+// process was paused, it polls before the reader gets an answer: the held credential may
+// have been replaced long ago.
 func (c *credential) pollOnRead(ctx context.Context) {
 	now := time.Now()
 	c.mu.Lock()
@@ -95,7 +95,7 @@ func (c *credential) pollOnRead(ctx context.Context) {
 	c.polls.polling = c.group.work(func(context.Context) { c.pollOnce() })
 }
 
-// pollOnce polls, and then lets another one begin.
+// pollOnce polls for pollOnRead, and then allows the next such poll.
 func (c *credential) pollOnce() {
 	c.mu.Lock()
 	c.polls.polling = false
@@ -106,7 +106,7 @@ func (c *credential) pollOnce() {
 	c.polls.onRead = time.Now()
 }
 
-// catchUp polls after this process was paused, once for all callers meanwhile.
+// catchUp polls after a pause of this process, once for all callers meanwhile.
 func (c *credential) catchUp(ctx context.Context) {
 	c.mu.Lock()
 	caught, first := c.polls.catching, c.polls.catching == nil

@@ -7,11 +7,11 @@ import (
 )
 
 const (
-	// renewals is the number of jobs that run at a time while no reader waits for them.
+	// renewals is how many jobs run at a time while no caller waits for them.
 	renewals = 32
-	// paceEvery is the time between two such jobs: 50 a second, after the first 50.
-	// 10,000 accounts take 200 s if memcached holds nothing. A token is due 300 s
-	// before its entry expires, so 15,000 tokens can be due at the same time.
+	// paceEvery is the time between the starts of two such jobs: 50 a second, after the
+	// first 50. A token is due 300 s before its entry expires, so 15,000 tokens can be
+	// due at the same time.
 	paceEvery = 20 * time.Millisecond
 	paceFirst = time.Second / paceEvery
 )
@@ -19,27 +19,27 @@ const (
 // job is one renewal in a queue. Its run is called exactly once.
 type job struct {
 	// run does the work. If stopping is true, the queue was closed before the job
-	// began: run must only notify the callers that wait for it.
+	// began: run must only end the wait of its callers.
 	run func(stopping bool)
 	// needsTurn reports whether the job still makes a request, and so must keep the
 	// pace. Nil means that it does. The queue calls it without holding a lock.
 	needsTurn func() bool
 
-	awaited atomic.Bool // somebody waits for it
+	awaited atomic.Bool // a caller waits for it
 	queued  bool        // it has not begun; guarded by the queue's mu
 }
 
 // queue runs jobs in their order, 32 at a time and 50 a second, so that a start with
-// thousands of accounts spreads its load on WeChat and memcached. A job that
-// somebody waits for runs at once. The limits are those of one sidecar: all sidecars
-// together make one request per account, because each renewal takes the lease.
+// many accounts spreads its load on WeChat and memcached. A job that a caller waits for
+// runs at once. The limits are those of one sidecar: all sidecars together send one
+// request per account, because each renewal takes the lease.
 //
 // One goroutine starts all jobs, and it exists only while jobs are queued. A timer
 // for each job is no alternative: many timers that fire at the same time crash
 // go1.26's race detector within a synctest bubble.
 type queue struct {
 	work   *sync.WaitGroup // all goroutines of the queue
-	slots  chan struct{}   // holds one element for each running job that nobody waited for
+	slots  chan struct{}   // one element for each running job that no caller waited for
 	closed chan struct{}
 
 	mu       sync.Mutex // guards the fields below; not held while a job runs
@@ -66,8 +66,8 @@ func (q *queue) close() {
 	}
 }
 
-// add appends a job, or runs it at once if somebody waits for it. It reports false
-// if the queue is closed; the job then never runs. The caller can hold locks that
+// add appends a job, or runs it at once if a caller waits for it. It reports false if
+// the queue is closed: the job then never runs. The caller can hold locks that
 // run and needsTurn take.
 func (q *queue) add(j *job) bool {
 	q.mu.Lock()
@@ -88,9 +88,9 @@ func (q *queue) add(j *job) bool {
 	return true
 }
 
-// hurry runs a job at once if it has not begun: somebody waits for it. It can be
-// called before add, and more than once.
-func (q *queue) hurry(j *job) {
+// runNow runs a job at once if it has not begun: a caller waits for it. It can be called
+// before add, and more than once.
+func (q *queue) runNow(j *job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	j.awaited.Store(true)
@@ -100,7 +100,7 @@ func (q *queue) hurry(j *job) {
 	}
 }
 
-// isIdle reports whether no job is queued, and none runs that nobody waited for.
+// isIdle reports whether no job is queued, and none runs that no caller waited for.
 func (q *queue) isIdle() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -120,7 +120,7 @@ func (q *queue) start() {
 		}
 		paced := j.needsTurn == nil || j.needsTurn()
 		open := q.waitTurn(paced)
-		if !q.take(j, paced) { // somebody began to wait for it meanwhile
+		if !q.take(j, paced) { // a caller began to wait for it meanwhile
 			<-q.slots
 			continue
 		}

@@ -142,18 +142,18 @@ func TestQueue_RunsAwaitedJobAtOnce(t *testing.T) {
 		jobs := q.addMany(100, time.Second)
 		q.ran()
 		for range 2 {
-			q.hurry(jobs[99]) // the last
-			q.hurry(jobs[32]) // the next
-			q.hurry(jobs[0])  // it runs
+			q.runNow(jobs[99]) // the last
+			q.runNow(jobs[32]) // the next
+			q.runNow(jobs[0])  // it runs
 		}
 		before := q.job(100, 0)
-		q.hurry(before)
+		q.runNow(before)
 		assert.True(q.t, q.add(before), "awaited before it is added")
 		runs := q.ran()
 		assert.Len(q.t, runs, 35)
 		assert.Zero(q.t, runs[34].at)
 		time.Sleep(5 * time.Second)
-		q.hurry(jobs[50]) // it has ended
+		q.runNow(jobs[50]) // it has ended
 		counts := map[int]int{}
 		for _, run := range q.ran() {
 			counts[run.job]++
@@ -169,7 +169,7 @@ func TestQueue_AwaitedJobLeavesItsTurn(t *testing.T) {
 	withQueue(t, func(q *queueTest) {
 		jobs := q.addMany(52, 0)
 		time.Sleep(10 * time.Millisecond)
-		q.hurry(jobs[50])
+		q.runNow(jobs[50])
 		time.Sleep(time.Second)
 		runs := q.ran()
 		require.Len(q.t, runs, 52)
@@ -216,7 +216,7 @@ func TestQueue_CloseNotifiesWaitingJobs(t *testing.T) {
 		assert.Len(q.t, q.ran(), 32)
 		q.close()
 		q.close()
-		q.hurry(jobs[199])
+		q.runNow(jobs[199])
 		assert.False(q.t, q.add(q.job(200, 0)))
 		runs := q.ran()
 		assert.Len(q.t, runs, 200)
@@ -258,13 +258,13 @@ func TestQueue_RunsEachJobOnce(t *testing.T) {
 				for range 20 {
 					j := &job{run: func(bool) { ran.Add(1) }}
 					if rand.IntN(4) == 0 {
-						q.hurry(j)
+						q.runNow(j)
 					}
 					if q.add(j) {
 						added.Add(1)
 					}
 					if rand.IntN(2) == 0 {
-						q.hurry(j)
+						q.runNow(j)
 					}
 				}
 			})

@@ -19,8 +19,8 @@ func (c *credential) read() (memcache.Seen, error) {
 	return c.adopt(seen), nil
 }
 
-// adopt notes a record that was read. It returns it, as unreadable if it cannot be a
-// record.
+// adopt notes a record that was read. It returns the record, marked as unreadable if its
+// times are not plausible.
 func (c *credential) adopt(seen memcache.Seen) memcache.Seen {
 	now := c.now()
 	if seen.Record != nil && !protocol.Plausible(seen.Record, now) {
@@ -60,7 +60,7 @@ func (c *credential) remember(r *memcache.Record) {
 	c.notify()
 }
 
-// renewed follows a change of the record that is held. The caller holds mu.
+// renewed updates what depends on the held record after it changed. The caller holds mu.
 func (c *credential) renewed(before *memcache.Record, now protocol.Now) {
 	c.history.hold(c.held.Record.Token)
 	if before == nil || before.Token != c.held.Record.Token || before.Issued != c.held.Record.Issued {
@@ -73,22 +73,22 @@ func (c *credential) renewed(before *memcache.Record, now protocol.Now) {
 	c.arm(now)
 }
 
-// noteChange notes what Config.Changed must be notified of, if another credential is held
-// than before. The caller holds mu, and calls notify without it.
+// noteChange notes the call that Config.Changed must get, if the held credential changed.
+// The caller holds mu, and calls notify without it.
 func (c *credential) noteChange(now protocol.Now) {
 	r := c.held.Record
-	if c.Changed == nil || r == nil || !c.held.Valid(now) || (c.history.token == r.Token && c.history.expires == r.Expires) {
+	if c.Changed == nil || r == nil || !c.held.Valid(now) || (c.history.lastNotified == r.Token && c.history.expires == r.Expires) {
 		return
 	}
-	c.history.token, c.history.expires = r.Token, r.Expires
+	c.history.lastNotified, c.history.expires = r.Token, r.Expires
 	c.history.change = &Change{
 		AppID: c.account.AppID, Kind: c.kind, Value: r.Token, Number: r.Number,
 		Expires: now.Wall.Add(c.held.Left(now)), Own: c.history.own == memcache.Fingerprint(r.Token),
 	}
 }
 
-// notify notifies Config.Changed of the last change, without a lock. One goroutine at a
-// time does, so that an older change never follows a newer one.
+// notify calls Config.Changed with the last change, without a lock. Only one goroutine at
+// a time does so: an older change never follows a newer one.
 func (c *credential) notify() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -106,10 +106,10 @@ func (c *credential) notify() {
 	c.history.notifying = false
 }
 
-// rewrite changes the record by compare-and-swap. change gets what stands there, nil if
-// there is none, and returns what replaces it, or nil to leave it. It is called with mu
-// held, and again after a conflict. seen is the record as last read; its zero value
-// has it read first. written is true if the record was replaced.
+// rewrite changes the record by compare-and-swap. change gets the record in memcached, or
+// nil if there is none, and returns the new one, or nil to leave it. It is called with mu
+// held, and again after a conflict. seen is the record as last read; if it is the zero
+// value, rewrite reads it first. written is true if the record was replaced.
 func (c *credential) rewrite(seen memcache.Seen, change func(there *memcache.Record, now protocol.Now) *memcache.Record) (written bool, err error) {
 	for turn := range 4 {
 		if turn > 0 || (seen.Record == nil && !seen.Unreadable) {
@@ -139,8 +139,8 @@ func (c *credential) rewrite(seen memcache.Seen, change func(there *memcache.Rec
 	return false, err
 }
 
-// mark tells every sidecar of the doubt that this one owes, if it owes one. If it
-// cannot, the next poll does.
+// mark writes the doubt that this sidecar owes, if it owes one. If it cannot, the next
+// poll tries again.
 func (c *credential) mark() {
 	c.mu.Lock()
 	unsettled := c.unsettled
@@ -174,7 +174,7 @@ func (c *credential) recordLife(r *memcache.Record) time.Duration {
 	return c.held.RecordLife(r, now)
 }
 
-// warnOfVersion warns, once, of a record that a newer version wrote.
+// warnOfVersion logs once that a record of a newer version was found.
 func (c *credential) warnOfVersion(r *memcache.Record) {
 	c.mu.Lock()
 	first := r.Newer() && !c.polls.warned.newer
@@ -234,7 +234,7 @@ func (a *attempt) succeeded(fetched *memcache.Record) {
 	a.reports.end(&a.held)
 }
 
-// success returns the record of what was fetched.
+// success returns the record of the fetched credential.
 func (a *attempt) success(got wechat.Credential, before, there *memcache.Record, number int64) *memcache.Record {
 	now, date := a.now(), dateOf(a.Wall())
 	credentials, spread := a.group.credentialCount(), a.Rand()

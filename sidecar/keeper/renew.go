@@ -10,8 +10,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 )
 
-// renew brings a credential that needs no renewal: it adopts what another sidecar
-// fetched, or sends one request to WeChat.
+// renew renews the credential: it adopts what another sidecar fetched, or sends one
+// request to WeChat.
 func (c *credential) renew(ctx context.Context, why protocol.Why) error {
 	v := &visit{credential: c, why: why, start: time.Now()}
 	for {
@@ -55,7 +55,7 @@ func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, why 
 	c.failpoint("call")
 	got, err := a.send(ctx) // 5. one request
 	if err != nil {
-		return a.failed(err) // 6. all wait, or another sidecar takes over
+		return a.failed(err) // 6. all sidecars wait, or another one takes over
 	}
 	c.failpoint("answer")
 	a.write(got) // 7. the record by compare-and-swap, then the entry
@@ -75,23 +75,24 @@ var errAgain = errors.New("another turn is needed")
 var errRenewalInProgress = errors.New("another sidecar is renewing")
 
 const (
-	// awaitLife is how long a renewal waits for another sidecar's: longer than a lease.
+	// awaitLife is how long a renewal waits for another sidecar's: more than a lease
+	// lives.
 	awaitLife = 16 * time.Second
-	// throttlePatience is how long the sidecar that owns a report may need to take the
-	// lease.
+	// throttlePatience is how long the others wait until the sidecar that owns a report
+	// has the lease.
 	throttlePatience = time.Second
 )
 
-// visit is one renewal before it has the lease: turn by turn, each after a pause.
+// visit is one renewal until it has the lease: turn by turn, each after a pause.
 type visit struct {
 	*credential
 	why       protocol.Why
 	start     time.Time
 	soon      time.Duration // the next pause; 0 for the usual one
-	owns      bool          // this sidecar is to renew the reported token
+	owns      bool          // this sidecar must renew the reported token
 	handed    error         // why this sidecar handed the report over; it waits for another
-	contended bool          // the lease was another sidecar's
-	turns     int
+	contended bool          // another sidecar had the lease
+	turns     int           // lost attempts to take the lease
 }
 
 // again reports whether another turn is needed.
@@ -123,14 +124,14 @@ func (v *visit) pause(ctx context.Context) error {
 	return nil
 }
 
-// errAwaited is the answer while another sidecar's renewal does not end.
+// errAwaited is the answer if the renewal of another sidecar does not end.
 var errAwaited = &Error{
 	Reason: Unavailable, Code: busyCode, Message: "another sidecar is renewing and did not finish",
 	Hint: hint.OtherSidecars, RetryAfter: time.Second,
 }
 
-// enter reads what there is, and takes the lease if a request is needed and allowed. It
-// returns neither lease nor error if no renewal is needed any more.
+// enter reads record and lease, and takes the lease if a request is needed and allowed.
+// It returns neither lease nor error if no renewal is needed any more.
 func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 	c := v.credential
 	seen, err := c.read()
@@ -150,9 +151,9 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 	if err != nil {
 		return nil, c.withoutMemcached(ctx, v.why, "get", err)
 	}
-	outlived := c.outlived(held)
+	tooLong := c.lastsTooLong(held)
 	switch {
-	case outlived, held.Cooldown == nil, c.otherSecret(held.Cooldown):
+	case tooLong, held.Cooldown == nil, c.otherSecret(held.Cooldown):
 	case held.Cooldown.Class != rebuildClass:
 		return nil, c.leave(held.Cooldown, v.why)
 	case c.serves(v.why):
@@ -162,7 +163,7 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 		return nil, err
 	}
 	switch {
-	case held.Held && !outlived:
+	case held.Held && !tooLong:
 		return nil, v.waitForHolder()
 	case !v.owns:
 		return nil, v.waitForOwner()
@@ -170,10 +171,10 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 	if err := c.tokenFirst(ctx); err != nil {
 		return nil, err
 	}
-	return v.take(ctx, held, outlived || held.Cooldown != nil)
+	return v.take(ctx, held, tooLong || held.Cooldown != nil)
 }
 
-// waitForHolder returns what a sidecar does while another one holds the lease.
+// waitForHolder returns how to continue while another sidecar holds the lease.
 func (v *visit) waitForHolder() error {
 	if !v.contended {
 		v.contended = true
@@ -185,8 +186,8 @@ func (v *visit) waitForHolder() error {
 	return errAgain
 }
 
-// own finds out whether this sidecar is to renew: always if the credential is due, and
-// if it was the first to report an invalid one.
+// own decides whether this sidecar must renew: always if the credential is due, and
+// after a report if this sidecar was the first to get one.
 func (v *visit) own(ctx context.Context) error {
 	if v.owns = v.owns || !v.why.IsReport() || v.why.Proven || v.renewsReported(v.why.Invalid); v.owns {
 		if v.why.Proven {
@@ -204,8 +205,8 @@ func (v *visit) own(ctx context.Context) error {
 	return nil
 }
 
-// waitForOwner returns what a sidecar does that does not own a report while no lease is
-// taken.
+// waitForOwner returns how to continue if another sidecar owns the report and has not
+// taken the lease.
 func (v *visit) waitForOwner() error {
 	if time.Since(v.start) > throttlePatience {
 		return errThrottled

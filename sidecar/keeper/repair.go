@@ -8,8 +8,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 )
 
-// repair makes record and entry agree with the newest token known. renewed is true after
-// a renewal. It reports whether an external token invalidated ours.
+// repair writes what record and entry lack of the newest token. renewed is true after a
+// renewal. It reports whether an external token invalidated the held one.
 func (c *credential) repair(view memcache.View, renewed bool) (invalidated bool) {
 	view.Record = c.adopt(view.Record)
 	now := c.now()
@@ -37,11 +37,11 @@ func (c *credential) repair(view memcache.View, renewed bool) (invalidated bool)
 	return repair.Renew
 }
 
-// putBack writes the record that is held. It reports false if another sidecar was
-// faster, or memcached fails: the next poll sees.
+// putBack writes the held record. It reports false if another sidecar was faster, or
+// memcached fails: the next poll tries again.
 //
-// If memcached has lost the record of a token that is about to be due, no sidecar renews
-// it for its age until all have put back what they hold, see
+// If memcached has lost the record of a token that is nearly due, no sidecar renews it
+// for its age until all have put back what they hold, see
 // sidecar/keeper/testdata/stories/restart_before_due.txt.
 func (c *credential) putBack(seen memcache.Seen, repair protocol.Repair) bool {
 	if repair.Wait {
@@ -55,7 +55,7 @@ func (c *credential) putBack(seen memcache.Seen, repair protocol.Repair) bool {
 }
 
 // publish writes the entry. If another sidecar was faster, or memcached fails, the next
-// poll sees.
+// poll tries again.
 func (c *credential) publish(seen memcache.Entry, token string, life time.Duration) {
 	if life < time.Second {
 		return
@@ -68,7 +68,7 @@ func (c *credential) publish(seen memcache.Entry, token string, life time.Durati
 	}
 }
 
-// publishRenewed writes what a renewal brought over whatever the entry has.
+// publishRenewed writes the renewed token over any entry.
 func (c *credential) publishRenewed() {
 	if view, err := c.slot.Poll(); err == nil {
 		c.repair(view, true)
@@ -76,10 +76,10 @@ func (c *credential) publishRenewed() {
 	c.confirm()
 }
 
-// confirm publishes what was just adopted, if the entry does not have it yet. The next
-// poll is up to 15 s away, and no sidecar passes its startup probe before it has seen
-// the entry. Sidecars that start together write it together, and all but one must
-// read it once more, see sidecar/keeper/testdata/stories/start_together.txt.
+// confirm publishes the held token, if the entry does not have it yet: the next poll is up
+// to 15 s away, and the startup probe waits for the entry. Sidecars that start together
+// write it together, and all but one must read it once more, see
+// sidecar/keeper/testdata/stories/start_together.txt.
 func (c *credential) confirm() {
 	for range 3 {
 		c.mu.Lock()
@@ -97,7 +97,7 @@ func (c *credential) confirm() {
 }
 
 // rebuild puts back the record that memcached has lost. It reports whether it is unclear
-// whose token the entry has, so that no renewal is due by age.
+// who fetched the token of the entry: then no renewal is due by age.
 func (c *credential) rebuild() bool {
 	view, err := c.slot.Poll()
 	if err != nil {
@@ -109,8 +109,8 @@ func (c *credential) rebuild() bool {
 	return !c.polls.unclear.IsZero()
 }
 
-// noteUnclear notes whether it is unclear whose token the entry has, and polls again
-// soon if so. The caller holds mu.
+// noteUnclear notes whether it is unclear who fetched the token of the entry. If so, the
+// alarm polls again soon. The caller holds mu.
 func (c *credential) noteUnclear(unclear bool, now protocol.Now) {
 	switch {
 	case !unclear:
@@ -122,13 +122,13 @@ func (c *credential) noteUnclear(unclear bool, now protocol.Now) {
 	c.alarm.set(unclearEvery)
 }
 
-// stale reports whether no sidecar has written the entry for a while, as far as this one
-// has seen. The caller holds mu.
+// stale reports whether no sidecar has written the entry for a minute, as far as this
+// one has seen. The caller holds mu.
 func (c *credential) stale(entry memcache.Entry, now time.Time) bool {
 	before, version := c.polls.version, entry.Version()
 	if version != before {
 		c.polls.version, c.polls.written = version, now
-		return before == 0 // unknown for how long it has been there
+		return before == 0 // the first sight: it may be old
 	}
 	return now.Sub(c.polls.written) >= freshFor
 }
@@ -140,12 +140,12 @@ func (c *credential) noteExternal(token string, invalidated bool) {
 	known := c.polls.external == fp
 	c.polls.external = fp
 	if !known {
-		c.counts.Strays++
+		c.counts.ExternalTokens++
 	}
 	c.mu.Unlock()
-	remedy := "ours put back: the external fetch leaves it valid"
+	remedy := "put back ours: it is still valid"
 	if invalidated {
-		remedy = "renewing: the external fetch invalidated ours"
+		remedy = "renew: the external fetch invalidated ours"
 	}
 	switch {
 	case !known && c.isTicket():
@@ -157,14 +157,14 @@ func (c *credential) noteExternal(token string, invalidated bool) {
 
 // polls is what polls of memcached found. The credential's mu guards it.
 type polls struct {
-	published bool          // the entry was ours
+	published bool          // the entry had the held token
 	version   uint64        // of the entry
 	written   time.Time     // when that version was first seen
 	entryEnds time.Time     // when the entry that this sidecar wrote expires; zero if unknown
 	external  string        // fingerprint of the last external token
-	unclear   time.Time     // since when it is unclear whose token the entry has; zero if it is not
+	unclear   time.Time     // since when it is unclear who fetched the entry's token; zero: it is clear
 	downSince time.Time     // when memcached began to fail; zero while it answers
-	answered  time.Time     // when it last did
+	answered  time.Time     // when it last answered
 	onRead    time.Time     // when a read last caused a poll
 	polling   bool          // such a poll runs
 	catching  chan struct{} // closed when the poll after a pause is done; nil if none runs

@@ -14,12 +14,12 @@ const throttleLife = 31 * time.Second
 // reports is what this sidecar knows of reports that a token is invalid. The
 // credential's mu guards it.
 type reports struct {
-	owner string    // fingerprint of the reported token that this sidecar is to renew
-	first string    // fingerprint of the token that was reported first here, see firstReport
-	since time.Time // monotonic
+	owner string    // fingerprint of the reported token that this sidecar must renew
+	first string    // fingerprint of the last token that was reported here
+	since time.Time // monotonic: when it was first reported here
 }
 
-// owns reports whether this sidecar is to renew the reported token that is held.
+// owns reports whether this sidecar must renew the held token, which was reported.
 func (r *reports) owns(held *protocol.Held) bool {
 	return r.owner != "" && held.IsReported() && r.owner == memcache.Fingerprint(held.Record.Token)
 }
@@ -32,7 +32,7 @@ func (r *reports) firstReport(token string, now time.Time) time.Time {
 	return r.since
 }
 
-// end forgets reports of tokens that are not held any more.
+// end drops reports of tokens that are not held any more.
 func (r *reports) end(held *protocol.Held) {
 	fp := ""
 	if held.Record != nil {
@@ -52,22 +52,21 @@ var errThrottled = &Error{
 	Hint: hint.ReportOnce, RetryAfter: throttleLife,
 }
 
-// errSame is the answer to a report of a token that WeChat still gives.
+// errSame is the answer to a report of a token that WeChat returns again.
 var errSame = &Error{
-	Reason: Budget, Code: budgetCode, Message: "WeChat still gives what was rejected",
+	Reason: Budget, Code: budgetCode, Message: "WeChat still returns the reported credential: it is valid",
 	Hint: hint.StillIssued, RetryAfter: throttleLife,
 }
 
-// renewsReported reports whether this sidecar is to renew this reported token.
+// renewsReported reports whether this sidecar must renew this reported token.
 func (c *credential) renewsReported(token string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.reports.owns(&c.held) && c.held.Record.Token == token
 }
 
-// report notes that WeChat refused the valid token, which is also the newest one that
-// memcached has, and that this sidecar is to renew it. counted is true if an app
-// reported it here.
+// report notes that WeChat refused the held token, which is the newest one in memcached,
+// and that this sidecar must renew it. counted is true if an app reported it here.
 func (c *credential) report(token string, counted bool) {
 	fp, now := memcache.Fingerprint(token), c.now()
 	c.mu.Lock()
@@ -80,15 +79,15 @@ func (c *credential) report(token string, counted bool) {
 	}
 	news = news && counted
 	if news {
-		c.counts.Rejections++
+		c.counts.Reports++
 	}
 	c.mu.Unlock()
 	switch {
 	case news && c.isTicket():
-		c.log().Warn("ticket reported as invalid before its time", "ticket_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", hint.ExternalTicket)
+		c.log().Warn("ticket reported as invalid", "ticket_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", hint.ExternalTicket)
 	case news:
-		c.log().Warn("token reported as invalid before its time, and no sidecar renewed it", "event", "token_reported",
-			"token_fingerprint", fp, "age_seconds", int(age.Seconds()), "hint", hint.ExternalToken)
+		c.log().Warn("token reported as invalid", "event", "token_reported", "token_fingerprint", fp,
+			"age_seconds", int(age.Seconds()), "hint", hint.ExternalToken)
 	}
 }
 
@@ -98,8 +97,8 @@ func (c *credential) reportDelay(now protocol.Now) time.Duration {
 	return c.held.ReportDelay(c.reports.firstReport(c.held.Record.Token, now.Mono), now)
 }
 
-// delayNewer refuses a report of a token whose record belongs to newer sidecars, until
-// they had the time to renew it.
+// delayNewer refuses a report of a token whose record belongs to newer sidecars, as long
+// as those have time to renew it.
 func (c *credential) delayNewer(rejected string) error {
 	now := c.now()
 	c.mu.Lock()

@@ -10,11 +10,12 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-// forceWindow spaces forced renewals of stable_token: WeChat allows 20 a day.
-const forceWindow = 75 * time.Minute
+// forceRefreshEvery is the shortest time between two requests with force_refresh: WeChat
+// allows 20 a day.
+const forceRefreshEvery = 75 * time.Minute
 
-// newRequest returns what WeChat is asked, with the AppSecret or, for a ticket, with the
-// token that this sidecar holds.
+// newRequest returns the request to WeChat, with the AppSecret or, for a ticket, with the
+// held token.
 func (c *credential) newRequest() (wechat.Request, error) {
 	r := wechat.Request{API: c.api, AppID: c.account.AppID}
 	if !c.isTicket() {
@@ -37,7 +38,7 @@ func (c *credential) newRequest() (wechat.Request, error) {
 	return r, nil
 }
 
-// noteSent notes when the request is sent, and what is held then.
+// noteSent notes the time just before the request, and what is held then.
 func (a *attempt) noteSent() {
 	a.sent = a.now()
 	a.mu.Lock()
@@ -52,31 +53,35 @@ func (a *attempt) send(ctx context.Context) (wechat.Credential, error) {
 	got, err := a.WeChat.Fetch(ctx, a.request)
 	a.countRequest(err, false)
 	if err == nil && got.Value == a.why.Invalid {
-		got, err = a.force(ctx, got)
+		got, err = a.forceRefresh(ctx, got)
 	}
 	if err != nil {
 		return got, err
 	}
 	a.count(func(n *Counts) { n.Renewed++ })
-	a.log().Info("renewed", "expires_in", int(got.ExpiresIn.Seconds()), "api", string(a.request.API),
+	text := "token renewed"
+	if a.isTicket() {
+		text = "ticket renewed"
+	}
+	a.log().Info(text, "event", "token_renewed", "expires_in", int(got.ExpiresIn.Seconds()), "api", string(a.request.API),
 		"token_fingerprint", memcache.Fingerprint(got.Value))
 	a.warnOfDate(got.Date)
 	return got, nil
 }
 
-// force asks for another token if WeChat vouches for the one that was reported: once in
-// 75 minutes the report is believed, if it is stable_token that vouches. Otherwise same
-// stays, and counts as valid again.
-func (a *attempt) force(ctx context.Context, same wechat.Credential) (wechat.Credential, error) {
+// forceRefresh continues if WeChat returned the reported token again: same. With
+// stable_token it requests another one, once in 75 minutes. Otherwise same counts as
+// valid again.
+func (a *attempt) forceRefresh(ctx context.Context, same wechat.Credential) (wechat.Credential, error) {
 	got := same
-	if a.api == wechat.StableToken && a.mayForce() {
+	if a.api == wechat.StableToken && a.mayForceRefresh() {
 		request := a.request
 		request.Force = true
 		forced, err := a.WeChat.Fetch(ctx, request)
 		a.countRequest(err, true)
 		var failed *wechat.Error
 		if errors.As(err, &failed) && failed.MayHaveIssued {
-			// The old one may be invalid: without force, WeChat gives the new one again.
+			// The old one may be invalid: without force_refresh, WeChat returns the new one.
 			request.Force = false
 			forced, err = a.WeChat.Fetch(ctx, request)
 			a.countRequest(err, false)
@@ -96,10 +101,10 @@ func (a *attempt) force(ctx context.Context, same wechat.Credential) (wechat.Cre
 	return got, nil
 }
 
-// mayForce takes the one forced renewal that stable_token is asked for in 75 minutes,
-// and a use of the budget.
-func (a *attempt) mayForce() bool {
-	ok, err := a.slot.Mark(memcache.MarkForceRefresh, forceWindow)
+// mayForceRefresh takes the one force_refresh that is allowed in 75 minutes, and a use of
+// the budget. It reports whether it got both.
+func (a *attempt) mayForceRefresh() bool {
+	ok, err := a.slot.Mark(memcache.MarkForceRefresh, forceRefreshEvery)
 	if !ok || err != nil {
 		return false
 	}
@@ -107,15 +112,15 @@ func (a *attempt) mayForce() bool {
 	return ok && err == nil
 }
 
-// countRequest counts a request to WeChat that was sent: everybody's, or those that this
-// sidecar knows of while memcached cannot count.
+// countRequest counts a request that was sent to WeChat: memcached counts those of all
+// sidecars. If it cannot, the number is what this sidecar knows.
 func (c *credential) countRequest(failed error, forced bool) {
 	var e *wechat.Error
 	if errors.As(failed, &e) && e.Unsent {
 		return
 	}
 	date := dateOf(c.Wall())
-	n, _ := c.slot.CountRequest(date) // a failure costs a number for people
+	n, _ := c.slot.CountRequest(date) // the number is for people: a failure does no harm
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	day := c.held.DayOf(date)

@@ -17,8 +17,8 @@ type run struct {
 	err  error // valid once done is closed
 }
 
-// startIfDue starts a renewal that is due or owed to a report, unless one runs or would
-// fail again. The caller holds mu.
+// startIfDue starts a renewal if the credential is due, missing or reported, unless one
+// runs or would fail again. The caller holds mu.
 func (c *credential) startIfDue(now protocol.Now) {
 	if c.run != nil || c.backoff.recent(now.Mono) != nil {
 		return
@@ -59,30 +59,30 @@ func (c *credential) start(why protocol.Why) *run {
 	return r
 }
 
-// wait waits for the renewal to end, and takes it past the queue.
+// wait waits for the renewal to end. A queued renewal begins at once.
 func (r *run) wait(ctx context.Context) error {
-	r.of.group.queue.hurry(&r.job)
+	r.of.group.queue.runNow(&r.job)
 	select {
 	case <-r.done:
 		return nil
 	case <-ctx.Done():
-		return &Error{Reason: Unavailable, Code: busyCode, Message: "no credential came in time", RetryAfter: time.Second}
+		return &Error{Reason: Unavailable, Code: busyCode, Message: "the renewal did not finish in time", RetryAfter: time.Second}
 	}
 }
 
-// isGone reports whether its account was removed, and nobody waits for it.
+// isGone reports whether its account was removed, and no caller waits for it.
 func (r *run) isGone() bool {
 	r.of.mu.Lock()
 	defer r.of.mu.Unlock()
 	return r.of.alarm.stopped && !r.job.awaited.Load()
 }
 
-// needsTurn reports whether the renewal still sends a request: no other sidecar's token
-// was adopted meanwhile, and the account was not removed.
+// needsTurn reports whether the renewal will still send a request: no token of another
+// sidecar was adopted meanwhile, and the account was not removed.
 func (r *run) needsTurn() bool { return r.of.wants(r.why) && !r.isGone() }
 
 // renew runs the renewal and closes done. It does not begin if the sidecar is stopping,
-// or if its account was removed and nobody waits for it.
+// or if its account was removed and no caller waits for it.
 func (r *run) renew(stopping bool) {
 	c := r.of
 	var err error = errStopping
@@ -109,7 +109,7 @@ func (r *run) renew(stopping bool) {
 // backOff remembers why a renewal failed. The caller holds mu.
 func (c *credential) backOff(err error, now protocol.Now) {
 	var failed *failure
-	if !errors.As(err, &failed) { // another sidecar's cooldown: memcached ends it, and a poll sees
+	if !errors.As(err, &failed) { // another sidecar's cooldown: memcached ends it, and the next poll tries again
 		failed = &failure{err: err, until: now.Mono.Add(time.Second)}
 		c.backoff.set(failed, now.Mono)
 		return

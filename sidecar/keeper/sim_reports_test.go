@@ -120,7 +120,7 @@ func TestALeaseWrittenByHandDoesNotStopTheFleet(t *testing.T) {
 			assert.GreaterOrEqual(t, w.wechat.Calls("", ""), 3)
 			assert.Zero(t, w.judge.invalid)
 			assert.Zero(t, w.judge.failures)
-			assert.Contains(t, w.logs.String(), "lease taken over: it lasted too long")
+			assert.Contains(t, w.logs.String(), "overlong lease taken over")
 		})
 	}
 }

@@ -183,14 +183,14 @@ func TestStart_LogsItsProgress(t *testing.T) {
 		h.keepMany(2000)
 		time.Sleep(16 * time.Second)
 		logs := h.logs.String()
-		assert.Contains(t, logs, "fetching what memcached does not hold")
+		assert.Contains(t, logs, "initial fetch in progress")
 		assert.Contains(t, logs, `"waiting":1`, "of more than a thousand")
 		time.Sleep(time.Minute)
 		logs = h.logs.String()
-		assert.Contains(t, logs, `"msg":"everything has been fetched or tried","held":1999,"failed":1`)
-		lines := strings.Count(logs, "everything has been fetched")
+		assert.Contains(t, logs, `"msg":"initial fetch finished","held":1999,"failed":1`)
+		lines := strings.Count(logs, "initial fetch finished")
 		time.Sleep(10 * time.Minute)
-		assert.Equal(t, lines, strings.Count(h.logs.String(), "everything has been fetched"), "told once")
+		assert.Equal(t, lines, strings.Count(h.logs.String(), "initial fetch finished"), "told once")
 	})
 }
 

@@ -10,60 +10,60 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-// State is how a credential is doing, for probes, metrics and people.
+// State is the state of a credential, for probes, metrics and people.
 type State struct {
 	AppID string
 	Kind  memcache.Kind
-	// Valid: there is a live credential to give, published or not. What follows
-	// up to Doubtful is zero where there is none.
+	// Valid is true if there is a valid credential to give, published or not. If it is
+	// false, the fields from Fingerprint to InDoubt are zero.
 	Valid bool
-	// Published: memcached held it under the AppID when last looked at.
+	// Published is true if the entry had it at the last poll.
 	Published bool
-	// Fingerprint names the credential.
+	// Fingerprint is the credential's.
 	Fingerprint string
-	// API is how it was fetched, and By the sidecar that did.
+	// API is how it was fetched, and By the sidecar that fetched it.
 	API wechat.API
 	By  string
-	// Age is how old it is, Left how long it lives, by the more pessimistic of
-	// both clocks.
+	// Age is how old it is, and Left how long it remains valid, by the more pessimistic
+	// of both clocks.
 	Age, Left time.Duration
-	// RenewalIn is when this sidecar would renew it; below 0 where it is overdue.
+	// RenewalIn is the time until this sidecar renews it; negative if it is overdue.
 	RenewalIn time.Duration
-	// Promise is how long an app is promised that WeChat accepts it, see Grant.
+	// Promise is Grant.ExpiresIn.
 	Promise time.Duration
-	// Doubtful: a call may have issued another one that nobody holds.
-	Doubtful bool
-	// Err is why the last renewal failed, at the time Failed, and Retry when the
-	// next one may be tried; nil and zero after a success.
+	// InDoubt is true if a request may have issued another one that no sidecar holds.
+	InDoubt bool
+	// Err is why the last renewal failed, at the time Failed. Retry is when the next one
+	// can be tried. They are nil and zero after a success.
 	Err           *Error
 	Failed, Retry time.Time
-	// Today is what all sidecars did today: as of the last renewal, and what this
-	// one tried since.
+	// Today is what all sidecars did today, as of the last renewal, and what this one did
+	// since then.
 	Today memcache.Day
 	// Counts is what this sidecar did.
 	Counts Counts
 }
 
-// Counts count since the sidecar started. None ever goes down.
+// Counts count since the sidecar started. They only grow.
 type Counts struct {
-	// Renewed: calls to WeChat that brought a credential.
+	// Renewed counts requests to WeChat that brought a credential.
 	Renewed uint64
-	// Failed: renewals that failed, by errcode. -1 is WeChat's for "busy", and
-	// ours where there was no readable answer or no AppSecret; 429 is our own
-	// budget; OtherCode is any that WeChat does not document.
+	// Failed counts failed renewals by errcode. -1 is WeChat's for "busy", and ours for
+	// no readable answer or AppSecret; 429 is the budget; OtherCode is any code that
+	// WeChat does not document.
 	Failed map[string]uint64
-	// Adopted: renewals of other sidecars that this one saw.
+	// Adopted counts renewals of other sidecars that this one adopted.
 	Adopted uint64
-	// Rejections: reports of the newest credential known.
-	Rejections uint64
-	// Strays: external credentials found in the entry.
-	Strays uint64
-	// Contended: renewals that found that another sidecar has the lease.
+	// Reports counts reports of the newest credential.
+	Reports uint64
+	// ExternalTokens counts external credentials found in the entry.
+	ExternalTokens uint64
+	// Contended counts renewals that found the lease held by another sidecar.
 	Contended uint64
 }
 
-// OtherCode stands for every errcode that WeChat does not document: whatever it
-// answers, there are only so many to count.
+// OtherCode stands for every errcode that WeChat does not document. So the number of
+// different codes is bounded.
 const OtherCode = "other"
 
 // failed counts a renewal that failed.
@@ -85,7 +85,7 @@ func (c *credential) count(change func(*Counts)) {
 	change(&c.counts)
 }
 
-// state returns what probes, metrics and people see.
+// state returns the state of the credential.
 func (c *credential) state() State {
 	now := c.now()
 	c.mu.Lock()
@@ -99,7 +99,7 @@ func (c *credential) state() State {
 	}
 	if c.held.Valid(now) {
 		record := c.held.Record
-		s.Valid, s.Doubtful = true, record.Doubt > 0
+		s.Valid, s.InDoubt = true, record.Doubt > 0
 		s.Fingerprint, s.API, s.By = memcache.Fingerprint(record.Token), wechat.API(record.API), record.By
 		s.Promise, _ = c.held.Promise(now)
 		s.Age, s.Left, s.RenewalIn = c.held.Age(now), c.held.Left(now), c.dueIn(now)
@@ -107,14 +107,14 @@ func (c *credential) state() State {
 	return s
 }
 
-// needed reports whether a renewal is needed, or would fail for now. Otherwise a report
-// that came too soon after another would show as long as the token is valid. The caller
-// holds mu.
+// needed reports whether a renewal is needed, or would fail for now. If not, the last
+// failure is of no interest: for example, that a report came too soon after another. The
+// caller holds mu.
 func (c *credential) needed(now protocol.Now) bool {
 	return !c.held.Valid(now) || c.held.DueIn(now, c.spread) <= 0 || c.reports.owns(&c.held) || now.Mono.Before(c.backoff.until)
 }
 
-// dateOf is WeChat's day, as in memcache.Day.
+// dateOf returns the day in Beijing, as in memcache.Day.
 func dateOf(now time.Time) int {
 	y, m, d := now.In(protocol.Beijing).Date()
 	return 10_000*y + 100*int(m) + d

@@ -53,7 +53,7 @@ func TestTheStateTellsALife(t *testing.T) {
 		require.NoError(t, err)
 		assert.False(t, token.Waited)
 		s := h.state()
-		assert.True(t, s.Valid && s.Published && !s.Doubtful && s.Err == nil && s.Failed.IsZero())
+		assert.True(t, s.Valid && s.Published && !s.InDoubt && s.Err == nil && s.Failed.IsZero())
 		assert.Equal(t, memcache.Fingerprint(token.Value), s.Fingerprint)
 		assert.Equal(t, wechat.Token, s.API)
 		assert.Equal(t, 100*time.Second, s.Age)
@@ -141,20 +141,20 @@ func TestTheStateCountsWhatOthersDo(t *testing.T) {
 		// A stranger's token in our entry is renewed away.
 		h.memcached.Put("wx1", h.wechat.Steal("wx1"), 0, 3600)
 		time.Sleep(16 * time.Second)
-		assert.EqualValues(t, 1, h.state().Counts.Strays)
+		assert.EqualValues(t, 1, h.state().Counts.ExternalTokens)
 		assert.EqualValues(t, 2, h.state().Counts.Renewed)
 
 		// A report of the newest token counts, one of an old one does not.
 		_, err = h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, token.Value)
 		require.NoError(t, err)
-		assert.Zero(t, h.state().Counts.Rejections)
+		assert.Zero(t, h.state().Counts.Reports)
 		time.Sleep(time.Minute)
 		token, err = h.group.Token(t.Context(), "wx1", memcache.AccessToken)
 		require.NoError(t, err)
 		token, err = h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, token.Value)
 		require.NoError(t, err)
 		assert.True(t, token.Waited)
-		assert.EqualValues(t, 1, h.state().Counts.Rejections)
+		assert.EqualValues(t, 1, h.state().Counts.Reports)
 
 		// Another sidecar has renewed.
 		item, ok := h.memcached.Peek("wx1:record")
@@ -239,7 +239,7 @@ func TestAReportThatComesTooSoonIsNoFailureOfTheAccount(t *testing.T) {
 		for i := range 50 {
 			_, _ = h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, fmt.Sprintf("garbage-%d", i))
 		}
-		assert.EqualValues(t, 1, h.state().Counts.Rejections, "of the newest token")
+		assert.EqualValues(t, 1, h.state().Counts.Reports, "of the newest token")
 	})
 }
 

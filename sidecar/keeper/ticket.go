@@ -21,8 +21,8 @@ var errNoToken = &Error{
 	Reason: Unavailable, Code: busyCode, Message: "no access_token to fetch the ticket with", RetryAfter: time.Second,
 }
 
-// tokenFirst waits for the token that a ticket is fetched with, before the lease
-// is taken: it may take as long as a lease lives. For a token it does nothing.
+// tokenFirst waits for the token that a ticket is fetched with. That comes before the
+// lease, because it can take as long as a lease lives. For a token it does nothing.
 func (c *credential) tokenFirst(ctx context.Context) error {
 	if !c.isTicket() {
 		return nil
@@ -39,25 +39,25 @@ type tokenRefused struct {
 	token string
 }
 
-// refusesToken reports whether that is why a request failed.
+// refusesToken reports whether a ticket request failed because WeChat refused its token.
 func (c *credential) refusesToken(err error) bool {
 	var failed *wechat.Error
 	return c.isTicket() && errors.As(err, &failed) && failed.Class == wechat.Refused
 }
 
-// reportEvery is how often the requests for one ticket may replace a token: less than a
-// renewal apart.
+// reportEvery is the shortest time between two reports of tokens for one ticket: a little
+// less than between two renewals.
 const reportEvery = 50 * time.Minute
 
-// mayReport takes the one report of a token that the requests for this ticket can make in
-// 50 minutes, all sidecars together. A ticket that WeChat refuses with every token would
-// otherwise invalidate one after the other.
+// mayReport takes the one report that all sidecars together can make for this ticket in
+// 50 minutes. Otherwise a ticket that WeChat refuses with every token would invalidate one
+// token after the other.
 func (c *credential) mayReport() bool {
 	first, err := c.slot.Mark(memcache.MarkTokenReport, reportEvery)
 	return first && err == nil
 }
 
-// reportToken has the refused token replaced, as an app's report would.
+// reportToken reports the refused token, as an app would.
 func (c *credential) reportToken(ctx context.Context, refused string) error {
 	return c.withToken(ctx, func(ctx context.Context, token *credential) error {
 		_, err := token.refresh(ctx, refused)
@@ -65,16 +65,16 @@ func (c *credential) reportToken(ctx context.Context, refused string) error {
 	})
 }
 
-// withToken asks the account's token something, for as long as a request can take. If it
+// withToken calls use with the account's token, for as long as a request can take. If it
 // fails, so does the ticket, for the same reason and as long.
-func (c *credential) withToken(ctx context.Context, ask func(context.Context, *credential) error) error {
+func (c *credential) withToken(ctx context.Context, use func(context.Context, *credential) error) error {
 	token, err := c.group.find(c.account.AppID, memcache.AccessToken)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestLife)
 	defer cancel()
-	if err = ask(ctx, token); err != nil {
+	if err = use(ctx, token); err != nil {
 		e := *asError(err)
 		e.Message = "no access_token to fetch the ticket with: " + e.Message
 		return &failure{err: &e, until: time.Now().Add(max(e.RetryAfter, time.Second))}
@@ -82,8 +82,8 @@ func (c *credential) withToken(ctx context.Context, ask func(context.Context, *c
 	return nil
 }
 
-// refusedAgain is the failure of a ticket for which WeChat refused another token
-// too: a person must see to it.
+// refusedAgain returns the failure of a ticket for which WeChat refused another token
+// too: only a person can help.
 func refusedAgain(err error) error {
 	var failed *wechat.Error
 	if !errors.As(err, &failed) {

@@ -119,7 +119,7 @@ func TestATicketThatIsReportedIsRenewedOnce(t *testing.T) {
 		}
 		assert.Equal(t, 2, h.wechat.Calls("", "jsapi"))
 		assert.Equal(t, 1, h.wechat.Calls("", "token"), "the token had nothing to do with it")
-		assert.Contains(t, h.logs.String(), "ticket reported as invalid before its time")
+		assert.Contains(t, h.logs.String(), "ticket reported as invalid")
 
 		second, _ := h.ticket()
 		_, err := h.group.Refresh(t.Context(), "wx1", memcache.JSAPITicket, second.Value)
@@ -221,7 +221,7 @@ func TestATicketThatWeChatGivesAgainIsNotAskedForOverAndOver(t *testing.T) {
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
 		first, _ := h.ticket()
 		_, err := h.group.Refresh(t.Context(), "wx1", memcache.JSAPITicket, first.Value)
-		require.ErrorContains(t, err, "still gives what was rejected")
+		require.ErrorContains(t, err, "still returns the reported credential")
 		time.Sleep(50 * time.Minute)
 		assert.Equal(t, 2, h.wechat.Calls("", "jsapi"))
 	})
@@ -262,7 +262,7 @@ func TestATicketThatIsNotKeptNamesTheVariable(t *testing.T) {
 		_, err := h.group.Token(t.Context(), "wx1", memcache.WXCardTicket)
 		var refused *keeper.Error
 		require.ErrorAs(t, err, &refused)
-		assert.Equal(t, keeper.NotKept, refused.Reason)
+		assert.Equal(t, keeper.NotConfigured, refused.Reason)
 		assert.Equal(t, 404, refused.Code)
 		assert.Equal(t, hint.NoTicket("wx_card", "wx1"), refused.Hint)
 		_, err = h.group.Token(t.Context(), "wx9", memcache.JSAPITicket)
@@ -270,7 +270,7 @@ func TestATicketThatIsNotKeptNamesTheVariable(t *testing.T) {
 		assert.Equal(t, 40013, refused.Code, "an account that is not kept at all")
 		odd := account("wx1")
 		odd.Tickets = []memcache.Kind{"component_ticket"}
-		require.ErrorContains(t, h.group.SetAccounts([]keeper.Account{odd}), `no ticket of kind "component_ticket"`)
+		require.ErrorContains(t, h.group.SetAccounts([]keeper.Account{odd}), `unknown kind of ticket "component_ticket"`)
 	})
 }
 

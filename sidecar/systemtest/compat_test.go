@@ -142,7 +142,7 @@ func TestCompat_ProgramsNeedOnlyAnotherAddress(t *testing.T) {
 func renewed(sidecar *process, kind string) int {
 	n := 0
 	for line := range strings.SplitSeq(sidecar.Stderr.String(), "\n") {
-		if strings.Contains(line, `"msg":"renewed"`) && strings.Contains(line, `"kind":"`+kind+`"`) {
+		if strings.Contains(line, `"event":"token_renewed"`) && strings.Contains(line, `"kind":"`+kind+`"`) {
 			n++
 		}
 	}

@@ -127,7 +127,7 @@ func TestDocsPHP_ThrowsTheError(t *testing.T) {
 	_, api := onLoopback(t, m.Address)
 	nobody := programtest.Address(t)
 	for extension := range extensions {
-		assert.Equal(t, "refused: 40013: invalid appid: not kept by this sidecar", askPHP(t, extension, m.Address, api, "wxunknown"), extension)
+		assert.Equal(t, "refused: 40013: invalid appid: not configured in this sidecar", askPHP(t, extension, m.Address, api, "wxunknown"), extension)
 		assert.Equal(t, "refused: no answer from the sidecar", askPHP(t, extension, m.Address, nobody, "wxunknown"), extension)
 	}
 }

@@ -185,11 +185,11 @@ func compatRefusal(err error) *refusal {
 		message += " (" + e.Hint.String() + ")"
 	}
 	switch {
-	case e.Reason == keeper.NotKept && e.Code != unknownAppID:
+	case e.Reason == keeper.NotConfigured && e.Code != unknownAppID:
 		// WeChat's code for an API that the account has no right to: no program renews
 		// its token for it, or tries again.
 		return weChatSays(48001, "api unauthorized: "+message)
-	case e.Reason == keeper.NotKept:
+	case e.Reason == keeper.NotConfigured:
 		return weChatSays(unknownAppID, message)
 	case e.Reason != keeper.Budget && e.Code > 0:
 		return weChatSays(e.Code, e.Message)

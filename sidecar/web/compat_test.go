@@ -237,12 +237,12 @@ func TestWhatTheKeeperFailsWithIsToldAsWeChatWould(t *testing.T) {
 		},
 		{
 			"no such account",
-			&keeper.Error{Reason: keeper.NotKept, Code: 40013, Message: "invalid appid"},
+			&keeper.Error{Reason: keeper.NotConfigured, Code: 40013, Message: "invalid appid"},
 			`{"errcode":40013,"errmsg":"invalid appid"}`,
 		},
 		{
 			"no such ticket",
-			&keeper.Error{Reason: keeper.NotKept, Code: 404, Message: "not kept: wx_card_ticket", Hint: hint.Hint{English: "add it to WECHAT_TICKETS"}},
+			&keeper.Error{Reason: keeper.NotConfigured, Code: 404, Message: "not kept: wx_card_ticket", Hint: hint.Hint{English: "add it to WECHAT_TICKETS"}},
 			`{"errcode":48001,"errmsg":"api unauthorized: not kept: wx_card_ticket (add it to WECHAT_TICKETS)"}`,
 		},
 		{

@@ -40,11 +40,11 @@ func fixedStates() []keeper.State {
 		AppID: "wx0healthy", Kind: memcache.AccessToken, Valid: true, Published: true, Fingerprint: "9f86d081",
 		API: wechat.StableToken, By: "pod-7f9c", Age: 2 * time.Minute, Left: 118 * time.Minute, RenewalIn: 53 * time.Minute,
 		Today:  day,
-		Counts: keeper.Counts{Renewed: 7, Failed: map[string]uint64{"40164": 2, "other": 1, "-1": 3}, Adopted: 5, Rejections: 1, Strays: 4, Contended: 6},
+		Counts: keeper.Counts{Renewed: 7, Failed: map[string]uint64{"40164": 2, "other": 1, "-1": 3}, Adopted: 5, Reports: 1, ExternalTokens: 4, Contended: 6},
 	}
 	failing := well
 	failing.AppID, failing.Age, failing.Left, failing.RenewalIn = "wx1failing", 58*time.Minute, 62*time.Minute, -90*time.Second
-	failing.Published, failing.Doubtful, failing.By = false, true, ""
+	failing.Published, failing.InDoubt, failing.By = false, true, ""
 	failing.Err = &keeper.Error{Code: 45011, Message: wechatSays(45011), Hint: wechat.Hint(45011, ""), RetryAfter: time.Minute}
 	failing.Failed = fixedNow.Add(-18 * time.Second)
 	ill := keeper.State{

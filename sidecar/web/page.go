@@ -164,7 +164,7 @@ func (p *page) credential(s *keeper.State) {
 	if s.Valid {
 		p.life(p.say, s)
 	}
-	if s.Doubtful {
+	if s.InDoubt {
 		p.leaf("p", p.say.doubtful, "class", "note")
 	}
 	p.facts(s)

@@ -42,7 +42,7 @@ func refusalOf(err error) *refusal {
 	}
 	refused := &refusal{code: e.Code, message: e.Message, hint: e.Hint.String(), retryAfter: e.RetryAfter}
 	switch e.Reason {
-	case keeper.NotKept:
+	case keeper.NotConfigured:
 		refused.status = http.StatusNotFound
 	case keeper.Refused:
 		refused.status = http.StatusBadGateway

@@ -74,8 +74,8 @@ func (s *scrape) counts() {
 			result("failure", code, counts.Failed[code])
 		}
 	}
-	s.counters("wxsidecar_reports_total", func(n *keeper.Counts) uint64 { return n.Rejections })
-	s.counters("wxsidecar_external_tokens_total", func(n *keeper.Counts) uint64 { return n.Strays })
+	s.counters("wxsidecar_reports_total", func(n *keeper.Counts) uint64 { return n.Reports })
+	s.counters("wxsidecar_external_tokens_total", func(n *keeper.Counts) uint64 { return n.ExternalTokens })
 	s.counters("wxsidecar_lease_contention_total", func(n *keeper.Counts) uint64 { return n.Contended })
 }
 

@@ -155,7 +155,7 @@ func credentialStatus(now time.Time, s *keeper.State) CredentialStatus {
 		Today: DayStatus{Requests: s.Today.Requests, Renewals: s.Today.Renewals, Failures: max(0, s.Today.Requests-s.Today.Renewals), ForceRefreshes: s.Today.ForceRefreshes},
 	}
 	if s.Valid {
-		c.Fingerprint, c.API, c.RenewedBy, c.InDoubt = s.Fingerprint, string(s.API), s.By, s.Doubtful
+		c.Fingerprint, c.API, c.RenewedBy, c.InDoubt = s.Fingerprint, string(s.API), s.By, s.InDoubt
 		c.Issued, c.Due, c.Expires = second(now.Add(-s.Age)), second(now.Add(s.RenewalIn)), second(now.Add(s.Left))
 		c.AgeSeconds, c.ExpiresInSeconds, c.RenewalInSeconds = seconds(s.Age), seconds(s.Left), seconds(s.RenewalIn)
 	}

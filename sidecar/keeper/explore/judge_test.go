@@ -154,7 +154,7 @@ func (w *world) look() {
 			continue
 		}
 		if state := s.life.group.States()[0]; state.Valid {
-			w.views[i] = view{true, state.Doubtful, w.names.tokenOf(state.Fingerprint), state.Promise}
+			w.views[i] = view{true, state.InDoubt, w.names.tokenOf(state.Fingerprint), state.Promise}
 		}
 	}
 }

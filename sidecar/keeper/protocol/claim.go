@@ -12,15 +12,16 @@ import (
 type Why struct {
 	// Invalid is the token that WeChat refused.
 	Invalid string
-	// Proven is true if the report needs no throttle: a sidecar handed it over. Then the
-	// renewal is wanted only while the token counts as reported.
+	// Proven is true if a sidecar handed the report over: it needs no throttle. The renewal
+	// is wanted only while the token counts as reported.
 	Proven bool
 }
 
 // IsReport reports whether a token was refused.
 func (w Why) IsReport() bool { return w.Invalid != "" }
 
-// Wants reports whether the renewal is still wanted, now that h is up to date.
+// Wants reports whether the renewal is still wanted. Call it after h adopted the newest
+// record.
 func (h *Held) Wants(why Why, now Now, spread float64) bool {
 	switch {
 	case !h.Valid(now):
@@ -43,11 +44,10 @@ const (
 )
 
 // PlanFor reports whether a request is planned: it renews a valid token that is due by
-// its age. The budget never refuses a planned request. There is one in every
-// half of the age at which a token is due, whatever the clocks say; that half is
-// returned. If it is shorter than the budget's window, the requests of such tokens would
-// be unbounded, so they are not planned. A doubt never makes a request planned, nor
-// unplanned.
+// its age. The budget never refuses a planned request. Only one can be planned in every,
+// which is half of the age at which a token is due. If that is shorter than the budget's
+// window, planned requests would be unbounded: none is planned. A doubt makes a request
+// neither planned nor unplanned.
 func (h *Held) PlanFor(why Why, now Now) (every time.Duration, planned bool) {
 	if why.IsReport() || !h.Valid(now) || h.DueByAge(now, 0) > 0 {
 		return 0, false
@@ -57,10 +57,10 @@ func (h *Held) PlanFor(why Why, now Now) (every time.Duration, planned bool) {
 }
 
 // Claim returns the record that announces a request to WeChat: what was read, with a
-// doubt and the claim's id, under a fresh number. The number above it is reserved for
-// its success. read is nil if there is no record: a claim without a token then names in
-// its past what the sidecar holds and what stands in the entry, so that no sidecar takes
-// the entry for an external token.
+// doubt and the claim's id, under a new number. The number above it is reserved for its
+// success. read is nil if there is no record. A claim without a token names in its past
+// what the sidecar holds and the token of the entry, so that no sidecar takes that for
+// external.
 func (h *Held) Claim(read *memcache.Record, entry, id, by string, now Now) *memcache.Record {
 	claim := &memcache.Record{V: memcache.RecordVersion, By: by}
 	if read != nil && h.Valid(now) && h.same(read) { // an expired token is not written again
@@ -101,12 +101,11 @@ func unique(past []string) []string {
 }
 
 // TakeBack returns the record that ends a claim whose request issued nothing: what was
-// read before it, with the same doubt, under the number reserved for the claim.
-// Otherwise every refusal would shorten the promise of a healthy token. there is what
-// stands in memcached. If it is not the claim itself, but another sidecar's record that
-// keeps the doubt of the claim, only that doubt ends, see
-// sidecar/keeper/testdata/stories/take_back.txt. reported, if not empty, is the
-// fingerprint of the reported token that is handed over.
+// read before it, with the same doubt, under the number that the claim reserved.
+// Otherwise every refusal would shorten the promise of a healthy token. there is the
+// record in memcached. If it is another sidecar's, which keeps the doubt of the claim,
+// only that doubt ends, see sidecar/keeper/testdata/stories/take_back.txt. reported, if
+// not empty, is the fingerprint of the reported token that is handed over.
 func (h *Held) TakeBack(before, claim, there *memcache.Record, reported string, now Now) *memcache.Record {
 	back := there.Clone()
 	back.Doubt, back.Claim = 0, ""
@@ -125,23 +124,23 @@ func (h *Held) TakeBack(before, claim, there *memcache.Record, reported string, 
 	return back
 }
 
-// Fetched is what a request brought.
+// Fetched is the credential that a request brought.
 type Fetched struct {
 	Token string
 	Life  time.Duration
 	API   string
 	By    string
 	Sent  Now
-	// Doubtless is true if the API gives every sidecar the same credential, or none is
-	// invalidated: doubts about another one end.
+	// Doubtless is true if the API gives every sidecar the same credential, or invalidates
+	// none: all doubts end.
 	Doubtless bool
 }
 
-// Success returns the record of a token that was fetched. older are the records that it
-// replaces: what stands in memcached, what was read before the claim, and what this
-// sidecar held when the request was sent, or nil. What this sidecar adopted since then may
-// be of a later request, see sidecar/keeper/testdata/stories/late_answer.txt. own are the
-// ids of this sidecar's claim and marks.
+// Success returns the record of a fetched token. older are the records that it replaces,
+// or nil: the one in memcached, the one before the claim, and the one that this sidecar
+// held when the request was sent. What this sidecar adopted since then can be of a later
+// request, see sidecar/keeper/testdata/stories/late_answer.txt. own are the ids of this
+// sidecar's claim and marks.
 func (h *Held) Success(f Fetched, number int64, older []*memcache.Record, now Now, own ...string) *memcache.Record {
 	issued := f.Sent.Wall.Unix()
 	r := &memcache.Record{

@@ -12,14 +12,14 @@ const (
 	// claimFor is how far ahead of its claim a doubt is: another sidecar sees it within
 	// a poll of 15 s, and a minute later the request has arrived.
 	claimFor = 75 * time.Second
-	// doubtMost is how far ahead a doubt can be: two delays. More is a clock that is
-	// off, or was written by hand, and counts as now.
+	// doubtMost is how far ahead a doubt can be: twice claimFor. More than that counts as
+	// now: its writer's clock is off, or somebody wrote it by hand.
 	doubtMost = 2 * claimFor
 )
 
-// Doubt is a time from which one more renewal is owed, because a request may have
-// issued a token that no sidecar holds. A record has one, as a Unix time beside the id
-// of the claim or mark that wrote it. Its zero value is none.
+// Doubt is a time from which one more renewal is owed, because a request may have issued
+// a token that no sidecar holds. A record has one: a Unix time, and the id of the claim or
+// mark that wrote it. Its zero value is no doubt.
 type Doubt struct {
 	At int64
 	By string
@@ -27,7 +27,7 @@ type Doubt struct {
 
 func doubtOf(r *memcache.Record) Doubt { return Doubt{r.Doubt, r.Claim} }
 
-// doubtSight is how a doubt was first seen.
+// doubtSight is the first sight of a doubt.
 type doubtSight struct {
 	doubt Doubt
 	since time.Time     // monotonic
@@ -40,9 +40,9 @@ const maxDoubts = 4
 
 // seeDoubt remembers when the doubt of r was first seen.
 //
-// A renewal for a doubt must not be sent before the request in doubt has arrived, or
-// it is superseded itself. So it waits 60 s from the first sight on, whatever the clocks
-// say, and up to the time that the doubt names if that is later.
+// A renewal for a doubt must be sent after the request in doubt has arrived. Otherwise
+// that request supersedes it. So it waits for 60 s after the first sight, on the monotonic
+// clock, and until the time of the doubt if that is later.
 func (h *Held) seeDoubt(r *memcache.Record, now Now) {
 	if r.Doubt == 0 || h.find(doubtOf(r)) != nil {
 		return
@@ -70,8 +70,8 @@ func (h *Held) find(d Doubt) *doubtSight {
 	return nil
 }
 
-// doubt returns the sight of r's doubt. One that was never seen, or was pushed out,
-// counts as due: it is owed to the next renewal, and survives that.
+// doubt returns the sight of r's doubt. A doubt that was never seen, or was forgotten,
+// counts as due, and survives the next renewal.
 func (h *Held) doubt(r *memcache.Record) doubtSight {
 	if d := h.find(doubtOf(r)); d != nil {
 		return *d
@@ -86,10 +86,10 @@ func (d doubtSight) dueIn(now Now) time.Duration {
 	return d.delay - now.Mono.Sub(d.since)
 }
 
-// promise returns how long WeChat accepts the token at least. If the request in doubt has
-// issued another one, the renewal that is owed ends the grace of this one at once. Another
-// sidecar may have seen the doubt before this one and renew first: if the answer to the
-// request of a claim is lost, a minute after the claim
+// promise returns how long WeChat accepts the token at least. If the request in doubt
+// issued another one, the renewal that is owed ends the grace period of this one at once.
+// Another sidecar may have seen the doubt earlier, and renew first: if the answer to a
+// claim's request is lost, a minute after the claim
 // (sidecar/keeper/testdata/stories/lost_answer.txt).
 func (d doubtSight) promise(now Now) time.Duration {
 	if d.since.IsZero() {
@@ -115,8 +115,8 @@ func (h *Held) Surviving(r *memcache.Record, sent Now, own ...string) Doubt {
 	return doubtOf(r)
 }
 
-// Unsettled is what a sidecar owes after it sent a request, until its success, a
-// definite no, or a mark of its own stands in memcached. Its zero value owes nothing.
+// Unsettled is the doubt that a sidecar owes after it sent a request, until its success,
+// a definite no, or a mark of its own is in memcached. Its zero value owes nothing.
 type Unsettled struct {
 	// At is the Unix time of the doubt: now if the answer is known and cannot be
 	// written, a minute after the request if the answer was lost.
@@ -129,13 +129,13 @@ func (u Unsettled) Owes() bool { return u.At != 0 }
 // Lost returns what is owed after the answer to a request was lost.
 func Lost(sent Now) Unsettled { return Unsettled{At: sent.Wall.Add(lostFor).Unix()} }
 
-// Unwritten returns what is owed if a token was fetched and cannot be written.
+// Unwritten returns what is owed if a fetched token cannot be written.
 func Unwritten(now Now) Unsettled { return Unsettled{At: now.Wall.Unix()} }
 
-// Mark returns the record that tells every sidecar of a doubt: the newest of there and
-// what is held, with a doubt not later than owed. Another, earlier doubt keeps its
-// time, but not its id: so no sidecar takes this request for one that it has seen long
-// ago. Call it after h adopted there.
+// Mark returns the record that announces a doubt to every sidecar: the newest of there
+// and the held record, with a doubt not later than owed. An earlier doubt keeps its time,
+// but not its id, so that no sidecar takes this doubt for one that it saw long ago. Call
+// it after h adopted there.
 func (h *Held) Mark(there *memcache.Record, owed int64, id, by string, now Now) *memcache.Record {
 	marked := &memcache.Record{V: memcache.RecordVersion, By: by}
 	switch {

@@ -6,15 +6,15 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// Held is what one sidecar holds of one credential: enough to serve its readers and
-// to fill an empty memcached again without a request. Its zero value holds nothing.
+// Held is what one sidecar holds of one credential: enough to serve its readers, and to
+// fill an empty memcached again without a request. Its zero value holds nothing.
 type Held struct {
 	// Ticket is true for a ticket: it promises less, and is never claimed.
 	Ticket bool
-	// Record is the newest record seen; nil if there was none or it expired. It is
-	// shared: copy it before a change.
+	// Record is the newest record seen; nil if there was none, or it expired. It is
+	// shared: clone it before a change.
 	Record *memcache.Record
-	// Number is the highest number ever seen. It outlives the record.
+	// Number is the highest number seen. It remains when the record expires.
 	Number int64
 	// Reported is the fingerprint of the token that an app reported as invalid.
 	Reported string
@@ -22,7 +22,7 @@ type Held struct {
 	Today memcache.Day
 
 	sight  sight
-	last   sight // of the record that was last read; it outlives the record
+	last   sight // of the record that was last read; it remains when the record expires
 	doubts []doubtSight
 	read   time.Time // monotonic: when the record was last read from memcached
 }
@@ -38,12 +38,12 @@ type sight struct {
 // of reports whether the sight is of r's token.
 func (s sight) of(r *memcache.Record) bool { return s.token == r.Token && s.issued == r.Issued }
 
-// aheadAtMost is how far a record can be ahead of this clock. More is no clock that is
-// off, but damage.
+// aheadAtMost is how far a record can be ahead of this clock. More than that is damage,
+// and not a clock that is off.
 const aheadAtMost = 48 * time.Hour
 
-// Plausible reports whether a record can be a record: neither its number nor its time
-// of issue is more than 48 h ahead of this clock.
+// Plausible reports whether neither the number of a record nor its time of issue is more
+// than 48 h ahead of this clock.
 func Plausible(r *memcache.Record, now Now) bool {
 	most := now.Wall.Add(aheadAtMost)
 	return r.Number <= most.UnixMilli() && r.Issued <= most.Unix()
@@ -67,7 +67,7 @@ func (h *Held) Adopt(r *memcache.Record, now Now) bool {
 	return h.take(r, h.last, now)
 }
 
-// Remember is Adopt for a record that this sidecar made itself.
+// Remember is Adopt for a record that this sidecar wrote itself.
 func (h *Held) Remember(r *memcache.Record, now Now) bool {
 	age := max(0, now.Wall.Sub(time.Unix(r.Issued, 0)))
 	h.last = sight{r.Token, r.Issued, age, now.Wall, now.Mono}
@@ -98,17 +98,17 @@ func (h *Held) take(r *memcache.Record, first sight, now Now) bool {
 	return true
 }
 
-// supersedes reports whether r is of a later token than held, whatever the numbers say:
-// it names held's token in its past, and held does not know r's. The number of a claim
-// says when a request began, by one clock, and nothing about the token that the claim
-// carries. If that claim is lost, another sidecar whose clock is behind can write a later
-// token under a lower number.
+// supersedes reports whether r has a later token than held, even under a lower number:
+// its past names held's token, and held does not know r's. The number of a claim says
+// when a request began, by one clock, and nothing about the token in the claim. If that
+// claim is lost, another sidecar whose clock is behind can write a later token under a
+// lower number.
 func supersedes(r, held *memcache.Record) bool {
 	return r.Token != "" && r.Token != held.Token && r.Knows(held.Token) && !held.Knows(r.Token)
 }
 
-// renumbered returns r under a number above every one seen, with the doubt of what is
-// held if it has none of its own: a poll then writes it.
+// renumbered returns r under a number above all numbers seen, with the doubt of the held
+// record if it has none of its own. The next poll writes it.
 func (h *Held) renumbered(r *memcache.Record, now Now) *memcache.Record {
 	later := r.Clone()
 	later.Number = h.NextNumber(now)
@@ -123,17 +123,20 @@ func (h *Held) renumbered(r *memcache.Record, now Now) *memcache.Record {
 func (h *Held) same(r *memcache.Record) bool { return h.Record != nil && h.sight.of(r) }
 
 // pausedMost is how long a sidecar can be paused between its decision to write a record
-// and the write: then another one acts on the doubt of its claim.
+// and the write. After that time, another one acts on the doubt of its claim.
 const pausedMost = 2 * time.Minute
 
-// arrival returns the first sight of a record that was just read. Its writer says how
-// old the token was (Age). It was written after last, when this process read a record
-// that was another one, or none, and its writer was paused for pausedMost at most. Between
-// these limits the wall clock decides. So a clock that is off by hours makes no token
-// expired or due that has just arrived, and a process that just started must believe its
-// clock. A clock that makes the token younger than its writer says, by more than Slack
-// covers, is behind and cannot say when between the two polls the token came. It counts as
-// the first moment, so that no token is given that has expired.
+// arrival returns the first sight of a record that was just read.
+//
+// Two limits bound its age. It is at least what its writer says (Record.Age). It is at
+// most that, the time since last, when this process read another record or none, and
+// pausedMost. Between these limits the wall clock decides. So even a clock that is off by
+// hours makes no token expired or due that has just arrived. A process that has just
+// started has no last, and must believe its clock.
+//
+// If the clock makes the token younger than its writer says, by more than Slack covers,
+// the clock is behind. Then the token counts as written just after last, so that no
+// expired token is given.
 func arrival(r *memcache.Record, last time.Time, now Now) sight {
 	wall, writer := now.Wall.Sub(time.Unix(r.Issued, 0)), time.Duration(r.Age)*time.Second
 	age := max(wall, writer)
@@ -148,8 +151,8 @@ func arrival(r *memcache.Record, last time.Time, now Now) sight {
 }
 
 // ClockOff returns by how much this wall clock seems to be ahead of the clock of the
-// sidecar that wrote r, when it was first seen now: 0 if the difference is within what
-// the arrival explains. It is for a warning, and decides nothing.
+// sidecar that wrote r, if r was first seen now. It is 0 if the arrival explains the
+// difference. It is for a warning, and decides nothing.
 func (h *Held) ClockOff(r *memcache.Record, now Now) time.Duration {
 	if r == nil || r.Token == "" || !h.same(r) || h.sight.mono != now.Mono {
 		return 0
@@ -157,9 +160,9 @@ func (h *Held) ClockOff(r *memcache.Record, now Now) time.Duration {
 	return now.Wall.Sub(time.Unix(r.Issued, 0)) - h.sight.age
 }
 
-// Age returns how old the token is: as estimated when it was first seen, and since
-// then by the clock that went further. So neither a wall clock that is set back nor a
-// suspended machine makes it younger.
+// Age returns how old the token is: its age at first sight, and the time since then by
+// the clock that went further. So neither a wall clock that is set back nor a suspended
+// machine makes it younger.
 func (h *Held) Age(now Now) time.Duration {
 	return h.sight.age + max(now.Mono.Sub(h.sight.mono), now.Wall.Sub(h.sight.wall))
 }
@@ -172,20 +175,20 @@ func (h *Held) Valid(now Now) bool {
 // Left returns how long the token remains valid.
 func (h *Held) Left(now Now) time.Duration { return h.Record.Life() - h.Age(now) }
 
-// IsReported reports whether the token is the one that an app reported as invalid, or
-// that another sidecar handed over as reported.
+// IsReported reports whether the held token was reported as invalid: by an app here, or
+// by a sidecar that handed the report over.
 func (h *Held) IsReported() bool {
 	return h.IsHandedOver() || h.Record != nil && h.Record.Token != "" && h.Reported == memcache.Fingerprint(h.Record.Token)
 }
 
 // IsHandedOver reports whether a sidecar that could not renew the reported token handed
-// that over to the others.
+// the report over to the others.
 func (h *Held) IsHandedOver() bool {
 	return h.Record != nil && h.Record.Token != "" && h.Record.Reported == memcache.Fingerprint(h.Record.Token)
 }
 
-// DueByAge returns how long it is until a valid token is due by its age alone; at most
-// 0 if it is. spread is the place of this sidecar in the jitter.
+// DueByAge returns the time until a valid token is due by its age alone; 0 or less if it
+// is. spread, 0 to 1, is this sidecar's share of the jitter.
 func (h *Held) DueByAge(now Now, spread float64) time.Duration {
 	return h.due(spread) - h.Age(now)
 }
@@ -198,9 +201,9 @@ func (h *Held) due(spread float64) time.Duration {
 	return due
 }
 
-// DueIn returns how long it is until a valid token is due; at most 0 if it is. A record
-// in doubt is due at the time of the doubt, and not before: a renewal that is sent
-// earlier could be superseded by the request in doubt.
+// DueIn returns the time until a valid token is due; 0 or less if it is. A record in
+// doubt is due at the time of the doubt, and not before: the request in doubt could
+// supersede an earlier renewal.
 func (h *Held) DueIn(now Now, spread float64) time.Duration {
 	if h.Record.Doubt == 0 {
 		return h.DueByAge(now, spread)
@@ -212,11 +215,11 @@ func (h *Held) DueIn(now Now, spread float64) time.Duration {
 	return due
 }
 
-// lateAfter is how long after its due time a renewal is one of many that had to wait.
+// lateAfter is how long after its due time a renewal counts as late: many had to wait.
 const lateAfter = time.Minute
 
-// OnTime reports whether a renewal now is one that was planned, by the age of a valid
-// token. Others are scattered, see Early.
+// OnTime reports whether a renewal now is within a minute after a valid token became due
+// by its age. The credentials that other renewals fetch are scattered, see Early.
 func (h *Held) OnTime(now Now) bool {
 	if !h.Valid(now) || h.Record.Doubt > 0 || h.IsReported() {
 		return false
@@ -225,8 +228,8 @@ func (h *Held) OnTime(now Now) bool {
 	return due <= 0 && due > -lateAfter
 }
 
-// Promise returns how long the valid token is promised to be accepted; false if there
-// is none.
+// Promise returns how long readers are promised that WeChat accepts the valid token, or
+// false if there is none.
 func (h *Held) Promise(now Now) (time.Duration, bool) {
 	if !h.Valid(now) {
 		return 0, false
@@ -242,21 +245,20 @@ func (h *Held) Promise(now Now) (time.Duration, bool) {
 	return promise(life, due, age, doubt), true
 }
 
-// EntryLeft returns how long the entry of the valid token still lives, if it was written
-// when the token was issued; negative if it has expired. One that was written again lives
+// EntryLeft returns the rest of the life of the entry, if that was written when the valid
+// token was issued; negative if it has expired. An entry that was written again lives
 // longer.
 func (h *Held) EntryLeft(now Now) time.Duration {
 	life := h.Record.Life()
 	return EntryLife(life, life) - h.Age(now)
 }
 
-// NextNumber returns the number of a record that this sidecar writes now: above every
-// number seen by two, since the one above a claim is reserved for its success. It is
-// at least the Unix milliseconds, so that numbers keep their order after everything
-// was forgotten.
+// NextNumber returns the number of a record that this sidecar writes now: two above every
+// number seen, because the one above a claim is reserved for its success. It is at least
+// the Unix milliseconds, so that numbers still grow after all records were lost.
 func (h *Held) NextNumber(now Now) int64 { return max(h.Number+2, now.Wall.UnixMilli()) }
 
-// DayOf returns what was done on this day, as far as known.
+// DayOf returns what was done on this day, as far as this sidecar knows.
 func (h *Held) DayOf(date int) memcache.Day {
 	if h.Today.Date != date {
 		return memcache.Day{Date: date}
@@ -264,8 +266,8 @@ func (h *Held) DayOf(date int) memcache.Day {
 	return h.Today
 }
 
-// Stamp sets the age of r's token, for sidecars that see it for the first time when
-// this sidecar writes it.
+// Stamp sets the age of r's token, for sidecars that see it for the first time in the
+// record that this sidecar writes.
 func (h *Held) Stamp(r *memcache.Record, now Now) {
 	if h.same(r) {
 		r.Age = max(0, int64(h.Age(now)/time.Second))
@@ -284,5 +286,5 @@ func (h *Held) RecordLife(r *memcache.Record, now Now) time.Duration {
 	return max(r.Life()-max(0, now.Wall.Sub(time.Unix(r.Issued, 0))), time.Second)
 }
 
-// tokenlessLife is how long a record without a token carries its doubt.
+// tokenlessLife is how long memcached keeps a record without a token, for its doubt.
 const tokenlessLife = 2 * time.Hour

@@ -37,9 +37,9 @@ const PersonWait = 61 * time.Second
 // Beijing is the zone of WeChat's day. It is fixed: the image has no zone files.
 var Beijing = time.FixedZone("UTC+8", 8*60*60)
 
-// Cooldown returns how long all sidecars wait after the failed request number tries, 1
-// for the first, since the last success. lease is how long a lease is used. spread, 0
-// to 1, moves a transient wait by up to 10 % either way.
+// Cooldown returns how long all sidecars wait after a failed request. tries counts the
+// failed requests since the last success, this one included. lease is how long a lease is
+// used. spread, 0 to 1, moves a transient wait by up to 10 % either way.
 func Cooldown(f Failure, tries int, lease time.Duration, now Now, spread float64) time.Duration {
 	switch f.Class {
 	case Minute:
@@ -69,23 +69,23 @@ const (
 )
 
 const (
-	// waitValid is the wait of all sidecars after the last handover: so many requests
-	// keep within the budget.
+	// waitValid is the wait of all sidecars after the last handover while a token is
+	// valid, and waitNone while none is: so the requests stay within the budget.
 	waitValid = 75 * time.Second
 	waitNone  = 120 * time.Second
 	// holdBack is how much longer than the others the failing sidecar waits; it
 	// doubles up to holdBackMost until a success.
 	holdBack     = 20 * time.Second
 	holdBackMost = 5 * time.Minute
-	// holdBackEnd is how long before the entry expires this sidecar takes part again.
+	// holdBackEnd is how long before the end of the entry this sidecar takes part again.
 	holdBackEnd = time.Minute
 	// dialMost is the longest wait after a failure to connect while no token is valid.
 	dialMost = 4 * time.Second
 )
 
-// Handovers returns how many renewals of this kind can be handed over within
-// BudgetWindow; 0 means that it needs no count and none is kept. valid is true if a
-// token is valid: neither expired nor reported.
+// Handovers returns how many renewals can be handed over within BudgetWindow after such a
+// failure; 0 means that they are not counted. valid is true if a token is valid: neither
+// expired nor reported.
 func Handovers(f Failure, valid bool) int {
 	switch {
 	case valid:
@@ -105,9 +105,9 @@ type Retry struct {
 }
 
 // Yield returns what follows a failure of this sidecar alone: the others take over at
-// once, and this sidecar takes its turn after them. handedOver is false if there were
-// too many handovers. streak is how many such failures this sidecar had since its last
-// success, usual its wait otherwise, entry how long the entry still lives.
+// once, and this sidecar tries again after them. handedOver is false if there were too
+// many handovers. streak is how many such failures this sidecar had since its last
+// success, usual the wait after any other failure, entry how long the entry still lives.
 func Yield(f Failure, valid, handedOver bool, streak int, usual, entry time.Duration) Retry {
 	if !valid {
 		switch {

@@ -2,9 +2,9 @@ package protocol
 
 import "time"
 
-// The numbers follow from WeChat's: a token lives 7,200 s, and the one before a
-// renewal works for 300 s more. They also follow from the promise to apps: the entry
-// lives 3,600 s.
+// The numbers follow from WeChat's: a token is valid for 7,200 s, and the one before a
+// renewal for 300 s more. They also follow from the promise to apps: the entry lives
+// 3,600 s.
 const (
 	// entryMax is the longest life of an entry.
 	entryMax = 3600 * time.Second
@@ -13,11 +13,12 @@ const (
 	dueMax = 3300 * time.Second
 	// Grace is how long WeChat accepts a token after it issued the next one.
 	Grace = 300 * time.Second
-	// promiseMargin is what is promised beyond the due time: the grace, less 25 s for
-	// a renewal to arrive everywhere.
+	// promiseMargin is what is promised beyond the due time: the grace period less 25 s,
+	// in which a renewal reaches every sidecar.
 	promiseMargin = 275 * time.Second
-	// stableLead: stable_token issues the next token when fewer than 300 s of the old
-	// one remain, and both work then. A request at 295 s gets the new one.
+	// stableLead is how long before its end a token is renewed at the latest.
+	// stable_token issues the next one when less than 300 s of the old one remain, and
+	// both are valid then. A request at 295 s gets the new one.
 	stableLead = 295 * time.Second
 	// scatterEvery is the mean time between two renewals of credentials that were
 	// fetched together: 200 a minute.
@@ -27,8 +28,8 @@ const (
 	Rebuild = 17 * time.Second
 )
 
-// margin is how long before a credential expires its entry does, so that readers
-// that keep it for a while do not use an expired one.
+// margin is how long an entry expires before its credential, so that readers who keep it
+// for a while do not use an expired one.
 func margin(life time.Duration) time.Duration { return min(time.Minute, life/10) }
 
 // Slack is the part of a life that is not used: the clocks of sidecars differ by
@@ -36,13 +37,13 @@ func margin(life time.Duration) time.Duration { return min(time.Minute, life/10)
 func Slack(life time.Duration) time.Duration { return min(2*time.Second, life/20) }
 
 // EntryLife returns how long an entry can live for a credential of this life, of which
-// left remains. If it is less than a second, no entry can be written.
+// left remains. If it is less than a second, no entry must be written.
 func EntryLife(life, left time.Duration) time.Duration {
 	return min(entryMax, left-margin(life)).Truncate(time.Second)
 }
 
-// DueAfter returns the age at which a credential is renewed. spread, 0 to 1, is the
-// place of this sidecar in the jitter of up to min(30 s, life/20).
+// DueAfter returns the age at which a credential is renewed. spread, 0 to 1, is this
+// sidecar's share of the jitter of up to min(30 s, life/20).
 func DueAfter(life time.Duration, spread float64) time.Duration {
 	return min(dueMax, max(life-stableLead, life/2)) + jitter(life, spread)
 }
@@ -51,19 +52,19 @@ func jitter(life time.Duration, spread float64) time.Duration {
 	return time.Duration(spread * float64(min(30*time.Second, life/20)))
 }
 
-// Early returns by how much sooner than usual a credential is due that was fetched
-// out of its time, in whole seconds. Credentials that are fetched together, at a start
-// or after an outage of WeChat, would otherwise always be renewed together. For one
-// or two credentials it is 0. The sidecar that fetched chooses, and all others read it
-// in the record. spread is 0 to 1.
+// Early returns by how much earlier than usual a credential is due that was not fetched
+// on time, in whole seconds. Otherwise credentials that are fetched together, at a start
+// or after an outage of WeChat, would always be renewed together. For one or two
+// credentials it is 0. The sidecar that fetched it decides, and the others read it in the
+// record. spread is 0 to 1.
 func Early(life time.Duration, credentials int, spread float64) time.Duration {
 	most := min(DueAfter(life, 0)/2, time.Duration(credentials)*scatterEvery)
 	return time.Duration(spread * float64(most)).Truncate(time.Second)
 }
 
-// promise returns how long WeChat accepts a token at least, if it is due at the age
-// due. The jitter does not count: any sidecar can be the first. doubt is the time until
-// the renewal for a doubt, or a negative number if there is none.
+// promise returns how long WeChat accepts a token at least, if it is due at the age due.
+// It leaves out the jitter, because any sidecar can be the first. doubt is the time until
+// the renewal for a doubt, or negative if there is none.
 func promise(life, due, age, doubt time.Duration) time.Duration {
 	p := min(life-age, max(0, due-age)+promiseMargin)
 	if doubt >= 0 {
@@ -82,10 +83,10 @@ func PollEvery(spread float64) time.Duration {
 	return 10*time.Second + time.Duration(spread*float64(5*time.Second))
 }
 
-// AwaitEvery returns the time to the next read while another sidecar renews and there
-// is no token to give: 50 to 250 ms by spread, 0 to 1. After a second it grows with
-// the time waited, to a quarter of it: while WeChat is slow, thousands of sidecars
-// would otherwise read in vain.
+// AwaitEvery returns the time to the next read while another sidecar renews and there is
+// no token to give: 50 to 250 ms by spread, 0 to 1. After a second it grows to a quarter of
+// the time waited at most: otherwise, while WeChat is slow, thousands of sidecars would
+// read in vain.
 func AwaitEvery(spread float64, waited time.Duration) time.Duration {
 	shortest := max(50*time.Millisecond, waited/20)
 	return shortest + time.Duration(spread*float64(4*shortest))
