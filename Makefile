@@ -218,7 +218,7 @@ bench: ## side by side with peers and with the floor
 	cd bench && $(GO) run .
 
 .PHONY: bench-peers
-bench-peers: setup ## side by side with what teams use today, at three sizes: the tables and the chart of docs/benchmarks.md (ten minutes)
+bench-peers: setup ## side by side with what teams use today, at three sizes: the tables and the chart of docs/benchmarks.md (12 minutes)
 	cd bench/peers && $(GO) run . -keep ../../bin/peers.json -docs ../../docs
 
 .PHONY: bill

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
+
+	"github.com/wxsidecar/wxsidecar/bench/program"
 )
 
 const (
@@ -11,85 +14,59 @@ const (
 	apiCallers  = 16
 )
 
-// measureAPI compares the API's token with what net/http alone needs to write
-// the same body, and the same body and headers. Requests per second hold the
-// callers' own work too, which is the same for all; the processor time of the
-// servers does not.
-func measureAPI(ctx context.Context, r *rig) ([]row, error) {
-	var rows []row
+// measureAPI compares the API's token with the same body and headers of bare
+// net/http. Requests per second include the callers' own work, which is the same
+// for both.
+func measureAPI(ctx context.Context, f *fixture) ([]row, error) {
+	r := row{
+		what: "the API to bare net/http with the same body and headers, TCP / unix socket", unit: "a second",
+		goal: fmt.Sprintf("≥ %.1f", minAPIRatio),
+	}
 	for _, transport := range []string{tcp, unixSocket} {
-		measured, err := measureAPIOver(ctx, r, transport)
+		measured, err := f.measureAPI(ctx, transport)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", transport, err)
 		}
-		rows = append(rows, measured...)
+		r.figures = append(r.figures, measured)
 	}
-	return rows, nil
+	return []row{r}, nil
 }
 
-func measureAPIOver(ctx context.Context, r *rig, transport string) ([]row, error) {
-	var crowds []*crowd
-	defer func() {
-		for _, c := range crowds {
-			c.close()
-			c.server.kill()
-		}
-	}()
-	join := func(s *server, err error) error {
-		if err != nil {
-			return err
-		}
-		c, err := newCrowd(ctx, s, tokenRequest, apiCallers)
-		if err != nil {
-			s.kill()
-			return err
-		}
-		crowds = append(crowds, c)
-		return nil
+func (f *fixture) measureAPI(ctx context.Context, transport string) (figure, error) {
+	s, err := f.startSidecar(ctx, transport)
+	if err != nil {
+		return figure{}, err
 	}
-	if err := join(r.startSidecar(ctx, transport)); err != nil {
-		return nil, err
+	defer s.Kill()
+	ours, err := newCallers(ctx, s, tokenRequest, apiCallers)
+	if err != nil {
+		return figure{}, err
 	}
-	size := strconv.Itoa(crowds[0].callers[0].body)
-	if err := join(r.startFloor(ctx, transport, "-body", size)); err != nil {
-		return nil, err
+	defer ours.close()
+	_, body, _ := bytes.Cut(ours[0].answer, []byte("\r\n\r\n"))
+	bare, err := f.startFloor(ctx, transport, "-body", strconv.Itoa(len(body)))
+	if err != nil {
+		return figure{}, err
 	}
-	if err := join(r.startFloor(ctx, transport, "-body", size, "-headers")); err != nil {
-		return nil, err
+	defer bare.Kill()
+	floor, err := newCallers(ctx, bare, tokenRequest, apiCallers)
+	if err != nil {
+		return figure{}, err
 	}
+	defer floor.close()
 
-	const few = 2000
-	most, err := crowds[1].batch(few)
+	perSecond, err := floor.batch(2000) // to learn how many make a batch
 	if err != nil {
-		return nil, err
+		return figure{}, err
 	}
-	requests := int(most * float64(r.pick(60, 40)) / 1000)
-	var contenders []contender
-	for _, c := range crowds {
-		contenders = append(contenders, func(context.Context) (float64, error) { return c.batch(requests) })
-	}
-	all, err := interleave(ctx, r.pick(101, 21), contenders...)
+	requests := int(perSecond * float64(f.pick(60, 40)) / 1000)
+	ask := func(c callers) batch { return func(context.Context) (float64, error) { return c.batch(requests) } }
+	all, err := interleave(ctx, f.pick(101, 21), ask(ours), ask(floor))
 	if err != nil {
-		return nil, err
+		return figure{}, err
 	}
-	var rows []row
-	for i, floor := range []string{"the same body", "the same body and headers"} {
-		asked := duel{all[0], all[i+1]}
-		ratio := asked.ratio()
-		ours, bare := asked.middle()
-		spent := duel{crowds[0].spent[len(crowds[0].spent)-len(ratio):], crowds[i+1].spent[len(crowds[i+1].spent)-len(ratio):]}
-		oursSpent, bareSpent := spent.middle()
-		var brief string
-		if i == 1 {
-			brief = "the API to bare net/http with the same body and headers, TCP / unix socket"
-		}
-		rows = append(rows, row{
-			brief: brief,
-			what:  fmt.Sprintf("API's token to bare net/http with %s, %s, keep-alive", floor, transport),
-			ours:  perSecond(ours), floor: perSecond(bare),
-			ratio: ratio.spread(2), goal: fmt.Sprintf("≥ %.1f ×", minAPIRatio), met: verdictOf(ratio.median() >= minAPIRatio),
-			note: fmt.Sprintf("server's CPU %s to %s a request: × %s", microseconds(oursSpent), microseconds(bareSpent), spent.ratio().spread(2)),
-		})
-	}
-	return rows, nil
+	ratio := all[0].per(all[1])
+	f.note("API, %s: ratio %s", transport, ratio.spread())
+	one, other := middle(all[0], all[1])
+	return figure{program.Number(int(one)), program.Number(int(other)), fmt.Sprintf("%.2f", ratio.median()), ratio.median() < minAPIRatio}, nil
 }

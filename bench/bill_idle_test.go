@@ -14,93 +14,71 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache" //nolint:depguard // copies what a sidecar wrote
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/bench/program"
 )
 
 const (
 	// billPrefix is before the keys of the bill's sidecars.
 	billPrefix = "bill:"
-	// idleSpan is how long programs are watched that nobody asks for anything.
+	// idleSpan is how long idle programs are measured.
 	idleSpan = 30 * time.Second
-	// pollEvery is the mean time between two polls: 10 to 15 s.
-	pollEvery = 12500 * time.Millisecond
+	// pollInterval is the mean time between two polls: 10 to 15 s.
+	pollInterval = 12500 * time.Millisecond
 )
 
-// loop is a program that makes the polls of one sidecar and does nothing else. It has
-// a memcached of its own with a copy of what the sidecar wrote.
-type loop struct {
-	*process
-	memcached *memcached
+// poller is a program that polls a memcached, and what its polls cost.
+type poller struct {
+	*program.Process
+	memcached *program.Memcached
+	accounts  int
+	spent     float64 // processor time of idleSpan with the mean number of polls, in ns
 }
 
-// startLoops starts a loop for each sidecar, and waits for its first poll. The second
-// comes before anything is measured.
-func (h *house) startLoops(ctx context.Context, r *rig) error {
-	for _, l := range h.lodgers {
-		m, err := startMemcached(ctx, "tcp", r.dir)
-		if err != nil {
-			return err
-		}
-		one := &loop{memcached: m}
-		h.loops = append(h.loops, one)
-		if err := l.copyTo(m); err != nil {
-			return err
-		}
-		keys, err := r.write(r.name("keys"), billPrefix+strings.Join(l.appIDs, "\n"+billPrefix))
-		if err != nil {
-			return err
-		}
-		before, err := m.gets(ctx)
-		if err != nil {
-			return err
-		}
-		one.process, err = start(ctx, []string{"POLL_MEMCACHED=" + m.address, "POLL_KEYS=" + keys}, r.programs.poll)
-		if err != nil {
-			return err
-		}
-		polled := func() bool {
-			now, err := m.gets(ctx)
-			return err == nil && now-before >= float64(2*len(l.appIDs))
-		}
-		if err := one.until(ctx, 10*time.Millisecond, polled); err != nil {
-			return err
-		}
+// startLoop starts a loop: a program that makes the polls of one sidecar and nothing
+// else, from a memcached with a copy of what the sidecar wrote. It waits for the first
+// poll; the second comes before anything is measured.
+func (f *fixture) startLoop(t *testing.T, s idleSidecar) *poller {
+	t.Helper()
+	m := f.startMemcached(t)
+	copyEntries(t, s, m)
+	keys, err := f.write(f.name("keys"), billPrefix+strings.Join(s.appIDs, "\n"+billPrefix))
+	require.NoError(t, err)
+	before, err := gets(t.Context(), m)
+	require.NoError(t, err)
+	p, err := program.Start(t.Context(), []string{"POLL_MEMCACHED=" + m.Address, "POLL_KEYS=" + keys}, f.program("poll"))
+	require.NoError(t, err)
+	t.Cleanup(p.Kill)
+	polled := func() bool {
+		now, err := gets(t.Context(), m)
+		return err == nil && now-before >= float64(2*len(s.appIDs))
 	}
-	return nil
+	require.NoError(t, p.Until(t.Context(), 10*time.Millisecond, polled))
+	return &poller{Process: p, memcached: m, accounts: len(s.appIDs)}
 }
 
-func (l *loop) close() {
-	if l.process != nil {
-		l.kill()
-	}
-	l.memcached.process.kill()
-}
-
-// copyTo copies entries and records to another memcached.
-func (l lodger) copyTo(to *memcached) error {
-	source, target := l.memcached.bare(), to.bare()
+// copyEntries copies entries and records to another memcached.
+func copyEntries(t *testing.T, s idleSidecar, to *program.Memcached) {
+	t.Helper()
+	source, target := s.memcached.Client(), to.Client()
 	defer func() { _, _ = source.Close(), target.Close() }()
-	for _, appID := range l.appIDs {
+	for _, appID := range s.appIDs {
 		for _, key := range []string{billPrefix + appID, billPrefix + appID + ":record"} {
 			item, err := source.Get(key)
-			if err != nil {
-				return fmt.Errorf("%s: %w", key, err)
-			}
-			if err := target.Set(&memcache.Item{Key: key, Value: item.Value}); err != nil {
-				return fmt.Errorf("%s: %w", key, err)
-			}
+			require.NoError(t, err, key)
+			require.NoError(t, target.Set(&memcache.Item{Key: key, Value: item.Value}), key)
 		}
 	}
-	return nil
 }
 
-// gets is how many keys this memcached was asked for.
-func (m *memcached) gets(ctx context.Context) (float64, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", m.address)
+// gets returns how many keys a memcached was asked for.
+func gets(ctx context.Context, m *program.Memcached) (float64, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", m.Address)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(getPatience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(program.Timeout)); err != nil {
 		return 0, err
 	}
 	if _, err := conn.Write([]byte("stats\r\n")); err != nil {
@@ -112,55 +90,41 @@ func (m *memcached) gets(ctx context.Context) (float64, error) {
 			return strconv.ParseFloat(number, 64)
 		}
 	}
-	return 0, fmt.Errorf("memcached has no cmd_get: %w", lines.Err())
+	return 0, fmt.Errorf("memcached's stats have no cmd_get: %w", lines.Err())
 }
 
-// idling is a program that polls, and what its polls cost.
-type idling struct {
-	*process
-	memcached *memcached
-	accounts  int
-	spent     float64 // processor time in 30 idle seconds with as many polls as there are in the mean, in nanoseconds
-	polls     float64 // that were made
-}
-
-// idle notes what the polls of each cost while nobody asks. The time between two polls
-// is random, so 30 s have two or three: the processor time is divided by the polls that
-// each one's memcached counted.
-func (h *house) idle(t *testing.T) (sidecars, loops []*idling) {
+// measureIdle measures what polls cost while nobody asks. The time between two polls
+// is random, so 30 s have two or three: the processor time is divided by the polls
+// that each memcached counted.
+func measureIdle(t *testing.T, all []*poller) {
 	t.Helper()
-	for i, l := range h.lodgers {
-		sidecars = append(sidecars, &idling{process: l.process, memcached: l.memcached, accounts: len(l.appIDs)})
-		loops = append(loops, &idling{process: h.loops[i].process, memcached: h.loops[i].memcached, accounts: len(l.appIDs)})
-	}
-	all := append(append([]*idling(nil), sidecars...), loops...)
-	read := func() (spent, gets samples) {
+	read := func() (spent, asked samples) {
 		for _, one := range all {
-			ns, err := one.cpu()
+			ns, err := cpu(one.Process)
 			require.NoError(t, err)
-			n, err := one.memcached.gets(t.Context())
+			n, err := gets(t.Context(), one.memcached)
 			require.NoError(t, err)
-			spent, gets = append(spent, ns), append(gets, n)
+			spent, asked = append(spent, ns), append(asked, n)
 		}
-		return spent, gets
+		return spent, asked
 	}
-	spentBefore, getsBefore := read()
-	require.NoError(t, pause(t.Context(), idleSpan))
-	spent, gets := read()
+	spentBefore, askedBefore := read()
+	require.NoError(t, program.Sleep(t.Context(), idleSpan))
+	spent, asked := read()
 	for i, one := range all {
-		one.polls = (gets[i] - getsBefore[i]) / float64(2*one.accounts)
-		require.Positive(t, one.polls, "polls in %s", idleSpan)
-		one.spent = (spent[i] - spentBefore[i]) / one.polls * idleSpan.Seconds() / pollEvery.Seconds()
-		t.Logf("%d accounts: %.2f ms of CPU in %s, %.1f polls", one.accounts, (spent[i]-spentBefore[i])/1e6, idleSpan, one.polls)
+		polls := (asked[i] - askedBefore[i]) / float64(2*one.accounts)
+		require.Positive(t, polls, "polls in %s", idleSpan)
+		one.spent = (spent[i] - spentBefore[i]) / polls * idleSpan.Seconds() / pollInterval.Seconds()
+		t.Logf("%d accounts: %.2f ms of CPU in %s, %.1f polls", one.accounts, (spent[i]-spentBefore[i])/1e6, idleSpan, polls)
 	}
-	return sidecars, loops
 }
 
-// spentByOne is the mean processor time of those with one account.
-func spentByOne(all []*idling) float64 {
-	sum := 0.0
-	for _, one := range all[:oneAccounts] {
-		sum += one.spent
+// costs returns the mean processor time of pollers with one account, and that of each
+// further account of the last poller, which has many.
+func costs(all []*poller) (one, further float64) {
+	last := len(all) - 1
+	for _, p := range all[:last] {
+		one += p.spent / float64(last)
 	}
-	return sum / oneAccounts
+	return one, (all[last].spent - one) / float64(all[last].accounts-1)
 }

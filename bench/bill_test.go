@@ -3,7 +3,9 @@
 package main
 
 import (
+	"compress/gzip"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -12,53 +14,52 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/bench/program"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 const (
-	// overdraft is by how much a charge may exceed its limit before the test fails:
-	// machines differ, and what made the sidecar dearer is more than that.
-	overdraft = 4.0 / 3
+	// tolerance is by how much a charge may exceed its limit: machines differ.
+	tolerance = 4.0 / 3
 	// starts is how many starts the best one is taken of.
 	starts = 15
-	// usualStart is what net/http alone takes at most to answer, in milliseconds, on
-	// a machine that is not busy with something else. Where it takes longer, so may
-	// the sidecar.
+	// usualStart is how long bare net/http takes at most to answer, in ms, on an idle
+	// machine. If it takes longer, so can the sidecar.
 	usualStart = 5.0
 	maxStart   = 15 // ms
-	// maxIdle and maxIdleMore are how many times the processor time of a loop with the
-	// same polls a sidecar can take: with one account, and for each further one. Both
-	// programs of a run have the same machine, so an idle one, with its slow processor and
-	// its cold caches, is no excuse. The sidecar took 1.2 to 1.4 times as much with one
-	// account: a wake-up costs more than what follows. It took 6 to 9 times as much for
-	// each further account, since it reads each record's JSON and compares it with its
-	// memory; the loop does neither. The bounds leave half as much again for other
-	// machines, and twice for the few polls of one account.
+	// maxIdle and maxIdleMore bound the processor time of an idle sidecar in that of a
+	// loop with the same polls: with one account, and for each further one. A sidecar
+	// took 1.2 to 1.4 times as much with one account, and 6 to 9 times as much for each
+	// further one, since it reads each record's JSON and compares it with its memory.
+	// The bounds leave half as much again for other machines, and twice for the few
+	// polls of one account.
 	maxIdle, maxIdleMore = 3, 10
-	byTheLoop            = ", the same polls in a loop"
-	// oneAccounts is how many sidecars keep one account: the processor time of a poll
-	// varies, so one sidecar with two polls says little.
+	ofLoop               = ", the same polls in a loop"
+	// oneAccounts is how many sidecars have one account: the processor time of a poll
+	// varies, so one sidecar with two polls is not enough.
 	oneAccounts = 4
-	// manyAccounts is how many a sidecar keeps beside those of one account.
+	// manyAccounts is how many the last sidecar has.
 	manyAccounts = 2_000
-	// restRequests are asked before the memory is looked at again.
+	// restRequests come before the memory is read again.
 	restRequests = 10_000
 )
 
 // charge is one line of what a sidecar costs its pod.
 type charge struct {
 	what        string
+	unit        string // a format for each number
 	ours, floor float64
 	limit       float64 // of ours; 0: none
 	times       float64 // instead of limit: how many times the floor ours can be
-	unit        string  // a format for each of the three
 	noFloor     bool
-	beside      string // what the floor's cell says beside
+	ofFloor     string // what follows the floor's number
 }
 
 func (c charge) cells() []string {
 	cells := []string{c.what, fmt.Sprintf(c.unit, c.ours), "", ""}
 	if !c.noFloor {
-		cells[2] = fmt.Sprintf(c.unit, c.floor) + c.beside
+		cells[2] = fmt.Sprintf(c.unit, c.floor) + c.ofFloor
 	}
 	switch {
 	case c.times > 0:
@@ -69,128 +70,162 @@ func (c charge) cells() []string {
 	return cells
 }
 
-// TestBill says what a sidecar costs its pod, beside net/http that does nothing and a
-// loop that only polls, measured in the same run, and fails where a limit is exceeded
-// by a third. It
-// prints the rows of the documentation, ready to paste; with -others those of other
-// sidecars too.
-// Memory and processor time are the kernel's counts; of the times the best counts,
-// since a busy machine only ever makes them longer.
+// check fails if the charge exceeds its limit by a third.
+func (c charge) check(t *testing.T) {
+	t.Helper()
+	limit := tolerance * c.limit
+	switch {
+	case c.times > 0:
+		limit = tolerance * c.times * c.floor
+		t.Logf("%s: %.2f times the floor; fails above %.2f", c.what, c.ours/c.floor, tolerance*c.times)
+	case c.limit == maxStart:
+		limit *= max(1, c.floor/usualStart)
+	}
+	if limit > 0 {
+		assert.LessOrEqual(t, c.ours, limit, "%s exceeds its limit by a third", c.what)
+	}
+}
+
+// TestBill measures what a sidecar costs its pod, beside bare net/http and a loop
+// that only polls, and fails if a limit is exceeded by a third. It prints the table of
+// the documentation, with -others that of other sidecars too. Memory and processor
+// time are the kernel's counts. Of the times the best counts, because a busy machine
+// only makes them longer.
 func TestBill(t *testing.T) {
-	ctx := t.Context()
-	r, err := newRig(ctx, false, true)
+	f, err := newFixture(t.Context(), false, true, os.Stderr)
 	require.NoError(t, err)
-	defer r.close()
-	neighbours := settle(t, r)
-	h, err := newHouse(ctx, r, append(slices.Repeat([]int{1}, oneAccounts), manyAccounts)...)
-	defer h.close()
-	require.NoError(t, err)
-	one, many := h.lodgers[0], h.lodgers[oneAccounts]
+	t.Cleanup(f.close)
+	all := startOthers(t, f)
+	var sidecars, loops []*poller
+	var idle []idleSidecar
+	for _, n := range append(slices.Repeat([]int{1}, oneAccounts), manyAccounts) {
+		idle = append(idle, f.startIdle(t, n))
+	}
+	started := time.Now()
+	floor, fetch := f.startFloors(t)
+	start := bestStarts(t, f, all)
+	for _, s := range idle {
+		sidecars = append(sidecars, &poller{Process: s.Process, memcached: s.memcached, accounts: len(s.appIDs)})
+		loops = append(loops, f.startLoop(t, s))
+	}
+	require.NoError(t, program.Sleep(t.Context(), time.Until(started.Add(memoryReturned))))
 
-	start := bestStart(t, r, neighbours)
-	require.NoError(t, h.startLoops(ctx, r))
-	require.NoError(t, pause(ctx, time.Until(h.started.Add(settled))))
-	rest := memories(t, one.process, many.process, h.floor.process, h.fetch)
-	sidecars, loops := h.idle(t)
-	idleOne, loopOne := spentByOne(sidecars), spentByOne(loops)
-	idleMany, loopMany := sidecars[oneAccounts].spent, loops[oneAccounts].spent
-	ours, floor := weigh(t, r.programs.sidecar), weigh(t, r.programs.floor)
-	for _, n := range neighbours {
-		n.atRest(t)
+	one, many := idle[0], idle[oneAccounts]
+	rest := memories(t, one.Process, many.Process, floor.Process, fetch)
+	measureIdle(t, slices.Concat(sidecars, loops))
+	for _, m := range all {
+		m.rest = memories(t, m.running.Process)[0]
+		m.busy = memoriesAfter(t, m.request(), m.running)[0]
 	}
-	busy := afterRequests(t, tokenRequest, one.server, h.floor)
-	roots, err := r.write("certificates.pem", string(systemRoots()))
-	require.NoError(t, err)
-	certificates := weigh(t, roots)
-	require.NotZero(t, certificates.plain, "no certificates on this system: install ca-certificates")
+	busy := memoriesAfter(t, tokenRequest, one.server, floor)
+	us := &measured{other: other{name: "wxsidecar"}, size: sizeOf(t, f.program("sidecar")), rest: rest[0], busy: busy[0], start: start[0]}
+	bare := &measured{other: other{name: "net/http alone"}, size: sizeOf(t, f.program("floor")), rest: rest[2], busy: busy[1], start: start[1]}
+	further := (rest[1] - rest[0]) / (manyAccounts - 1) * 1e3
 
-	const more = manyAccounts - 1
-	const mb, ms = "%.1f MB", "%.1f ms"
-	bill := []charge{
-		{what: "image: the binary and the CA certificates", unit: mb, limit: 10, ours: ours.plain + certificates.plain, floor: floor.plain + certificates.plain},
-		{what: "the same, compressed", unit: mb, limit: 4, ours: ours.packed + certificates.packed, floor: floor.packed + certificates.packed},
-		{what: fmt.Sprintf("exec to the first answer, the best of %d", starts), unit: ms, limit: maxStart, ours: start[0], floor: start[1]},
-		{
-			what: "private memory at rest after the first TLS call", unit: mb, limit: 4, ours: rest[0], floor: rest[2],
-			beside: fmt.Sprintf("; "+mb+" after a TLS call of its own", rest[3]),
-		},
-		{what: fmt.Sprintf("the same after %s requests over %d connections", thousands(restRequests), apiCallers), unit: mb, ours: busy[0], floor: busy[1]},
-		{
-			what: fmt.Sprintf("CPU in %d idle seconds", int(idleSpan.Seconds())), unit: "%.2f ms", times: maxIdle,
-			ours: idleOne / 1e6, floor: loopOne / 1e6, beside: byTheLoop,
-		},
-		{what: "each further account: private memory", unit: "%.1f kB", limit: 5, ours: (rest[1] - rest[0]) / more * 1e3, noFloor: true},
-		{
-			what: fmt.Sprintf("each further account: CPU in %d idle seconds", int(idleSpan.Seconds())), unit: "%.1f µs", times: maxIdleMore,
-			ours: (idleMany - idleOne) / more / 1e3, floor: (loopMany - loopOne) / more / 1e3, beside: byTheLoop,
-		},
+	lines := [][]string{{"what", "wxsidecar", "floor", "limit"}}
+	for _, c := range slices.Concat(sizeCharges(t, f, us, bare), memoryCharges(us, bare, rest[3], further), idleCharges(sidecars, loops)) {
+		lines = append(lines, c.cells())
+		c.check(t)
 	}
-	lines := make([][]string, len(bill))
-	for i, c := range bill {
-		lines[i] = c.cells()
-		limit := overdraft * c.limit
-		if c.limit == maxStart {
-			limit *= max(1, start[1]/usualStart)
-		}
-		if c.times > 0 {
-			limit = overdraft * c.times * c.floor
-			t.Logf("%s: %.2f times the floor; fails above %.2f", c.what, c.ours/c.floor, overdraft*c.times)
-		}
-		if limit > 0 {
-			assert.LessOrEqual(t, c.ours, limit, "%s exceeds its limit by a third", c.what)
-		}
-	}
-	require.NoError(t, writeMarkdown(os.Stdout, []string{"what", "wxsidecar", "floor", "limit"}, lines))
-	if len(neighbours) > 0 {
-		us := neighbour{other: other{name: "wxsidecar"}, weight: ours, rest: rest[0], busy: busy[0], start: start[0]}
-		bare := neighbour{other: other{name: "net/http alone"}, weight: floor, rest: rest[2], busy: busy[1], start: start[1]}
-		introduce(t, slices.Concat([]*neighbour{&us, &bare}, neighbours))
+	_, _ = io.WriteString(os.Stdout, program.Markdown(0, lines))
+	if len(all) > 0 {
+		printOthers(t, slices.Concat([]*measured{us, bare}, all))
 	}
 }
 
-// memories are what each occupies that is its own, in MB.
-func memories(t *testing.T, all ...*process) samples {
+func sizeCharges(t *testing.T, f *fixture, us, bare *measured) []charge {
 	t.Helper()
-	found := make(samples, len(all))
-	for i, p := range all {
-		m, err := p.memory()
-		require.NoError(t, err)
-		found[i] = m.anonymous / 1e6
+	path, err := f.write("certificates.pem", string(systemRoots()))
+	require.NoError(t, err)
+	roots := sizeOf(t, path)
+	require.NotZero(t, roots.plain, "no certificates on this system: install ca-certificates")
+	return []charge{
+		{what: "image: the binary and the CA certificates", unit: "%.1f MB", limit: 10, ours: us.size.plain + roots.plain, floor: bare.size.plain + roots.plain},
+		{what: "the same, compressed", unit: "%.1f MB", limit: 4, ours: us.size.packed + roots.packed, floor: bare.size.packed + roots.packed},
+		{what: fmt.Sprintf("exec to the first answer, the best of %d", starts), unit: "%.1f ms", limit: maxStart, ours: us.start, floor: bare.start},
 	}
-	return found
 }
 
-// afterRequests is the same after each server has answered some thousand requests.
-func afterRequests(t *testing.T, request string, all ...*server) samples {
-	t.Helper()
-	found := make(samples, 0, len(all))
-	for _, s := range all {
-		c, err := newCrowd(t.Context(), s, request, apiCallers)
-		require.NoError(t, err)
-		_, err = c.batch(restRequests)
-		c.close()
-		require.NoError(t, err)
-		found = append(found, memories(t, s.process)...)
+func memoryCharges(us, bare *measured, afterTLS, further float64) []charge {
+	return []charge{
+		{
+			what: "private memory at rest after the first TLS request", unit: "%.1f MB", limit: 4, ours: us.rest, floor: bare.rest,
+			ofFloor: fmt.Sprintf("; %.1f MB after a TLS request of its own", afterTLS),
+		},
+		{
+			what: fmt.Sprintf("the same after %s requests over %d connections", program.Number(restRequests), apiCallers),
+			unit: "%.1f MB", ours: us.busy, floor: bare.busy,
+		},
+		{what: "each further account: private memory", unit: "%.1f kB", limit: 5, ours: further, noFloor: true},
 	}
-	return found
 }
 
-// bestStart is the best time from exec to an answer, in ms: the sidecar's, the
-// floor's, and each neighbour's, which it notes too.
-func bestStart(t *testing.T, r *rig, neighbours []*neighbour) samples {
-	t.Helper()
-	contenders := []contender{r.livez, r.floorAnswers}
-	for _, n := range neighbours {
-		contenders = append(contenders, n.answers)
+func idleCharges(sidecars, loops []*poller) []charge {
+	ours, oursFurther := costs(sidecars)
+	floor, floorFurther := costs(loops)
+	what := fmt.Sprintf("CPU in %d idle seconds", int(idleSpan.Seconds()))
+	return []charge{
+		{what: what, unit: "%.2f ms", times: maxIdle, ours: ours / 1e6, floor: floor / 1e6, ofFloor: ofLoop},
+		{what: "each further account: " + what, unit: "%.1f µs", times: maxIdleMore, ours: oursFurther / 1e3, floor: floorFurther / 1e3, ofFloor: ofLoop},
 	}
-	all, err := interleave(t.Context(), starts, contenders...)
+}
+
+// startFloors starts bare net/http, and the same after a TLS request of its own.
+func (f *fixture) startFloors(t *testing.T) (*server, *program.Process) {
+	t.Helper()
+	floor, err := f.startFloor(t.Context(), tcp)
+	require.NoError(t, err)
+	t.Cleanup(floor.Kill)
+	address, err := programtest.FreeAddress()
+	require.NoError(t, err)
+	fetch, err := program.Start(t.Context(), []string{"FETCH_URL=" + f.tokenURL(), "SSL_CERT_FILE=" + f.roots}, f.program("fetch"), "-listen", address)
+	require.NoError(t, err)
+	t.Cleanup(fetch.Kill)
+	return floor, fetch
+}
+
+// bestStarts returns the best time from exec to an answer, in ms: the sidecar's, the
+// floor's, and each other's, which it notes too.
+func bestStarts(t *testing.T, f *fixture, others []*measured) samples {
+	t.Helper()
+	batches := []batch{f.firstLivez, f.firstOfFloor}
+	for _, m := range others {
+		batches = append(batches, m.firstAnswer)
+	}
+	all, err := interleave(t.Context(), starts, batches...)
 	require.NoError(t, err)
 	best := make(samples, len(all))
 	for i, s := range all {
 		best[i] = slices.Min(s) / 1e6
 	}
-	for i, n := range neighbours {
-		n.start = best[i+2]
+	for i, m := range others {
+		m.start = best[i+2]
 	}
 	return best
+}
+
+// size is that of a file in MB, as it is and compressed.
+type size struct{ plain, packed float64 }
+
+func sizeOf(t *testing.T, path string) size {
+	t.Helper()
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer func() { _ = f.Close() }()
+	var packed counter
+	zip, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	require.NoError(t, err)
+	n, err := io.Copy(zip, f)
+	require.NoError(t, err)
+	require.NoError(t, zip.Close()) // writes the rest
+	return size{float64(n) / 1e6, float64(packed) / 1e6}
+}
+
+// counter counts what is written.
+type counter int
+
+// Write implements io.Writer.
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
 }

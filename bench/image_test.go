@@ -9,27 +9,31 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/bench/program"
 )
 
-// What is measured is what runs in pods: the image, make build and this bench build
-// with the same flags.
-func TestTheImageIsBuiltWithTheFlagsThatAreMeasured(t *testing.T) {
+// TestImage_HasMeasuredFlags compares the flags of the image, of make build and of
+// this bench, so that pods run what is measured.
+func TestImage_HasMeasuredFlags(t *testing.T) {
 	t.Parallel()
 	dockerfile, makefile := text(t, "../Dockerfile"), text(t, "../Makefile")
-	assert.Contains(t, dockerfile, `CGO_ENABLED=0 go build -trimpath -ldflags "`+linkerFlags+` -X main.version=${VERSION}" -o /out/sidecar ./sidecar`)
-	assert.Contains(t, makefile, "\nLDFLAGS  := "+linkerFlags+" -X main.version=$(VERSION)\n")
+	assert.Contains(t, dockerfile, `CGO_ENABLED=0 go build -trimpath -ldflags "`+program.LinkerFlags+` -X main.version=${VERSION}" -o /out/sidecar ./sidecar`)
+	assert.Contains(t, makefile, "\nLDFLAGS  := "+program.LinkerFlags+" -X main.version=$(VERSION)\n")
 	assert.Contains(t, makefile, "CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sidecar ./sidecar")
 	assert.Contains(t, dockerfile, "\nFROM scratch\n")
 	assert.Equal(t, 2, strings.Count(dockerfile, "\nCOPY --from=build"), "the binary and the certificates are all there is in it")
 }
 
-func TestMakeImageTakesTheEngineThatAnswers(t *testing.T) {
+// TestMakeImage_UsesEngineThatAnswers skips an engine that does not answer.
+func TestMakeImage_UsesEngineThatAnswers(t *testing.T) {
 	log := makeImage(t, "exit 1", `case $1 in info) ;; *) echo "asked: $*";; esac`)
 	assert.Contains(t, log, "asked: build --build-arg VERSION=v1.2.3 -t wxsidecar:dev .")
 	assert.NotContains(t, log, "go build")
 }
 
-func TestMakeImageBuildsTheBinaryWhereNoEngineAnswers(t *testing.T) {
+// TestMakeImage_NoEngine builds the binary instead.
+func TestMakeImage_NoEngine(t *testing.T) {
 	log := makeImage(t, "exit 1", "exit 1")
 	assert.Contains(t, log, "neither docker nor podman answers here")
 	assert.Regexp(t, `bin/sidecar: \d{7,} bytes, gzip \d{7,} bytes`, log)

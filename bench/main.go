@@ -1,18 +1,15 @@
-// Command bench measures wxsidecar side by side with the floor: what the same
-// work costs without it. It prints two tables, Markdown, to stdout: one with all
-// that was measured, and one with the rows of the documentation. What a sidecar
-// costs its pod is TestBill's (make bill).
+// Command bench measures wxsidecar beside the floor: what the same work costs
+// without it. It prints a table, Markdown, to stdout and notes to stderr. TestBill
+// (make bill) measures what a sidecar costs its pod.
 //
-// Machines are noisy, so no number stands alone. What is compared takes turns in
-// one run, in batches of a fraction of a second, A B B A A B …; each batch of A
-// is divided by the batch of B beside it, and the table gives the median of these
-// ratios with their quartiles, and both figures of the very round that has it.
-// Where a row says "noise", the floor was measured twice, and that is what its two
-// halves differ by.
+// The two that are compared take turns in one run, in batches of a fraction of a
+// second: A B B A A B … The ratio in the table is the median of the ratios of a batch
+// of A to the batch of B beside it. The two figures beside the ratio are those of the
+// round that has it. The notes have the quartiles.
 //
 // The bench starts what it needs: memcached, a fake WeChat over https, real
-// sidecars, and two programs of nothing but net/http that stand beside them
-// (floor, fetch), all built in the same run with the same flags.
+// sidecars, and two programs of nothing but net/http (floor, fetch), all built in
+// the same run with the same flags.
 //
 //	go run .              all of it: 3 minutes, at most 12
 //	go run . -quick       fewer and shorter batches: under a minute, at most 2
@@ -21,20 +18,18 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/bench/program"
 )
 
-// Limits of a whole run, without the building: one that takes longer fails. A
-// machine busy with something else takes twice as long as an idle one.
+// Limits of a whole run without the building. A busy machine takes twice as long as
+// an idle one.
 const (
 	fullLimit  = 12 * time.Minute
 	quickLimit = 2 * time.Minute
@@ -43,7 +38,7 @@ const (
 // section is some rows of the table that are measured together.
 type section struct {
 	name    string
-	measure func(context.Context, *rig) ([]row, error)
+	measure func(context.Context, *fixture) ([]row, error)
 	builds  bool // it needs the programs
 }
 
@@ -51,24 +46,13 @@ var sections = []section{
 	{"read", measureRead, false},
 	{"local", measureLocal, false},
 	{"api", measureAPI, true},
-	{"herd", measureHerd, true},
+	{"miss", measureMiss, true},
 	{"start", measureStart, true},
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		os.Exit(2)
-	case err != nil:
-		_, _ = fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
-	}
-}
+func main() { program.Main("bench", run) }
 
-// run is the program. A goal that is missed is no error: the table says it.
+// run is the program. A missed goal is not an error: the table says it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
@@ -81,12 +65,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-
-	r, err := newRig(ctx, *quick, slices.ContainsFunc(chosen, func(s section) bool { return s.builds }))
+	f, err := newFixture(ctx, *quick, slices.ContainsFunc(chosen, func(s section) bool { return s.builds }), stderr)
 	if err != nil {
 		return err
 	}
-	defer r.close()
+	defer f.close()
 	limit := fullLimit
 	if *quick {
 		limit = quickLimit
@@ -97,19 +80,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var rows []row
 	for _, s := range chosen {
 		start := time.Now()
-		_, _ = fmt.Fprintf(stderr, "%s …", s.name)
-		measured, err := s.measure(ctx, r)
+		measured, err := s.measure(ctx, f)
 		if err != nil {
-			_, _ = fmt.Fprintln(stderr)
 			return fmt.Errorf("measure %s: %w", s.name, err)
 		}
-		_, _ = fmt.Fprintf(stderr, " %.1f s\n", time.Since(start).Seconds())
+		_, _ = fmt.Fprintf(stderr, "%s measured in %.1f s\n", s.name, time.Since(start).Seconds())
 		rows = append(rows, measured...)
 	}
-	if err := writeTable(stdout, rows); err != nil {
-		return err
-	}
-	return writeBrief(stdout, rows)
+	_, err = io.WriteString(stdout, table(rows))
+	return err
 }
 
 func names() []string {
@@ -120,7 +99,7 @@ func names() []string {
 	return all
 }
 
-// choose is the sections of a comma list; all where it is empty.
+// choose returns the sections of a comma list, or all if it is empty.
 func choose(only string) ([]section, error) {
 	if only == "" {
 		return sections, nil
@@ -129,7 +108,7 @@ func choose(only string) ([]section, error) {
 	for name := range strings.SplitSeq(only, ",") {
 		at := slices.Index(names(), strings.TrimSpace(name))
 		if at < 0 {
-			return nil, fmt.Errorf("-only: there is no section %q; there are %s", name, strings.Join(names(), ", "))
+			return nil, fmt.Errorf("-only: unknown section %q; use %s", name, strings.Join(names(), ", "))
 		}
 		chosen = append(chosen, sections[at])
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"runtime"
 	"slices"
 )
@@ -10,7 +11,7 @@ import (
 // samples is one number per round.
 type samples []float64
 
-// at is the quantile q, 0 to 1, between the two nearest samples.
+// at returns the quantile q, 0 to 1, between the two nearest samples.
 func (s samples) at(q float64) float64 {
 	if len(s) == 0 {
 		return 0
@@ -27,7 +28,12 @@ func (s samples) at(q float64) float64 {
 
 func (s samples) median() float64 { return s.at(0.5) }
 
-// per is s divided by t, round by round.
+// spread returns the median with its quartiles.
+func (s samples) spread() string {
+	return fmt.Sprintf("%.3f (%.3f–%.3f)", s.median(), s.at(0.25), s.at(0.75))
+}
+
+// per returns s divided by t, round by round.
 func (s samples) per(t samples) samples {
 	ratios := make(samples, len(s))
 	for i := range s {
@@ -36,53 +42,38 @@ func (s samples) per(t samples) samples {
 	return ratios
 }
 
-// duel is two contenders' numbers, round by round.
-type duel struct{ ours, floor samples }
-
-func (d duel) ratio() samples { return d.ours.per(d.floor) }
-
-// middle is what both had in the round whose ratio is the median: printed side by
-// side, they divide to it, which the medians of each alone need not. Of an even number
-// of rounds it is the lower one of the two in the middle.
-func (d duel) middle() (ours, floor float64) {
-	ratio := d.ratio()
+// middle returns the numbers of the round whose ratio of ours to floor is the
+// median. Their quotient is that median; the medians of each alone need not divide
+// to it. With an even number of rounds it takes the lower one in the middle.
+func middle(ours, floor samples) (one, other float64) {
+	ratio := ours.per(floor)
 	order := make([]int, len(ratio))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(ratio[a], ratio[b]) })
 	at := order[(len(order)-1)/2]
-	return d.ours[at], d.floor[at]
+	return ours[at], floor[at]
 }
 
-// minus is what s has more than t, round by round.
-func (s samples) minus(t samples) samples {
-	differences := make(samples, len(s))
-	for i := range s {
-		differences[i] = s[i] - t[i]
-	}
-	return differences
-}
+// batch runs one batch and returns its number.
+type batch func(context.Context) (float64, error)
 
-// contender runs one batch and returns its number.
-type contender func(context.Context) (float64, error)
-
-// interleave lets the contenders take turns: one batch each per round, every
-// second round in the opposite order, so that what drifts while it measures
-// favours nobody. The first round only warms up.
-func interleave(ctx context.Context, rounds int, contenders ...contender) ([]samples, error) {
-	all := make([]samples, len(contenders))
+// interleave runs one batch of each per round, every second round in the opposite
+// order, so that a drift of the machine favours none. It drops the first round.
+func interleave(ctx context.Context, rounds int, batches ...batch) ([]samples, error) {
+	all := make([]samples, len(batches))
 	for round := range rounds + 1 {
-		for i := range contenders {
+		for i := range batches {
 			at := i
 			if round%2 == 1 {
-				at = len(contenders) - 1 - i
+				at = len(batches) - 1 - i
 			}
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			runtime.GC() // nobody pays for the garbage of the one before
-			number, err := contenders[at](ctx)
+			runtime.GC() // or a batch pays for the garbage of the one before
+			number, err := batches[at](ctx)
 			if err != nil {
 				return nil, err
 			}

@@ -7,78 +7,76 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wxsidecar/wxsidecar/bench/program"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// measureStart measures from just before the exec.
-func measureStart(ctx context.Context, r *rig) ([]row, error) {
-	r.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: weChatDelay} })
-	defer r.wechat.OnCall(nil)
-	entries, err := interleave(ctx, r.pick(21, 7), r.firstEntry, r.floorEntry)
+// measureStart measures from just before the exec. Both programs parse the system's
+// certificates; the floor makes one https request and one set.
+func measureStart(ctx context.Context, f *fixture) ([]row, error) {
+	f.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: weChatDelay} })
+	defer f.wechat.OnCall(nil)
+	all, err := interleave(ctx, f.pick(21, 7), f.firstEntry, f.floorEntry)
 	if err != nil {
 		return nil, err
 	}
-	pair := duel{entries[0], entries[1]}
-	ours, floor := pair.middle()
-	return []row{
-		{
-			what: "exec to the first entry in memcached, beyond WeChat's delay", brief: "exec to the first entry, beyond WeChat's delay",
-			ours: milliseconds(ours), floor: milliseconds(floor), ratio: pair.ratio().spread(2),
-			note: "floor: one https GET, one set; both parse the system's root certificates",
-		},
-	}, nil
+	ours, floor := middle(all[0], all[1])
+	return []row{{
+		what: "exec to the first entry, beyond WeChat's delay", unit: "ms",
+		figures: []figure{{ours: milliseconds(ours), floor: milliseconds(floor), ratio: fmt.Sprintf("%.2f", all[0].per(all[1]).median())}},
+	}}, nil
 }
 
-func (r *rig) firstEntry(ctx context.Context) (float64, error) {
-	s, err := r.startSidecar(ctx, unixSocket)
+func (f *fixture) firstEntry(ctx context.Context) (float64, error) {
+	s, err := f.startSidecar(ctx, unixSocket)
 	if err != nil {
 		return 0, err
 	}
-	defer s.kill()
-	return r.entryAfter(ctx, s.process, s.variable("MEMCACHED_KEY_PREFIX")+appID)
+	defer s.Kill()
+	return f.entryAfter(ctx, s.Process, s.variable("MEMCACHED_KEY_PREFIX")+appID)
 }
 
-func (r *rig) floorEntry(ctx context.Context) (float64, error) {
-	key := r.name("f") + ":" + appID
-	p, err := start(ctx, []string{
-		"FETCH_URL=" + r.tokenURL(), "SSL_CERT_FILE=" + r.roots, "FETCH_MEMCACHED=" + r.overTCP.address, "FETCH_KEY=" + key,
-	}, r.programs.fetch)
+func (f *fixture) floorEntry(ctx context.Context) (float64, error) {
+	key := f.name("f") + ":" + appID
+	p, err := program.Start(ctx, []string{
+		"FETCH_URL=" + f.tokenURL(), "SSL_CERT_FILE=" + f.roots, "FETCH_MEMCACHED=" + f.memcached[tcp].Address, "FETCH_KEY=" + key,
+	}, f.program("fetch"))
 	if err != nil {
 		return 0, err
 	}
-	defer p.kill()
-	return r.entryAfter(ctx, p, key)
+	defer p.Kill()
+	return f.entryAfter(ctx, p, key)
 }
 
-// tokenURL is WeChat's address for a token, AppSecret included: never print it.
-func (r *rig) tokenURL() string {
+// tokenURL returns WeChat's address for a token. It contains the AppSecret: never
+// print it.
+func (f *fixture) tokenURL() string {
 	query := url.Values{"grant_type": {"client_credential"}, "appid": {appID}, "secret": {appSecret}}
-	return r.wechatURL + "/cgi-bin/token?" + query.Encode()
+	return f.wechatURL + "/cgi-bin/token?" + query.Encode()
 }
 
 // entryAfter waits for the entry, and returns how long after the exec it came,
 // less WeChat's delay.
-func (r *rig) entryAfter(ctx context.Context, p *process, key string) (float64, error) {
-	bare := r.overTCP.bare()
+func (f *fixture) entryAfter(ctx context.Context, p *program.Process, key string) (float64, error) {
+	bare := f.memcached[tcp].Client()
 	defer func() { _ = bare.Close() }()
-	there := func() bool { _, err := bare.Get(key); return err == nil }
-	for !there() {
-		// Not process.until: fetch ends once it has written.
-		select {
-		case <-ctx.Done():
-			return 0, fmt.Errorf("wait for an entry: %w; %s", ctx.Err(), p.stderr.String())
-		case <-time.After(200 * time.Microsecond):
+	for { // not Process.Until: fetch ends after its set
+		if _, err := bare.Get(key); err == nil {
+			return float64(time.Since(p.Began) - weChatDelay), nil
+		}
+		if err := program.Sleep(ctx, 200*time.Microsecond); err != nil {
+			return 0, fmt.Errorf("wait for an entry: %w; %w", err, p.Failed())
 		}
 	}
-	return float64(time.Since(p.began) - weChatDelay), nil
 }
 
-// variable is a variable of the program's environment; the last one counts.
-func (p *process) variable(name string) string {
-	for i := len(p.cmd.Env) - 1; i >= 0; i-- {
-		if value, ok := strings.CutPrefix(p.cmd.Env[i], name+"="); ok {
-			return value
+// variable returns a variable of the server's environment; the last one counts.
+func (s *server) variable(name string) string {
+	last := ""
+	for _, one := range s.Cmd.Env {
+		if value, ok := strings.CutPrefix(one, name+"="); ok {
+			last = value
 		}
 	}
-	return ""
+	return last
 }

@@ -1,8 +1,8 @@
-// Command fetch is the floor under a sidecar's start: one call over https, one
-// set at memcached, no library but Go's own. With -listen it then serves, and is
-// what a program occupies in memory that has called out once.
+// Command fetch is the floor under a sidecar's start: one request over https, one
+// set at memcached, no library but Go's own. With -listen it serves afterwards, and
+// shows the memory of a program that has made one TLS request.
 //
-// FETCH_URL is what it calls; FETCH_MEMCACHED and FETCH_KEY say where the
+// FETCH_URL is what it requests; FETCH_MEMCACHED and FETCH_KEY say where the
 // access_token of the answer goes, if anywhere.
 package main
 
@@ -39,17 +39,17 @@ func run(listen string) error {
 	if listen == "" {
 		return nil
 	}
-	//nolint:gosec // without time-outs: the floor
+	//nolint:gosec // without timeouts: the floor
 	return http.ListenAndServe(listen, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("ok\n"))
 	}))
 }
 
-// get does not say what failed: the URL holds a secret.
+// get returns errors without details, because the URL has a secret.
 func get(url string) (string, error) {
 	resp, err := http.Get(url) //nolint:gosec,noctx // the bench names it, and kills what hangs
 	if err != nil {
-		return "", errors.New("the call failed")
+		return "", errors.New("the request failed")
 	}
 	defer func() { _ = resp.Body.Close() }()
 	var answer struct {

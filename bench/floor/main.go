@@ -1,5 +1,5 @@
-// Command floor is what net/http itself needs to answer: the floor under the
-// sidecar's API. It answers every request with one body and keeps nothing.
+// Command floor is what bare net/http needs to answer: the floor under the sidecar's
+// API. It answers every request with one body and the API's headers.
 package main
 
 import (
@@ -14,37 +14,27 @@ import (
 
 func main() {
 	listen := flag.String("listen", "127.0.0.1:7299", "host:port or unix:///path")
-	size := flag.Int("body", 170, "bytes of the body, of the form of the API's")
-	headers := flag.Bool("headers", false, "with the API's headers too")
-	wait := flag.Duration("wait", 0, "let every request wait so long")
+	size := flag.Int("body", 170, "bytes of the body")
+	wait := flag.Duration("wait", 0, "how long every request waits")
 	flag.Parse()
-	if err := serve(*listen, handler(*size, *headers, *wait)); err != nil {
+	if err := serve(*listen, handler(*size, *wait)); err != nil {
 		fmt.Fprintln(os.Stderr, "floor:", err)
 		os.Exit(1)
 	}
 }
 
-func handler(size int, headers bool, wait time.Duration) http.Handler {
+func handler(size int, wait time.Duration) http.Handler {
 	const before, after = `{"access_token":"`, `","expires_in":6900}` + "\n"
 	body := []byte(before + strings.Repeat("x", max(0, size-len(before)-len(after))) + after)
 	jsonType, noStore := []string{"application/json"}, []string{"no-store"}
-	var answer http.HandlerFunc = func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(body) }
-	if headers {
-		bare := answer
-		answer = func(w http.ResponseWriter, r *http.Request) {
-			w.Header()["Content-Type"] = jsonType
-			w.Header()["Cache-Control"] = noStore
-			bare(w, r)
-		}
-	}
-	if wait > 0 {
-		atOnce := answer
-		answer = func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if wait > 0 {
 			<-time.After(wait)
-			atOnce(w, r)
 		}
-	}
-	return answer
+		w.Header()["Content-Type"] = jsonType
+		w.Header()["Cache-Control"] = noStore
+		_, _ = w.Write(body)
+	})
 }
 
 func serve(address string, handler http.Handler) error {
@@ -56,5 +46,5 @@ func serve(address string, handler http.Handler) error {
 	if err != nil {
 		return err
 	}
-	return http.Serve(l, handler) //nolint:gosec // without time-outs: the floor
+	return http.Serve(l, handler) //nolint:gosec // without timeouts: the floor
 }

@@ -5,6 +5,8 @@ import (
 	"html"
 	"os"
 	"strings"
+
+	"github.com/wxsidecar/wxsidecar/bench/program"
 )
 
 // Colours that are readable on white and on black: a picture in a README does not
@@ -51,7 +53,7 @@ func writeChart(path string, r result) error {
 		`font-family="Liberation Sans, Arial, Helvetica, sans-serif" fill="%s">`+"\n", chartWidth, 2*blockHeight, inkColour)
 	pods := make([]string, len(r.Pods))
 	for i, n := range r.Pods {
-		pods[i] = number(n)
+		pods[i] = program.Number(n)
 	}
 	most := pods[len(pods)-1]
 	c.block(0, fmt.Sprintf("Requests to WeChat with %s pods of %d workers (bars: %s pods)", strings.Join(pods, " / "), r.Workers, most),
@@ -112,7 +114,7 @@ func (c *chart) bars(top, situation, contestant int, label string, widths []floa
 func (c *chart) requests(situation, contestant int, all []figures, most int, ours bool) {
 	labels := make([]string, len(all))
 	for i, f := range all {
-		labels[i] = number(f.Requests)
+		labels[i] = program.Number(f.Requests)
 	}
 	colour := peerColour
 	if ours {

@@ -7,19 +7,18 @@ const (
 	stableAPI  = "stable_token"
 )
 
-// contestant is one way to come by an access_token.
+// contestant is one way to get an access_token.
 type contestant struct {
 	name string
-	runs string // what worker/main.go calls it; empty: worker.php
+	runs string // its name for worker/main.go; empty: worker.php
 	api  string
 	ours bool // a sidecar in every pod
 
-	// Who keeps time in memcached: the key of the entry, and how long it lives.
-	// WeChat's tokens live 7,200 s for him.
+	// If it keeps time in memcached: the key of the entry, and how long it lives.
 	entry     string
 	entryLife time.Duration
-	// Who keeps time in the process: how long the first token lives, for the sake of
-	// the renewal, and how long after that the contestant renews it.
+	// If it keeps time in the process: how long the first token of the renewal lives,
+	// and when the contestant renews it.
 	firstLife, due time.Duration
 }
 
@@ -39,7 +38,7 @@ var contestants = []contestant{
 	{name: "wxsidecar, stable_token", runs: "wxsidecar", api: stableAPI, ours: true, firstLife: 12 * time.Second, due: 6 * time.Second},
 }
 
-// firstGrace stands in for the 300 s before its end from which on stable_token
-// issues the next token, while tokens live firstLife: more than what is left when
-// wxsidecar's renewal is due, as 300 s are more than the 295 s at which it comes.
+// firstGrace replaces the 300 s before its end from which on stable_token issues the
+// next token, while tokens live firstLife. It is longer than what is left when
+// wxsidecar's renewal is due, as 300 s are longer than its 295 s.
 const firstGrace = 6500 * time.Millisecond

@@ -1,19 +1,19 @@
-// A module of its own: the peers bring Redis clients, logging and more, gonum a
-// plotting library. None of it belongs into the bench beside it, whose module
-// other measurements use, still less into wxsidecar's.
+// A module of its own, so that the peers' dependencies, among them Redis clients and
+// loggers, reach neither the bench beside it nor wxsidecar.
 module github.com/wxsidecar/wxsidecar/bench/peers
 
 go 1.26.0
 
 require (
-	github.com/bradfitz/gomemcache v0.0.0-20260422231931-4d751bb6e37c
 	github.com/chanxuehong/wechat v0.0.0-20251219080029-3ccc67d5e12d
 	github.com/silenceper/wechat/v2 v2.1.13
 	github.com/stretchr/testify v1.12.1
 	github.com/wxsidecar/wxsidecar v0.0.0
+	github.com/wxsidecar/wxsidecar/bench v0.0.0
 )
 
 require (
+	github.com/bradfitz/gomemcache v0.0.0-20260422231931-4d751bb6e37c // indirect
 	github.com/cespare/xxhash/v2 v2.1.2 // indirect
 	github.com/dgryski/go-rendezvous v0.0.0-20200823014737-9f7001d12a5f // indirect
 	github.com/fatih/structs v1.1.0 // indirect
@@ -30,3 +30,5 @@ require (
 )
 
 replace github.com/wxsidecar/wxsidecar => ../../
+
+replace github.com/wxsidecar/wxsidecar/bench => ../

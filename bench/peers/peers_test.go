@@ -14,42 +14,32 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patient sidecars and clients do not take a busy machine for a memcached that is
-// out of order.
-var patient = []string{"MEMCACHED_TIMEOUT=2s"}
-
-// What all fleets of the tests are made of.
-var (
-	built     programs
-	addresses *loopback
-)
+// common is what all fleets of the tests have in common. Its timeout is longer than a
+// busy machine needs.
+var common bench
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "peers")
-	if err == nil {
-		built, err = build(context.Background(), dir)
-	}
-	if err == nil {
-		addresses, err = claimLoopback(context.Background())
-	}
-	if err != nil {
+	var err error
+	if common, err = newBench(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare the tests:", err)
 		os.Exit(1)
 	}
+	common.environ = []string{"MEMCACHED_TIMEOUT=2s"}
+	common.window, common.later = 600*time.Millisecond, 200*time.Millisecond
 	code := m.Run()
-	addresses.release()
-	_ = os.RemoveAll(dir) // in the system's folder for what is temporary
+	_ = os.RemoveAll(common.programs) // a temporary folder
 	os.Exit(code)
 }
 
-// TestTheBooksAddUp runs two pods of each contestant that tells something about
-// the books, with real PHP, memcached and sidecars. What is asserted follows from
-// the rules of each, whatever the machine does meanwhile.
-func TestTheBooksAddUp(t *testing.T) {
+// TestFleet_CountsAreConsistent runs two pods of several contestants with real PHP,
+// memcached and sidecars. Each assertion follows from the contestant's rules, on any
+// machine.
+func TestFleet_CountsAreConsistent(t *testing.T) {
 	t.Parallel()
 	const pods = 2
-	b := bench{programs: built, loopback: addresses, workers: 2, environ: patient, window: 600 * time.Millisecond, later: 200 * time.Millisecond}
-	everyAsk := func(f figures) int { return f.Given + f.Errors }
+	b := common
+	b.workers = 2
+	asks := func(f figures) int { return f.Given + f.Errors }
 	for _, tt := range []struct {
 		name  string
 		check func(t *testing.T, seen [situations]figures)
@@ -57,20 +47,20 @@ func TestTheBooksAddUp(t *testing.T) {
 		{"PHP class (rebuilt)", func(t *testing.T, seen [situations]figures) {
 			t.Helper()
 			assert.Positive(t, seen[coldStart].Requests)
-			assert.Equal(t, everyAsk(seen[memcachedDown]), seen[memcachedDown].Requests, "each ask fetches")
+			assert.Equal(t, asks(seen[memcachedDown]), seen[memcachedDown].Requests, "each request fetches")
 			assert.Zero(t, seen[rejectedToken].Requests)
-			assert.Equal(t, seen[rejectedToken].Given, seen[rejectedToken].Invalid, "nobody can report it")
+			assert.Equal(t, seen[rejectedToken].Given, seen[rejectedToken].Invalid, "it has no way to report a token")
 		}},
 		{"silenceper/wechat", func(t *testing.T, seen [situations]figures) {
 			t.Helper()
-			assert.Equal(t, seen[memcachedDown].Errors, seen[memcachedDown].Requests, "each ask fetches, and fails")
+			assert.Equal(t, seen[memcachedDown].Errors, seen[memcachedDown].Requests, "each request fetches, and fails")
 			assert.Zero(t, seen[memcachedDown].Given)
 		}},
 		{"bare stable_token", func(t *testing.T, seen [situations]figures) {
 			t.Helper()
 			assert.Equal(t, pods, seen[coldStart].Requests)
 			assert.Zero(t, seen[coldStart].Invalid+seen[memcachedRestarted].Invalid+seen[memcachedDown].Invalid)
-			assert.Zero(t, seen[memcachedRestarted].Requests+seen[memcachedDown].Requests, "it has none")
+			assert.Zero(t, seen[memcachedRestarted].Requests+seen[memcachedDown].Requests, "it does not use memcached")
 			assert.Equal(t, pods, seen[rejectedToken].Requests)
 		}},
 		{"wxsidecar, token", func(t *testing.T, seen [situations]figures) { t.Helper(); checkOurs(t, seen, pods*b.workers) }},
@@ -80,38 +70,38 @@ func TestTheBooksAddUp(t *testing.T) {
 			f, err := newFleet(t.Context(), b, named(t, tt.name), pods)
 			require.NoError(t, err)
 			defer f.end()
-			seen, err := f.hour(t.Context())
+			seen, err := f.runSituations(t.Context())
 			require.NoError(t, err)
 			for s := range situations {
 				if s != renewal {
-					assert.Positive(t, everyAsk(seen[s]), situationNames[s])
+					assert.Positive(t, asks(seen[s]), situationNames[s])
 					assert.LessOrEqual(t, seen[s].Invalid, seen[s].Given, situationNames[s])
 					assert.Positive(t, seen[s].Worst, situationNames[s])
 				}
 			}
 			tt.check(t, seen)
-			written := 0
-			for _, calls := range f.wechat.book {
-				written += calls
+			counted := 0
+			for _, requests := range f.wechat.counts {
+				counted += requests
 			}
-			assert.Equal(t, f.wechat.Calls(appID, ""), written, "no call is missing from the pages, none counts twice")
+			assert.Equal(t, f.wechat.Calls(appID, ""), counted, "each request is counted once")
 		})
 	}
 }
 
 func checkOurs(t *testing.T, seen [situations]figures, workers int) {
 	t.Helper()
-	calls, bad := 0, 0
+	requests, bad := 0, 0
 	for s := range situations {
-		calls += seen[s].Requests
+		requests += seen[s].Requests
 		bad += seen[s].Errors
 		if s != rejectedToken {
 			bad += seen[s].Invalid
 		}
 	}
-	assert.Equal(t, 2, calls, "the first token, and one for the rejected")
+	assert.Equal(t, 2, requests, "the first token, and one after the rejection")
 	assert.Zero(t, bad)
-	assert.LessOrEqual(t, seen[rejectedToken].Invalid, workers, "each worker learns of it once")
+	assert.LessOrEqual(t, seen[rejectedToken].Invalid, workers, "each worker learns it once")
 	assert.Positive(t, seen[rejectedToken].Invalid)
 }
 
@@ -126,21 +116,19 @@ func named(t *testing.T, name string) contestant {
 	return contestant{}
 }
 
-// TestARenewalIsTheContestantsOwn: one that keeps time in memcached, and one that
-// keeps it himself.
-func TestARenewalIsTheContestantsOwn(t *testing.T) {
+// TestFleet_Renewal renews once with a contestant that keeps time in memcached, and
+// with one that keeps it in the process.
+func TestFleet_Renewal(t *testing.T) {
 	t.Parallel()
-	b := bench{programs: built, loopback: addresses, workers: 1, environ: patient, window: 600 * time.Millisecond, later: 200 * time.Millisecond}
+	b := common
+	b.workers = 1
 	for _, name := range []string{"PHP class (rebuilt)", "wxsidecar, token"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f, err := newFleet(t.Context(), b, named(t, name), 1)
 			require.NoError(t, err)
 			defer f.end()
-			var on stage
-			on.Lock()
-			defer on.Unlock()
-			seen, err := f.renew(t.Context(), &on)
+			seen, err := f.renew(t.Context())
 			require.NoError(t, err)
 			assert.Equal(t, 1, seen.Requests)
 			assert.Zero(t, seen.Invalid+seen.Errors)
@@ -190,7 +178,8 @@ func TestUpdatePage_WithoutMarkers(t *testing.T) {
 	assert.Equal(t, "text\n"+tablesBegin, string(text))
 }
 
-func TestASharePassesForNothingOrAllOnlyWhereItIs(t *testing.T) {
+// TestPercent_RoundsToAllOnlyIfAll rounds to 0 and 100 only what is exactly that.
+func TestPercent_RoundsToAllOnlyIfAll(t *testing.T) {
 	t.Parallel()
 	for want, of := range map[string][2]int{
 		"0": {0, 0}, "0.1 %": {1, 100_000}, "0.5 %": {1, 200}, "3 %": {64, 2000}, "99 %": {1999, 2000}, "100 %": {7, 7},

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/bench/program"
 )
 
 // The tables stand between these two lines of the page.
@@ -32,11 +33,11 @@ func updatePage(path string, r result) error {
 
 // totals returns one row for each contestant: the largest fleet in all situations.
 func totals(r result) string {
-	rows := [][]string{{fmt.Sprintf("%s pods, all situations", number(r.Pods[len(r.Pods)-1])), "requests to WeChat", "invalid tokens", "errors", "longest wait"}}
+	rows := [][]string{{fmt.Sprintf("%s pods, all situations", program.Number(r.Pods[len(r.Pods)-1])), "requests to WeChat", "invalid tokens", "errors", "longest wait"}}
 	for _, c := range contestants {
 		rows = append(rows, append([]string{c.name}, cells([]figures{r.largest(c)})...))
 	}
-	return markdown(1, rows)
+	return program.Markdown(1, rows)
 }
 
 // situationTable returns a row for each situation and each contestant whose name
@@ -50,14 +51,14 @@ func situationTable(r result, only string) string {
 			}
 		}
 	}
-	return markdown(2, rows)
+	return program.Markdown(2, rows)
 }
 
 // cells returns the four columns that every table has.
 func cells(all []figures) []string {
 	row := make([]string, 4)
 	for i, f := range all {
-		for j, cell := range []string{number(f.Requests), number(f.Invalid) + " of " + number(f.Given), number(f.Errors), wait(f)} {
+		for j, cell := range []string{program.Number(f.Requests), program.Number(f.Invalid) + " of " + program.Number(f.Given), program.Number(f.Errors), wait(f)} {
 			if i > 0 {
 				row[j] += " · "
 			}
@@ -77,26 +78,4 @@ func wait(f figures) string {
 		return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
 	}
 	return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
-}
-
-// number returns n with a comma before every three digits.
-func number(n int) string {
-	text := strconv.Itoa(n)
-	for at := len(text) - 3; at > 0; at -= 3 {
-		text = text[:at] + "," + text[at:]
-	}
-	return text
-}
-
-// markdown returns a table whose first row is the head and whose first names
-// columns are text.
-func markdown(names int, rows [][]string) string {
-	var text strings.Builder
-	for i, row := range rows {
-		text.WriteString("| " + strings.Join(row, " | ") + " |\n")
-		if i == 0 {
-			text.WriteString(strings.Repeat("|---", names) + strings.Repeat("|--:", len(row)-names) + "|\n")
-		}
-	}
-	return text.String()
 }

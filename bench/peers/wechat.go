@@ -18,48 +18,46 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// The account of all contestants, in a WeChat of its own for each fleet.
+// The account of all contestants, at a fake WeChat.
 const (
-	appID = "wx0123456789abcdef"
-	// Of a fake WeChat; no run prints it.
+	appID     = "wx0123456789abcdef"
 	appSecret = "canarysecret0123456789abcdef0123"
 )
 
-// WeChat's own figures, which hold wherever nothing else is said.
 const (
-	life  = 7200 * time.Second
-	grace = 300 * time.Second
-	// delay is what a credential call takes: half of it before WeChat issues the
-	// token, half until the answer is back.
+	life  = 7200 * time.Second // of a token
+	grace = 300 * time.Second  // of the previous token
+	// delay is how long a credential request takes: half of it before WeChat issues
+	// the token, half until the answer is back.
 	delay = 80 * time.Millisecond
 )
 
-// weChat is a fake WeChat over https whose clock can be put forward.
+// weChat is a fake WeChat over https whose clock can advance.
 type weChat struct {
 	*wechattest.Server
 	url, address string
-	roots        string // a file: whom to trust
+	roots        string // a file with its certificate
 	certificate  []byte
 	stop         func()
 
 	ahead atomic.Int64 // of the real clock, in ns
 
-	mu   sync.Mutex // guards book
-	book []int      // calls, a page for each situation and for what is between two
+	mu     sync.Mutex // guards counts
+	counts []int      // of requests, one for each situation and for the time between two
 }
 
 func newWeChat(dir string) (*weChat, error) {
 	w := &weChat{Server: wechattest.New(), roots: filepath.Join(dir, "roots.pem")}
-	w.open()
+	w.startCount()
 	w.AddAccount(appID, appSecret)
-	// A day's 2,000 calls are soon gone here. A contestant that was refused for that
-	// would look better than it is: fewer calls, and errors for dead tokens.
+	// A day's 2,000 requests are soon used up here. A refused contestant would look
+	// better than it is: fewer requests, and errors instead of invalid tokens.
 	w.SetDailyQuota(1_000_000)
 	w.SetMinuteQuota(1_000_000)
 	w.SetNow(func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) })
 	w.OnCall(func(wechattest.Call) wechattest.Answer {
 		w.mu.Lock()
-		w.book[len(w.book)-1]++
+		w.counts[len(w.counts)-1]++
 		w.mu.Unlock()
 		return wechattest.Answer{Delay: delay / 2, DelayAfter: delay / 2}
 	})
@@ -71,33 +69,33 @@ func newWeChat(dir string) (*weChat, error) {
 	return w, os.WriteFile(w.roots, w.certificate, 0o600)
 }
 
-// open opens a new page of the book: calls from now on are counted on it.
-func (w *weChat) open() {
+// startCount starts a new count of requests.
+func (w *weChat) startCount() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.book = append(w.book, 0)
+	w.counts = append(w.counts, 0)
 }
 
-// page is the calls on the page that is open.
-func (w *weChat) page() int {
+// lastCount returns the requests since startCount.
+func (w *weChat) lastCount() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.book[len(w.book)-1]
+	return w.counts[len(w.counts)-1]
 }
 
-// pass puts WeChat's clock forward.
-func (w *weChat) pass(d time.Duration) { w.ahead.Add(int64(d)) }
+// advance advances WeChat's clock.
+func (w *weChat) advance(d time.Duration) { w.ahead.Add(int64(d)) }
 
-// reject makes WeChat refuse the token that it issued last, as it does when
-// somebody else who knows the AppSecret fetches: twice with the classic API, whose
-// last token but one works on; once by force with stable_token.
+// reject makes WeChat refuse the token that it issued last, as after an external
+// fetch: twice with the classic API, whose previous token has a grace period; once by
+// force with stable_token.
 func (w *weChat) reject(ctx context.Context, api string) error {
 	if api == classicAPI {
 		w.Steal(appID)
 		w.Steal(appID)
 		return nil
 	}
-	w.open() // this call is nobody's
+	w.startCount() // this request belongs to no contestant
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(w.certificate)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}
@@ -105,7 +103,7 @@ func (w *weChat) reject(ctx context.Context, api string) error {
 	body := fmt.Sprintf(`{"grant_type":"client_credential","appid":%q,"secret":%q,"force_refresh":true}`, appID, appSecret)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url+"/cgi-bin/stable_token", bytes.NewBufferString(body))
 	if err != nil {
-		return errors.New("no request")
+		return errors.New("the request is malformed")
 	}
 	resp, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {

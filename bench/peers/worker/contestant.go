@@ -14,10 +14,10 @@ import (
 	"github.com/wxsidecar/wxsidecar/client"
 )
 
-// contestant is where the workers of this process get their tokens.
+// contestant is how the workers of this process get their tokens.
 type contestant struct {
 	token   func() (string, error)
-	refused func(token string) (string, error) // WeChat refused it; nil: there is no way to say so
+	refused func(token string) (string, error) // called after a refusal; nil: it takes no reports
 }
 
 func newContestant(name string) (contestant, error) {
@@ -33,15 +33,14 @@ func newContestant(name string) (contestant, error) {
 	case "wxsidecar":
 		return newWxsidecar()
 	}
-	return contestant{}, fmt.Errorf("there is no contestant %q", name)
+	return contestant{}, fmt.Errorf("unknown contestant %q", name)
 }
 
 func appID() string     { return os.Getenv("WECHAT_APPID") }
 func appSecret() string { return os.Getenv("WECHAT_APPSECRET") }
 
-// newSilenceper is set up as its README does it, with the cache that it has for
-// memcached. Nothing in it takes the report of a refused token. A token that comes
-// together with an error is none, as in the SDK's own calls.
+// newSilenceper follows the SDK's README, with its cache for memcached. It takes no
+// report of a refused token. As in the SDK's own calls, a token with an error is none.
 func newSilenceper(stable bool) contestant {
 	account := silenceper.NewWechat().GetOfficialAccount(&config.Config{
 		AppID: appID(), AppSecret: appSecret(), Cache: cache.NewMemcache(os.Getenv("MEMCACHED_SERVERS")), UseStableAK: stable,
@@ -49,18 +48,18 @@ func newSilenceper(stable bool) contestant {
 	return contestant{token: account.GetAccessToken}
 }
 
-// newChanxuehong is set up as its README does it. RefreshToken is what the SDK's
-// own client calls for a refused token, before it repeats the call once.
+// newChanxuehong follows the SDK's README. Its own client calls RefreshToken for a
+// refused token, before it repeats the call once.
 func newChanxuehong() contestant {
 	server := chanxuehong.NewDefaultAccessTokenServer(appID(), appSecret(), nil)
 	return contestant{token: server.Token, refused: server.RefreshToken}
 }
 
-// newWxsidecar is the Go client as its README has it. It is told neither WeChat's
-// address nor the AppSecret.
+// newWxsidecar follows the Go client's README. It gets neither WeChat's address nor
+// the AppSecret.
 func newWxsidecar() (contestant, error) {
 	if appSecret() != "" {
-		return contestant{}, errors.New("the AppSecret is the sidecar's alone")
+		return contestant{}, errors.New("WECHAT_APPSECRET is set; only the sidecar needs it")
 	}
 	c, err := client.FromEnv()
 	if err != nil {

@@ -1,20 +1,19 @@
 // Command worker is the workers of one Go process: they ask a contestant for an
-// access_token, call WeChat with it, and count what became of it. The bench beside
+// access_token, call WeChat's API with it, and count what came of it. The bench beside
 // it starts one per pod; worker.php is the same in PHP.
 //
-// It is told by the environment where things are, and by its arguments which
-// contestant it is. It writes "ready", then obeys lines of its stdin:
+// Its variables say where things are, its arguments which contestant it is. It writes
+// "ready", then obeys the lines of its stdin:
 //
 //	once   one worker asks once; answers with a [tally], as JSON
 //	go     all workers ask, ten times a second each, until …
-//	stop   … which is answered with a tally once every worker has come to rest
+//	stop   … which is answered with a tally once every worker has stopped
 //
-// The SDKs call https://api.weixin.qq.com, and so they do here, through their own
-// HTTP clients: http.DefaultTransport alone dials another address for that name.
-// Its certificate is checked as ever, against SSL_CERT_FILE.
+// SDKs request https://api.weixin.qq.com through their own HTTP clients:
+// http.DefaultTransport alone dials another address for that name. Its certificate
+// is checked against SSL_CERT_FILE.
 //
-// It prints counts and nothing else. An SDK's error quotes the URL, and with it
-// the AppSecret.
+// It prints counts only, because an SDK's error quotes the URL with the AppSecret.
 package main
 
 import (
@@ -31,13 +30,13 @@ import (
 	"time"
 )
 
-// period is how often a worker asks: it serves ten requests a second.
+// period is the time between two requests of a worker.
 const period = 100 * time.Millisecond
 
 func main() {
 	name := flag.String("contestant", "", "silenceper, chanxuehong, stable or wxsidecar")
-	workers := flag.Int("workers", 1, "how many")
-	first := flag.Int("first", 0, "the place of the first of them among all workers")
+	count := flag.Int("workers", 1, "how many")
+	first := flag.Int("first", 0, "the number of the first of them among all workers")
 	of := flag.Int("of", 1, "how many workers there are in all processes")
 	flag.Parse()
 	dialFake(os.Getenv("PEERS_WECHAT"))
@@ -46,11 +45,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(2)
 	}
-	g := &gang{contestant: c, api: newAPI(*workers)}
-	for i := range *workers {
-		g.starts = append(g.starts, period*time.Duration(*first+i)/time.Duration(*of))
+	w := &workers{contestant: c, api: newAPI(*count)}
+	for i := range *count {
+		w.starts = append(w.starts, period*time.Duration(*first+i)/time.Duration(*of))
 	}
-	if err := g.obey(os.Stdin, os.Stdout); err != nil {
+	if err := w.obey(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "worker:", err)
 		os.Exit(1)
 	}
@@ -60,21 +59,21 @@ func main() {
 func dialFake(address string) {
 	http.DefaultTransport.(*http.Transport).DialContext = func(ctx context.Context, network, asked string) (net.Conn, error) {
 		if asked != "api.weixin.qq.com:443" {
-			return nil, fmt.Errorf("%s is not for this bench", asked)
+			return nil, fmt.Errorf("%s: only WeChat's API can be dialled", asked)
 		}
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}
 }
 
-// gang is the workers of this process.
-type gang struct {
+// workers are those of this process.
+type workers struct {
 	contestant contestant
 	api        *api
-	starts     []time.Duration // where in the period each of them starts
+	starts     []time.Duration // of each, within the period
 }
 
 // obey reads commands to the end.
-func (g *gang) obey(commands io.Reader, answers io.Writer) error {
+func (w *workers) obey(commands io.Reader, answers io.Writer) error {
 	if _, err := io.WriteString(answers, "ready\n"); err != nil {
 		return err
 	}
@@ -86,16 +85,16 @@ func (g *gang) obey(commands io.Reader, answers io.Writer) error {
 		switch lines.Text() {
 		case "once":
 			var t tally
-			g.serve(&t)
+			w.serve(&t)
 			if err := encoder.Encode(t); err != nil {
 				return err
 			}
 		case "go":
 			sum, stop = tally{}, make(chan struct{})
 			var mu sync.Mutex // guards sum
-			for _, start := range g.starts {
+			for _, start := range w.starts {
 				working.Go(func() {
-					mine := g.work(start, stop)
+					mine := w.work(start, stop)
 					mu.Lock()
 					defer mu.Unlock()
 					sum.add(mine)
@@ -113,7 +112,7 @@ func (g *gang) obey(commands io.Reader, answers io.Writer) error {
 }
 
 // work is one worker from go to stop.
-func (g *gang) work(start time.Duration, stop chan struct{}) tally {
+func (w *workers) work(start time.Duration, stop chan struct{}) tally {
 	var t tally
 	next := time.NewTimer(start)
 	defer next.Stop()
@@ -123,7 +122,7 @@ func (g *gang) work(start time.Duration, stop chan struct{}) tally {
 			return t
 		case <-next.C:
 		}
-		g.serve(&t)
+		w.serve(&t)
 		next.Reset(period)
 	}
 }

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// tally is what workers met.
+// tally is what workers count; the bench has the same type.
 type tally struct {
-	Given   int   `json:"given"`    // tokens that the contestant gave a worker
+	Given   int   `json:"given"`    // tokens that a worker got
 	Invalid int   `json:"invalid"`  // of these: refused by WeChat when the worker used them
-	Errors  int   `json:"errors"`   // the contestant gave none
-	Worst   int64 `json:"worst_us"` // the longest that a worker waited for its contestant, in µs
+	Errors  int   `json:"errors"`   // requests for a token that brought none
+	Worst   int64 `json:"worst_us"` // the longest wait for a token, in µs
 }
 
 func (t *tally) add(more tally) {
@@ -25,21 +25,21 @@ func (t *tally) add(more tally) {
 }
 
 // serve is one request that a worker serves: it asks for a token and calls an API
-// with it. Where the API refuses the token and the contestant has a way to say so,
-// the worker does, and repeats the call once.
-func (g *gang) serve(t *tally) {
-	token, ok := g.ask(t, g.contestant.token)
-	if !ok || g.use(t, token) || g.contestant.refused == nil {
+// with it. If the API refuses the token, it reports that to a contestant that takes
+// reports, and repeats the call once.
+func (w *workers) serve(t *tally) {
+	token, ok := ask(t, w.contestant.token)
+	if !ok || w.use(t, token) || w.contestant.refused == nil {
 		return
 	}
-	token, ok = g.ask(t, func() (string, error) { return g.contestant.refused(token) })
+	token, ok = ask(t, func() (string, error) { return w.contestant.refused(token) })
 	if ok {
-		g.use(t, token)
+		w.use(t, token)
 	}
 }
 
 // ask asks the contestant.
-func (*gang) ask(t *tally, contestant func() (string, error)) (token string, ok bool) {
+func ask(t *tally, contestant func() (string, error)) (token string, ok bool) {
 	start := time.Now()
 	token, err := contestant()
 	t.Worst = max(t.Worst, time.Since(start).Microseconds())
@@ -51,10 +51,10 @@ func (*gang) ask(t *tally, contestant func() (string, error)) (token string, ok 
 	return token, true
 }
 
-// use lets WeChat judge a token. An API that cannot be reached is a fault of the
-// bench, and ends it: nothing here keeps WeChat's APIs from answering.
-func (g *gang) use(t *tally, token string) (alive bool) {
-	errcode, err := g.api.call(token)
+// use reports whether WeChat accepts a token. It panics if the API does not answer:
+// that is a fault of the bench.
+func (w *workers) use(t *tally, token string) (valid bool) {
+	errcode, err := w.api.call(token)
 	if err != nil {
 		panic("the API did not answer") // err quotes the token
 	}
@@ -74,7 +74,7 @@ func newAPI(workers int) *api {
 	return &api{&http.Client{Transport: transport, Timeout: 30 * time.Second}}
 }
 
-// call is the errcode that the API answers: 0, or one that refuses the token.
+// call returns the errcode of the API: 0, or one that refuses the token.
 func (a *api) call(token string) (errcode int, err error) {
 	address := "https://api.weixin.qq.com/cgi-bin/user/get?access_token=" + url.QueryEscape(token)
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, address, nil)
@@ -94,9 +94,9 @@ func (a *api) call(token string) (errcode int, err error) {
 	}
 	switch {
 	case answer.Errcode == nil:
-		return 0, errors.New("no errcode")
+		return 0, errors.New("the answer has no errcode")
 	case *answer.Errcode != 0 && *answer.Errcode != 40001 && *answer.Errcode != 40014 && *answer.Errcode != 42001:
-		return 0, errors.New("an errcode that does not speak of the token")
+		return 0, errors.New("the errcode does not concern the token")
 	}
 	return *answer.Errcode, nil
 }

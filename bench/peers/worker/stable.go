@@ -9,15 +9,14 @@ import (
 	"time"
 )
 
-// stableMargin is how long before its end a token is not used any more, so that no
-// request is under way with it when it dies.
+// stableMargin is how long before its expiry a token is not used any more.
 const stableMargin = time.Second
 
-// stable is what a careful hand writes around stable_token without an SDK: one
-// fetch at a time, the token kept in the process as long as expires_in says, and
-// fetched again where WeChat refused it.
+// stable is a careful use of stable_token without an SDK: one fetch at a time; the
+// token is kept in the process as long as expires_in says, and fetched again when
+// WeChat refuses it.
 type stable struct {
-	mu    sync.Mutex // guards token and until; held over the fetch, so that all wait for one
+	mu    sync.Mutex // guards token and until; held over the fetch, so that there is one
 	token string
 	until time.Time
 }
@@ -36,7 +35,7 @@ func (s *stable) get() (string, error) {
 	return s.fetch()
 }
 
-// refetch fetches, unless another worker has since.
+// refetch fetches, unless another worker has done so.
 func (s *stable) refetch(refused string) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,7 +45,7 @@ func (s *stable) refetch(refused string) (string, error) {
 	return s.fetch()
 }
 
-// fetch is a normal call: force_refresh would kill the others' token.
+// fetch does not use force_refresh, which would invalidate the others' token.
 func (s *stable) fetch() (string, error) {
 	body, err := json.Marshal(map[string]string{"grant_type": "client_credential", "appid": appID(), "secret": appSecret()})
 	if err != nil {
@@ -55,7 +54,7 @@ func (s *stable) fetch() (string, error) {
 	begin := time.Now()
 	resp, err := http.Post("https://api.weixin.qq.com/cgi-bin/stable_token", "application/json", bytes.NewReader(body)) //nolint:noctx // the bench kills what hangs
 	if err != nil {
-		return "", errors.New("the call failed")
+		return "", errors.New("the request failed")
 	}
 	defer func() { _ = resp.Body.Close() }()
 	var answer struct {

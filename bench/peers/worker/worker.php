@@ -1,18 +1,18 @@
 <?php
 
 /*
- * One worker in PHP: what ./main.go says, for the contestant that is a PHP class. It keeps the token in memcached
- * under the AppID, for 3600 s, and fetches where memcached has none. This class was written for the bench and behaves
- * as the well-known one does in its memcache variant. What a process of PHP-FPM keeps between two requests is kept
- * here too: nothing but the process. So each request makes a new object and connects anew.
+ * One worker in PHP: what ./main.go describes, for the contestant that is a PHP class. The class keeps the token in
+ * memcached under the AppID, for 3600 s, and fetches on a miss. It was written for the bench and behaves as the
+ * well-known one does in its memcache variant. As in PHP-FPM, nothing but the process stays between two requests, so
+ * each request makes a new object and connects anew.
  *
- * The one thing that is changed is where api.weixin.qq.com is: CURLOPT_CONNECT_TO.
+ * One thing differs: CURLOPT_CONNECT_TO says where api.weixin.qq.com is.
  */
 
 declare(strict_types=1);
 
 ini_set('display_errors', '0');
-ini_set('log_errors', '0'); // a warning may quote the URL, and with it the AppSecret
+ini_set('log_errors', '0'); // a warning may quote the URL with the AppSecret
 
 function ask_wechat(string $path, $curl = null)
 {
@@ -57,7 +57,7 @@ final class TokenInMemcache
     }
 }
 
-/** One request that the worker serves. The class has no way to report a refused token. */
+/** One request that the worker serves. The class takes no report of a refused token. */
 function serve(array &$tally, $api): void
 {
     $start = hrtime(true);
@@ -70,7 +70,7 @@ function serve(array &$tally, $api): void
         return;
     }
     $tally['given']++;
-    // The app's call; its connection is kept, since this is not what is measured.
+    // The app's call keeps its connection, because it is not measured.
     $answer = ask_wechat('/cgi-bin/user/get?access_token=' . urlencode($token), $api);
     if (!in_array($answer->errcode ?? null, [0, 40001, 40014, 42001], true)) {
         fwrite(STDERR, "the API did not answer\n");
@@ -83,17 +83,17 @@ function serve(array &$tally, $api): void
 
 const PERIOD = 100000; // µs
 
-[, $place, $of] = $argv;
+[, $number, $of] = $argv;
 $nothing = ['given' => 0, 'invalid' => 0, 'errors' => 0, 'worst_us' => 0];
 $tally = $nothing;
 $api = curl_init();
-$wait = null; // µs until the next request; null: at rest
+$wait = null; // µs until the next request; null: stopped
 echo "ready\n";
 while (true) {
     $readable = [STDIN];
     $none = [];
-    $told = stream_select($readable, $none, $none, $wait === null ? null : 0, $wait);
-    if ($told === 0) {
+    $commands = stream_select($readable, $none, $none, $wait === null ? null : 0, $wait);
+    if ($commands === 0) {
         serve($tally, $api);
         $wait = PERIOD;
         continue;
@@ -106,7 +106,7 @@ while (true) {
             break;
         case "go\n":
             $tally = $nothing;
-            $wait = intdiv(PERIOD * (int) $place, (int) $of);
+            $wait = intdiv(PERIOD * (int) $number, (int) $of);
             break;
         case "stop\n":
             $wait = null;
