@@ -57,26 +57,8 @@ func allFaults() []fault {
 	for i := range hurt {
 		hurt[i].memcached = true
 	}
-	return slices.Concat(
-		[]fault{measurement("resources at the start", func(h *harness) *map[*pod]resources { return &h.atStart })},
-		freezeFaults(), hurt, weChatFaults(),
-		[]fault{{
-			name: "the disks of the file mirrors full", hold: 20 * time.Second, run: fillDisks, healed: (*harness).mirrorsCurrent, readersFree: true,
-		}},
-		[]fault{measurement("resources at the end", func(h *harness) *map[*pod]resources { return &h.atEnd })},
-		killFaults(),
-	)
-}
-
-// measurement returns a fault that injects nothing and measures the sidecars'
-// resources.
-func measurement(name string, result func(h *harness) *map[*pod]resources) fault {
-	return fault{name: name, ownRows: true, run: func(ctx context.Context, h *harness, _ time.Duration) (err error) {
-		r := h.addRow(fault{name: "no fault: " + name, readersFree: true})
-		*result(h), err = h.measure(ctx)
-		r.to = h.now()
-		return err
-	}}
+	measurement := []fault{{name: "no fault: resources measured", ownRows: true, readersFree: true, run: measure}}
+	return slices.Concat(measurement, freezeFaults(), hurt, weChatFaults(), diskFaults(), measurement, killFaults())
 }
 
 // planned returns the faults of a run: in a run of 26 minutes all, in a shorter one

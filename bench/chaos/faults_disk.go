@@ -11,6 +11,12 @@ import (
 	"time"
 )
 
+func diskFaults() []fault {
+	return []fault{{
+		name: "the disks of the file mirrors full", hold: 20 * time.Second, run: fillDisks, healed: (*harness).mirrorsCurrent, readersFree: true,
+	}}
+}
+
 // fillDisks fills the disks of the file mirrors, at least until a renewal cannot be
 // written. The files that are there must stay whole.
 func fillDisks(ctx context.Context, h *harness, hold time.Duration) error {

@@ -21,62 +21,47 @@ func freezeFaults() []fault {
 // killFaults returns the faults that kill sidecars.
 func killFaults() []fault {
 	return []fault{
-		{name: "half of the sidecars killed, later started again", hold: 8 * time.Second, short: 4 * time.Second, run: killHalf},
+		{
+			name: "half of the sidecars killed, later started again", hold: 8 * time.Second, short: 4 * time.Second,
+			run: func(ctx context.Context, h *harness, hold time.Duration) error {
+				return h.restart(ctx, h.pods[:sidecars/2], func() error { return pause(ctx, hold) })
+			},
+		},
 		{name: "killed in each step", ownRows: true, run: func(ctx context.Context, h *harness, _ time.Duration) error {
 			return h.injectEach(ctx, accounts/2, stepFaults(true))
 		}},
-		{name: "all sidecars killed, started again at once", run: killAll},
+		{name: "all sidecars killed, started again at once", run: func(ctx context.Context, h *harness, _ time.Duration) error {
+			return h.restart(ctx, h.pods, func() error { return nil })
+		}},
 		{
-			name: "everything forgotten: all sidecars killed, memcached emptied", run: forgetAll,
-			excuse: "no token exists until WeChat has issued one",
+			name: "everything forgotten: all sidecars killed, memcached emptied", excuse: "no token exists until WeChat has issued one",
+			run: func(ctx context.Context, h *harness, _ time.Duration) error {
+				return h.restart(ctx, h.pods, func() error {
+					defer func() { h.forgotten = h.now() }()
+					return h.memcached.FlushAll()
+				})
+			},
 		},
 	}
 }
 
+// restart kills sidecars, and starts them again after between.
+func (h *harness) restart(ctx context.Context, pods []*pod, between func() error) error {
+	for _, p := range pods {
+		p.running().Kill()
+	}
+	if err := between(); err != nil {
+		return err
+	}
+	return startAll(ctx, pods)
+}
+
 func freezeHalf(ctx context.Context, h *harness, hold time.Duration) error {
-	half := h.pods[:len(h.pods)/2]
-	for _, p := range half {
+	for _, p := range h.pods[:sidecars/2] {
 		p.running().Signal(syscall.SIGSTOP)
+		defer p.running().Signal(syscall.SIGCONT)
 	}
-	err := pause(ctx, hold)
-	for _, p := range half {
-		p.running().Signal(syscall.SIGCONT)
-	}
-	return err
-}
-
-func killHalf(ctx context.Context, h *harness, hold time.Duration) error {
-	half := h.pods[:len(h.pods)/2]
-	for _, p := range half {
-		p.running().Kill()
-	}
-	if err := pause(ctx, hold); err != nil {
-		return err
-	}
-	for _, p := range half {
-		if err := p.start(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func killAll(ctx context.Context, h *harness, _ time.Duration) error {
-	for _, p := range h.pods {
-		p.running().Kill()
-	}
-	return h.startAll(ctx)
-}
-
-func forgetAll(ctx context.Context, h *harness, _ time.Duration) error {
-	for _, p := range h.pods {
-		p.running().Kill()
-	}
-	if err := h.memcached.FlushAll(); err != nil {
-		return err
-	}
-	h.forgotten = h.now()
-	return h.startAll(ctx)
+	return pause(ctx, hold)
 }
 
 // freeze is longer than the life of a lease.
@@ -102,9 +87,8 @@ func stepFaults(kill bool) (faults []accountFault) {
 		{"record", "the record written, the entry not", false},
 		{"entry", "the entry written, the lease not released", false},
 	} {
-		name := prefix + step.name
 		faults = append(faults, accountFault{
-			name: name, lostAnswer: step.lostAnswer,
+			name: prefix + step.name, lostAnswer: step.lostAnswer,
 			inject: func(ctx context.Context, h *harness, r *row) (func() error, error) {
 				return h.hitInStep(ctx, r, step.failpoint, kill)
 			},
@@ -116,9 +100,9 @@ func stepFaults(kill bool) (faults []accountFault) {
 // hitInStep kills or freezes the sidecar that comes first to a step of the account's
 // next renewal. undo starts it again, or lets it go on.
 func (h *harness) hitInStep(ctx context.Context, r *row, step string, kill bool) (undo func() error, err error) {
-	account, order := r.accounts[0], "stop"
+	account, order, signal := r.accounts[0], "stop", syscall.SIGSTOP
 	if kill {
-		order = "kill"
+		order, signal = "kill", syscall.SIGKILL
 	}
 	during := step == "open"
 	if during {
@@ -133,7 +117,7 @@ func (h *harness) hitInStep(ctx context.Context, r *row, step string, kill bool)
 		if err = pause(ctx, time.Second); err != nil {
 			return nil, err
 		}
-		p.running().Signal(map[bool]syscall.Signal{true: syscall.SIGKILL, false: syscall.SIGSTOP}[kill])
+		p.running().Signal(signal)
 	}
 	r.undone = h.now()
 	h.judge.note(event{at: r.undone, AppID: account, Kind: sidecarHit, fault: r.name})

@@ -14,13 +14,10 @@ import (
 // weChatFaults returns the faults of WeChat and of the network to it.
 func weChatFaults() []fault {
 	const hold = 12 * time.Second
-	showing := func(name, certificate string, short time.Duration) fault {
-		return fault{name: name, hold: hold, short: short, run: func(ctx context.Context, h *harness, hold time.Duration) error {
-			h.wechat.shown.Store(h.wechat.certificates[certificate])
-			defer h.wechat.shown.Store(h.wechat.certificates["good"])
-			return h.untilRenewalFails(ctx, hold)
-		}}
+	show := func(certificate string) func(*harness) error {
+		return func(h *harness) error { h.wechat.show(certificate); return nil }
 	}
+	forever := map[string]int{"timeout": 0}
 	faults := []fault{
 		{name: "WeChat answers wrongly", ownRows: true, run: func(ctx context.Context, h *harness, _ time.Duration) error {
 			for i, account := range h.accounts[:accounts] {
@@ -28,12 +25,25 @@ func weChatFaults() []fault {
 			}
 			return h.injectEach(ctx, 0, answerFaults(h.journal))
 		}},
-		showing("WeChat's certificate expired", "expired", 5*time.Second),
-		showing("WeChat's certificate for another name", "misnamed", 0),
-		showing("WeChat's certificate of an unknown authority", "untrusted", 0),
-		{name: "WeChat's name does not resolve", hold: 20 * time.Second, run: unresolve},
-		{name: "the network to WeChat stalls", hold: hold, run: stallWeChat},
-		{name: "AppSecret replaced at WeChat, 20 s later in the file", hold: 20 * time.Second, run: replaceSecret},
+		outage("WeChat's certificate expired", hold, 5*time.Second, show("expired"), show("good")),
+		outage("WeChat's certificate for another name", hold, 0, show("misnamed"), show("good")),
+		outage("WeChat's certificate of an unknown authority", hold, 0, show("untrusted"), show("good")),
+		outage("WeChat's name does not resolve", 20*time.Second, 0, // a resolver keeps its hosts file for 5 s
+			func(h *harness) error { return h.resolve(false) }, func(h *harness) error { return h.resolve(true) }),
+		outage("the network to WeChat stalls", hold, 0, func(h *harness) error {
+			return h.wechat.proxy.poison(toxic{"timeout", "upstream", forever}, toxic{"timeout", "downstream", forever})
+		}, func(h *harness) error { return h.wechat.proxy.cure() }),
+		outage("AppSecret replaced at WeChat, 20 s later in the file", 20*time.Second, 0, func(h *harness) error {
+			for _, account := range h.accounts {
+				h.wechat.SetSecret(account, secondSecret)
+			}
+			return nil
+		}, func(h *harness) (err error) {
+			for _, account := range h.accounts {
+				err = errors.Join(err, h.setSecret(account, secondSecret))
+			}
+			return err
+		}),
 	}
 	for i := range faults {
 		faults[i].readersFree = true
@@ -41,46 +51,22 @@ func weChatFaults() []fault {
 	return faults
 }
 
-// untilRenewalFails waits for the hold, and until a renewal has failed.
-func (h *harness) untilRenewalFails(ctx context.Context, hold time.Duration) error {
-	from := h.now()
-	if err := pause(ctx, hold); err != nil {
-		return err
-	}
-	return await(ctx, life, 100*time.Millisecond, func(context.Context) error {
-		if len(h.judge.find(renewalFailed, "", from, h.now())) == 0 {
-			return errors.New("no renewal failed")
+// outage returns a fault of all requests. It lasts for the hold, and until a renewal
+// has failed.
+func outage(name string, hold, short time.Duration, begin, end func(*harness) error) fault {
+	return fault{name: name, hold: hold, short: short, run: func(ctx context.Context, h *harness, hold time.Duration) error {
+		from := h.now()
+		if err := errors.Join(begin(h), pause(ctx, hold)); err != nil {
+			return err
 		}
-		return nil
-	})
-}
-
-// unresolve removes WeChat's name. A resolver keeps its hosts file for 5 s.
-func unresolve(ctx context.Context, h *harness, hold time.Duration) error {
-	if err := h.resolve(false); err != nil {
-		return err
-	}
-	return errors.Join(h.untilRenewalFails(ctx, hold), h.resolve(true))
-}
-
-func stallWeChat(ctx context.Context, h *harness, hold time.Duration) error {
-	forever := map[string]int{"timeout": 0}
-	if err := h.wechat.proxy.poison(toxic{"timeout", "upstream", forever}, toxic{"timeout", "downstream", forever}); err != nil {
-		return err
-	}
-	return errors.Join(h.untilRenewalFails(ctx, hold), h.wechat.proxy.cure())
-}
-
-func replaceSecret(ctx context.Context, h *harness, hold time.Duration) error {
-	const next = "canarysecret0123456789abcdef0001"
-	for _, account := range h.accounts {
-		h.wechat.SetSecret(account, next)
-	}
-	err := h.untilRenewalFails(ctx, hold)
-	for _, account := range h.accounts {
-		err = errors.Join(err, h.writeSecret(account, next))
-	}
-	return err
+		err := await(ctx, life, 100*time.Millisecond, func(context.Context) error {
+			if len(h.judge.find(renewalFailed, "", from, h.now())) == 0 {
+				return errors.New("no renewal failed")
+			}
+			return nil
+		})
+		return errors.Join(err, end(h))
+	}}
 }
 
 // once answers the first request so, and the others well: after a lost answer, the

@@ -21,6 +21,7 @@ const (
 	quotaAccount = "wxquota000000000"
 	quotaLife    = 2 * time.Hour
 	firstSecret  = "canarysecret0123456789abcdef0000"
+	secondSecret = "canarysecret0123456789abcdef0001"
 )
 
 // harness is the fleet, its surroundings and its judge.
@@ -34,8 +35,8 @@ type harness struct {
 	judge          *judge
 	watch          *watch
 	rows           []*row
-	forgotten      time.Duration // when no sidecar and no memcached had a token; 0 means never
-	atStart, atEnd map[*pod]resources
+	forgotten      time.Duration        // when no sidecar and no memcached had a token; 0 means never
+	measured       []map[*pod]resources // at the start and at the end
 }
 
 // newHarness starts everything but the sidecars and readers. The first tokens live at
@@ -90,7 +91,7 @@ func (h *harness) setUp(ctx context.Context, stderr io.Writer, firstLife time.Du
 		h.pods = append(h.pods, p)
 	}
 	return errors.Join(h.resolve(true),
-		os.WriteFile(h.path("authority.pem"), h.wechat.authority, 0o600),
+		os.WriteFile(h.path("authority.pem"), h.wechat.authorities, 0o600),
 		os.WriteFile(h.path("resolv.conf"), []byte("nameserver 127.0.0.153\noptions timeout:1 attempts:1\n"), 0o600))
 }
 
@@ -102,11 +103,6 @@ func (h *harness) path(names ...string) string {
 // setSecret replaces an AppSecret at WeChat and in the sidecars' folder.
 func (h *harness) setSecret(account, secret string) error {
 	h.wechat.SetSecret(account, secret)
-	return h.writeSecret(account, secret)
-}
-
-// writeSecret replaces an AppSecret in the sidecars' folder.
-func (h *harness) writeSecret(account, secret string) error {
 	return writeWhole(h.path("accounts", account), secret+"\n")
 }
 
@@ -171,7 +167,7 @@ func (h *harness) begin(ctx context.Context, fullLives bool) error {
 	r := h.addRow(fault{name: "no fault: all sidecars start at once, memcached empty"})
 	r.undone = r.from
 	h.say("%d sidecars start, %d accounts", sidecars, accounts)
-	if err := errors.Join(h.startAll(ctx), h.awaitTokens(ctx, 0, h.accounts...)); err != nil {
+	if err := errors.Join(startAll(ctx, h.pods), h.awaitTokens(ctx, 0, h.accounts...)); err != nil {
 		return err
 	}
 	r.healedAt, r.to = h.now(), h.now()
@@ -184,10 +180,11 @@ func (h *harness) begin(ctx context.Context, fullLives bool) error {
 	return errors.Join(h.setSecret(quotaAccount, firstSecret), h.awaitTokens(ctx, 0, quotaAccount))
 }
 
-func (h *harness) startAll(ctx context.Context) error {
-	errs := make([]error, len(h.pods))
+// startAll starts the pods' sidecars at once.
+func startAll(ctx context.Context, pods []*pod) error {
+	errs := make([]error, len(pods))
 	var starting sync.WaitGroup
-	for i, p := range h.pods {
+	for i, p := range pods {
 		starting.Go(func() { errs[i] = p.start(ctx) })
 	}
 	starting.Wait()

@@ -369,7 +369,7 @@ func TestReport_FailsForBrokenLimits(t *testing.T) {
 		"an older entry": {func(h *harness) { h.watch.longest = pollAtMost + time.Second }, "older than one before: 17.00 s"},
 		"a sidecar grew": {func(h *harness) {
 			p := &pod{number: 1}
-			h.pods, h.atStart, h.atEnd = []*pod{p}, map[*pod]resources{p: {}}, map[*pod]resources{p: {heap: 2 << 20}}
+			h.pods, h.measured = []*pod{p}, []map[*pod]resources{{p: {}}, {p: {heap: 2 << 20}}}
 		}, "sidecar 1 has grown"},
 		"an invalid token in no row": {func(h *harness) { h.judge.reads = []read{{verdict: invalid}} }, "in no row: 1 invalid tokens"},
 	} {

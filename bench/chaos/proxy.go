@@ -46,18 +46,15 @@ func (p *proxy) poison(toxics ...toxic) error {
 
 // cure removes all toxics.
 func (p *proxy) cure() error {
-	const patience = 10 * time.Second
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.Toxics.ResetToxics(ctx)
+		p.Toxics.ResetToxics(context.Background())
 	}()
 	select {
 	case <-done:
 		return nil
-	case <-time.After(patience + time.Second):
+	case <-time.After(10 * time.Second):
 		return fmt.Errorf("toxiproxy does not remove the toxics of %s", p.Name)
 	}
 }

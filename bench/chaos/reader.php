@@ -1,15 +1,15 @@
 <?php
 
-// A PHP app that reads tokens until it is ended, one account after the other, as the Composer package's README has it
-// or with the five lines of the main one. After each read it prints the account, the token's SHA-256 (or -), how many
-// microseconds it took, and the error.
+// A PHP app that reads tokens until it is killed, one account after the other, with the Composer package ("client") or
+// with the README's function ("lines memcached", "lines memcache"). After each read it prints the account, the token's
+// SHA-256 or "-", the microseconds, and the error.
 
 declare(strict_types=1);
 
 error_reporting(E_ALL);
 ini_set('display_errors', 'stderr');
 
-[, $kind, $host, $port, $sidecar, $lines, $accounts] = $argv;
+[, $kind, $host, $port, $sidecar, $accounts] = $argv;
 if ($kind === 'client') {
     // As Composer would. Not the tests' bootstrap: that stops the clock.
     spl_autoload_register(static function (string $class): void {
@@ -21,7 +21,17 @@ if ($kind === 'client') {
     $all = new Wxsidecar\Client(explode(',', $accounts)[0], $m, $sidecar);
     $read = static fn (string $account): string => $all->forAccount($account)->accessToken();
 } else {
-    require $lines;
+    if (!preg_match('/^```php\n(function wx_access_token.*?)^```$/ms', file_get_contents(__DIR__ . '/../../README.md'), $found)) {
+        throw new Exception('README.md has no function wx_access_token');
+    }
+    $memcached = $kind === 'lines memcached' ? 'true' : 'false';
+    foreach (["'memcached', 11211" => "'$host', $port", 'http://127.0.0.1:7200' => $sidecar, "class_exists('Memcached')" => $memcached] as $from => $to) {
+        $found[1] = str_replace($from, $to, $found[1], $count);
+        if ($count === 0) {
+            throw new Exception("README.md: wx_access_token has no $from");
+        }
+    }
+    eval($found[1]);
     $read = wx_access_token(...);
 }
 

@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -85,13 +83,9 @@ func (h *harness) readPHP(ctx context.Context, p *pod) error {
 	if err != nil {
 		return errors.New("php is not installed: run make setup")
 	}
-	lines, err := h.phpLines(p)
-	if err != nil {
-		return err
-	}
 	host, port, _ := net.SplitHostPort(p.proxy.Listen)
 	cmd := exec.Command(php, filepath.Join(h.root, "bench", "chaos", "reader.php"), //nolint:gosec,noctx // ended by Kill
-		phpKind(p), host, port, "http://"+p.api, lines, strings.Join(h.accounts, ","))
+		phpKind(p), host, port, "http://"+p.api, strings.Join(h.accounts, ","))
 	unreadable := make(chan error, 1)
 	cmd.Stdout = &lineWriter{each: func(line []byte) {
 		if err := h.judgePHP(namePHP(p), string(line)); err != nil && len(unreadable) == 0 {
@@ -134,31 +128,4 @@ func (h *harness) judgePHP(reader, line string) error {
 	}
 	h.judge.read(reader, fields[0], token, at, h.verdict(token), "")
 	return err
-}
-
-// phpLines writes a file with the README's PHP, with a pod's addresses and its
-// reader's extension.
-func (h *harness) phpLines(p *pod) (string, error) {
-	readme, err := os.ReadFile(filepath.Join(h.root, "README.md"))
-	if err != nil {
-		return "", err
-	}
-	found := regexp.MustCompile("(?ms)^```php\n(function wx_access_token.*?)^```$").FindSubmatch(readme)
-	if found == nil {
-		return "", errors.New("README.md has no PHP function wx_access_token")
-	}
-	host, port, _ := net.SplitHostPort(p.proxy.Listen)
-	code := string(found[1])
-	for _, one := range [][2]string{
-		{`'memcached', 11211`, "'" + host + "', " + port},
-		{`http://127.0.0.1:7200`, "http://" + p.api},
-		{`class_exists('Memcached')`, strconv.FormatBool(phpKind(p) != "lines memcache")},
-	} {
-		if !strings.Contains(code, one[0]) {
-			return "", fmt.Errorf("README.md: the PHP function wx_access_token has no %s", one[0])
-		}
-		code = strings.ReplaceAll(code, one[0], one[1])
-	}
-	path := h.path(fmt.Sprintf("lines-%d.php", p.number))
-	return path, os.WriteFile(path, []byte("<?php\n"+code), 0o600) //nolint:gosec // in this run's folder
 }

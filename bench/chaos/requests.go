@@ -13,15 +13,13 @@ import (
 
 // request is a request to WeChat for a token, and its cause.
 type request struct {
-	at      time.Duration
-	account string
-	api     string
-	wrong   string // what was wrong with the answer; "" means nothing that WeChat knows of
-	// extra means that it is not the one request that a renewal needs.
-	extra bool
-	cause string // of an extra request; "" means that nothing explains it
-	// doubt is the last wrong answer before it, for the grace; "" means none.
-	doubt string
+	at           time.Duration
+	account, api string
+	wrong        string        // what was wrong with the answer; "" means nothing that WeChat knows of
+	life         time.Duration // of its token, if that arrived at a reader or in an entry
+	extra        bool          // not the one request that a renewal needs
+	cause        string        // of an extra request; "" means that nothing explains it
+	doubt        string        // the last wrong answer before it, for the grace; "" means none
 }
 
 // explain finds the cause of each request. A renewal needs one request: the first one
@@ -29,62 +27,51 @@ type request struct {
 // from an earlier event.
 func (h *harness) explain() []*request {
 	requests := h.wechat.allRequests()
-	lives := h.arrivedLives(requests)
-	type state struct {
-		last    *request      // the request before
-		lost    bool          // its token did not arrive
-		due     time.Duration // when the next renewal is
-		renewed bool          // that renewal has had its request
-	}
-	states := map[string]*state{}
+	h.findLives(requests)
+	last := map[string]*request{}     // by account
+	due := map[string]time.Duration{} // when the next renewal is
 	for _, r := range requests {
-		s := states[r.account]
-		if s == nil {
-			s = &state{}
-			states[r.account] = s
-		}
-		if s.last != nil && r.at-s.last.at < grace {
-			r.doubt = cmp.Or(s.last.wrong, s.last.doubt)
-		}
-		if r.extra = s.renewed || r.at < s.due; r.extra && s.last != nil {
-			r.cause = h.cause(r, s.last, s.lost)
-		}
-		s.last, s.renewed, s.lost = r, true, true
-		if of, arrived := lives[r]; arrived {
-			s.due, s.renewed, s.lost = r.at+dueFirst(of), false, false
-			if h.judge.hit(r.account, r.at-freeze-2*time.Second, r.at) != "" {
-				s.due -= freeze + 2*time.Second // frozen before it sent: the age counts from before the freeze
+		before := last[r.account]
+		last[r.account] = r
+		if before != nil {
+			if r.at-before.at < grace {
+				r.doubt = cmp.Or(before.wrong, before.doubt)
 			}
+			if r.extra = before.life == 0 || r.at < due[r.account]; r.extra {
+				r.cause = h.cause(r, before)
+			}
+		}
+		if due[r.account] = r.at + dueFirst(r.life); h.judge.hit(r.account, r.at-freeze-2*time.Second, r.at) != "" {
+			due[r.account] -= freeze + 2*time.Second // frozen before it sent: the age counts from before the freeze
 		}
 	}
 	return requests
 }
 
-// arrivedLives returns the life of the token that each request brought, if the token
-// arrived at a reader or in an entry.
-func (h *harness) arrivedLives(requests []*request) map[*request]time.Duration {
-	lives := map[*request]time.Duration{}
+// findLives sets the lives of the tokens that arrived.
+func (h *harness) findLives(requests []*request) {
 	used := map[*request]bool{}
 	for _, issue := range h.wechat.Issued() {
 		at := h.at(issue.At)
 		// A request is noted before its token is issued: it is the latest that fits.
 		for _, r := range slices.Backward(requests) {
-			if r.account == issue.AppID && r.api == issue.API && r.at <= at && !used[r] {
-				used[r] = true
-				if h.judge.wasHeld(issue.Token) {
-					lives[r] = issue.Dies.Sub(issue.At) // what is left, if stable_token returns a token again
-				}
-				break
+			if r.account != issue.AppID || r.api != issue.API || r.at > at || used[r] {
+				continue
 			}
+			used[r] = true
+			if h.judge.wasHeld(issue.Token) {
+				r.life = issue.Dies.Sub(issue.At) // what is left, if stable_token returns a token again
+			}
+			break
 		}
 	}
-	return lives
 }
 
 // cause returns what explains an extra request; "" means nothing. before is the
-// account's request before, and lost that its token did not arrive.
-func (h *harness) cause(r, before *request, lost bool) string {
-	const margin = time.Second // the clocks of the notes and of the logs are apart
+// account's request before.
+func (h *harness) cause(r, before *request) string {
+	const margin = time.Second // the notes and the logs are apart
+	lost := before.life == 0
 	from, to := before.at-margin, r.at+margin
 	hit := h.judge.hit(r.account, from, r.at)
 	frozen := h.judge.hit(r.account, r.at-freeze-pollAtMost, r.at) != "" // it learns it when it goes on

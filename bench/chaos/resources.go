@@ -27,31 +27,37 @@ const (
 	sampleEvery = 500 * time.Millisecond
 )
 
-// measure returns the least that each sidecar uses within 70 s. Renewals and readers
-// take connections and memory for a while; a leak shows at every moment.
-func (h *harness) measure(ctx context.Context) (map[*pod]resources, error) {
+// measure adds the least that each sidecar uses within 70 s to measured. Renewals and
+// readers take connections and memory for a while; a leak shows at every moment.
+func measure(ctx context.Context, h *harness, _ time.Duration) error {
+	r := h.addRow(fault{name: "no fault: resources measured", readersFree: true})
 	least := map[*pod]resources{}
 	for range samples {
 		for _, p := range h.pods {
 			now := resources{pid: p.pid(), at: h.now()}
-			var err error
-			if now.descriptors, now.private, err = usage(now.pid); err != nil {
-				return nil, err
+			open, private, err := usage(now.pid)
+			if err != nil {
+				return err
 			}
-			if now.goroutines, now.heap, err = h.heldBy(now.pid); err != nil {
-				return nil, err
+			goroutines, heap, err := h.heldBy(now.pid)
+			if err != nil {
+				return err
 			}
-			if l, seen := least[p]; seen {
-				now.descriptors, now.goroutines = min(now.descriptors, l.descriptors), min(now.goroutines, l.goroutines)
-				now.heap, now.private = min(now.heap, l.heap), min(now.private, l.private)
+			l, seen := least[p]
+			if !seen {
+				l = resources{now.pid, now.at, open, goroutines, heap, private}
 			}
+			now.descriptors, now.goroutines = min(open, l.descriptors), min(goroutines, l.goroutines)
+			now.heap, now.private = min(heap, l.heap), min(private, l.private)
 			least[p] = now
 		}
 		if err := pause(ctx, sampleEvery); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return least, nil
+	h.measured = append(h.measured, least)
+	r.to = h.now()
+	return nil
 }
 
 // The limits of growth: connections to memcached, to WeChat or from an app within half
@@ -75,13 +81,13 @@ func grown(start, end resources) bool {
 // writeResources writes what the sidecars use, if the run measured it. It returns an
 // error if a sidecar has grown.
 func (h *harness) writeResources(b *strings.Builder) (err error) {
-	if h.atStart == nil || h.atEnd == nil {
+	if len(h.measured) < 2 {
 		return nil
 	}
 	megabytes := func(start, end int) string { return fmt.Sprintf("%.1f → %.1f", float64(start)/1e6, float64(end)/1e6) }
 	var rows [][]string
 	for _, p := range h.pods {
-		start, end := h.atStart[p], h.atEnd[p]
+		start, end := h.measured[0][p], h.measured[1][p]
 		if grown(start, end) {
 			err = errors.Join(err, fmt.Errorf("sidecar %d has grown", p.number))
 		}

@@ -15,6 +15,9 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
+// host is WeChat's name. The pods' hosts file resolves it.
+const host = "wechat.test"
+
 const (
 	// life and grace are those of this WeChat's tokens. A token is due half of life
 	// after its issue. Then the 75 s of a claim, the jitter and a poll must pass before
@@ -34,7 +37,7 @@ type answers func() (a wechattest.Answer, wrong string)
 type weChat struct {
 	*wechattest.Server
 	certificates map[string]*tls.Certificate
-	authority    []byte
+	authorities  []byte // what the sidecars trust, as PEM
 	shown        atomic.Pointer[tls.Certificate]
 	proxy        *proxy // the sidecars connect to it
 	journal      *journal
@@ -47,14 +50,31 @@ type weChat struct {
 }
 
 func newWeChat(j *journal) (w *weChat, err error) {
-	w = &weChat{Server: wechattest.New(), journal: j, answers: map[string]answers{}, lives: map[string]time.Duration{}}
+	w = &weChat{
+		Server: wechattest.New(), journal: j,
+		certificates: map[string]*tls.Certificate{}, answers: map[string]answers{}, lives: map[string]time.Duration{},
+	}
 	w.SetExpiresIn(life)
 	w.SetGrace(grace)
 	w.OnCall(w.onRequest)
-	if w.certificates, w.authority, err = newCertificates(); err != nil {
-		return nil, err
+	for name, of := range map[string]struct {
+		life    time.Duration
+		host    string
+		trusted bool
+	}{
+		"good": {time.Hour, host, true}, "expired": {-time.Minute, host, true},
+		"misnamed": {time.Hour, "other." + host, true}, "untrusted": {time.Hour, host, false},
+	} {
+		certificate, text, err := wechattest.SelfSigned(of.life, of.host)
+		if err != nil {
+			return nil, err
+		}
+		w.certificates[name] = &certificate
+		if of.trusted {
+			w.authorities = append(w.authorities, text...)
+		}
 	}
-	w.shown.Store(w.certificates["good"])
+	w.show("good")
 	w.server = httptest.NewUnstartedServer(w.Server)
 	w.server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	w.server.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
@@ -64,6 +84,9 @@ func newWeChat(j *journal) (w *weChat, err error) {
 	w.proxy, err = newProxy("wechat", w.server.Listener.Addr().String())
 	return w, err
 }
+
+// show sets which certificate WeChat shows.
+func (w *weChat) show(certificate string) { w.shown.Store(w.certificates[certificate]) }
 
 func (w *weChat) close() {
 	w.proxy.Stop()

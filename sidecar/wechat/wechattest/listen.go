@@ -29,7 +29,7 @@ func (s *Server) ListenTLS() (url string, certPEM []byte, stop func(), err error
 // ListenTLSThrough is [Server.ListenTLS] for a handler that stands before the
 // server, and sees what the programs of this one listener ask for.
 func (s *Server) ListenTLSThrough(handler http.Handler) (url string, certPEM []byte, stop func(), err error) {
-	cert, certPEM, err := selfMade(time.Now())
+	cert, certPEM, err := SelfSigned(365*24*time.Hour, "localhost", "wechat.test", "api.weixin.qq.com", "api2.weixin.qq.com")
 	if err != nil {
 		return "", nil, nil, err
 	}
@@ -95,23 +95,25 @@ func serve(listener net.Listener, handler http.Handler) (stop func()) {
 	})
 }
 
-// selfMade makes a certificate that is its own authority.
-func selfMade(now time.Time) (tls.Certificate, []byte, error) {
+// SelfSigned returns a certificate for 127.0.0.1 and these names that is its own
+// authority, and the same certificate as PEM. A negative life is that of an expired one.
+func SelfSigned(life time.Duration, names ...string) (tls.Certificate, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, nil, err
 	}
+	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(now.UnixNano()),
 		Subject:               pkix.Name{CommonName: "wechattest"},
 		NotBefore:             now.Add(-time.Hour),
-		NotAfter:              now.Add(365 * 24 * time.Hour),
+		NotAfter:              now.Add(life),
 		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-		DNSNames:              []string{"localhost", "wechat.test", "api.weixin.qq.com", "api2.weixin.qq.com"},
+		DNSNames:              names,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
