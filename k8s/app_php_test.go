@@ -53,7 +53,7 @@ func runPHPApp(t *testing.T, entry string, status int, answer string) *phpApp {
 	}
 
 	php, err := exec.LookPath("php")
-	require.NoError(t, err, "php is not installed: run make setup")
+	require.NoError(t, err, "php is not installed: run .ci/setup")
 	app.cmd = exec.CommandContext(t.Context(), php, filepath.Join("app-php-with-sidecar", filepath.Base(container.Command[1])))
 	for _, v := range container.Env {
 		require.NotEmpty(t, instead[v.Name], "the test knows nothing of %s", v.Name)

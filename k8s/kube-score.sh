@@ -1,5 +1,5 @@
 #!/bin/sh
-# kube-score over what each `kubectl apply -k` brings: nothing critical (`make kube-score`). What is ignored, and why:
+# kube-score over what each `kubectl apply -k` brings: nothing critical (`make k8s`). What is ignored, and why:
 #
 #   CPU limits                 only make the few busy milliseconds slower; memory's stay checked
 #   …-image-pull-policy        Always asks the registry at each start, and fails while that is down

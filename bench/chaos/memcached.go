@@ -36,7 +36,7 @@ func newMemcached(ctx context.Context) (*memcached, error) {
 func (m *memcached) start(ctx context.Context) error {
 	path, err := exec.LookPath("memcached")
 	if err != nil {
-		return errors.New("memcached is not installed: run make setup")
+		return errors.New("memcached is not installed: run .ci/setup")
 	}
 	host, port, _ := net.SplitHostPort(m.address)
 	m.process, err = start(exec.Command(path, "-l", host, "-p", port, "-u", "root", "-m", "8", "-t", "2", "-c", "2048")) //nolint:gosec,noctx // ended by Kill

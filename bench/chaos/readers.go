@@ -81,7 +81,7 @@ func phpKind(p *pod) string {
 func (h *harness) readPHP(ctx context.Context, p *pod) error {
 	php, err := exec.LookPath("php")
 	if err != nil {
-		return errors.New("php is not installed: run make setup")
+		return errors.New("php is not installed: run .ci/setup")
 	}
 	host, port, _ := net.SplitHostPort(p.proxy.Listen)
 	cmd := exec.Command(php, filepath.Join(h.root, "bench", "chaos", "reader.php"), //nolint:gosec,noctx // ended by Kill

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// long asks for all renewals and all trouble: some minutes. See `make variants`.
+// long asks for all renewals and all trouble: some minutes. See `make sdk VARIANTS=long`.
 func long() bool { return os.Getenv("WXSIDECAR_VARIANTS") != "" }
 
 // TestVariants runs a program of every kind beside one sidecar: first over ten

@@ -35,7 +35,7 @@ func owners(hash ring.Hash, servers []string) map[string]string {
 func php(t *testing.T, at map[string]string, arguments []string, script string, servers []string) string {
 	t.Helper()
 	program, err := exec.LookPath("php")
-	require.NoError(t, err, "php is not installed: run make setup")
+	require.NoError(t, err, "php is not installed: run .ci/setup")
 	var keys strings.Builder
 	for key := range at {
 		keys.WriteString(key + "\n")
@@ -81,7 +81,7 @@ func TestRing_PHPMemcachedAgrees(t *testing.T) {
 			t.Run(string(hash)+", "+name, func(t *testing.T) {
 				t.Parallel()
 				at := owners(hash, servers)
-				script := `if (!extension_loaded('memcached')) { fwrite(STDERR, 'run make setup'); exit(1); } $m = new Memcached(); ` + option + `
+				script := `if (!extension_loaded('memcached')) { fwrite(STDERR, 'run .ci/setup'); exit(1); } $m = new Memcached(); ` + option + `
 					foreach (array_slice($argv, 1) as $s) { $names[] = $s;
 						if ($s[0] == '/') { $m->addServer($s, 0); continue; }
 						$i = strrpos($s, ':'); $m->addServer(trim(substr($s, 0, $i), '[]'), (int)substr($s, $i + 1)); }
@@ -101,7 +101,7 @@ var peclStrategies = map[ring.Hash]string{
 }
 
 // peclMemcache begins a script with a pool of the servers that it is given.
-const peclMemcache = `if (!extension_loaded('memcache')) { fwrite(STDERR, 'run make setup'); exit(1); } $m = new Memcache();
+const peclMemcache = `if (!extension_loaded('memcache')) { fwrite(STDERR, 'run .ci/setup'); exit(1); } $m = new Memcache();
 	foreach (array_slice($argv, 1) as $s) {
 		$i = strrpos($s, ':');
 		[$host, $port] = $s[0] == '/' ? ["unix://$s", 0] : [trim(substr($s, 0, $i), '[]'), (int)substr($s, $i + 1)];

@@ -37,7 +37,7 @@ func does(t *testing.T, environ ...string) string {
 	php := exec.Command("php", "-d", "error_reporting=-1", "-d", "display_errors=1", "-r", legacy)
 	php.Env = append(os.Environ(), environ...)
 	out, err := php.CombinedOutput()
-	require.NoError(t, err, "is php installed, and its mysqli? run make setup\n%s", out)
+	require.NoError(t, err, "is php installed, and its mysqli? run .ci/setup\n%s", out)
 	return strings.TrimSpace(string(out))
 }
 

@@ -31,7 +31,7 @@ type realTime struct {
 func newRealTime(t *testing.T, tokens, api, secret string) *realTime {
 	t.Helper()
 	php, err := exec.LookPath("php")
-	require.NoError(t, err, "php is not installed: run make setup")
+	require.NoError(t, err, "php is not installed: run .ci/setup")
 	command := exec.Command(php, "-d", "error_reporting=-1", "-d", "display_errors=stderr", filepath.Join("testdata", "realtime.php"),
 		tokens, api, appID, secret)
 	in, lines, _ := converse(t, command)

@@ -94,7 +94,7 @@ type oldProgram struct {
 func (m *migration) program(t *testing.T, keep, tokens, secret string, environ ...string) *oldProgram {
 	t.Helper()
 	php, err := exec.LookPath("php")
-	require.NoError(t, err, "php is not installed: run make setup")
+	require.NoError(t, err, "php is not installed: run .ci/setup")
 	// 24575 is everything but deprecations: pecl-memcache causes one on PHP 8.2.
 	command := exec.Command(php, "-d", "error_reporting=24575", "-d", "display_errors=stderr", filepath.Join("testdata", "oldprogram.php"), keep, tokens, m.WeChatURL)
 	command.Env = append([]string{"APPID=" + appID, "APPSECRET=" + secret, "MEMCACHED=" + m.memcached.Address}, environ...)

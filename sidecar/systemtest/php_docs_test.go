@@ -44,13 +44,13 @@ func phpOf(t *testing.T, extension, memcached, sidecar string) string {
 func askPHP(t *testing.T, extension, memcached, sidecar, account string) string {
 	t.Helper()
 	php, err := exec.LookPath("php")
-	require.NoError(t, err, "php is not installed: run make setup")
+	require.NoError(t, err, "php is not installed: run .ci/setup")
 	script := `if (!extension_loaded('` + extension + `')) { echo 'not installed'; exit; } ` +
 		"error_reporting(E_ALL); ini_set('display_errors', 'stdout');\n" + phpOf(t, extension, memcached, sidecar) +
 		"try { echo hash('sha256', wx_access_token('" + account + "')); } catch (RuntimeException $e) { echo 'refused: ', $e->getMessage(); }"
 	got, err := exec.Command(php, "-r", script).CombinedOutput()
 	require.NoError(t, err, extension)
-	require.NotEqual(t, "not installed", string(got), "php's extension %s is not installed: run make setup", extension)
+	require.NotEqual(t, "not installed", string(got), "php's extension %s is not installed: run .ci/setup", extension)
 	return string(got)
 }
 

@@ -27,7 +27,7 @@ var readWith = map[string]string{
 func TestPHP_ReadsThePublishedToken(t *testing.T) {
 	t.Parallel()
 	php, err := exec.LookPath("php")
-	require.NoError(t, err, "php is not installed: run make setup")
+	require.NoError(t, err, "php is not installed: run .ci/setup")
 	w, m := programtest.NewBackends(t), newRealMemcached(t)
 	spawn(t, append(w.Environ, "MEMCACHED_SERVERS="+m.Address, "MEMCACHED_KEY_PREFIX=p:"))
 	eventually(t, func() bool { return w.LastToken() != "" && m.Ask(t, "get p:"+appID) != "END" }, "an entry")
@@ -40,7 +40,7 @@ func TestPHP_ReadsThePublishedToken(t *testing.T) {
 			read + ` echo gettype($v), ' ', strlen((string)$v), ' ', hash('sha256', (string)$v);`
 		got, err := exec.Command(php, "-r", script, host, port, "p:"+appID).CombinedOutput()
 		require.NoError(t, err, extension)
-		require.NotEqual(t, "not installed", string(got), "php's extension %s is not installed: run make setup", extension)
+		require.NotEqual(t, "not installed", string(got), "php's extension %s is not installed: run .ci/setup", extension)
 		assert.Equal(t, want, string(got), extension)
 	}
 

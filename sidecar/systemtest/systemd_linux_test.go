@@ -14,7 +14,7 @@ import (
 func systemdAnalyze(t *testing.T, args ...string) string {
 	t.Helper()
 	path, err := exec.LookPath("systemd-analyze")
-	require.NoError(t, err, "systemd-analyze is not installed: run make setup")
+	require.NoError(t, err, "systemd-analyze is not installed: run .ci/setup")
 	out, err := exec.Command(path, args...).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	return string(out)

@@ -55,7 +55,7 @@ func TestEveryFamilyOfTheTableIsScrapedOnceAndInItsOrder(t *testing.T) {
 func promtool(t *testing.T, stdin string) string {
 	t.Helper()
 	path, err := exec.LookPath("promtool")
-	require.NoError(t, err, "promtool is missing: run make setup")
+	require.NoError(t, err, "promtool is missing: run .ci/setup")
 	check := exec.CommandContext(t.Context(), path, "check", "metrics")
 	check.Stdin = strings.NewReader(stdin)
 	found, err := check.CombinedOutput()

@@ -49,7 +49,7 @@ func Start(t *testing.T, address string, args ...string) *Server {
 	t.Helper()
 	program, err := exec.LookPath("memcached")
 	if err != nil {
-		t.Fatal("memcached is not installed: run make setup")
+		t.Fatal("memcached is not installed: run .ci/setup")
 	}
 	s := &Server{Address: address, program: program, args: args}
 	t.Cleanup(s.Kill)

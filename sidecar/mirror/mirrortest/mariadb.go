@@ -60,7 +60,7 @@ func (s *Server) prepare() error {
 	}
 	install := exec.Command("mariadb-install-db", append(s.common(), "--auth-root-authentication-method=normal", "--skip-test-db")...) //nolint:gosec,noctx // a fixed program
 	if out, err := install.CombinedOutput(); err != nil {
-		return fmt.Errorf("mariadb-install-db: %w: is mariadb-server installed? run make setup\n%s", err, tail(out))
+		return fmt.Errorf("mariadb-install-db: %w: is mariadb-server installed? run .ci/setup\n%s", err, tail(out))
 	}
 	var err error
 	s.db, err = sql.Open("mysql", s.DSN("")+"?timeout=1s&readTimeout=10s")
