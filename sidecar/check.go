@@ -12,7 +12,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
-	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -138,9 +138,9 @@ func (c *config) checkTimeout(found *problems, name string, d, longest time.Dura
 }
 
 func (c *config) checkListeners(found *problems) {
-	if web.CheckListen(c.Listen) != nil {
+	if listener.CheckAddress(c.Listen) != nil {
 		found.add("SIDECAR_LISTEN", "the value is not an address", "use host:port or unix:///path, such as 127.0.0.1:7200")
-	} else if !web.IsLocal(c.Listen) && c.AuthTokenFile == "" {
+	} else if !listener.IsLocal(c.Listen) && c.AuthTokenFile == "" {
 		found.add("SIDECAR_AUTH_TOKEN_FILE", "missing, although SIDECAR_LISTEN is reachable from other machines", "use a file with a bearer token, or listen on 127.0.0.1:7200")
 	}
 	if c.AuthTokenFile != "" {
@@ -150,7 +150,7 @@ func (c *config) checkListeners(found *problems) {
 	}
 	switch {
 	case c.OpsListen == off:
-	case web.CheckListen(c.OpsListen) != nil:
+	case listener.CheckAddress(c.OpsListen) != nil:
 		found.add("SIDECAR_OPS_LISTEN", "the value is not an address", "use host:port or unix:///path, such as :7201, or off")
 	case !found.has("SIDECAR_LISTEN") && sameAddress(c.Listen, c.OpsListen):
 		found.add("SIDECAR_OPS_LISTEN", "the address equals SIDECAR_LISTEN", "use another port: the two listeners need different addresses")

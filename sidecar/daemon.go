@@ -15,6 +15,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -67,13 +68,13 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 	d.ops = web.NewOps(web.OpsConfig{
 		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: name, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Log: log,
 	})
-	if d.apiAt, err = web.Listen(ctx, cfg.Listen); err != nil {
+	if d.apiAt, err = listener.Open(ctx, cfg.Listen); err != nil {
 		return nil, fmt.Errorf("SIDECAR_LISTEN: %w; is another sidecar running there?", err)
 	}
 	if cfg.OpsListen == off {
 		return d, nil
 	}
-	if d.opsAt, err = web.Listen(ctx, cfg.OpsListen); err != nil {
+	if d.opsAt, err = listener.Open(ctx, cfg.OpsListen); err != nil {
 		_ = d.apiAt.Close()
 		return nil, fmt.Errorf("SIDECAR_OPS_LISTEN: %w; is another sidecar running there?", err)
 	}
@@ -105,14 +106,16 @@ func (d *daemon) run(ctx context.Context) error {
 	return err
 }
 
-func (d *daemon) serveAPI(ctx context.Context) error { return web.Serve(ctx, d.apiAt, d.api) }
+func (d *daemon) serveAPI(ctx context.Context) error {
+	return listener.Serve(ctx, d.apiAt, d.api, listener.APILimits())
+}
 
 func (d *daemon) serveOps(ctx context.Context) error {
 	if d.opsAt == nil {
 		<-ctx.Done()
 		return nil
 	}
-	return web.ServeOps(ctx, d.opsAt, d.ops)
+	return listener.Serve(ctx, d.opsAt, d.ops, listener.OpsLimits())
 }
 
 // keep polls and renews until ctx ends, then lets open renewals finish.

@@ -14,7 +14,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 )
 
 // maxStatus is the longest /status.json. 10,000 accounts make 6 MB.
@@ -34,34 +34,34 @@ func runStatus(ctx context.Context, i *invocation) int {
 	if err != nil {
 		return i.failed(err)
 	}
-	var status web.Status
-	if code != http.StatusOK || json.Unmarshal(body, &status) != nil {
+	var s status.Sidecar
+	if code != http.StatusOK || json.Unmarshal(body, &s) != nil {
 		return i.failed(errors.New("the answer is not a status; check that SIDECAR_OPS_LISTEN is the address of a sidecar"))
 	}
-	if err := printStatus(i.stdout, status); err != nil {
+	if err := printStatus(i.stdout, s); err != nil {
 		return i.failed(err)
 	}
-	if !status.Ready {
+	if !s.Ready {
 		return exitFailed
 	}
 	return exitFine
 }
 
 // printStatus prints a table for a terminal, failing credentials first.
-func printStatus(w io.Writer, s web.Status) error {
+func printStatus(w io.Writer, s status.Sidecar) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s, version %s, up %s\n", web.Printable(cmp.Or(s.Name, "sidecar")), web.Printable(s.Version), web.Span(s.Now.Sub(s.Started)))
-	servers := web.Printable(strings.Join(s.Memcached.Servers, ", "))
+	fmt.Fprintf(&text, "%s, version %s, up %s\n", status.Printable(cmp.Or(s.Name, "sidecar")), status.Printable(s.Version), status.Span(s.Now.Sub(s.Started)))
+	servers := status.Printable(strings.Join(s.Memcached.Servers, ", "))
 	if m := s.Memcached; m.Up {
 		fmt.Fprintf(&text, "memcached answers (%s)\n\n", servers)
 	} else {
 		fmt.Fprintf(&text, "memcached has failed for %s (%s)\n  %s\n  %s\n\n",
-			web.Span(s.Now.Sub(m.DownSince)), servers, web.Printable(m.Error), web.Printable(m.Hint.English))
+			status.Span(s.Now.Sub(m.DownSince)), servers, status.Printable(m.Error), status.Printable(m.Hint.English))
 	}
 	for _, m := range s.Mirrors {
 		if !m.Up {
 			fmt.Fprintf(&text, "mirror %s has failed for %s\n  %s\n  %s\n\n",
-				web.Printable(m.Name), web.Span(s.Now.Sub(m.DownSince)), web.Printable(m.Error), web.Printable(m.Hint.English))
+				status.Printable(m.Name), status.Span(s.Now.Sub(m.DownSince)), status.Printable(m.Error), status.Printable(m.Hint.English))
 		}
 	}
 	if len(s.Credentials) == 0 {
@@ -69,7 +69,7 @@ func printStatus(w io.Writer, s web.Status) error {
 		_, err := io.WriteString(w, text.String())
 		return err
 	}
-	slices.SortStableFunc(s.Credentials, func(a, b web.CredentialStatus) int { return a.State.Compare(b.State) })
+	slices.SortStableFunc(s.Credentials, func(a, b status.Credential) int { return a.State.Compare(b.State) })
 	var table strings.Builder
 	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(columns, "STATE\tAPPID\tKIND\tTOKEN\tAGE\tLEFT\tNEXT RENEWAL\tRENEWED BY\tTODAY")
@@ -83,22 +83,22 @@ func printStatus(w io.Writer, s web.Status) error {
 			continue
 		}
 		e := s.Credentials[n-1].Error
-		fmt.Fprintf(&text, "  errcode %d: %s\n", e.Code, web.Printable(e.Message))
+		fmt.Fprintf(&text, "  errcode %d: %s\n", e.Code, status.Printable(e.Message))
 		if e.Hint.English != "" {
-			fmt.Fprintf(&text, "  %s\n", web.Printable(e.Hint.English))
+			fmt.Fprintf(&text, "  %s\n", status.Printable(e.Hint.English))
 		}
 		again := "now"
 		if e.RetryInSeconds > 0 {
 			again = "in " + inSeconds(e.RetryInSeconds)
 		}
-		fmt.Fprintf(&text, "  failed %s ago, next attempt %s\n", web.Span(s.Now.Sub(e.At)), again)
+		fmt.Fprintf(&text, "  failed %s ago, next attempt %s\n", status.Span(s.Now.Sub(e.At)), again)
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
 }
 
 // rowOf returns the cells of a credential.
-func rowOf(c web.CredentialStatus) []string {
+func rowOf(c status.Credential) []string {
 	token, age, left, due, by := "-", "-", "-", "-", "-"
 	if c.Valid {
 		token, age, left = c.Fingerprint, inSeconds(c.AgeSeconds), inSeconds(c.ExpiresInSeconds)
@@ -111,9 +111,9 @@ func rowOf(c web.CredentialStatus) []string {
 	today := fmt.Sprintf("%d renewed, %d failed", c.Today.Renewals, c.Today.Failures)
 	row := []string{string(c.State), c.AppID, c.Kind, token, age, left, due, by, today}
 	for i := range row {
-		row[i] = web.Printable(row[i])
+		row[i] = status.Printable(row[i])
 	}
 	return row
 }
 
-func inSeconds(n int) string { return web.Span(time.Duration(n) * time.Second) }
+func inSeconds(n int) string { return status.Span(time.Duration(n) * time.Second) }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
-	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 )
 
 // If all accounts are healthy, status prints a table and ends with 0.
@@ -66,17 +66,17 @@ func TestPrintStatus_FailingFirst(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC)
 	var out strings.Builder
-	require.NoError(t, printStatus(&out, web.Status{
+	require.NoError(t, printStatus(&out, status.Sidecar{
 		Name: "pod\x1b[2J", Version: "v0.1.0", Now: now, Started: now.Add(-123 * time.Minute),
-		Memcached: web.MemcachedStatus{Servers: []string{"m:11211"}, DownSince: now.Add(-3 * time.Minute), Error: "connection\rrefused", Hint: hint.Hint{English: "check it"}},
-		Credentials: []web.CredentialStatus{
+		Memcached: status.Memcached{Servers: []string{"m:11211"}, DownSince: now.Add(-3 * time.Minute), Error: "connection\rrefused", Hint: hint.Hint{English: "check it"}},
+		Credentials: []status.Credential{
 			{
-				AppID: "wx1", Kind: "access_token", State: web.OK, Valid: true, Fingerprint: "9f86d081", RenewedBy: "a\tb\n\x1b[31m",
-				AgeSeconds: 120, ExpiresInSeconds: 7080, RenewalInSeconds: -90, Today: web.DayStatus{Requests: 2, Renewals: 2},
+				AppID: "wx1", Kind: "access_token", State: status.OK, Valid: true, Fingerprint: "9f86d081", RenewedBy: "a\tb\n\x1b[31m",
+				AgeSeconds: 120, ExpiresInSeconds: 7080, RenewalInSeconds: -90, Today: status.Day{Requests: 2, Renewals: 2},
 			},
 			{
-				AppID: "wx2", Kind: "access_token", State: web.Ill, Today: web.DayStatus{Requests: 1, Failures: 1},
-				Error: &web.ErrorStatus{Code: 40164, Message: "invalid\x07 ip", Hint: hint.Hint{English: "add it"}, At: now.Add(-12 * time.Second), RetryInSeconds: 42},
+				AppID: "wx2", Kind: "access_token", State: status.Unavailable, Today: status.Day{Requests: 1, Failures: 1},
+				Error: &status.Error{Code: 40164, Message: "invalid\x07 ip", Hint: hint.Hint{English: "add it"}, At: now.Add(-12 * time.Second), RetryInSeconds: 42},
 			},
 		},
 	}))
@@ -94,6 +94,6 @@ ok     wx1    access_token  9f86d081  2 min  1 h 58 min  overdue by 1 min  a�b
 `, out.String())
 
 	out.Reset()
-	require.NoError(t, printStatus(&out, web.Status{Now: now, Started: now, Memcached: web.MemcachedStatus{Up: true}}))
+	require.NoError(t, printStatus(&out, status.Sidecar{Now: now, Started: now, Memcached: status.Memcached{Up: true}}))
 	assert.Contains(t, out.String(), "no accounts configured: set WECHAT_APPID")
 }

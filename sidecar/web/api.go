@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -145,8 +146,8 @@ func (a *api) grant(w http.ResponseWriter, r *http.Request) (grant keeper.Grant,
 	if a.underWay.Add(1) > a.max {
 		return grant, kind, tooMany()
 	}
-	ctx := &patience{Context: r.Context()}
-	defer ctx.end()
+	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
+	defer cancel()
 	var err error
 	if to.refresh {
 		var rejected string

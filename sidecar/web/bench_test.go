@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 )
 
 // BenchmarkToken compares a token from memory with what net/http itself needs to
@@ -44,11 +45,11 @@ func BenchmarkToken(b *testing.B) {
 // benchmark asks h over unix sockets that stay open, one for each processor.
 func benchmark(b *testing.B, h http.Handler) {
 	b.Helper()
-	l, err := web.Listen(b.Context(), "unix://"+filepath.Join(b.TempDir(), "s"))
+	l, err := listener.Open(b.Context(), "unix://"+filepath.Join(b.TempDir(), "s"))
 	require.NoError(b, err)
 	ctx, stop := context.WithCancel(b.Context())
 	served := make(chan error, 1)
-	go func() { served <- web.Serve(ctx, l, h) }()
+	go func() { served <- listener.Serve(ctx, l, h, listener.APILimits()) }()
 	defer func() {
 		stop()
 		require.NoError(b, <-served)

@@ -86,8 +86,8 @@ func (a *api) grantCompat(w http.ResponseWriter, r *http.Request) (keeper.Grant,
 	if a.underWay.Add(1) > a.max {
 		return keeper.Grant{}, "", weChatSays(busyCode, tooMany().message)
 	}
-	ctx := &patience{Context: r.Context()}
-	defer ctx.end()
+	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
+	defer cancel()
 	want, refused := a.parseCompat(ctx, w, r)
 	if refused != nil {
 		return keeper.Grant{}, "", refused

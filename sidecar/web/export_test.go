@@ -1,14 +1,13 @@
 package web
 
 import (
-	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 )
 
 // SetMaxUnderWay bounds the requests under way in an API.
@@ -17,13 +16,8 @@ func SetMaxUnderWay(h http.Handler, n int64) { h.(*api).max = n }
 // UnderWay counts the requests under way in an API.
 func UnderWay(h http.Handler) int64 { return h.(*api).underWay.Load() }
 
-// ServeBounded is Serve with so many places.
-func ServeBounded(ctx context.Context, l net.Listener, h http.Handler, places int) error {
-	return serve(ctx, bounded(l, places), h, requestPatience)
-}
-
 // IsLoopback reports whether the name in a Host header is loopback.
-func IsLoopback(host string) bool { return isLoopback(hostOnly(host)) }
+func IsLoopback(host string) bool { return listener.IsLoopback(hostOnly(host)) }
 
 // OpsOf is an ops handler over what is given, at a time that stands still.
 func OpsOf(cfg OpsConfig, start, now time.Time, states []keeper.State, outage keeper.Outage) http.Handler {
@@ -41,25 +35,6 @@ func FamilyNames() []string {
 		names = append(names, f.name)
 	}
 	return names
-}
-
-// Liked is the language that an Accept-Language header asks for.
-func Liked(header string) string { return liked(header).tag }
-
-// ChineseSpan is a duration in Chinese.
-func ChineseSpan(d time.Duration) string { return chinese.span(d) }
-
-// Headlines is the page's headline for so many accounts, in both languages.
-func Headlines(all, ill, failing, starting int) [2]string {
-	t := tally{all, ill, failing, starting}
-	return [2]string{english.headline(t), chinese.headline(t)}
-}
-
-// Paragraph is a text and an attribute as the page writes them.
-func Paragraph(text, attribute string) string {
-	var m markup
-	m.leaf("p", text, "title", attribute)
-	return m.out.String()
 }
 
 // OneOutage is what is told of all servers that fail.

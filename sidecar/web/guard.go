@@ -3,8 +3,9 @@ package web
 import (
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 )
 
 // guard refuses whoever may have been tricked into asking; see the package
@@ -31,7 +32,7 @@ func refuseStrangers(r *http.Request) *refusal {
 				"no proxy and no browser may ask; set SIDECAR_AUTH_TOKEN_FILE where a proxy must stand in between")
 		}
 	}
-	if !isLoopback(hostOnly(r.Host)) && !overUnixSocket(r) {
+	if !listener.IsLoopback(hostOnly(r.Host)) && !overUnixSocket(r) {
 		return refuse(http.StatusForbidden, "the Host is not loopback", "ask 127.0.0.1 or localhost, or set SIDECAR_AUTH_TOKEN_FILE")
 	}
 	return nil
@@ -47,7 +48,7 @@ func overUnixSocket(r *http.Request) bool {
 // hostOnly is a Host header without its port; "" where it makes no sense.
 func hostOnly(host string) string {
 	if name, port, err := net.SplitHostPort(host); err == nil {
-		if !isPort(port) {
+		if !listener.IsPort(port) {
 			return ""
 		}
 		return name
@@ -60,15 +61,4 @@ func hostOnly(host string) string {
 		return name
 	}
 	return host
-}
-
-// isLoopback reports whether host, without a port, is a loopback name or
-// address. Other spellings that a resolver might take for one, such as 127.1 or
-// 0.0.0.0, are not: nobody needs them.
-func isLoopback(host string) bool {
-	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Zone() == "" && addr.Unmap().IsLoopback()
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
@@ -126,7 +127,7 @@ func (l *logbook) String() string {
 // serve serves h on address and returns how to dial it.
 func serve(t *testing.T, h http.Handler, address string) func() net.Conn {
 	t.Helper()
-	l, err := web.Listen(t.Context(), address)
+	l, err := listener.Open(t.Context(), address)
 	require.NoError(t, err)
 	return serveOn(t, l, h)
 }
@@ -136,7 +137,7 @@ func serveOn(t *testing.T, l net.Listener, h http.Handler) func() net.Conn {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- web.Serve(ctx, l, h) }()
+	go func() { served <- listener.Serve(ctx, l, h, listener.APILimits()) }()
 	t.Cleanup(func() {
 		stop()
 		assert.NoError(t, <-served)

@@ -7,8 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -24,6 +22,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -148,32 +147,6 @@ func TestEveryOperationOnMemcachedIsCounted(t *testing.T) {
 	}
 }
 
-// sink is a ResponseWriter that costs nothing.
-type sink struct{ header http.Header }
-
-func (s sink) Header() http.Header         { return s.header }
-func (s sink) Write(p []byte) (int, error) { return len(p), nil }
-func (s sink) WriteHeader(int)             {}
-
-func TestAnAnswerFromMemoryIsCountedWithoutAnAllocation(t *testing.T) {
-	h := newHouse(t, nil, appID)
-	api, err := web.NewAPI(web.APIConfig{Group: h.group, Metrics: h.metrics})
-	require.NoError(t, err)
-	r := httptest.NewRequest("GET", tokenPath, nil)
-	r.Host = "127.0.0.1:7200"
-	r.Header.Set("X-Wxsidecar", "1")
-	w := sink{http.Header{}}
-	api.ServeHTTP(w, r) // waits for the renewal
-	answers := testing.AllocsPerRun(1000, func() { api.ServeHTTP(w, r) })
-	assert.LessOrEqual(t, answers, answerAllocations)
-	text := probe(h.ops(), "GET", "/metrics").body
-	assert.Equal(t, "1001", sample(t, text, `wxsidecar_answers_total{source="memory"}`))
-	assert.Zero(t, testing.AllocsPerRun(1000, func() {
-		h.metrics.ObserveMemcached("get", nil)
-		h.metrics.ObserveWeChat(time.Second, nil)
-	}))
-}
-
 func TestLargeAnswersAreMadeFourAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ops := fixedOps(t, fixedStates(), noOutage)
@@ -237,7 +210,7 @@ func TestWhoConnectsToTheOpsListenerAndSaysNothingIsCutOffAfterASecond(t *testin
 		l := newPipes()
 		ctx, cancel := context.WithCancel(t.Context())
 		served := make(chan error, 1)
-		go func() { served <- web.ServeOps(ctx, l, fixedOps(t, fixedStates(), noOutage)) }()
+		go func() { served <- listener.Serve(ctx, l, fixedOps(t, fixedStates(), noOutage), listener.OpsLimits()) }()
 		start := time.Now()
 		_, err := l.dial().Read(make([]byte, 1))
 		require.ErrorIs(t, err, io.EOF)

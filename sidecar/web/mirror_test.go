@@ -16,5 +16,5 @@ func TestAMirrorThatFailsIsToldOfAndDoesNotMakeASidecarUnready(t *testing.T) {
 	ill := probe(fixedOps(t, fixedStates(), noOutage), "GET", "/readyz")
 	assert.Equal(t, 503, ill.status)
 	assert.Contains(t, ill.body, "\n"+says, "beside what makes it so")
-	assert.Equal(t, 200, status(fixedOps(t, fixedStates()[:1], noOutage), "/startupz"))
+	assert.Equal(t, 200, statusCode(fixedOps(t, fixedStates()[:1], noOutage), "/startupz"))
 }

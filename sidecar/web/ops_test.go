@@ -22,7 +22,7 @@ func probe(ops http.Handler, method, target string) answer {
 	return answer{w.Code, w.Header(), w.Body.String()}
 }
 
-func status(ops http.Handler, target string) int { return probe(ops, "GET", target).status }
+func statusCode(ops http.Handler, target string) int { return probe(ops, "GET", target).status }
 
 func TestProbesOfAHealthySidecarSayOK(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestReadyzNamesWhatFailsAndWhatToDo(t *testing.T) {
 		synctest.Wait()
 		golden(t, "readyz", probe(ops, "GET", "/readyz").String())
 		golden(t, "startupz", probe(ops, "GET", "/startupz").String())
-		assert.Equal(t, 200, status(ops, "/livez"))
+		assert.Equal(t, 200, statusCode(ops, "/livez"))
 	})
 }
 
@@ -73,14 +73,14 @@ func TestStartupzWaitsForThePublishedTokenAndStays(t *testing.T) {
 		h := newHouse(t, slow, appID)
 		ops := h.ops()
 		synctest.Wait()
-		assert.Equal(t, 503, status(ops, "/startupz"))
-		assert.Equal(t, 503, status(ops, "/readyz"))
+		assert.Equal(t, 503, statusCode(ops, "/startupz"))
+		assert.Equal(t, 503, statusCode(ops, "/readyz"))
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		assert.Equal(t, 200, status(ops, "/startupz"))
-		assert.Equal(t, 200, status(ops, "/readyz"))
+		assert.Equal(t, 200, statusCode(ops, "/startupz"))
+		assert.Equal(t, 200, statusCode(ops, "/readyz"))
 		h.keep(t)
-		assert.Equal(t, 200, status(ops, "/startupz"), "once started it stays so")
+		assert.Equal(t, 200, statusCode(ops, "/startupz"), "once started it stays so")
 		assert.Equal(t, "no account: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n", probe(ops, "GET", "/readyz").body)
 	})
 }
@@ -90,10 +90,10 @@ func TestStartupzGivesUpWaitingAfterTenSeconds(t *testing.T) {
 		h := newHouse(t, failByAppID, "wxwhitelist")
 		ops := h.ops()
 		time.Sleep(10*time.Second - 1)
-		assert.Equal(t, 503, status(ops, "/startupz"))
+		assert.Equal(t, 503, statusCode(ops, "/startupz"))
 		time.Sleep(time.Nanosecond)
-		assert.Equal(t, 200, status(ops, "/startupz"))
-		assert.Equal(t, 503, status(ops, "/readyz"))
+		assert.Equal(t, 200, statusCode(ops, "/startupz"))
+		assert.Equal(t, 503, statusCode(ops, "/readyz"))
 	})
 }
 
@@ -101,11 +101,11 @@ func TestStartupzWithoutAnAccountIsNoSuccessAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)
 		ops := h.ops()
-		assert.Equal(t, 503, status(ops, "/startupz"))
-		assert.Equal(t, 503, status(ops, "/readyz"))
+		assert.Equal(t, 503, statusCode(ops, "/startupz"))
+		assert.Equal(t, 503, statusCode(ops, "/readyz"))
 		time.Sleep(10 * time.Second)
-		assert.Equal(t, 200, status(ops, "/startupz"))
-		assert.Equal(t, 503, status(ops, "/readyz"))
+		assert.Equal(t, 200, statusCode(ops, "/startupz"))
+		assert.Equal(t, 503, statusCode(ops, "/readyz"))
 	})
 }
 
@@ -116,8 +116,8 @@ func TestReadyzIsContentWithATokenThatMemcachedDoesNotHold(t *testing.T) {
 		h.keep(t, appID)
 		ops := h.ops()
 		time.Sleep(6 * time.Second) // memcached gets five of them
-		assert.Equal(t, 200, status(ops, "/readyz"))
-		assert.Equal(t, 503, status(ops, "/startupz"))
+		assert.Equal(t, 200, statusCode(ops, "/readyz"))
+		assert.Equal(t, 503, statusCode(ops, "/startupz"))
 	})
 }
 

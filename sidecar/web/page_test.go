@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
-	"github.com/wxsidecar/wxsidecar/sidecar/web"
 )
 
 var styleElement = regexp.MustCompile(`(?s)<style>(.*)</style>`)
@@ -76,9 +75,11 @@ func TestThePageLetsNothingRunAndLoadsNothing(t *testing.T) {
 	assert.Contains(t, got.body, `<meta http-equiv="refresh" content="10">`)
 }
 
-func TestWhatStrangersWriteIsTextAndNothingElse(t *testing.T) {
-	assert.Equal(t, `<p title="&#34; onclick=&#34;x&#39;&amp;&lt;&gt;">&lt;/p&gt;&lt;b&gt;&amp;amp; a`+"\uFFFDb\uFFFD中文 é\uFFFD</p>\n",
-		web.Paragraph("</p><b>&amp; a\u202eb\x1b中文 é\xff", `" onclick="x'&<>`))
+func TestTheLanguageCanBeNamedInTheAddress(t *testing.T) {
+	ops := fixedOps(t, fixedStates(), noOutage)
+	assert.Contains(t, probe(ops, "GET", "/?lang=zh").body, `<html lang="zh-Hans">`)
+	assert.Contains(t, probe(ops, "GET", "/?lang=en").body, `<html lang="en">`)
+	assert.Contains(t, probe(ops, "GET", "/?lang=%3Cscript%3E").body, `<html lang="en">`)
 }
 
 func TestThePageShowsTheMostUrgentTwoHundredAndCountsTheOthers(t *testing.T) {
@@ -96,41 +97,22 @@ func TestThePageShowsTheMostUrgentTwoHundredAndCountsTheOthers(t *testing.T) {
 	}
 	page := pageOf(t, "en", states, noOutage)
 	assert.Equal(t, 200, strings.Count(page, "<article"))
-	assert.Less(t, strings.LastIndex(page, `<article class="ill"`), strings.Index(page, `<article class="failing"`))
+	assert.Less(t, strings.LastIndex(page, `<article class="unavailable"`), strings.Index(page, `<article class="failing"`))
 	assert.NotContains(t, page, `<article class="ok"`)
-	assert.Contains(t, page, "<h1>100 of 10000 accounts are ill</h1>")
-	assert.Contains(t, page, "9800 more are not shown, 0 of them ill, 0 that cannot be renewed, 1 starting. All are in <a")
+	assert.Contains(t, page, "<h1>100 of 10000 accounts are unavailable</h1>")
+	assert.Contains(t, page, "9800 more are not shown: 0 unavailable, 0 failing to renew, 1 starting. All are in <a")
 	assert.Equal(t, "wx00000", states[0].AppID, "what others read is not sorted anew")
 	assert.Contains(t, pageOf(t, "zh", states, noOutage), "另有 9800 个未显示")
-}
-
-func TestTheHeadlineSaysHowManyAreIll(t *testing.T) {
-	for _, c := range []struct {
-		all, ill, failing, starting int
-		en, zh                      string
-	}{
-		{0, 0, 0, 0, "No account is kept", "没有账号"},
-		{1, 0, 0, 0, "The account is well", "账号正常"},
-		{3, 0, 0, 0, "All 3 accounts are well", "3 个账号全部正常"},
-		{1, 1, 0, 0, "The account is ill", "账号异常"},
-		{3, 1, 2, 0, "1 of 3 accounts is ill", "3 个账号中有 1 个异常"},
-		{3, 2, 0, 1, "2 of 3 accounts are ill", "3 个账号中有 2 个异常"},
-		{3, 3, 0, 0, "All 3 accounts are ill", "3 个账号全部异常"},
-		{3, 0, 1, 1, "1 of 3 accounts cannot be renewed", "3 个账号中有 1 个续期失败"},
-		{3, 0, 0, 3, "All 3 accounts are starting", "3 个账号全部启动中"},
-	} {
-		assert.Equal(t, [2]string{c.en, c.zh}, web.Headlines(c.all, c.ill, c.failing, c.starting))
-	}
 }
 
 func TestAnAccountWithTwoCredentialsIsAsIllAsTheWorse(t *testing.T) {
 	token, ticket := fixedStates()[0], fixedStates()[2]
 	ticket.AppID, ticket.Kind = token.AppID, "jsapi_ticket"
 	page := pageOf(t, "en", []keeper.State{token, ticket}, noOutage)
-	assert.Contains(t, page, "<h1>The account is ill</h1>")
+	assert.Contains(t, page, "<h1>The account is unavailable</h1>")
 	assert.Equal(t, 2, strings.Count(page, "<article"))
 	ops := fixedOps(t, []keeper.State{token, ticket}, noOutage)
 	assert.Equal(t, "1", sample(t, probe(ops, "GET", "/metrics").body, "wxsidecar_accounts"))
-	assert.Equal(t, 200, status(ops, "/readyz"), "no other kind than access_token counts")
+	assert.Equal(t, 200, statusCode(ops, "/readyz"), "no other kind than access_token counts")
 	assert.True(t, statusOf(t, probe(ops, "GET", "/status.json").body).Ready)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -23,7 +23,9 @@ func servePlaces(t *testing.T, api http.Handler, places int) *pipes {
 	l := newPipes()
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- web.ServeBounded(ctx, l, api, places) }()
+	go func() {
+		served <- listener.Serve(ctx, l, api, listener.Limits{Connections: places, RequestTimeout: 5 * time.Second})
+	}()
 	t.Cleanup(func() {
 		stop()
 		assert.NoError(t, <-served)
@@ -131,7 +133,9 @@ func TestAListenerThatIsFullCanBeClosed(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		api := h.api(t, "")
-		go func() { served <- web.ServeBounded(ctx, l, api, 1) }()
+		go func() {
+			served <- listener.Serve(ctx, l, api, listener.Limits{Connections: 1, RequestTimeout: 5 * time.Second})
+		}()
 		conn := l.dial()
 		_, err := conn.Write(ask{target: tokenPath}.bytes())
 		require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 )
 
 const (
@@ -71,7 +72,7 @@ func (o *ops) illMirrors() string {
 	var text strings.Builder
 	for _, m := range o.mirrors() {
 		if !m.Up() {
-			text.WriteString(Printable(fmt.Sprintf("mirror %s has failed for %s: %s; %s", m.Name, Span(o.now().Sub(m.Since)), m.Error, m.Hint)) + "\n")
+			text.WriteString(status.Printable(fmt.Sprintf("mirror %s has failed for %s: %s; %s", m.Name, status.Span(o.now().Sub(m.Since)), m.Error, m.Hint)) + "\n")
 		}
 	}
 	return text.String()
@@ -105,7 +106,7 @@ func missing(states []keeper.State, good func(*keeper.State) bool, what string) 
 			continue
 		}
 		if bad++; bad <= maxFailures {
-			text.WriteString(Printable(s.AppID+": "+what+because(s.Err)) + "\n")
+			text.WriteString(status.Printable(s.AppID+": "+what+because(s.Err)) + "\n")
 		}
 	}
 	if bad > maxFailures {

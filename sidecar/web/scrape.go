@@ -82,7 +82,7 @@ func (s *scrape) counts() {
 // process is how this process is doing.
 func (s *scrape) process(o *ops) {
 	m := o.cfg.Metrics
-	s.one("wxsidecar_accounts", float64(accountsOf(s.states).all))
+	s.one("wxsidecar_accounts", float64(s.accounts()))
 	s.one("wxsidecar_memcached_up", oneIf(o.memcached().Err == nil))
 	s.operations("wxsidecar_memcached_operations_total", m.operations)
 	s.operations("wxsidecar_memcached_failures_total", m.failures)
@@ -98,6 +98,17 @@ func (s *scrape) process(o *ops) {
 	metrics.WriteGaugeUint64(s, "wxsidecar_start_time_seconds", uint64(o.start.Unix())) //nolint:gosec // not before 1970
 	s.family("wxsidecar_build_info")
 	metrics.WriteGaugeUint64(s, `wxsidecar_build_info{version="`+labelValue.Replace(o.cfg.Version)+`"}`, 1)
+}
+
+// accounts counts the AppIDs, which are adjacent.
+func (s *scrape) accounts() int {
+	n := 0
+	for i := range s.states {
+		if i == 0 || s.states[i].AppID != s.states[i-1].AppID {
+			n++
+		}
+	}
+	return n
 }
 
 // mirrors is how each of those that are configured is doing.

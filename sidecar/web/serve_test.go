@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -28,7 +28,7 @@ func TestWhatIsInFlightIsFinishedWhenServeEnds(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		api := h.api(t, "")
-		go func() { served <- web.Serve(ctx, l, api) }()
+		go func() { served <- listener.Serve(ctx, l, api, listener.APILimits()) }()
 		conn, idle := l.dial(), l.dial()
 		_, err := conn.Write(ask{target: tokenPath}.bytes())
 		require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestWhoStillWaitsNearTheEndOfTheDrainIsToldSo(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		api := h.api(t, "")
-		go func() { served <- web.Serve(ctx, l, api) }()
+		go func() { served <- listener.Serve(ctx, l, api, listener.APILimits()) }()
 		conn := l.dial()
 		_, err := conn.Write(ask{target: tokenPath}.bytes())
 		require.NoError(t, err)
@@ -80,7 +80,7 @@ func TestWhoDoesNotTakeHisAnswerIsCutAfterFourSeconds(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
 		api := h.api(t, "")
-		go func() { served <- web.Serve(ctx, l, api) }()
+		go func() { served <- listener.Serve(ctx, l, api, listener.APILimits()) }()
 		conn := l.dial()
 		_, err := conn.Write(ask{target: tokenPath}.bytes())
 		require.NoError(t, err)
@@ -222,7 +222,7 @@ func TestAHeadOverEightKiBIsRefused(t *testing.T) {
 
 func TestAListenerThatFailsEndsServeWithItsError(t *testing.T) {
 	broken := errors.New("broken")
-	err := web.Serve(t.Context(), failingListener{newPipes(), broken}, http.NotFoundHandler())
+	err := listener.Serve(t.Context(), failingListener{newPipes(), broken}, http.NotFoundHandler(), listener.APILimits())
 	assert.ErrorIs(t, err, broken)
 }
 

@@ -15,46 +15,47 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// statusOf reads /status.json, and nothing that is not in web.Status.
-func statusOf(t *testing.T, text string) web.Status {
+// statusOf reads /status.json, and nothing that is not in status.Sidecar.
+func statusOf(t *testing.T, text string) status.Sidecar {
 	t.Helper()
 	require.True(t, json.Valid([]byte(text)), text)
-	var status web.Status
-	require.NoError(t, json.Unmarshal([]byte(text), &status))
-	return status
+	var read status.Sidecar
+	require.NoError(t, json.Unmarshal([]byte(text), &read))
+	return read
 }
 
 func TestStatusIsAsTheContractSays(t *testing.T) {
 	healthy := probe(fixedOps(t, fixedStates(), noOutage), "GET", "/status.json")
 	golden(t, "status", healthy.String()+"\n=== memcached is down, no account\n"+
 		probe(fixedOps(t, nil, outage), "GET", "/status.json").String())
-	status := statusOf(t, healthy.body)
-	require.Len(t, status.Credentials, 5)
-	again, err := json.Marshal(status)
+	read := statusOf(t, healthy.body)
+	require.Len(t, read.Credentials, 5)
+	again, err := json.Marshal(read)
 	require.NoError(t, err)
 	assert.JSONEq(t, healthy.body, string(again), "the exported types say all of it")
 }
 
 func TestStatusNamesTheHealthOfACredential(t *testing.T) {
 	failed := &keeper.Error{Code: -1, Message: "x"}
-	for want, s := range map[web.Health]keeper.State{
-		web.OK:       {Valid: true},
-		web.Failing:  {Valid: true, Err: failed},
-		web.Ill:      {Err: failed},
-		web.Starting: {},
+	for want, s := range map[status.Health]keeper.State{
+		status.OK:          {Valid: true},
+		status.Failing:     {Valid: true, Err: failed},
+		status.Unavailable: {Err: failed},
+		status.Starting:    {},
 	} {
 		s.AppID, s.Kind = "wx1", memcache.AccessToken
-		status := statusOf(t, probe(fixedOps(t, []keeper.State{s}, noOutage), "GET", "/status.json").body)
-		assert.Equal(t, want, status.Credentials[0].State)
-		assert.Equal(t, s.Valid, status.Ready)
+		read := statusOf(t, probe(fixedOps(t, []keeper.State{s}, noOutage), "GET", "/status.json").body)
+		assert.Equal(t, want, read.Credentials[0].State)
+		assert.Equal(t, s.Valid, read.Ready)
 	}
-	assert.Negative(t, web.Ill.Compare(web.Failing))
-	assert.Negative(t, web.Failing.Compare(web.Starting))
-	assert.Negative(t, web.Starting.Compare(web.OK))
-	assert.Zero(t, web.Health("what a newer version calls it").Compare(web.Ill))
+	assert.Negative(t, status.Unavailable.Compare(status.Failing))
+	assert.Negative(t, status.Failing.Compare(status.Starting))
+	assert.Negative(t, status.Starting.Compare(status.OK))
+	assert.Zero(t, status.Health("what a newer version calls it").Compare(status.Unavailable))
 }
 
 func TestStatusTellsALifeAndWhenAFailedRenewalIsTriedAgain(t *testing.T) {
@@ -64,21 +65,21 @@ func TestStatusTellsALifeAndWhenAFailedRenewalIsTriedAgain(t *testing.T) {
 		begin := time.Now().UTC()
 		synctest.Wait()
 		time.Sleep(20 * time.Second)
-		status := statusOf(t, probe(ops, "GET", "/status.json").body)
-		assert.False(t, status.Ready)
-		assert.Equal(t, begin, status.Started)
-		assert.Equal(t, begin.Add(20*time.Second), status.Now)
-		require.Len(t, status.Credentials, 2)
-		well, ill := status.Credentials[0], status.Credentials[1]
+		read := statusOf(t, probe(ops, "GET", "/status.json").body)
+		assert.False(t, read.Ready)
+		assert.Equal(t, begin, read.Started)
+		assert.Equal(t, begin.Add(20*time.Second), read.Now)
+		require.Len(t, read.Credentials, 2)
+		well, ill := read.Credentials[0], read.Credentials[1]
 		assert.Equal(t, []time.Time{begin, begin.Add(2 * time.Hour)}, []time.Time{well.Issued, well.Expires})
 		assert.Equal(t, []int{20, 7180}, []int{well.AgeSeconds, well.ExpiresInSeconds})
-		assert.Equal(t, well.Due.Sub(status.Now), time.Duration(well.RenewalInSeconds)*time.Second)
-		assert.Equal(t, web.DayStatus{Requests: 1, Renewals: 1}, well.Today)
+		assert.Equal(t, well.Due.Sub(read.Now), time.Duration(well.RenewalInSeconds)*time.Second)
+		assert.Equal(t, status.Day{Requests: 1, Renewals: 1}, well.Today)
 		require.NotNil(t, ill.Error)
 		assert.Equal(t, begin, ill.Error.At)
 		assert.Equal(t, 41, ill.Error.RetryInSeconds)
 		assert.Contains(t, ill.Error.Hint.English, wechattest.EgressIP)
-		assert.Equal(t, web.DayStatus{Requests: 1, Failures: 1}, ill.Today)
+		assert.Equal(t, status.Day{Requests: 1, Failures: 1}, ill.Today)
 	})
 }
 
@@ -86,8 +87,8 @@ func TestStatusTellsWhenTheWaitOfAnotherSidecarEnds(t *testing.T) {
 	// Looked at every second, and no use before the other one's wait is over.
 	waiting := fixedStates()[2]
 	waiting.Err.RetryAfter, waiting.Retry = time.Minute, fixedNow.Add(-11*time.Second)
-	status := statusOf(t, probe(fixedOps(t, []keeper.State{waiting}, noOutage), "GET", "/status.json").body)
-	assert.Equal(t, 48, status.Credentials[0].Error.RetryInSeconds)
+	read := statusOf(t, probe(fixedOps(t, []keeper.State{waiting}, noOutage), "GET", "/status.json").body)
+	assert.Equal(t, 48, read.Credentials[0].Error.RetryInSeconds)
 }
 
 func TestStatusOfTenThousandAccountsIsWhole(t *testing.T) {
@@ -96,9 +97,9 @@ func TestStatusOfTenThousandAccountsIsWhole(t *testing.T) {
 		states[i] = fixedStates()[0]
 		states[i].AppID = fmt.Sprintf("wx%05d", i)
 	}
-	status := statusOf(t, probe(fixedOps(t, states, noOutage), "GET", "/status.json").body)
-	require.Len(t, status.Credentials, 10_000)
-	assert.Equal(t, "wx09999", status.Credentials[9_999].AppID)
+	read := statusOf(t, probe(fixedOps(t, states, noOutage), "GET", "/status.json").body)
+	require.Len(t, read.Credentials, 10_000)
+	assert.Equal(t, "wx09999", read.Credentials[9_999].AppID)
 }
 
 func TestStatusSaysWhoSpendsTheBudgetWhereAnotherSidecarFoundItSpent(t *testing.T) {
@@ -110,7 +111,7 @@ func TestStatusSaysWhoSpendsTheBudgetWhereAnotherSidecarFoundItSpent(t *testing.
 		synctest.Wait()
 		credential := statusOf(t, probe(h.ops(), "GET", "/status.json").body).Credentials[0]
 		require.NotNil(t, credential.Error)
-		assert.Equal(t, web.Ill, credential.State)
+		assert.Equal(t, status.Unavailable, credential.State)
 		assert.Equal(t, hint.ExternalToken.English, credential.Error.Hint.English)
 		assert.Equal(t, 60, credential.Error.RetryInSeconds)
 	})

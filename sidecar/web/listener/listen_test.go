@@ -1,4 +1,4 @@
-package web_test
+package listener_test
 
 import (
 	"net"
@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 )
 
 func TestListenAddressesAreCheckedAndToldApart(t *testing.T) {
@@ -20,24 +20,24 @@ func TestListenAddressesAreCheckedAndToldApart(t *testing.T) {
 		":7200":                          false, "0.0.0.0:7200": false, "[::]:7200": false, "10.0.0.1:7200": false, "wxsidecar:7200": false,
 	}
 	for address, want := range local {
-		require.NoError(t, web.CheckListen(address), address)
-		assert.Equal(t, want, web.IsLocal(address), address)
+		require.NoError(t, listener.CheckAddress(address), address)
+		assert.Equal(t, want, listener.IsLocal(address), address)
 	}
 	for _, address := range []string{
 		"", "7200", "127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:+1", "::1:7200",
 		"unix:", "unix://", "unix://run/s", "unix:/run/s", "unix:///run/", "unix:///" + strings.Repeat("a", 103), "unix:///a\x00b",
 		"http://127.0.0.1:7200", "/run/s", "tcp://127.0.0.1:1", "a b:1",
 	} {
-		require.Error(t, web.CheckListen(address), address)
-		assert.False(t, web.IsLocal(address), address)
-		_, err := web.Listen(t.Context(), address)
+		require.Error(t, listener.CheckAddress(address), address)
+		assert.False(t, listener.IsLocal(address), address)
+		_, err := listener.Open(t.Context(), address)
 		require.Error(t, err, address)
 	}
 }
 
 func TestASocketHasMode0660AndGoesWithItsListener(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	l, err := web.Listen(t.Context(), "unix://"+path)
+	l, err := listener.Open(t.Context(), "unix://"+path)
 	require.NoError(t, err)
 	info, err := os.Lstat(path)
 	require.NoError(t, err)
@@ -53,7 +53,7 @@ func TestASocketThatNobodyAnswersOnIsRemoved(t *testing.T) {
 	require.NoError(t, err)
 	dead.SetUnlinkOnClose(false) // as after a crash
 	require.NoError(t, dead.Close())
-	l, err := web.Listen(t.Context(), "unix://"+path)
+	l, err := listener.Open(t.Context(), "unix://"+path)
 	require.NoError(t, err)
 	conn, err := net.Dial("unix", path)
 	require.NoError(t, err)
@@ -63,10 +63,10 @@ func TestASocketThatNobodyAnswersOnIsRemoved(t *testing.T) {
 
 func TestASocketThatSomebodyAnswersOnStays(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	first, err := web.Listen(t.Context(), "unix://"+path)
+	first, err := listener.Open(t.Context(), "unix://"+path)
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, first.Close()) }()
-	_, err = web.Listen(t.Context(), "unix://"+path)
+	_, err = listener.Open(t.Context(), "unix://"+path)
 	require.ErrorContains(t, err, "another sidecar")
 	conn, err := net.Dial("unix", path)
 	require.NoError(t, err)
@@ -80,8 +80,8 @@ func TestWhatIsNoSocketStays(t *testing.T) {
 	require.NoError(t, os.Mkdir(directory, 0o700))
 	require.NoError(t, os.Symlink(filepath.Join(folder, "nowhere"), link))
 	for _, path := range []string{file, directory, link} {
-		_, err := web.Listen(t.Context(), "unix://"+path)
-		require.ErrorContains(t, err, "no socket", path)
+		_, err := listener.Open(t.Context(), "unix://"+path)
+		require.ErrorContains(t, err, "not a socket", path)
 		_, err = os.Lstat(path)
 		require.NoError(t, err, "%s stays", path)
 	}
@@ -92,14 +92,14 @@ func TestWhatIsNoSocketStays(t *testing.T) {
 
 func TestASocketInAFolderThatIsNotThereIsAClearError(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "missing")
-	_, err := web.Listen(t.Context(), "unix://"+filepath.Join(folder, "s"))
+	_, err := listener.Open(t.Context(), "unix://"+filepath.Join(folder, "s"))
 	assert.ErrorContains(t, err, "the folder "+folder+" does not exist")
 }
 
 func TestAPortThatIsTakenIsAnError(t *testing.T) {
-	first, err := web.Listen(t.Context(), "127.0.0.1:0")
+	first, err := listener.Open(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, first.Close()) }()
-	_, err = web.Listen(t.Context(), first.Addr().String())
+	_, err = listener.Open(t.Context(), first.Addr().String())
 	assert.ErrorContains(t, err, first.Addr().String())
 }

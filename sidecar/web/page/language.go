@@ -1,4 +1,4 @@
-package web
+package page
 
 import (
 	"net/http"
@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// languages are those that the page speaks, by the tag that asks for them.
+// languages are the page's, by the tag that asks for them.
 var languages = map[string]*words{"en": english, "zh": chinese}
 
-// languageOf chooses: what ?lang= names, else what the browser likes best, else
-// English.
+// languageOf returns the language that ?lang= names, else the browser's preferred one,
+// else English.
 func languageOf(r *http.Request) *words {
 	if named, ok := languages[r.URL.Query().Get("lang")]; ok {
 		return named
 	}
-	return liked(strings.Join(r.Header["Accept-Language"], ","))
+	return preferred(strings.Join(r.Header["Accept-Language"], ","))
 }
 
-// liked reads an Accept-Language header: "zh-CN,zh;q=0.9,en;q=0.8". Of two that
-// are liked as much the first goes.
-func liked(header string) *words {
+// preferred reads an Accept-Language header, such as "zh-CN,zh;q=0.9,en;q=0.8". Of two
+// equal ones it returns the first.
+func preferred(header string) *words {
 	best, most := english, 0.0
 	for item := range strings.SplitSeq(header, ",") {
 		tag, parameters, _ := strings.Cut(item, ";")
@@ -33,7 +33,7 @@ func liked(header string) *words {
 	return best
 }
 
-// qualityOf is a range's q, from 0 to 1; what cannot be read is 0.
+// qualityOf returns a range's q, from 0 to 1. It is 0 if it cannot be read.
 func qualityOf(parameters string) float64 {
 	for parameter := range strings.SplitSeq(parameters, ";") {
 		name, value, _ := strings.Cut(strings.TrimSpace(parameter), "=")

@@ -15,67 +15,9 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
-	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
-
-func TestTheBrowserChoosesTheLanguage(t *testing.T) {
-	for header, want := range map[string]string{
-		"":                                 "en",
-		"*":                                "en",
-		"fr":                               "en",
-		"zh":                               "zh-Hans",
-		"zh-CN":                            "zh-Hans",
-		"ZH-hans-cn":                       "zh-Hans",
-		"zh-CN,zh;q=0.9,en;q=0.8":          "zh-Hans",
-		"en-GB,en;q=0.9,zh-CN;q=0.8":       "en",
-		"fr,zh;q=0.5":                      "zh-Hans",
-		"en;q=0.5, zh-TW;q=0.7":            "zh-Hans",
-		"en ; q=0.5 , zh ; Q = 0.7":        "zh-Hans",
-		"zh;q=0":                           "en",
-		"zh;q=0,en;q=0.1":                  "en",
-		"zh;q=2,en;q=0.1":                  "en",
-		"zh;q=NaN,en;q=0.1":                "en",
-		"zh;q=,en;q=0.1":                   "en",
-		"zhx":                              "en",
-		"en,zh":                            "en",
-		"zh,en":                            "zh-Hans",
-		";;,,;q=;zh":                       "en",
-		"zh;level=1;q=0.2,en;level=1;q=.1": "zh-Hans",
-	} {
-		assert.Equal(t, want, web.Liked(header), "%q", header)
-	}
-}
-
-func TestTheLanguageCanBeNamedInTheAddress(t *testing.T) {
-	ops := fixedOps(t, fixedStates(), noOutage)
-	assert.Contains(t, probe(ops, "GET", "/?lang=zh").body, `<html lang="zh-Hans">`)
-	assert.Contains(t, probe(ops, "GET", "/?lang=en").body, `<html lang="en">`)
-	assert.Contains(t, probe(ops, "GET", "/?lang=%3Cscript%3E").body, `<html lang="en">`)
-}
-
-func TestDurationsAreSaidAsPeopleSayThem(t *testing.T) {
-	for _, c := range []struct {
-		d      time.Duration
-		en, zh string
-	}{
-		{0, "0 s", "0 秒"},
-		{499 * time.Millisecond, "0 s", "0 秒"},
-		{1500 * time.Millisecond, "2 s", "2 秒"},
-		{42 * time.Second, "42 s", "42 秒"},
-		{59*time.Second + 600*time.Millisecond, "1 min", "1 分钟"},
-		{54*time.Minute + 59*time.Second, "54 min", "54 分钟"},
-		{time.Hour, "1 h", "1 小时"},
-		{72 * time.Minute, "1 h 12 min", "1 小时 12 分钟"},
-		{51*time.Hour + 59*time.Minute, "2 d 3 h", "2 天 3 小时"},
-		{48 * time.Hour, "2 d", "2 天"},
-		{-90 * time.Second, "1 min", "1 分钟"},
-	} {
-		assert.Equal(t, c.en, web.Span(c.d))
-		assert.Equal(t, c.zh, web.ChineseSpan(c.d))
-	}
-}
 
 // Each failure without an errcode carries the hint of its cause.
 func TestHints_WithoutAnErrcode(t *testing.T) {

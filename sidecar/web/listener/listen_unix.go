@@ -1,12 +1,12 @@
 //go:build unix
 
-package web
+package listener
 
 import "syscall"
 
-// narrow bounds what the kernel keeps for each connection of a listener: they have it
-// from the listener. A kernel that does not want it goes on as it was.
-func narrow(_, _ string, listener syscall.RawConn) error {
+// limitBuffers limits the kernel's buffers of a listener, which its connections
+// inherit. If the kernel refuses, they keep the default.
+func limitBuffers(_, _ string, listener syscall.RawConn) error {
 	return listener.Control(func(fd uintptr) {
 		for _, option := range []int{syscall.SO_RCVBUF, syscall.SO_SNDBUF} {
 			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, option, kernelBuffer)

@@ -1,4 +1,4 @@
-package web
+package listener
 
 import (
 	"math"
@@ -20,7 +20,7 @@ func TestConnectionsFitIntoHalfOfTheMemoryLimit(t *testing.T) {
 		{1 << 20, minConns, minConns},
 		{0, minConns, minConns},
 	} {
-		assert.Equal(t, c.api, apiShare.places(c.limit), "limit %d", c.limit)
-		assert.Equal(t, c.ops, opsShare.places(c.limit), "limit %d", c.limit)
+		assert.Equal(t, c.api, apiShare.connections(c.limit), "limit %d", c.limit)
+		assert.Equal(t, c.ops, opsShare.connections(c.limit), "limit %d", c.limit)
 	}
 }

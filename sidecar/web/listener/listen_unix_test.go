@@ -1,6 +1,6 @@
 //go:build unix
 
-package web_test
+package listener_test
 
 import (
 	"net"
@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 )
 
 // What waits in the kernel counts in the pod's memory, see TestAttack_All.
@@ -23,7 +23,7 @@ func TestTheKernelKeepsLittleOfAConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, err := web.Listen(t.Context(), address)
+			l, err := listener.Open(t.Context(), address)
 			require.NoError(t, err)
 			defer func() { assert.NoError(t, l.Close()) }()
 			caller, err := new(net.Dialer).DialContext(t.Context(), name, l.Addr().String())

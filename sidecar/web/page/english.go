@@ -1,0 +1,92 @@
+package page
+
+import (
+	"fmt"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
+)
+
+var english = &words{
+	tag: "en", other: "zh", toOther: "中文",
+	clock: func(t time.Time) string { return t.UTC().Format(time.TimeOnly) + " UTC" },
+	units: status.EnglishUnits, comma: ", ", stop: ".",
+	health: map[status.Health]string{
+		status.Unavailable: "unavailable", status.Failing: "renewal fails", status.Starting: "starting", status.OK: "healthy",
+	},
+	headline: englishHeadline,
+	hint:     func(h hint.Hint) string { return sentence(h.English) },
+
+	memcachedUp: "memcached answers", memcachedNote: " Meanwhile, sidecars serve tokens from memory.", mirrorUp: "Mirror works",
+	noAccount: "Set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR.",
+	inDoubt:   "A request to WeChat has no answer, and WeChat may have issued another token. This one is renewed early.",
+
+	age: "Age", left: "Expires in", renewal: "Next renewal", by: "Renewed by", today: "Today", published: "In memcached",
+	yes: "yes", missing: "not at the last poll", unnamed: "unnamed",
+
+	memcachedDown: func(since string) string { return "memcached has failed for " + since },
+	mirrorDown:    func(since string) string { return "Mirror has failed for " + since },
+	in:            func(span string) string { return "in " + span },
+	overdue:       func(span string) string { return "overdue by " + span },
+	done: func(renewals, failures int) string {
+		return count(renewals, "renewal", "renewals") + ", " + count(failures, "failure", "failures")
+	},
+	failed: func(ago, retry string) string {
+		if retry == "" {
+			return "Failed " + ago + " ago. The next attempt is now."
+		}
+		return "Failed " + ago + " ago. The next attempt is in " + retry + "."
+	},
+	life: func(age, whole, due string) string {
+		return "Age " + age + " of " + whole + ", renewal at " + due
+	},
+	more: func(t tally) string {
+		return fmt.Sprintf("%d more are not shown: %d unavailable, %d failing to renew, %d starting. All are in",
+			t.all, t.unavailable, t.failing, t.starting)
+	},
+	uptime: func(span string) string { return "up " + span + ", refreshed every 10 s" },
+}
+
+func englishHeadline(t tally) string {
+	some := func(n int, one, many string) string {
+		switch {
+		case t.all == 1:
+			return "The account " + one
+		case n == t.all:
+			return fmt.Sprintf("All %d accounts %s", n, many)
+		case n == 1:
+			return fmt.Sprintf("1 of %d accounts %s", t.all, one)
+		}
+		return fmt.Sprintf("%d of %d accounts %s", n, t.all, many)
+	}
+	switch {
+	case t.all == 0:
+		return "No account is configured"
+	case t.unavailable > 0:
+		return some(t.unavailable, "is unavailable", "are unavailable")
+	case t.failing > 0:
+		return some(t.failing, "fails to renew", "fail to renew")
+	case t.starting > 0:
+		return some(t.starting, "is starting", "are starting")
+	}
+	return some(t.all, "is healthy", "are healthy")
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// sentence returns s with a capital and a full stop.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	first, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[size:] + "."
+}
