@@ -73,12 +73,12 @@ func TestDemo_StatusShowsAFailingAccount(t *testing.T) {
 	page := ""
 	eventually(t, func() bool {
 		page = get(t, "http://"+address+"/")
-		return regexp.MustCompile(`1 of 3 accounts is (ill|failing)`).MatchString(page) && strings.Count(page, `<article class="ok"`) == 2
+		return regexp.MustCompile(`1 of 3 accounts is unavailable`).MatchString(page) && strings.Count(page, `<article class="ok"`) == 2
 	}, "a page with one failing account")
-	assert.Regexp(t, `(?s)<article class="(ill|failing)"><header><h2>wxdemo\w+-failing</h2>.*errcode 40125`, page)
+	assert.Regexp(t, `(?s)<article class="unavailable"><header><h2>wxdemo\w+-failing</h2>.*errcode 40125`, page)
 	exit, table, _ := runCLI(t, []string{"SIDECAR_OPS_LISTEN=" + address}, "status")
 	assert.Equal(t, exitFailed, exit)
-	assert.Regexp(t, `(?m)^(ill|failing) +wxdemo\w+-failing .*\n  errcode 40125`, table)
+	assert.Regexp(t, `(?m)^unavailable +wxdemo\w+-failing .*\n  errcode 40125`, table)
 	assert.Regexp(t, `(?m)sidecar a +wxdemo\w+-failing: renewal failed`, out.String())
 	stop()
 	assert.Equal(t, exitFine, <-ended, out.String())

@@ -42,7 +42,7 @@ func TestStatus_FailingAccount(t *testing.T) {
 		exit, stdout, _ = runCLI(t, w.Environ, "status")
 		return exit == exitFailed && strings.Contains(stdout, "errcode")
 	}, "a failed renewal")
-	assert.Regexp(t, `(?m)^ill +`+appID+` +access_token +- +- +- +- +- +0 renewed, 1 failed\n  errcode 40164: invalid ip 1\.2\.3\.4`, stdout)
+	assert.Regexp(t, `(?m)^unavailable +`+appID+` +access_token +- +- +- +- +- +0 renewed, 1 failed\n  errcode 40164: invalid ip 1\.2\.3\.4`, stdout)
 	assert.Regexp(t, `(?m)^  add the address 1\.2\.3\.4 to .*\n  failed \d s ago, next attempt in (59 s|1 min)$`, stdout)
 }
 
@@ -85,12 +85,12 @@ memcached has failed for 3 min (m:11211)
   connection�refused
   check it
 
-STATE  APPID  KIND          TOKEN     AGE    LEFT        NEXT RENEWAL      RENEWED BY  TODAY
-ill    wx2    access_token  -         -      -           -                 -           0 renewed, 1 failed
+STATE        APPID  KIND          TOKEN     AGE    LEFT        NEXT RENEWAL      RENEWED BY  TODAY
+unavailable  wx2    access_token  -         -      -           -                 -           0 renewed, 1 failed
   errcode 40164: invalid� ip
   add it
   failed 12 s ago, next attempt in 42 s
-ok     wx1    access_token  9f86d081  2 min  1 h 58 min  overdue by 1 min  a�b��[31m   2 renewed, 0 failed
+ok           wx1    access_token  9f86d081  2 min  1 h 58 min  overdue by 1 min  a�b��[31m   2 renewed, 0 failed
 `, out.String())
 
 	out.Reset()
