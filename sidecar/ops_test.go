@@ -43,7 +43,7 @@ func TestOps_CountsRequests(t *testing.T) {
 		assert.Regexp(t, "(?m)^"+pattern+"$", metrics)
 	}
 	assert.NotContains(t, metrics, "wxsidecar_force_refreshes_remaining{", "it fetches with token")
-	assert.Contains(t, get(t, "http://"+w.Ops+"/"), "<h1>The account is well</h1>")
+	assert.Contains(t, get(t, "http://"+w.Ops+"/"), "<h1>The account is healthy</h1>")
 	assert.Contains(t, get(t, "http://"+w.Ops+"/status.json"), `"servers":["`+w.MemcachedAddress+`"]`)
 }
 
