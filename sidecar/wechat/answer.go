@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	maxAnswer = 64 << 10         // bytes of a body that are read
-	maxValue  = 2048             // bytes; longer ones are damaged for every reader
-	minLife   = 10 * time.Second // a shorter life is a failed answer
-	maxLife   = 24 * time.Hour   // a longer life is cut: a record of more is unreadable
+	maxAnswer = 64 << 10         // limit of a body in bytes
+	maxValue  = 2048             // bytes; a longer value is damaged for every reader
+	minLife   = 10 * time.Second // a shorter lifetime is a failed answer
+	maxLife   = 24 * time.Hour   // a longer lifetime is cut: its record would be unreadable
 )
 
-// readAnswer reads WeChat's answer.
+// readAnswer reads WeChat's HTTP answer.
 func (r Request) readAnswer(resp *http.Response) (Credential, *Error) {
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		return Credential{}, lost(fmt.Sprintf("HTTP %d instead of an answer: redirects are not followed", resp.StatusCode))
+		return Credential{}, lost(fmt.Sprintf("HTTP %d instead of an answer; redirects are not followed", resp.StatusCode))
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
@@ -40,16 +40,16 @@ func (r Request) readAnswer(resp *http.Response) (Credential, *Error) {
 	return got, failed
 }
 
-// parseAnswer is strict about success, where a mistake would be served to every
-// app, and tolerant of fields it does not know.
+// parseAnswer is strict about a success, because every app would get a mistake. It
+// ignores unknown fields.
 func (r Request) parseAnswer(status int, body []byte) (Credential, *Error) {
-	// A map, because struct fields would match names in any case.
+	// A map, because struct fields match names in any case.
 	var fields map[string]json.RawMessage
 	switch err := json.Unmarshal(body, &fields); {
 	case status >= 500 && (err != nil || fields["errcode"] == nil):
 		return Credential{}, lost(fmt.Sprintf("HTTP %d instead of an answer", status))
 	case err != nil || fields == nil:
-		return Credential{}, lost(fmt.Sprintf("HTTP %d with a body that is no JSON object", status))
+		return Credential{}, lost(fmt.Sprintf("HTTP %d with a body that is not a JSON object", status))
 	}
 	name := "access_token"
 	if r.API.forTicket() {
@@ -69,12 +69,12 @@ func (r Request) parseAnswer(status int, body []byte) (Credential, *Error) {
 	}
 	life, ok := lifetime(fields["expires_in"])
 	if !ok {
-		return Credential{}, lost("success with an expires_in that is no number of at least 10")
+		return Credential{}, lost("success with an expires_in that is not a number of at least 10")
 	}
 	return Credential{Value: value, ExpiresIn: life}, nil
 }
 
-// errcode is 0 where there is none.
+// errcode returns 0 if there is none.
 func errcode(raw json.RawMessage) (int, error) {
 	if raw == nil {
 		return 0, nil
@@ -82,7 +82,7 @@ func errcode(raw json.RawMessage) (int, error) {
 	return strconv.Atoi(string(raw))
 }
 
-// text is empty where there is no string.
+// text returns an empty string if there is none.
 func text(raw json.RawMessage) string {
 	var s string
 	if json.Unmarshal(raw, &s) != nil {
@@ -91,14 +91,14 @@ func text(raw json.RawMessage) string {
 	return s
 }
 
-// usable refuses what readers of the cache would take for damaged.
+// usable reports whether readers accept the value. They treat any other as damaged.
 func usable(value string) bool {
 	return value != "" && len(value) <= maxValue && !strings.ContainsFunc(value, func(c rune) bool {
 		return c == utf8.RuneError || unicode.IsControl(c) || unicode.IsSpace(c)
 	})
 }
 
-// lifetime reads a JSON number of seconds; a string is none.
+// lifetime parses a JSON number of seconds. A string is not a number.
 func lifetime(raw json.RawMessage) (time.Duration, bool) {
 	seconds, err := strconv.ParseFloat(string(raw), 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) || math.IsNaN(seconds) || seconds < minLife.Seconds() {

@@ -13,28 +13,27 @@ import (
 	"syscall"
 )
 
-// attempt is one request to one host, and what is known about its way.
+// attempt is what is known about one request to one host.
 type attempt struct {
-	asked     atomic.Bool // the transport looked for a connection, so it traces
-	connected atomic.Bool // it had one to write on
+	traced    atomic.Bool // the transport looked for a connection, so it supports tracing
+	connected atomic.Bool // it had a connection to write to
 }
 
-// mayBeSent says whether a byte of the request may have left. What was written
-// is no evidence: the hooks about writing fire after the buffer was flushed, or
-// not at all when the connection breaks meanwhile. What counts is whether there
-// was a connection to write on, TCP, proxy and TLS included. A transport that
-// did not even look for one does not trace, and nothing is certain.
-func (a *attempt) mayBeSent() bool { return a.connected.Load() || !a.asked.Load() }
+// mayBeSent reports whether a byte of the request may have been sent: whether there
+// was a connection to write to, proxy and TLS included. The hooks about writing prove
+// nothing: they run after the buffer was flushed, or not at all if the connection
+// breaks. A transport without tracing may always have sent the request.
+func (a *attempt) mayBeSent() bool { return a.connected.Load() || !a.traced.Load() }
 
 func (a *attempt) trace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { a.asked.Store(true) },
+		GetConn: func(string) { a.traced.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { a.connected.Store(true) },
 	})
 }
 
-// try asks one host once. next says that nothing was sent, so that another host
-// may be asked.
+// try sends the request to one host. next means that nothing was sent, so that another
+// host can be tried.
 func (c *Client) try(ctx context.Context, base *url.URL, r Request) (cred Credential, failed *Error, next bool) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -46,10 +45,10 @@ func (c *Client) try(ctx context.Context, base *url.URL, r Request) (cred Creden
 	var a attempt
 	req, err := r.onHost(a.trace(ctx), base)
 	if err != nil {
-		// The error may quote the URL.
+		// The error can quote the URL.
 		return Credential{}, defect("the request to " + base.Host + " cannot be built"), false
 	}
-	// RoundTrip and not http.Client: it follows no redirect and quotes no URL.
+	// RoundTrip, unlike http.Client, follows no redirect and quotes no URL.
 	resp, err := c.transport.RoundTrip(req)
 	if err == nil {
 		defer func() { _ = resp.Body.Close() }()
@@ -62,15 +61,15 @@ func (c *Client) try(ctx context.Context, base *url.URL, r Request) (cred Creden
 		}
 		return cred, failed, false
 	case a.mayBeSent():
-		// The transport's own words are not for showing: where the answer is no
-		// HTTP they quote it, and it may hold a token.
+		// The transport's error quotes an answer that is not HTTP, and it can contain
+		// a token.
 		return Credential{}, lost(base.Host + ": " + describe(err)), false
 	default:
 		return Credential{}, unsent(base.Host, base.Host+": "+hideOf(r.Secret, r.Token).message(reason(err))), true
 	}
 }
 
-// describe puts an error after sending in words of our own.
+// describe returns our own words for an error after sending.
 func describe(err error) string {
 	var timeout net.Error
 	switch {
@@ -83,10 +82,11 @@ func describe(err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
 		return "the connection was closed before the answer ended"
 	}
-	return "the connection failed, or the answer was no HTTP"
+	return "the connection failed, or the answer was not HTTP"
 }
 
-// reason is an error before sending, without the URL that some wrap around it.
+// reason returns the text of an error before sending, without the URL that some
+// errors quote.
 func reason(err error) string {
 	var quoting *url.Error
 	for errors.As(err, &quoting) {
@@ -102,11 +102,10 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// newTransport is the way to WeChat where the caller gives none. Every call has
-// a connection of its own: calls are an hour apart, longer than WeChat and the
-// middleboxes keep one, and a kept connection that died would cost a lost
-// answer. HTTP/1 for the same reason: several calls on one connection would
-// share its fate.
+// newTransport returns the default transport. Each request has its own connection.
+// Requests are an hour apart, and no middlebox keeps a connection for so long. A broken
+// one would cost a lost answer. It uses HTTP/1, so that requests do not share a
+// connection.
 func newTransport(c *Client) *http.Transport {
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,

@@ -12,9 +12,9 @@ import (
 // DefaultBaseURL is WeChat's main address.
 const DefaultBaseURL = "https://api.weixin.qq.com"
 
-// CheckBaseURL refuses an address to which no AppSecret should be sent: it must
-// be https://host[:port][/path], or http:// towards loopback, without user,
-// query and fragment. The error quotes nothing of a user, password or query.
+// CheckBaseURL returns an error for an address to which no AppSecret should be sent. It
+// must be https://host[:port][/path], or http:// to loopback, without user, query and
+// fragment. The error quotes no user, password or query.
 func CheckBaseURL(s string) error {
 	_, err := parseBaseURL(s)
 	return err
@@ -23,7 +23,7 @@ func CheckBaseURL(s string) error {
 func parseBaseURL(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
-		// url.Error quotes the whole address, which may carry a password.
+		// url.Error quotes the whole address, which can contain a password.
 		return nil, errors.New("not a URL; write it like " + DefaultBaseURL)
 	}
 	switch host := u.Hostname(); {
@@ -38,7 +38,7 @@ func parseBaseURL(s string) (*url.URL, error) {
 	case strings.ContainsFunc(host, unprintable):
 		return nil, errors.New("bad host in the URL; write it like " + DefaultBaseURL)
 	case strings.HasSuffix(u.Host, ":") || u.Port() != "" && !isPort(u.Port()):
-		return nil, errors.New("bad port in the URL; it is a number from 1 to 65535")
+		return nil, errors.New("bad port in the URL; use a number from 1 to 65535")
 	case u.Scheme == "http" && !isLoopback(host):
 		return nil, fmt.Errorf("plain http to %s would show the AppSecret to the network; use https (http is for loopback only)", bounded(host, 64))
 	}

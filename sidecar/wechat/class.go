@@ -7,24 +7,24 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
-// Class says how to go on after a failure. How long each class waits is the
-// caller's business, except for [Timed].
+// Class says how to continue after a failure. The caller decides how long each class
+// waits, except for [Timed].
 type Class int
 
 const (
-	// Transient failures pass by themselves: try again soon, then less often.
+	// Transient failures end without intervention: retry soon, then less often.
 	Transient Class = iota
 	// Minute is a limit per minute: wait for the next one.
 	Minute
-	// Day is a limit per day; WeChat's days begin at midnight in Beijing.
+	// Day is a limit per day. WeChat's days begin at midnight in Beijing.
 	Day
-	// Person failures stay until somebody changes something, at WeChat or in the
+	// Person failures last until a person changes something, at WeChat or in the
 	// configuration.
 	Person
-	// Timed failures name their wait: [Error.Wait].
+	// Timed failures have their own wait, see [Error.Wait].
 	Timed
-	// Refused means that WeChat refused the access_token that a ticket was asked
-	// for with: get another token and repeat the call once.
+	// Refused means that WeChat refused the access_token of a ticket request: get
+	// another token and repeat the request once.
 	Refused
 	// Defect means that the request was wrong: a fault of this program.
 	Defect
@@ -32,7 +32,7 @@ const (
 
 var classNames = [...]string{"transient", "minute", "day", "person", "timed", "refused", "defect"}
 
-// String is the class's name in lower case.
+// String returns the class's name in lower case.
 func (c Class) String() string {
 	if c < 0 || int(c) >= len(classNames) {
 		return fmt.Sprintf("class(%d)", int(c))
@@ -40,15 +40,15 @@ func (c Class) String() string {
 	return classNames[c]
 }
 
-// verdict is what an errcode means.
+// verdict is the meaning of an errcode.
 type verdict struct {
 	class Class
 	wait  time.Duration // only for Timed
 	hint  hint.Hint
 }
 
-// verdicts is the meaning of each errcode when a credential is fetched; of 40001,
-// when a token is.
+// verdicts has the meaning of each errcode for a request for a credential. For 40001
+// it is the meaning for a token, see judge.
 var verdicts = map[int]verdict{
 	-1: {Transient, 0, hint.Busy},
 
@@ -83,9 +83,9 @@ var verdicts = map[int]verdict{
 	42001: {Refused, 0, hint.InvalidToken},
 }
 
-// judge says what an errcode other than 0 means. Of the codes it does not know,
-// the negative ones are WeChat's own troubles, and the others want a person:
-// repeating a call that is refused for an unknown reason helps nobody.
+// judge returns the meaning of an errcode other than 0. Unknown negative codes are
+// errors within WeChat. All other unknown codes need a person: to repeat a request that
+// was refused for an unknown reason does not help.
 func judge(api API, code int) verdict {
 	if code == 40001 && api.forTicket() {
 		return verdict{Refused, 0, hint.InvalidToken}

@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// DefaultTimeout is how long one attempt may take where Config says nothing.
+// DefaultTimeout bounds one attempt if Config has no timeout.
 const DefaultTimeout = 5 * time.Second
 
-// Config says where WeChat is.
+// Config says where WeChat is. Its zero value uses the defaults.
 type Config struct {
-	// BaseURLs are tried in order: another one only when nothing was sent to the
-	// one before, because it could not be dialled or its TLS failed. Empty:
-	// [DefaultBaseURL].
+	// BaseURLs are tried in order. The next one is tried only if nothing was sent to
+	// the one before: the dial or TLS failed. Empty means [DefaultBaseURL].
 	BaseURLs []string
-	// Timeout is for one attempt. Zero: [DefaultTimeout].
+	// Timeout bounds one attempt. Zero means [DefaultTimeout].
 	Timeout time.Duration
-	// Transport must support net/http/httptrace as *http.Transport does: one that
-	// does not may have sent everything, so no second host is tried after it.
-	// Nil: a transport that honours HTTPS_PROXY and NO_PROXY and uses a fresh
-	// connection for every call.
+	// Transport should support net/http/httptrace as *http.Transport does. Without it,
+	// any request may have been sent, so no second host is tried. Nil means a
+	// transport that uses HTTPS_PROXY and NO_PROXY, and a new connection for each
+	// request.
 	Transport http.RoundTripper
-	// Observe is told how long each Fetch took, and how it failed. Nil: nobody.
+	// Observe is called after each Fetch with its duration and its error. Nil means
+	// that nothing is called.
 	Observe func(took time.Duration, failure error)
 }
 
-// Client calls WeChat. It is safe for concurrent use, keeps no secret, and owns
-// no goroutine.
+// Client sends requests to WeChat. It is safe for concurrent use, stores no secret,
+// and has no goroutine of its own.
 type Client struct {
 	bases     []*url.URL
 	timeout   time.Duration
@@ -39,13 +39,14 @@ type Client struct {
 	observe   func(took time.Duration, failure error)
 }
 
-// New makes a client. It fails when a base URL does not pass [CheckBaseURL] or
-// the timeout is negative; it names every bad URL by its place.
+// New returns a client. It returns an error if a base URL does not pass
+// [CheckBaseURL], or if the timeout is negative. It reports all errors together, and
+// each bad URL by its position.
 func New(cfg Config) (*Client, error) {
 	c := &Client{timeout: cfg.Timeout, transport: cfg.Transport, observe: cfg.Observe}
 	var errs []error
 	if c.timeout < 0 {
-		errs = append(errs, errors.New("negative timeout"))
+		errs = append(errs, errors.New("the timeout is negative; use 0 for the default"))
 	}
 	if c.timeout == 0 {
 		c.timeout = DefaultTimeout
@@ -71,10 +72,10 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// Fetch asks WeChat for a credential. Every error is an [*Error].
+// Fetch requests a credential from WeChat. Every error is an [*Error].
 //
-// It takes at most one Timeout for each base URL, and ctx ends everything. With
-// [Token], WeChat issues at most one token for one call.
+// It takes at most one Timeout for each base URL, and ends with ctx. WeChat issues at
+// most one credential.
 func (c *Client) Fetch(ctx context.Context, r Request) (Credential, error) {
 	if c.observe == nil {
 		return c.fetch(ctx, r)
@@ -115,7 +116,7 @@ func (c *Client) fetch(ctx context.Context, r Request) (Credential, error) {
 	return Credential{}, failed
 }
 
-// CloseIdleConnections closes what the transport keeps open between calls.
+// CloseIdleConnections closes the connections that the transport keeps open.
 func (c *Client) CloseIdleConnections() {
 	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()

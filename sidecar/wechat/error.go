@@ -9,36 +9,36 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
-// Error is why a call brought no credential. Nothing in it shows an AppSecret or
-// a token.
+// Error is the reason why a request returned no credential. It contains no AppSecret
+// and no token.
 type Error struct {
-	// Code is WeChat's errcode; -1 where WeChat gave none.
+	// Code is WeChat's errcode; -1 if WeChat sent none.
 	Code int
-	// Message is WeChat's errmsg or what went wrong: at most 512 bytes, printable,
-	// with WeChat's rid (which its support asks for).
+	// Message is WeChat's errmsg, or what failed. It has at most 512 printable bytes,
+	// with WeChat's rid, which its support needs.
 	Message string
-	// Class says how to go on.
+	// Class says how to continue.
 	Class Class
-	// Wait is how long WeChat told to wait; zero for classes other than Timed.
+	// Wait is the wait that WeChat requires; zero for classes other than Timed.
 	Wait time.Duration
-	// MayHaveIssued is set where WeChat may have processed the request, so that a
-	// credential which nobody holds may have been issued.
+	// MayHaveIssued is set if WeChat may have processed the request, and issued a
+	// credential that no sidecar has.
 	MayHaveIssued bool
 	// Unsent is set if nothing was sent: no host could be reached.
 	Unsent bool
-	// Hint says what a person can do about it. Never empty.
+	// Hint says what a person can do. It is never empty.
 	Hint hint.Hint
-	// EgressIP is the address that WeChat saw and does not know (40164, 61004);
-	// empty elsewhere, and where WeChat named none.
+	// EgressIP is the address that is not on WeChat's whitelist (40164, 61004). It is
+	// empty for other errcodes, and if WeChat named none.
 	EgressIP string
 
-	cause error // context.Canceled, context.DeadlineExceeded or nil: they have nothing to tell
+	cause error // context.Canceled, context.DeadlineExceeded or nil; these quote nothing
 }
 
-// Error tells code, message and what to do.
+// Error returns code, message and hint.
 func (e *Error) Error() string {
 	switch {
-	case e.cause != nil: // the caller ended the call: nothing to do about it
+	case e.cause != nil: // the caller ended it: there is nothing to do
 		return e.Message
 	case e.Code == -1:
 		return fmt.Sprintf("%s (%s)", e.Message, e.Hint)
@@ -46,12 +46,11 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("errcode %d: %s (%s)", e.Code, e.Message, e.Hint)
 }
 
-// Unwrap is context.Canceled or context.DeadlineExceeded where the context of
-// the call ended it, else nil: other causes may quote the URL, AppSecret
-// included, and stay behind.
+// Unwrap returns context.Canceled or context.DeadlineExceeded if the context ended the
+// request, else nil. Other causes can quote the URL, which contains the AppSecret.
 func (e *Error) Unwrap() error { return e.cause }
 
-// refusal is WeChat's answer with an errcode. It issued nothing.
+// refusal returns the Error for an answer with an errcode: WeChat issued nothing.
 func refusal(api API, code int, errmsg string, hide redactor) *Error {
 	v := judge(api, code)
 	e := &Error{Code: code, Message: hide.message(errmsg), Class: v.class, Wait: v.wait, Hint: v.hint}
@@ -69,22 +68,23 @@ func refusal(api API, code int, errmsg string, hide redactor) *Error {
 	return e
 }
 
-// unsent is an attempt of which nothing reached these hosts.
+// unsent returns the Error for an attempt of which nothing reached these hosts.
 func unsent(hosts, message string) *Error {
 	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: hint.Unreached(hosts), Unsent: true}
 }
 
-// lost is an attempt that WeChat may have processed, without a readable answer.
+// lost returns the Error for an attempt that WeChat may have processed, without a
+// readable answer.
 func lost(message string) *Error {
 	return &Error{Code: -1, Message: bounded(message, maxMessage), Class: Transient, Hint: hint.Unanswered, MayHaveIssued: true}
 }
 
-// defect is a request that makes no sense.
+// defect returns the Error for a request that makes no sense.
 func defect(message string) *Error {
 	return &Error{Code: -1, Message: message, Class: Defect, Hint: hint.Fault}
 }
 
-// firstIP is the first address in a text such as "invalid ip 1.2.3.4 ipv6
+// firstIP returns the first address in a text such as "invalid ip 1.2.3.4 ipv6
 // ::ffff:1.2.3.4, not in whitelist".
 func firstIP(text string) string {
 	for word := range strings.FieldsSeq(text) {
@@ -96,7 +96,7 @@ func firstIP(text string) string {
 	return ""
 }
 
-// Local reports whether the failure is of this program's place in the network alone:
-// WeChat does not know its address, or it cannot reach WeChat. Another sidecar may
+// Local reports whether the failure is due to this sidecar's network alone: its
+// address is not on the whitelist, or it cannot reach WeChat. Another sidecar can
 // succeed.
 func (e *Error) Local() bool { return e.Unsent || e.Code == 40164 || e.Code == 61004 }

@@ -75,6 +75,6 @@ func ExampleRequest() {
 	r := wechat.Request{API: wechat.StableToken, AppID: "wx1", Secret: "canarysecret", Force: true}
 	fmt.Printf("%v\n%#v\n", r, r)
 	// Output:
-	// forced stable_token of wx1
-	// wechat.Request{forced stable_token of wx1}
+	// stable_token of wx1 with force_refresh
+	// wechat.Request{stable_token of wx1 with force_refresh}
 }

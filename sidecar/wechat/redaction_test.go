@@ -165,7 +165,7 @@ func TestRedaction_Printing(t *testing.T) {
 	} {
 		assertShowsNothing(t, v)
 	}
-	assert.Equal(t, "forced stable_token of "+appID, r.String())
+	assert.Equal(t, "stable_token of "+appID+" with force_refresh", r.String())
 	assert.Equal(t, "token of "+appID, request(wechat.Token).String())
 }
 

@@ -11,29 +11,28 @@ import (
 )
 
 const (
-	// maxMessage bounds an error's text, in bytes: it goes into logs and into
-	// memcached.
+	// maxMessage bounds an error's text in bytes. Logs and memcached contain it.
 	maxMessage = 512
-	// minRun is how many bytes of a secret in a row are too many to show. Shorter
-	// secrets are hidden where they stand whole.
+	// minRun is the shortest part of a secret, in bytes, that is hidden. Shorter
+	// secrets are hidden as a whole.
 	minRun   = 8
 	redacted = "[redacted]"
 )
 
 var (
-	// secretParam is a parameter that holds a secret by its name, plain,
-	// URL-encoded or as JSON.
+	// secretParam matches a parameter whose name says that its value is a secret:
+	// plain, URL-encoded or JSON.
 	secretParam = regexp.MustCompile(`(?i)((?:secret|access_token|ticket)(?:=|%3D|%253D|"\s*:\s*"))[^&\s"]+`)
-	// userinfo is a user with a password in a URL: a proxy's, most likely.
+	// userinfo matches a user with a password in a URL, for example of a proxy.
 	userinfo = regexp.MustCompile(`(://)[^/@\s"]+@`)
-	// rid is WeChat's name for a request.
+	// rid matches WeChat's id of a request.
 	rid = regexp.MustCompile(`rid: ?[0-9A-Za-z-]{1,64}`)
 )
 
-// redactor knows every spelling of what must not be shown.
+// redactor has every encoding of the secrets that must not be shown.
 type redactor []string
 
-// hideOf makes a redactor for some secrets.
+// hideOf returns a redactor for these secrets.
 func hideOf(secrets ...string) redactor {
 	var r redactor
 	for _, s := range secrets {
@@ -51,8 +50,8 @@ func hideOf(secrets ...string) redactor {
 	return r
 }
 
-// message makes a stranger's text fit to be shown: no secret nor a part of one,
-// printable, bounded, with its rid.
+// message returns a received text that is safe to show: printable, bounded, without
+// secrets and parts of them. It keeps the rid.
 func (r redactor) message(text string) string {
 	text = secretParam.ReplaceAllString(r.hide(printable(text)), "${1}"+redacted)
 	text = strings.TrimSpace(userinfo.ReplaceAllString(text, "${1}"+redacted+"@"))
@@ -66,8 +65,7 @@ func (r redactor) message(text string) string {
 	return bounded(text, maxMessage-len(tail)-1) + " " + tail
 }
 
-// hide replaces every run of at least minRun bytes that the text has in common
-// with a secret.
+// hide replaces every run of at least minRun bytes that is also in a secret.
 func (r redactor) hide(text string) string {
 	low := lower(text)
 	var out strings.Builder
@@ -89,8 +87,7 @@ func (r redactor) hide(text string) string {
 	return out.String()
 }
 
-// commonRun is the length of the longest beginning of text that stands somewhere
-// in form.
+// commonRun returns the length of the longest prefix of text that form contains.
 func commonRun(text, form string) int {
 	if shortest := min(minRun, len(form)); len(text) < shortest || !strings.Contains(form, text[:shortest]) {
 		return 0
@@ -102,7 +99,7 @@ func commonRun(text, form string) int {
 	return n
 }
 
-// lower changes the case of ASCII letters only, so that offsets stay.
+// lower changes the case of ASCII letters only, so that offsets stay the same.
 func lower(s string) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -113,7 +110,7 @@ func lower(s string) string {
 	return string(b)
 }
 
-// printable puts a space for everything that could disturb a log or a terminal.
+// printable replaces everything that could disturb a log or a terminal by a space.
 func printable(s string) string {
 	return strings.Map(func(c rune) rune {
 		if unprintable(c) {
@@ -125,7 +122,7 @@ func printable(s string) string {
 
 func unprintable(c rune) bool { return c == utf8.RuneError || !unicode.IsPrint(c) }
 
-// bounded cuts printable text to n bytes at most, between two characters.
+// bounded returns at most n bytes of printable text, cut between two characters.
 func bounded(s string, n int) string {
 	s = printable(s)
 	if len(s) <= n {

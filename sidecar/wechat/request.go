@@ -13,52 +13,52 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
-// API names a way to fetch a credential. WeChat keeps the two for an access_token
-// apart: a token of one never ends a token of the other.
+// API is one of WeChat's APIs for credentials. The two APIs for an access_token are
+// independent: a token of one never invalidates a token of the other.
 type API string
 
 const (
-	// Token is GET /cgi-bin/token: every call issues a new token. 2,000 calls a
-	// day for an account.
+	// Token is GET /cgi-bin/token. Each request issues a new token. An account has
+	// 2,000 requests a day.
 	Token API = "token"
-	// StableToken is POST /cgi-bin/stable_token: the same token until fewer than
-	// 300 s of it remain. 10,000 calls a minute, 500,000 a day.
+	// StableToken is POST /cgi-bin/stable_token. It returns the same token until fewer
+	// than 300 s remain. An account has 10,000 requests a minute, and 500,000 a day.
 	StableToken API = "stable_token"
 	// JSAPI is GET /cgi-bin/ticket/getticket for the ticket that signs pages for the
-	// JS-SDK. It asks for an access_token instead of the AppSecret. How many calls a
-	// day it allows WeChat does not say: few.
+	// JS-SDK. It needs an access_token instead of the AppSecret. WeChat does not
+	// publish its low daily quota.
 	JSAPI API = "jsapi"
-	// WXCard is the same for the ticket that signs cards and coupons.
+	// WXCard is the same API for the ticket that signs cards and coupons.
 	WXCard API = "wx_card"
 )
 
-// forTicket reports whether it brings a ticket, with an access_token.
+// forTicket reports whether the API returns a ticket for an access_token.
 func (a API) forTicket() bool { return a == JSAPI || a == WXCard }
 
-// grantType is the one grant that both APIs know.
+// grantType is the only grant type of both APIs.
 const grantType = "client_credential"
 
-// Request says what to fetch. However it is printed, it shows no AppSecret and no
-// token.
+// Request says what to request. It shows no AppSecret and no token, however it is
+// printed.
 type Request struct {
-	// API has no default: the zero value is refused.
+	// API is required.
 	API API
-	// AppID must not be empty.
+	// AppID is required.
 	AppID string
 	// Secret is the AppSecret, for an access_token.
 	Secret string `json:"-"`
 	// Token is the access_token, for a ticket.
 	Token string `json:"-"`
-	// Force asks stable_token for a new token, which ends the old one at once:
-	// 20 times a day, at least 30 s apart. Zero: do not. Refused with [Token],
-	// where every call brings a new token.
+	// Force makes stable_token issue a new token and invalidate the previous one at
+	// once. WeChat allows it 20 times a day, at least 30 s apart. It is an error
+	// with any other API.
 	Force bool
 }
 
-// String shows everything but the AppSecret and the token.
+// String returns everything but the AppSecret and the token.
 func (r Request) String() string {
 	if r.Force {
-		return fmt.Sprintf("forced %s of %s", r.API, r.AppID)
+		return fmt.Sprintf("%s of %s with force_refresh", r.API, r.AppID)
 	}
 	return fmt.Sprintf("%s of %s", r.API, r.AppID)
 }
@@ -66,7 +66,7 @@ func (r Request) String() string {
 // GoString is String, for %#v.
 func (r Request) GoString() string { return "wechat.Request{" + r.String() + "}" }
 
-// Format covers the verbs for which fmt would not ask String, such as %d.
+// Format is for the verbs for which fmt does not call String, such as %d.
 func (r Request) Format(f fmt.State, verb rune) {
 	if verb == 'v' && f.Flag('#') {
 		_, _ = io.WriteString(f, r.GoString())
@@ -75,7 +75,7 @@ func (r Request) Format(f fmt.State, verb rune) {
 	_, _ = io.WriteString(f, r.String())
 }
 
-// LogValue shows what String does.
+// LogValue returns what String does.
 func (r Request) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("api", string(r.API)),
@@ -84,11 +84,11 @@ func (r Request) LogValue() slog.Value {
 	)
 }
 
-// check finds what no WeChat needs to be asked about.
+// check returns an error if the request makes no sense.
 func (r Request) check() *Error {
 	switch {
 	case r.API != Token && r.API != StableToken && !r.API.forTicket():
-		return defect("unknown API; it is token, stable_token, jsapi or wx_card")
+		return defect("unknown API; use token, stable_token, jsapi or wx_card")
 	case r.AppID == "":
 		return defect("no AppID given")
 	case r.API.forTicket() && r.Token == "":
@@ -100,25 +100,23 @@ func (r Request) check() *Error {
 		return e
 	}
 	if r.Force && r.API != StableToken {
-		return defect("only stable_token can be forced")
+		return defect("force_refresh is for stable_token only")
 	}
 	return nil
 }
 
-// onHost is the request as it goes to one of WeChat's hosts.
+// onHost returns the HTTP request to one of WeChat's hosts.
 //
-// http.Transport repeats a request on its own when a pooled connection turns out
-// to be dead and the request is "replayable": a GET without a body is. WeChat
-// may have read the first one all the same:
+// http.Transport repeats a "replayable" request if a kept connection turns out to be
+// broken. A GET without a body is replayable. But WeChat may have read the first one:
 //
-//  1. the request goes out on a kept connection; WeChat issues token 2
-//  2. a middlebox resets the connection before the answer
-//  3. the transport sends the request again; WeChat issues token 3
-//  4. the caller sees one call and one token; token 1 is dead 300 s early
+//  1. The request is sent over a kept connection. WeChat issues token 2.
+//  2. A middlebox resets the connection before the answer.
+//  3. The transport sends the request again. WeChat issues token 3.
+//  4. The caller sees one request and one token. Token 1 is invalid 300 s early.
 //
-// A body that cannot be rewound makes the GET non-replayable. It is empty, so
-// nothing of it reaches the wire. A POST is never replayed, unless nothing at
-// all of it was written.
+// A body that cannot be rewound makes the GET non-replayable. It is empty, so it adds
+// nothing to the wire. A POST is repeated only if no byte of it was written.
 func (r Request) onHost(ctx context.Context, base *url.URL) (*http.Request, error) {
 	method, path, query, body := http.MethodGet, "cgi-bin/token", url.Values{}, io.Reader(nil)
 	switch r.API {
@@ -147,7 +145,7 @@ func (r Request) onHost(ctx context.Context, base *url.URL) (*http.Request, erro
 	} else {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	// Asking for "identity" ourselves keeps every transport from decompressing.
+	// With an explicit "identity" no transport decompresses the answer.
 	req.Header.Set("Accept-Encoding", "identity")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "wxsidecar")
