@@ -18,7 +18,7 @@ const maxLocal = 20 // ns
 func measureLocal(ctx context.Context, f *fixture) ([]row, error) {
 	bare := f.memcached[tcp].Client()
 	defer func() { _ = bare.Close() }()
-	token := f.wechat.Steal(appID)
+	token := f.wechat.FetchExternally(appID)
 	if err := bare.Set(&memcache.Item{Key: appID, Value: []byte(token), Expiration: 3600}); err != nil {
 		return nil, err
 	}

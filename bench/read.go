@@ -58,7 +58,7 @@ type readers struct {
 
 func newReaders(f *fixture, m *program.Memcached) (*readers, error) {
 	f.wechat.SetTokenLength(tokenLength)
-	token := f.wechat.Steal(appID)
+	token := f.wechat.FetchExternally(appID)
 	f.wechat.SetTokenLength(136)
 	c, err := client.New(client.Config{AppID: appID, Servers: []string{m.Address}, Timeout: program.Timeout})
 	if err != nil {

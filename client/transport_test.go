@@ -26,11 +26,11 @@ func TestHTTPClient_InvalidToken(t *testing.T) {
 	t.Cleanup(stop)
 
 	f := setup(t, func(cfg *client.Config) { cfg.WeChatHosts = []string{"127.0.0.1"} })
-	invalid := weixin.Steal("wx1")
+	invalid := weixin.FetchExternally("wx1")
 	f.sidecar.current["wx1/access_token"] = invalid
 	f.memcached.Put("wx1", invalid, 0, 3600)
-	f.sidecar.renew = func() string { return weixin.Steal("wx1") }
-	weixin.Steal("wx1") // an external fetch
+	f.sidecar.renew = func() string { return weixin.FetchExternally("wx1") }
+	weixin.FetchExternally("wx1") // an external fetch
 
 	hc := f.HTTPClient(nil)
 	resp, err := hc.Post(address+"/cgi-bin/message/send", "application/json", strings.NewReader(`{"touser":"o1"}`))

@@ -69,7 +69,7 @@ func newBooks(t *testing.T) *harness {
 // request notes a request that issued a token, which arrived or not.
 func (h *harness) request(account string, arrived bool) *request {
 	r := &request{at: h.now(), account: account, api: "token"}
-	token := h.wechat.Steal(account) // issues as a request does
+	token := h.wechat.FetchExternally(account) // issues as a request does
 	h.wechat.requests = append(h.wechat.requests, r)
 	if arrived {
 		h.judge.hold(token)
@@ -295,7 +295,7 @@ func TestOutdated_AllowsOnePoll(t *testing.T) {
 	h := newBooks(t)
 	h.accounts, h.pods = []string{account}, []*pod{{number: 3, opsListen: server.Listener.Addr().String()}}
 	h.wechat.AddAccount(account, firstSecret)
-	before, entry := h.wechat.Steal(account), h.wechat.Steal(account)
+	before, entry := h.wechat.FetchExternally(account), h.wechat.FetchExternally(account)
 	h.watch.entries = map[string]string{account: entry}
 	now := time.Now()
 	later := now.Add(pollAtMost + time.Second)

@@ -60,7 +60,7 @@ func (h *harness) findLives(requests []*request) {
 			}
 			used[r] = true
 			if h.judge.wasHeld(issue.Token) {
-				r.life = issue.Dies.Sub(issue.At) // what is left, if stable_token returns a token again
+				r.life = issue.Expires.Sub(issue.At) // what is left, if stable_token returns a token again
 			}
 			break
 		}

@@ -162,7 +162,7 @@ func (w *weChat) healthy(account, token string) (held wechattest.Issue, err erro
 		err = fmt.Errorf("%s: an invalid token", account)
 	case newest[held.API] != token:
 		err = fmt.Errorf("%s: not the last token that WeChat issued", account)
-	case time.Since(held.At) > dueLatest(held.Dies.Sub(held.At)):
+	case time.Since(held.At) > dueLatest(held.Expires.Sub(held.At)):
 		err = fmt.Errorf("%s: a token that is overdue", account)
 	}
 	return held, err

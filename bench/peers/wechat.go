@@ -91,8 +91,8 @@ func (w *weChat) advance(d time.Duration) { w.ahead.Add(int64(d)) }
 // force with stable_token.
 func (w *weChat) reject(ctx context.Context, api string) error {
 	if api == classicAPI {
-		w.Steal(appID)
-		w.Steal(appID)
+		w.FetchExternally(appID)
+		w.FetchExternally(appID)
 		return nil
 	}
 	w.startCount() // this request belongs to no contestant

@@ -27,7 +27,7 @@ func newTheft(t *testing.T) theft {
 func (w theft) steal(t *testing.T) {
 	t.Helper()
 	require.Equal(t, count{uses: 1}, w.door.so(), "with a live token")
-	require.NotEmpty(t, w.wechat.Steal(appID))
+	require.NotEmpty(t, w.wechat.FetchExternally(appID))
 }
 
 // assertHealed says what the SDK did at its door after the theft, and that one

@@ -26,7 +26,7 @@ func TestSummary_CountsNeedlessRequests(t *testing.T) {
 	}
 	fetch(0)
 	fetch(tokenLife / 2)
-	d.wechat.Steal(programtest.AppID)
+	d.wechat.FetchExternally(programtest.AppID)
 	d.causes = []time.Time{now}
 	fetch(time.Second) // for the external fetch
 	ahead, extra := d.renewals()

@@ -95,7 +95,7 @@ func (d *demo) externalFetch(ctx context.Context, slot *memcache.Slot) error {
 		return err
 	}
 	begin := time.Now()
-	external := d.wechat.Steal(d.appID)
+	external := d.wechat.FetchExternally(d.appID)
 	d.causes = append(d.causes, begin)
 	d.say("external", "a program with the AppSecret fetches %s, invalidates %s and writes its own into memcached",
 		memcache.Fingerprint(external), memcache.Fingerprint(old))

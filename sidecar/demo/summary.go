@@ -34,7 +34,7 @@ func (d *demo) renewals() (ahead, extra int) {
 	var last time.Time
 	causes := d.causes
 	for _, issue := range d.wechat.Issued() {
-		if issue.Stranger || issue.AppID != d.appID {
+		if issue.External || issue.AppID != d.appID {
 			continue
 		}
 		switch {

@@ -115,7 +115,7 @@ func TestAttack_WholeFleetOffWhitelist(t *testing.T) {
 		for _, p := range w.pods {
 			p.failWeChat(offWhitelist)
 		}
-		sleep(ctx, time.Until(w.wechat.Issued()[0].Dies.Add(-10*time.Second)))
+		sleep(ctx, time.Until(w.wechat.Issued()[0].Expires.Add(-10*time.Second)))
 		_, failedWhileValid = w.judge.counted()
 		sleep(ctx, 2*time.Hour)
 		for _, p := range w.pods {

@@ -182,7 +182,7 @@ func TestAttack_LeaseLostBeforeTheReading(t *testing.T) {
 				w.memcached.Evict(leaseKey)
 				now := time.Now().Unix()
 				w.rewrite(map[string]any{
-					"token": w.wechat.Steal(simAppID), "number": w.number() + 100, "issued": now, "expires": now + 7200, "age": 0,
+					"token": w.wechat.FetchExternally(simAppID), "number": w.number() + 100, "issued": now, "expires": now + 7200, "age": 0,
 					"doubt": 0, "claim": "",
 				})
 			}

@@ -120,8 +120,8 @@ func (w *world) invalidate() {
 		w.must(err)
 		return
 	}
-	w.wechat.Steal(simAppID)
-	w.wechat.Steal(simAppID)
+	w.wechat.FetchExternally(simAppID)
+	w.wechat.FetchExternally(simAppID)
 }
 
 // accepts reports whether WeChat accepts what is under this key of an entry.

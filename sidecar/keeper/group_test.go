@@ -388,8 +388,8 @@ func TestToken_AfterTheProcessWasFrozen(t *testing.T) {
 		require.NoError(t, err)
 		for range 2 {
 			time.Sleep(time.Minute)
-			h.wechat.Steal("wx1")
-			h.wechat.Steal("wx1")
+			h.wechat.FetchExternally("wx1")
+			h.wechat.FetchExternally("wx1")
 			grant, err = h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, grant.Value)
 			require.NoError(t, err)
 		}

@@ -35,7 +35,7 @@ func (j *judge) excuse(p *pod, token string, now time.Time) string {
 	if at < 0 {
 		return ""
 	}
-	if !now.Before(issued[at].Dies) { // everybody knows when it expires
+	if !now.Before(issued[at].Expires) { // everybody knows when it expires
 		if j.troubled(issued[at].At, now, clockTrouble) && p.startedSince(issued[at].At) {
 			return "its sidecar has started since, and must believe its clock"
 		}
@@ -47,11 +47,11 @@ func (j *judge) excuse(p *pod, token string, now time.Time) string {
 			continue
 		}
 		switch {
-		case i.Forced: // WeChat gives no grace: others learn of it at their look
+		case i.ForceRefresh: // WeChat gives no grace: others learn of it at their look
 			if now.Sub(i.At) <= reportBound || j.troubled(now.Add(-11*time.Minute), now, wechatTrouble, memcachedTrouble, verbTrouble) {
 				return "forced"
 			}
-		case i.Stranger:
+		case i.External:
 			if j.healing(i.At, now, reportBound, externalTrouble, j.reports) {
 				return "external fetch"
 			}

@@ -212,7 +212,7 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 	lease, leased := j.world.memcached.Peek(leaseKey)
 	item, recorded := j.world.memcached.Peek(recordKey)
 	entry, _ := j.world.memcached.Peek(simAppID)
-	external := slices.ContainsFunc(j.world.wechat.Issued(), func(i wechattest.Issue) bool { return i.Stranger && i.Token == entry.Value })
+	external := slices.ContainsFunc(j.world.wechat.Issued(), func(i wechattest.Issue) bool { return i.External && i.Token == entry.Value })
 	settled := p.settled(pollBound)
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -396,7 +396,7 @@ func (j *judge) watch() {
 // have no order.
 func (j *judge) seq(token string) (api string, seq int) {
 	for _, i := range j.world.wechat.Issued() {
-		if i.Token == token && i.New && !i.Stranger {
+		if i.Token == token && i.New && !i.External {
 			return i.API, i.Seq
 		}
 	}
@@ -414,7 +414,7 @@ func (j *judge) history() string {
 	issued := j.world.wechat.Issued()
 	var b strings.Builder
 	for _, i := range issued[max(0, len(issued)-6):] {
-		fmt.Fprintf(&b, "[%d %s at %s new=%t external=%t lost=%t] ", i.Seq, i.API, i.At.Sub(j.world.start).Round(time.Second), i.New, i.Stranger, j.isLost(i))
+		fmt.Fprintf(&b, "[%d %s at %s new=%t external=%t lost=%t] ", i.Seq, i.API, i.At.Sub(j.world.start).Round(time.Second), i.New, i.External, j.isLost(i))
 	}
 	return b.String()
 }

@@ -187,7 +187,7 @@ func TestAStrangerWhoWritesIntoTheEntryIsHealedWithinOneLook(t *testing.T) {
 		sleep(ctx, 10*time.Minute)
 		end := w.judge.begin(externalTrouble)
 		defer end()
-		stolen := w.wechat.Steal(simAppID)
+		stolen := w.wechat.FetchExternally(simAppID)
 		w.memcached.Put(simAppID, stolen, 0, 3600)
 		at := time.Now()
 		for sleep(ctx, 10*time.Millisecond) && time.Since(at) < time.Minute {
@@ -228,8 +228,8 @@ func TestAReportCausesOneRenewalHoweverManyReport(t *testing.T) {
 		defer end()
 		token, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)
-		w.wechat.Steal(simAppID)
-		w.wechat.Steal(simAppID)
+		w.wechat.FetchExternally(simAppID)
+		w.wechat.FetchExternally(simAppID)
 		got := make(chan string, 100)
 		for i := range cap(got) {
 			go func() {
@@ -274,8 +274,8 @@ func TestAReportIsNotHeldUpWhileMemcachedFillsAgain(t *testing.T) {
 		require.NoError(t, err)
 		sleep(ctx, time.Second)
 		end()
-		w.wechat.Steal(simAppID)
-		w.wechat.Steal(simAppID)
+		w.wechat.FetchExternally(simAppID)
+		w.wechat.FetchExternally(simAppID)
 		fresh, err := w.pods[1].client.Refresh(ctx, token)
 		require.NoError(t, err)
 		assert.Zero(t, w.wechat.Accepts(fresh))

@@ -77,7 +77,7 @@ func (j *judge) verdict(t *testing.T) {
 // caller holds mu.
 func (j *judge) onTime() {
 	const latest = 3330*time.Second + handOvers + handOverWait + pollBound
-	issued := slices.DeleteFunc(j.world.wechat.Issued(), func(i wechattest.Issue) bool { return i.API != string(wechat.Token) || i.Stranger })
+	issued := slices.DeleteFunc(j.world.wechat.Issued(), func(i wechattest.Issue) bool { return i.API != string(wechat.Token) || i.External })
 	for i := 1; i < len(issued) && j.world.api == wechat.Token; i++ {
 		before, at := issued[i-1].At, issued[i].At
 		if at.Sub(before) > latest && !j.troubled(before.Add(-11*time.Minute), at, allBut(onePodTrouble)...) {

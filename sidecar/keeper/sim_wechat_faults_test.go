@@ -99,7 +99,7 @@ func rotations(ctx context.Context, w *world, until time.Time) {
 func externalFetches(ctx context.Context, w *world, until time.Time) {
 	for time.Now().Before(until) && sleep(ctx, w.seconds(30, 900)) {
 		end := w.judge.begin(externalTrouble)
-		token := w.wechat.Steal(simAppID)
+		token := w.wechat.FetchExternally(simAppID)
 		if w.flip() {
 			w.memcached.Put(simAppID, token, 0, 3600)
 		}

@@ -139,7 +139,7 @@ func TestTheStateCountsWhatOthersDo(t *testing.T) {
 		require.NoError(t, err)
 
 		// A stranger's token in our entry is renewed away.
-		h.memcached.Put("wx1", h.wechat.Steal("wx1"), 0, 3600)
+		h.memcached.Put("wx1", h.wechat.FetchExternally("wx1"), 0, 3600)
 		time.Sleep(16 * time.Second)
 		assert.EqualValues(t, 1, h.state().Counts.ExternalTokens)
 		assert.EqualValues(t, 2, h.state().Counts.Renewed)

@@ -136,7 +136,7 @@ func TestATokenRefusedForATicketIsRenewedAndTheCallRepeated(t *testing.T) {
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
 		require.NoError(t, err)
-		h.wechat.Steal("wx1")
+		h.wechat.FetchExternally("wx1")
 		time.Sleep(301 * time.Second)
 
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))

@@ -21,7 +21,7 @@ import (
 // machines are two machines with the same access_token.json, as deployments copy it.
 func (m *migration) machines(t *testing.T) (files [2]string) {
 	t.Helper()
-	kept, err := json.Marshal(map[string]any{"access_token": m.WeChat.Steal(appID), "expires_time": time.Now().Unix()})
+	kept, err := json.Marshal(map[string]any{"access_token": m.WeChat.FetchExternally(appID), "expires_time": time.Now().Unix()})
 	require.NoError(t, err)
 	for i := range files {
 		files[i] = programtest.WriteFile(t, filepath.Join(t.TempDir(), "access_token.json"), string(kept))
@@ -92,7 +92,7 @@ func TestMigration_DatabaseVariant(t *testing.T) {
 	fetched := func() string { return strconv.FormatInt(time.Now().Unix(), 10) }
 	run("CREATE DATABASE wx")
 	run("CREATE TABLE wx.wx_token (id int, type varchar(20), expire varchar(16), value varchar(600))")
-	run("INSERT INTO wx.wx_token VALUES (1, 'access_token', ?, ?)", fetched(), m.WeChat.Steal(appID))
+	run("INSERT INTO wx.wx_token VALUES (1, 'access_token', ?, ?)", fetched(), m.WeChat.FetchExternally(appID))
 	for range 2 {
 		m.programs = append(m.programs, m.program(t, "database", m.WeChatURL, testSecret, "DATABASE=wx", "SOCKET="+mariadb.Socket()))
 	}
@@ -104,7 +104,7 @@ func TestMigration_DatabaseVariant(t *testing.T) {
 	m.everybody(t)
 
 	// A program that fetches at this moment: its token is valid too.
-	run("UPDATE wx.wx_token SET value = ?, expire = ? WHERE type = 'access_token'", m.WeChat.Steal(appID), fetched())
+	run("UPDATE wx.wx_token SET value = ?, expire = ? WHERE type = 'access_token'", m.WeChat.FetchExternally(appID), fetched())
 	m.everybody(t)
 	m.beside(t, "token", dsn)
 	m.everybody(t)

@@ -15,7 +15,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// raw is an answer as WeChat, or what pretends to be WeChat, might send it.
+// raw is an answer with this status and body.
 func raw(status int, body string) wechattest.Answer {
 	return wechattest.Answer{Kind: wechattest.Raw, Status: status, Body: body}
 }
@@ -156,14 +156,14 @@ func TestFetch_TransportWithoutTrace(t *testing.T) {
 	transport := roundTripper(func(*http.Request) (*http.Response, error) { return nil, http.ErrServerClosed })
 	e := failure(t.Context(), t, newClient(t, transport, "https://a.test", "https://b.test"), request(wechat.Token))
 	assert.True(t, e.MayHaveIssued)
-	assert.NotContains(t, e.Message, "b.test", "no second host is asked")
+	assert.NotContains(t, e.Message, "b.test", "no second host is tried")
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// newPiped is a fake and its client within a synctest bubble.
+// newPiped returns a fake and its client for a synctest bubble.
 func newPiped(t *testing.T) (*wechattest.Server, *wechat.Client) {
 	t.Helper()
 	fake := wechattest.New()
@@ -175,7 +175,7 @@ func newPiped(t *testing.T) (*wechattest.Server, *wechat.Client) {
 
 func pad(s string, n int) string { return s + strings.Repeat(" ", n-len(s)) }
 
-// An errcode is WeChat's own word, whatever the HTTP status: nothing was issued.
+// After an answer with an errcode nothing was issued, whatever the HTTP status.
 func TestFetch_ServerErrorWithErrcodeIssuedNothing(t *testing.T) {
 	for code, body := range map[int]string{-1: `{"errcode":-1,"errmsg":"system error"}`, 40013: `{"errcode":40013,"errmsg":"invalid appid"}`} {
 		synctest.Test(t, func(t *testing.T) {

@@ -116,5 +116,5 @@ func TestFetch_Force(t *testing.T) {
 	r.Force = true
 	_, err := newClient(t, nil, url).Fetch(t.Context(), r)
 	require.NoError(t, err)
-	assert.True(t, fake.Issued()[0].Forced)
+	assert.True(t, fake.Issued()[0].ForceRefresh)
 }

@@ -18,7 +18,7 @@ const (
 	secret = "canarysecret-5f4dcc3b5aa765d6"
 )
 
-// newFake is a fake WeChat with one account, on plain http.
+// newFake returns a fake WeChat with one account, on plain http.
 func newFake(t *testing.T) (fake *wechattest.Server, url string) {
 	t.Helper()
 	fake = wechattest.New()
@@ -29,7 +29,7 @@ func newFake(t *testing.T) (fake *wechattest.Server, url string) {
 	return fake, url
 }
 
-// newClient is a client with a short patience.
+// newClient returns a client with a short timeout.
 func newClient(t *testing.T, transport http.RoundTripper, urls ...string) *wechat.Client {
 	t.Helper()
 	c, err := wechat.New(wechat.Config{BaseURLs: urls, Timeout: 2 * time.Second, Transport: transport})
@@ -42,13 +42,13 @@ func request(api wechat.API) wechat.Request {
 	return wechat.Request{API: api, AppID: appID, Secret: secret}
 }
 
-// failure is the *Error of a fetch that must fail.
+// failure returns the *Error of a Fetch that must fail.
 func failure(ctx context.Context, t *testing.T, c *wechat.Client, r wechat.Request) *wechat.Error {
 	t.Helper()
 	_, err := c.Fetch(ctx, r)
 	var e *wechat.Error
 	require.ErrorAs(t, err, &e)
-	assert.NotEmpty(t, e.Hint, "every error says what to do")
+	assert.NotEmpty(t, e.Hint, "every error has a hint")
 	assert.NotEmpty(t, e.Message)
 	return e
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-// FuzzAnswer feeds any answer to the client: no panic, success only by the
-// strict rules, and errors that keep their promises.
+// FuzzAnswer sends any answer to the client. It never panics, succeeds only by the strict
+// rules, and its errors keep the promises.
 func FuzzAnswer(f *testing.F) {
 	f.Add(200, []byte(`{"access_token":"canarytoken","expires_in":7200}`))
 	f.Add(200, []byte(`{"errcode":40164,"errmsg":"invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist rid: 65f0a1b2-1a2b3c4d-5e6f7a8b"}`))
@@ -59,7 +59,7 @@ func checkCredential(t *testing.T, status int, body []byte, cred wechat.Credenti
 	require.LessOrEqual(t, cred.ExpiresIn, 30*24*time.Hour)
 }
 
-// FuzzErrmsg feeds any errmsg, with the secret put somewhere into it.
+// FuzzErrmsg sends any errmsg that contains the secret.
 func FuzzErrmsg(f *testing.F) {
 	f.Add("bad secret ", " rid: 65f0a1b2-1a2b3c4d-5e6f7a8b", secret)
 	f.Add("", "", oddSecret)

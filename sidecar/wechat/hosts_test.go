@@ -19,7 +19,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// newTLSFake is a fake on https and a transport that trusts it.
+// newTLSFake returns a fake on https and a transport that trusts it.
 func newTLSFake(t *testing.T) (fake *wechattest.Server, url string, trusting *http.Transport) {
 	t.Helper()
 	fake = wechattest.New()
@@ -32,7 +32,7 @@ func newTLSFake(t *testing.T) (fake *wechattest.Server, url string, trusting *ht
 	return fake, url, &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, DisableKeepAlives: true}
 }
 
-// silentHost accepts connections and says nothing.
+// silentHost accepts connections and sends nothing.
 func silentHost(t *testing.T) (addr string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -41,7 +41,7 @@ func silentHost(t *testing.T) (addr string) {
 	return listener.Addr().String()
 }
 
-// closedPort is an address that refuses to be dialled.
+// closedPort returns an address that refuses connections.
 func closedPort(t *testing.T) (addr string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -122,7 +122,7 @@ func TestHosts_UnreachableNamesEach(t *testing.T) {
 func TestHosts_TimeoutAndContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var dialled atomic.Int32
-		// A transport dials on after its request has given up, up to the dialer's
+		// A transport continues to dial after its request has ended, until the dialer's
 		// own timeout.
 		blackHole := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 			dialled.Add(1)

@@ -106,8 +106,8 @@ func TestProxy_RefusedTunnelSentNothing(t *testing.T) {
 	}
 }
 
-// childURL tells a copy of the test program which address to fetch from:
-// net/http reads HTTPS_PROXY once in a process's life.
+// childURL is the address for a copy of the test program: net/http reads HTTPS_PROXY
+// only once in a process.
 const childURL = "WECHAT_TEST_CHILD_URL"
 
 // The environment names the proxy.
@@ -131,7 +131,7 @@ func TestProxy_FromEnvironment(t *testing.T) {
 	assert.Equal(t, 1, fake.Issues(appID))
 }
 
-// again runs the same test in a process of its own with another environment.
+// again runs the same test in its own process with another environment.
 func again(t *testing.T, env ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -23,10 +23,10 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// oddSecret is spelt differently in URLs, JSON and HTML.
+// oddSecret is encoded differently in URLs, JSON and HTML.
 const oddSecret = `canarysecret/+ &="<ü%2F>`
 
-// spellings is every way in which a value may be printed.
+// spellings returns every way to print a value.
 func spellings(t *testing.T, v any) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -46,7 +46,7 @@ func spellings(t *testing.T, v any) string {
 	return out.String()
 }
 
-// assertShowsNothing looks for every secret and token of the tests, and does not
+// assertShowsNothing asserts that no secret and no token of the tests shows. It does not
 // print what it found.
 func assertShowsNothing(t *testing.T, v any) {
 	t.Helper()
@@ -169,7 +169,7 @@ func TestRedaction_Printing(t *testing.T) {
 	assert.Equal(t, "token of "+appID, request(wechat.Token).String())
 }
 
-// quoted is a string as JSON.
+// quoted returns a string as JSON.
 func quoted(t *testing.T, s string) string {
 	t.Helper()
 	text, err := json.Marshal(s)

@@ -102,7 +102,7 @@ func (c *control) counts() counts {
 	}
 	answered := 0
 	for _, i := range c.fake.Issued() {
-		if i.Stranger {
+		if i.External {
 			all.Strangers++
 			continue
 		}

@@ -133,7 +133,7 @@ func (b *bench) ask(t *testing.T, route, body string, into any) {
 
 func TestLiveTokensAreCountedByTheirSource(t *testing.T) {
 	b := newBench(t)
-	b.put(t, b.fake.Steal(appID))
+	b.put(t, b.fake.FetchExternally(appID))
 	last := b.read(t, func(b books) bool { return b.Reads >= 20 })
 	assert.Zero(t, last.Failed+last.Dead+last.Unjudged)
 	assert.Equal(t, last.Reads, last.FromMemcached)
@@ -142,7 +142,7 @@ func TestLiveTokensAreCountedByTheirSource(t *testing.T) {
 	assert.Zero(t, last.Entry.Gaps)
 
 	b = newBench(t)
-	b.answer = b.fake.Steal(appID)
+	b.answer = b.fake.FetchExternally(appID)
 	last = b.read(t, func(b books) bool { return b.Reads >= 20 })
 	assert.Equal(t, last.Reads, last.FromSidecar)
 	assert.False(t, last.Entry.There)
@@ -150,9 +150,9 @@ func TestLiveTokensAreCountedByTheirSource(t *testing.T) {
 
 func TestADeadTokenIsSeen(t *testing.T) {
 	b := newBench(t)
-	dead := b.fake.Steal(appID)
-	b.fake.Steal(appID)
-	b.fake.Steal(appID) // the third kills the first
+	dead := b.fake.FetchExternally(appID)
+	b.fake.FetchExternally(appID)
+	b.fake.FetchExternally(appID) // the third kills the first
 	b.put(t, dead)
 	last := b.read(t, func(b books) bool { return b.Reads >= 5 })
 	assert.Equal(t, last.Reads, last.Dead)
@@ -168,7 +168,7 @@ func TestAFailedReadIsSeen(t *testing.T) {
 
 func TestATokenThatNobodyJudgedIsNotTakenForALiveOne(t *testing.T) {
 	b := newBench(t)
-	token := b.fake.Steal(appID)
+	token := b.fake.FetchExternally(appID)
 	r := &reader{control: "http://" + b.server} // memcached speaks no HTTP
 	r.api = &http.Client{Timeout: time.Second}
 	_, judged := r.judge(token)
@@ -190,8 +190,8 @@ func TestAGapInTheEntryIsTimed(t *testing.T) {
 func TestTheControlRoutesControl(t *testing.T) {
 	b := newBench(t)
 	b.ask(t, "/expires_in", `{"seconds":60}`, nil)
-	token := b.fake.Steal(appID)
-	assert.WithinDuration(t, time.Now().Add(time.Minute), b.fake.Issued()[0].Dies, 5*time.Second)
+	token := b.fake.FetchExternally(appID)
+	assert.WithinDuration(t, time.Now().Add(time.Minute), b.fake.Issued()[0].Expires, 5*time.Second)
 	var v verdict
 	b.ask(t, "/accepts", `{"token":"`+token+`"}`, &v)
 	assert.Zero(t, v.Errcode)

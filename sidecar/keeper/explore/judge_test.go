@@ -348,7 +348,7 @@ func (j *judge) last() {
 			newest = i
 		}
 	}
-	if w.entry() != newest.Token && !newest.Stranger {
+	if w.entry() != newest.Token && !newest.External {
 		j.breaks("Last token issued", "the record ends with %s, and WeChat issued %s last", w.names.of(w.entry()), w.names.of(newest.Token))
 	}
 	if len(j.faults) == 0 && j.outside == 0 && len(j.requests) > 1+3*j.stops { // another sidecar's, that for the doubt of its claim, that for its mark

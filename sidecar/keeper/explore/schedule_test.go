@@ -251,7 +251,7 @@ func (w *world) kill(s *sidecar) {
 
 // steal has another program fetch a token. It can write it to the entry, as many do.
 func (w *world) steal(written bool) {
-	token := w.wechat.Steal(appID)
+	token := w.wechat.FetchExternally(appID)
 	w.names.token(token)
 	w.note("", "WeChat issues %s to another program", w.names.of(token))
 	w.judge.external()

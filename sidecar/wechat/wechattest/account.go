@@ -3,20 +3,20 @@ package wechattest
 import "time"
 
 const (
-	forcedApart  = 30 * time.Second
-	forcedPerDay = 20
+	forceRefreshApart  = 30 * time.Second
+	forceRefreshPerDay = 20
 )
 
 // account is one AppID. The server's lock guards it.
 type account struct {
 	appID, secret string
 
-	classic, classicBefore *token // the newest, and the one in its grace
+	classic, classicBefore *token // the newest, and the one in its grace period
 	stable                 *token
 
-	quota    map[string]*quota // by API
-	forced   quota
-	forcedAt time.Time
+	quota        map[string]*quota // by API
+	forceRefresh quota
+	refreshedAt  time.Time // the last force_refresh
 }
 
 // quota counts calls of one day and of one minute.
@@ -25,7 +25,7 @@ type quota struct {
 	callsToday, callsThis int
 }
 
-// at starts afresh where a day, in Beijing, or a minute is over.
+// at resets the counts after a day in Beijing, or a minute.
 func (q *quota) at(now time.Time) {
 	const ahead, secondsPerDay = 8 * 3600, 24 * 3600
 	if day := (now.Unix() + ahead) / secondsPerDay; day != q.day {
@@ -38,8 +38,8 @@ func (q *quota) at(now time.Time) {
 
 func (q *quota) count() { q.callsToday++; q.callsThis++ }
 
-// fetch is a credential call that passed its checks. It returns the token, or
-// nil and an errcode, and whether the token is new.
+// fetch processes a valid request. It returns the token, or nil and an errcode, and
+// whether the token is new.
 func (s *Server) fetch(acc *account, api string, force bool, now time.Time) (tok *token, isNew bool, errcode int) {
 	q := acc.quota[api]
 	q.at(now)
@@ -63,8 +63,8 @@ func (s *Server) fetch(acc *account, api string, force bool, now time.Time) (tok
 	return tok, isNew, errcode
 }
 
-// newClassic ends the life of the token before in a grace, and of the one before
-// that at once.
+// newClassic ends the previous token after the grace period, and the one before that
+// at once.
 func (s *Server) newClassic(acc *account, now time.Time) *token {
 	if acc.classicBefore != nil {
 		acc.classicBefore.endAt(now)
@@ -76,31 +76,31 @@ func (s *Server) newClassic(acc *account, now time.Time) *token {
 	return acc.classic
 }
 
-// normalStable returns the same token while enough of it is left. A replaced one
-// works to its own end.
+// normalStable returns the same token while more than the grace period remains. A
+// replaced token works until it expires.
 func (s *Server) normalStable(acc *account, now time.Time) (tok *token, isNew bool) {
-	if acc.stable != nil && acc.stable.dies.Sub(now) >= s.grace && acc.stable.errcode(now) == 0 {
+	if acc.stable != nil && acc.stable.expires.Sub(now) >= s.grace && acc.stable.errcode(now) == 0 {
 		return acc.stable, false
 	}
 	acc.stable = s.newToken(acc, now)
 	return acc.stable, true
 }
 
-// forceStable kills the token at once, unless it is too soon: then it is a
-// normal call.
+// forceStable ends the token at once. If the last force_refresh was too recent, it is a
+// normal request.
 func (s *Server) forceStable(acc *account, now time.Time) (tok *token, isNew bool, errcode int) {
-	if !acc.forcedAt.IsZero() && now.Sub(acc.forcedAt) < forcedApart {
+	if !acc.refreshedAt.IsZero() && now.Sub(acc.refreshedAt) < forceRefreshApart {
 		tok, isNew = s.normalStable(acc, now)
 		return tok, isNew, 0
 	}
-	acc.forced.at(now)
-	if acc.forced.callsToday >= forcedPerDay {
+	acc.forceRefresh.at(now)
+	if acc.forceRefresh.callsToday >= forceRefreshPerDay {
 		return nil, false, 45009
 	}
-	acc.forced.count()
+	acc.forceRefresh.count()
 	if acc.stable != nil {
 		acc.stable.endAt(now)
 	}
-	acc.stable, acc.forcedAt = s.newToken(acc, now), now
+	acc.stable, acc.refreshedAt = s.newToken(acc, now), now
 	return acc.stable, true, 0
 }

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// result is what a processed call brought.
+// result is the result of a processed request.
 type result struct {
 	value   string
-	seconds int // what is left of it
+	seconds int // its remaining lifetime
 	ticket  bool
 	errcode int
 }
 
-// serveCall takes one credential call from arrival to its answer, good or bad.
+// serveCall processes and answers one request for a credential.
 func (s *Server) serveCall(w http.ResponseWriter, r *http.Request, call credentialCall) {
 	answer := s.arrive(call.AppID, call.api, call.Force)
 	patience := r.Context()
@@ -41,7 +41,7 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request, call credenti
 	}
 }
 
-// process is the moment at which WeChat acts on a call.
+// process is the moment at which WeChat acts on a request.
 func (s *Server) process(call credentialCall) result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,8 +56,8 @@ func (s *Server) process(call credentialCall) result {
 	if code != 0 {
 		return result{errcode: code}
 	}
-	s.log(Issue{AppID: call.AppID, API: call.api, Forced: call.Force, New: isNew}, tok, now)
-	return result{value: tok.value, seconds: int(tok.dies.Sub(now) / time.Second)}
+	s.log(Issue{AppID: call.AppID, API: call.api, ForceRefresh: call.Force, New: isNew}, tok, now)
+	return result{value: tok.value, seconds: int(tok.expires.Sub(now) / time.Second)}
 }
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, answer Answer, got result) {
@@ -109,7 +109,7 @@ func (s *Server) answerCredential(w http.ResponseWriter, kind Kind, got result) 
 	writeJSON(w, fields)
 }
 
-// reset breaks the connection: with RST where it is TCP.
+// reset breaks the connection, with RST if it is TCP.
 func reset(w http.ResponseWriter) {
 	hijacker, ok := w.(http.Hijacker)
 	if !ok {
@@ -125,12 +125,12 @@ func reset(w http.ResponseWriter) {
 	}
 	if tcp, ok := under.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
-		_ = tcp.Close() // before TLS can say goodbye
+		_ = tcp.Close() // before TLS can send its close
 	}
 	_ = conn.Close()
 }
 
-// endless writes until the client leaves.
+// endless writes until the client disconnects.
 func endless(w http.ResponseWriter, r *http.Request) {
 	chunk := strings.Repeat("a", 16<<10)
 	_, err := io.WriteString(w, `{"access_token":"`)
@@ -139,7 +139,7 @@ func endless(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// wait returns false when ctx ended first.
+// wait returns false if ctx ended first.
 func wait(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return true

@@ -2,30 +2,30 @@ package wechattest
 
 import "time"
 
-// Call is a credential call that reached the server, not processed yet.
+// Call is a request for a credential that reached the server. It is not processed yet.
 type Call struct {
 	AppID string
 	API   string // "token", "stable_token", "jsapi" or "wx_card"
-	N     int    // the how manieth of this server, from 1
-	Force bool   // force_refresh was asked for
+	N     int    // its number on this server, from 1
+	Force bool   // with force_refresh
 }
 
-// Kind is how an answer goes wrong.
+// Kind is how an answer fails.
 type Kind int
 
-// Kinds of answers. "Issued" means that the call was processed: if it passed its
-// checks, a token that nobody got is in [Server.Issued].
+// Kinds of answers. "Issued" means that a valid request was processed: [Server.Issued]
+// has a token that no client received.
 const (
 	Normal            Kind = iota
-	Hang                   // never answered until the client leaves; not issued
-	IssuedHang             // issued, never answered until the client leaves
+	Hang                   // no answer; not issued
+	IssuedHang             // issued, no answer
 	Reset                  // connection reset; not issued
 	IssuedNoAnswer         // issued, connection reset
 	ServerError            // HTTP 502; not issued
 	IssuedServerError      // issued, HTTP 502
 	HTML                   // HTTP 200 with a web page; not issued
 	Redirect               // HTTP 302 to /cgi-bin/redirected; not issued
-	Huge                   // an endless body, until the client leaves; not issued
+	Huge                   // an endless body; not issued
 	EmptyToken             // success with an empty token or ticket; not issued
 	TruncatedJSON          // issued, answer cut in the middle
 	NoExpires              // issued, answer without expires_in
@@ -34,27 +34,27 @@ const (
 	Raw                    // Answer.Status and Answer.Body as they are; not issued
 )
 
-// Answer says what to do with a call. The zero Answer is the normal one.
+// Answer says how to answer a request. The zero Answer is the normal one.
 type Answer struct {
-	// Errcode refuses the call without processing it. 0: do not.
+	// Errcode refuses the request without processing it; 0 means no refusal.
 	Errcode int
-	// Errmsg is the text beside Errcode. Empty: WeChat's own, with a rid.
+	// Errmsg is the text of Errcode. Empty means WeChat's own, with a rid.
 	Errmsg string
-	// Delay comes before processing, DelayAfter between processing and answering.
-	// Both end when the client leaves; a call whose client left during Delay is
+	// Delay is before processing, DelayAfter between processing and the answer. Both
+	// end when the client disconnects. If it does so during Delay, the request is
 	// not processed.
 	Delay, DelayAfter time.Duration
-	// Late processes the call after Delay even if the client has left: a request
-	// stuck in the network.
+	// Late processes the request after Delay even if the client has disconnected, like
+	// a request that was delayed in the network.
 	Late bool
-	// Kind is how the answer goes wrong. Zero: not at all.
+	// Kind is how the answer fails; zero means that it does not.
 	Kind Kind
-	// Status and Body are for Raw. Status zero: 200.
+	// Status and Body are for Raw. A zero Status means 200.
 	Status int
 	Body   string
 }
 
-// processed says whether the call is processed before the answer goes wrong.
+// processed reports whether the request is processed before the answer fails.
 func (k Kind) processed() bool {
 	switch k {
 	case Hang, Reset, ServerError, HTML, Redirect, Huge, EmptyToken, Raw:
@@ -64,16 +64,16 @@ func (k Kind) processed() bool {
 	return true
 }
 
-// OnCall sets what decides about each credential call before it is processed. It
-// is called without a lock, from the goroutine of the call; it may call the
-// server. Nil: every call is normal.
+// OnCall sets the hook that decides how each request for a credential is answered. The
+// hook is called before processing, without a lock, and can call the server. Nil means
+// normal answers.
 func (s *Server) OnCall(hook func(Call) Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hook = hook
 }
 
-// arrive counts a call and asks what to do with it.
+// arrive counts a request and returns how to answer it.
 func (s *Server) arrive(appID, api string, force bool) Answer {
 	s.mu.Lock()
 	s.calls[callKind{appID, api}]++

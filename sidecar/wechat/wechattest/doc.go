@@ -1,31 +1,30 @@
-// Package wechattest is a fake WeChat for tests and for the demo: it issues
-// tokens, ends them as WeChat does, keeps quotas, fails on demand, and counts.
+// Package wechattest is a fake WeChat for tests and for the demo. It issues tokens, ends
+// them as WeChat does, has quotas, fails on demand, and counts.
 //
-// What it keeps from the real one:
+// It behaves like WeChat:
 //
-//   - GET /cgi-bin/token issues a new token at every call. The token before it
-//     works for the grace (300 s) more, the one before that is dead at once.
-//   - POST /cgi-bin/stable_token returns the same token with what is left of its
-//     life until less than the grace remains, then a new one; the old one works
-//     to its end. force_refresh brings a new one and kills the old one at once,
-//     at least 30 s apart (sooner: the same token) and 20 times a day.
-//   - The two never touch each other's tokens.
-//   - Quotas per account: 2,000 classic and 500,000 stable calls a day (errcode
-//     45009; days begin at midnight in Beijing), 10,000 stable calls a minute
-//     (45011).
-//   - GET /cgi-bin/ticket/getticket issues a new ticket for the account of a token
-//     that works. A ticket works to its own end, whatever comes after it: WeChat
-//     does not say that another one ends it. It has no quota here.
-//   - Any other path under /cgi-bin/ is an API that takes ?access_token=… and
-//     refuses it with 41001 (missing), 40014 (malformed), 42001 (expired) or
-//     40001 (superseded or unknown). It answers "ok"; /cgi-bin/user/info answers
-//     with the user that it was asked for.
-//   - Errors come with HTTP 200 and carry a rid.
+//   - GET /cgi-bin/token issues a new token at every request. The previous token
+//     works for the grace period (300 s), and the one before that ends at once.
+//   - POST /cgi-bin/stable_token returns the same token with its remaining lifetime
+//     until less than the grace period remains. Then it returns a new one, and the
+//     previous one works until it expires. force_refresh issues a new token and ends
+//     the previous one at once. This works 20 times a day and at least 30 s apart:
+//     an earlier request returns the same token.
+//   - The two APIs never end each other's tokens.
+//   - An account has 2,000 classic and 500,000 stable requests a day (errcode 45009;
+//     days begin at midnight in Beijing), and 10,000 stable requests a minute (45011).
+//   - GET /cgi-bin/ticket/getticket issues a new ticket for the account of a valid
+//     token. A ticket works until it expires: WeChat does not say that another one
+//     ends it. It has no quota here.
+//   - Any other path under /cgi-bin/ is an API with ?access_token=…. It answers "ok",
+//     or refuses the token with 41001 (missing), 40014 (malformed), 42001 (expired) or
+//     40001 (ended by a later token, or unknown). /cgi-bin/user/info answers with the
+//     user of the request.
+//   - Errors have HTTP 200 and a rid.
 //
-// It speaks HTTP: serve it with [Server.ListenTLS] or [Server.ListenHTTP], or,
-// within testing/synctest, through [Server.Pipe]. It imports nothing of package
-// testing, so that a program may link it.
+// Serve it with [Server.ListenTLS] or [Server.ListenHTTP], or, inside testing/synctest,
+// with [Server.Pipe]. It does not import the package testing, so a program can link it.
 //
-// Every token and ticket contains the text "canarytoken": a test run's whole output can be
-// searched for tokens that leaked.
+// Every token and ticket contains the text "canarytoken", so that leaked tokens can be
+// found in the output of a test run.
 package wechattest

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// EgressIP is the caller's address as 40164 and 61004 name it.
+// EgressIP is the client's address in the errmsg of 40164 and 61004.
 const EgressIP = "1.2.3.4"
 
-// errmsgs are WeChat's own words.
+// errmsgs are WeChat's own texts.
 var errmsgs = map[int]string{
 	-1:    "system error",
 	40001: "invalid credential, access_token is invalid or not latest",
@@ -39,7 +39,7 @@ var errmsgs = map[int]string{
 	89507: "the administrator refused this ip, cannot call within 1 hour",
 }
 
-// Errmsg is an errmsg for an errcode as WeChat words it, with a rid. 0 is "ok".
+// Errmsg returns WeChat's errmsg for an errcode, with a rid. For 0 it is "ok".
 func Errmsg(errcode int, now time.Time) string {
 	if errcode == 0 {
 		return "ok"

@@ -18,16 +18,16 @@ import (
 	"time"
 )
 
-// ListenTLS serves https on a free port of 127.0.0.1 with a self-made
-// certificate, which also names localhost, wechat.test, api.weixin.qq.com and
-// api2.weixin.qq.com. certPEM is what a client must trust, for example through
-// SSL_CERT_FILE. stop ends every call under way and waits until all is gone.
+// ListenTLS serves https on a free port of 127.0.0.1 with a self-signed certificate. It
+// is also valid for localhost, wechat.test, api.weixin.qq.com and api2.weixin.qq.com.
+// Clients must trust certPEM, for example with SSL_CERT_FILE. stop ends all requests,
+// and waits for them.
 func (s *Server) ListenTLS() (url string, certPEM []byte, stop func(), err error) {
 	return s.ListenTLSThrough(s)
 }
 
-// ListenTLSThrough is [Server.ListenTLS] for a handler that stands before the
-// server, and sees what the programs of this one listener ask for.
+// ListenTLSThrough is [Server.ListenTLS] with a handler in front of the server. The
+// handler gets the requests to this listener only.
 func (s *Server) ListenTLSThrough(handler http.Handler) (url string, certPEM []byte, stop func(), err error) {
 	cert, certPEM, err := SelfSigned(365*24*time.Hour, "localhost", "wechat.test", "api.weixin.qq.com", "api2.weixin.qq.com")
 	if err != nil {
@@ -55,8 +55,8 @@ func listen() (net.Listener, error) {
 	return new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 }
 
-// servingKey leads from a call's context to the context of the listener, which
-// outlives the client.
+// servingKey is the key of the listener's context in a request's context. It outlives
+// the client.
 type servingKey struct{}
 
 func whileServing(ctx context.Context) context.Context {
@@ -66,7 +66,7 @@ func whileServing(ctx context.Context) context.Context {
 	return context.WithoutCancel(ctx)
 }
 
-// serve answers on a listener until stop, which waits for every goroutine.
+// serve serves a listener until stop, which waits for all goroutines.
 func serve(listener net.Listener, handler http.Handler) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -95,8 +95,8 @@ func serve(listener net.Listener, handler http.Handler) (stop func()) {
 	})
 }
 
-// SelfSigned returns a certificate for 127.0.0.1 and these names that is its own
-// authority, and the same certificate as PEM. A negative life is that of an expired one.
+// SelfSigned returns a self-signed certificate for 127.0.0.1 and these names, and the
+// same certificate as PEM. With a negative life it is an expired one.
 func SelfSigned(life time.Duration, names ...string) (tls.Certificate, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -105,7 +105,7 @@ func TestServer_ConcurrentUse(t *testing.T) {
 				r, err := c.do(t.Context(), http.MethodGet, classicPath(appID, secret), "")
 				assert.True(t, err == nil && r.Errcode == 0)
 				fake.Accepts(r.Token)
-				fake.Steal(appID)
+				fake.FetchExternally(appID)
 				fake.SetGrace(time.Minute)
 			}
 		})

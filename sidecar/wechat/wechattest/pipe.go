@@ -8,10 +8,9 @@ import (
 	"sync"
 )
 
-// Pipe serves over in-process pipes and returns a transport whose every
-// connection is one of them, whatever the host: for testing/synctest, where real
-// sockets stop the virtual clock. Use it with http://127.0.0.1. stop is as for
-// [Server.ListenTLS].
+// Pipe serves over in-process pipes, and returns a transport that connects to them for
+// any host. It is for testing/synctest, because real sockets stop the virtual clock. Use
+// it with http://127.0.0.1. For stop see [Server.ListenTLS].
 func (s *Server) Pipe() (transport *http.Transport, stop func()) {
 	listener := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	end := serve(listener, s)

@@ -23,7 +23,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// credentialCall is what the credential APIs are asked.
+// credentialCall is a request to one of the credential APIs.
 type credentialCall struct {
 	GrantType string `json:"grant_type"`
 	AppID     string `json:"appid"`
@@ -32,11 +32,11 @@ type credentialCall struct {
 
 	api       string
 	token     string // for a ticket
-	malformed int    // an errcode where the request cannot even be read
+	malformed int    // the errcode of an unreadable request
 }
 
 func (s *Server) serveClassic(w http.ResponseWriter, r *http.Request) {
-	// Only with the body read does net/http notice a client that leaves.
+	// net/http notices that a client disconnects only after the body was read.
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 64<<10))
 	q := r.URL.Query()
 	call := credentialCall{GrantType: q.Get("grant_type"), AppID: q.Get("appid"), Secret: q.Get("secret"), api: classicAPI}
@@ -58,8 +58,7 @@ func (s *Server) serveStable(w http.ResponseWriter, r *http.Request) {
 	s.serveCall(w, r, call)
 }
 
-// check is the errcode for what is wrong with a call, 0 for nothing. The lock is
-// held.
+// check returns the errcode of a bad request, or 0. The lock is held.
 func (s *Server) check(call credentialCall) int {
 	if call.malformed != 0 {
 		return call.malformed
@@ -82,19 +81,19 @@ func (s *Server) check(call credentialCall) int {
 	}
 	for _, other := range s.accounts {
 		if other.secret == call.Secret {
-			return 40001 // right, but of another account
+			return 40001 // the AppSecret of another account
 		}
 	}
 	return 40125
 }
 
-// serveAPI is every API that needs a token.
+// serveAPI answers every API that needs a token.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	code := s.checkToken(r.URL.Query().Get("access_token"))
 	s.mu.Unlock()
 	if code == 0 && r.URL.Path == "/cgi-bin/user/info" {
-		// As WeChat answers here: a success without errcode.
+		// WeChat answers here without an errcode.
 		writeJSON(w, map[string]any{"subscribe": 1, "openid": r.URL.Query().Get("openid"), "language": "zh_CN"})
 		return
 	}

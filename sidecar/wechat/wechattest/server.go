@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Server is a fake WeChat and an http.Handler. Make one with [New]. It is safe
-// for concurrent use.
+// Server is a fake WeChat and an http.Handler, made by [New]. It is safe for concurrent
+// use.
 type Server struct {
 	mu          sync.Mutex // guards everything below; never held while waiting
 	now         func() time.Time
@@ -26,7 +26,7 @@ type Server struct {
 	minuteQuota int
 }
 
-// callKind is what calls are counted by.
+// callKind is the key of the request counts.
 type callKind struct{ appID, api string }
 
 const (
@@ -35,10 +35,10 @@ const (
 	jsapiAPI   = "jsapi"
 	wxCardAPI  = "wx_card"
 
-	minTokenLength = 48 // the mark and enough randomness
+	minTokenLength = 48 // for the mark and enough random bytes
 )
 
-// New makes a server without accounts, with WeChat's own limits.
+// New returns a server without accounts, with WeChat's own limits.
 func New() *Server {
 	return &Server{
 		now:         time.Now,
@@ -54,15 +54,15 @@ func New() *Server {
 	}
 }
 
-// SetNow sets the clock by which tokens die and quotas start afresh. It is
-// called with a lock held, so it must not call the server. Default: time.Now.
+// SetNow sets the clock for expiry and quotas. It is called with a lock held, so it
+// must not call the server. The default is time.Now.
 func (s *Server) SetNow(now func() time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = now
 }
 
-// AddAccount adds an account; one that is there already gets the secret.
+// AddAccount adds an account. An existing account gets the AppSecret.
 func (s *Server) AddAccount(appID, secret string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,37 +73,36 @@ func (s *Server) AddAccount(appID, secret string) {
 	s.accounts[appID] = &account{appID: appID, secret: secret, quota: map[string]*quota{classicAPI: {}, stableAPI: {}}}
 }
 
-// SetSecret changes an account's AppSecret. Its tokens go on working.
+// SetSecret changes an account's AppSecret. Its tokens stay valid.
 func (s *Server) SetSecret(appID, secret string) { s.AddAccount(appID, secret) }
 
-// SetExpiresIn sets the life of tokens and tickets issued from now on. Default:
-// 7200 s.
+// SetExpiresIn sets the lifetime of tokens and tickets issued from now on. The default
+// is 7200 s.
 func (s *Server) SetExpiresIn(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expiresIn = d
 }
 
-// SetGrace sets how long a superseded classic token still works, and how much
-// of a stable token may be left when it is replaced. Default: 300 s. Set it
-// together with a short life: a grace as long as the life makes stable_token
-// issue a new token at every call.
+// SetGrace sets how long the previous classic token works, and the remaining lifetime
+// at which a stable token is replaced. The default is 300 s. Set it together with a
+// short lifetime: if both are equal, stable_token issues a new token at every request.
 func (s *Server) SetGrace(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.grace = d
 }
 
-// SetTokenLength sets the length of tokens issued from now on, in bytes; at
-// least 48. Default: 136.
+// SetTokenLength sets the length of tokens issued from now on, in bytes: at least 48.
+// The default is 136.
 func (s *Server) SetTokenLength(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokenLength = max(n, minTokenLength)
 }
 
-// SetDailyQuota sets how many calls a day each API answers for each account; 0
-// refuses every call with 45009. Default: 2,000 for token, 500,000 for
+// SetDailyQuota sets how many requests a day each API answers for each account. Any
+// further request is refused with 45009. The default is 2,000 for token and 500,000 for
 // stable_token.
 func (s *Server) SetDailyQuota(n int) {
 	s.mu.Lock()
@@ -111,16 +110,16 @@ func (s *Server) SetDailyQuota(n int) {
 	s.dailyQuota[classicAPI], s.dailyQuota[stableAPI] = n, n
 }
 
-// SetMinuteQuota sets how many calls a minute stable_token answers for each
-// account; the next is refused with 45011. Default: 10,000.
+// SetMinuteQuota sets how many requests a minute stable_token answers for each account.
+// Any further request is refused with 45011. The default is 10,000.
 func (s *Server) SetMinuteQuota(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.minuteQuota = n
 }
 
-// FailAll refuses every credential call with this errcode until [Server.Heal].
-// An answer of the hook of [Server.OnCall] comes first.
+// FailAll refuses every request for a credential with this errcode until [Server.Heal].
+// An answer of [Server.OnCall]'s hook has priority.
 func (s *Server) FailAll(errcode int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -47,7 +47,7 @@ func TestForceRefresh_InvalidatesAtOnce(t *testing.T) {
 		second := c.stable(t, true)
 		assertDifferent(t, first.Token, second.Token, "a new token")
 		c.assertErrcode(t, 40001, first.Token, "the old one")
-		assert.True(t, c.fake.Issued()[1].Forced)
+		assert.True(t, c.fake.Issued()[1].ForceRefresh)
 
 		time.Sleep(30*time.Second - time.Nanosecond)
 		assertSame(t, second.Token, c.stable(t, true).Token, "too soon: not refreshed")
@@ -83,7 +83,7 @@ func TestAPIs_AreIndependent(t *testing.T) {
 		c.assertErrcode(t, 40001, classic, "the first classic one")
 		newest := c.classic(t)
 		c.stable(t, true)
-		c.assertErrcode(t, 0, newest, "the classic one, after a forced refresh")
+		c.assertErrcode(t, 0, newest, "the classic one, after force_refresh")
 	})
 }
 

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// ticketAPI reports whether an API brings a ticket.
+// ticketAPI reports whether an API returns a ticket.
 func ticketAPI(api string) bool { return api == jsapiAPI || api == wxCardAPI }
 
-// badType is WeChat's errcode for a parameter with a wrong value.
+// badType is WeChat's errcode for a bad value of a parameter.
 const badType = 40097
 
 func (s *Server) serveTicket(w http.ResponseWriter, r *http.Request) {
@@ -31,7 +31,7 @@ func (s *Server) serveTicket(w http.ResponseWriter, r *http.Request) {
 	s.serveCall(w, r, call)
 }
 
-// checkToken is what an API answers to a token at this moment. The lock is held.
+// checkToken returns what an API answers to a token now. The lock is held.
 func (s *Server) checkToken(value string) int {
 	t, known := s.tokens[value]
 	switch {
@@ -50,21 +50,20 @@ func (s *Server) newTicket(call credentialCall, now time.Time) result {
 	t := s.make(call.AppID, "sM4AOVdWfPE4DxkX_", now)
 	s.tickets[t.value] = t
 	s.ticketsOut = append(s.ticketsOut, Issue{
-		Seq: len(s.ticketsOut) + 1, AppID: call.AppID, API: call.api, Token: t.value, At: now, Dies: t.dies, New: true,
+		Seq: len(s.ticketsOut) + 1, AppID: call.AppID, API: call.api, Token: t.value, At: now, Expires: t.expires, New: true,
 	})
-	return result{value: t.value, seconds: int(t.dies.Sub(now) / time.Second), ticket: true}
+	return result{value: t.value, seconds: int(t.expires.Sub(now) / time.Second), ticket: true}
 }
 
-// Tickets is the log of all tickets given out, whether their answers arrived or
-// not.
+// Tickets returns all issued tickets, whether their answers arrived or not.
 func (s *Server) Tickets() []Issue {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.ticketsOut)
 }
 
-// AcceptsTicket says whether WeChat takes a ticket at this moment: 0, 40001
-// (unknown or voided) or 42001 (expired).
+// AcceptsTicket returns what WeChat answers to a ticket now: 0, 40001 (unknown, or
+// ended by VoidTickets) or 42001 (expired).
 func (s *Server) AcceptsTicket(ticket string) (errcode int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +74,7 @@ func (s *Server) AcceptsTicket(ticket string) (errcode int) {
 	return t.errcode(s.now())
 }
 
-// VoidTickets ends all tickets of an account before their time.
+// VoidTickets ends all tickets of an account before they expire.
 func (s *Server) VoidTickets(appID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

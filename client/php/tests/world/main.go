@@ -76,7 +76,7 @@ func routes(wechat *wechattest.Server) http.Handler {
 		wechat.FailAll(code) // 0 heals
 	})
 	mux.HandleFunc("POST /steal", func(_ http.ResponseWriter, r *http.Request) {
-		wechat.Steal(r.FormValue("appid"))
+		wechat.FetchExternally(r.FormValue("appid"))
 	})
 	mux.HandleFunc("POST /void", func(_ http.ResponseWriter, r *http.Request) {
 		wechat.VoidTickets(r.FormValue("appid"))
