@@ -143,6 +143,11 @@ func TestExplain_FindsCauses(t *testing.T) {
 			h.judge.note(event{at: h.now(), AppID: account, Kind: tokenDirect})
 			h.request(account, true)
 		}, []string{"1 × memcached reachable again: back from stable_token"}},
+		"a renewal without memcached, and no fault of memcached": {func(h *harness) {
+			h.request(account, true)
+			h.judge.note(event{at: h.now(), AppID: account, Kind: tokenDirect})
+			h.request(account, true)
+		}, []string{"1 × **unexplained**"}},
 		"all was forgotten": {func(h *harness) {
 			h.request(account, true)
 			h.forgotten = h.now()
@@ -152,6 +157,11 @@ func TestExplain_FindsCauses(t *testing.T) {
 			h.request(account, false).wrong = "a web page"
 			h.request(account, true)
 		}, []string{"1 × after a web page"}},
+		"a wrong answer, and its doubt": {func(h *harness) {
+			h.request(account, false).wrong = "a web page"
+			h.request(account, true)
+			h.request(account, true)
+		}, []string{"1 × after a web page", "1 × the doubt after a web page"}},
 		"a wrong answer, then stable_token": {func(h *harness) {
 			h.rows = []*row{{fault: fault{memcached: true}}}
 			h.request(account, false).wrong = "a web page"
@@ -174,7 +184,7 @@ func TestExplain_FindsCauses(t *testing.T) {
 		"a renewal after a freeze is due sooner": {func(h *harness) {
 			h.judge.note(event{at: -15 * time.Second, AppID: account, Kind: sidecarHit, fault: "frozen"})
 			h.request(account, true)
-			h.request(account, true).at += dueFirst(2*time.Hour) - freeze
+			h.request(account, true).at += dueFirst(life) - freeze
 		}, nil},
 		"another account": {func(h *harness) {
 			h.request(account, true)
@@ -228,6 +238,7 @@ func TestJudgeRow_InvalidAndFailedReads(t *testing.T) {
 	assert.Len(t, h.judgeRow(&row{span: all, fault: fault{excuse: "no token exists"}}, nil).broken, 1, "a read may fail")
 	assert.Len(t, h.judgeRow(&row{span: all, lostAnswer: true}, nil).broken, 2, "no request came just before")
 	requests := []*request{{at: 900 * time.Millisecond, account: "wx1"}}
+	assert.Len(t, h.judgeRow(&row{span: all}, requests).broken, 2, "no answer was lost")
 	l := h.judgeRow(&row{span: all, lostAnswer: true}, requests)
 	assert.Len(t, l.broken, 1)
 	assert.Contains(t, l.cells()[2], "1: after a lost answer")
@@ -366,6 +377,19 @@ func TestReport_FailsForBrokenLimits(t *testing.T) {
 				h.request("wx1", true).wrong = "a web page"
 			}
 		}, "most extra requests for one account in ten minutes: 11 (limit: 10)"},
+		"too many requests without memcached": {func(h *harness) {
+			h.rows = []*row{{fault: fault{memcached: true}}}
+			h.wechat.AddAccount("wx1", firstSecret)
+			for range directAtMost + 2 {
+				h.request("wx1", true).api = "stable_token"
+			}
+		}, "most requests to `stable_token` for one account in ten minutes: 21 (limit: 20;"},
+		"an unexplained request": {func(h *harness) {
+			h.rows = []*row{{fault: fault{name: "a fault"}, span: span{to: time.Hour}}}
+			h.wechat.AddAccount("wx1", firstSecret)
+			h.request("wx1", true)
+			h.request("wx1", true)
+		}, "a fault: 1 requests that nothing explains"},
 		"an older entry": {func(h *harness) { h.watch.longest = pollAtMost + time.Second }, "older than one before: 17.00 s"},
 		"a sidecar grew": {func(h *harness) {
 			p := &pod{number: 1}

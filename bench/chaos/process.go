@@ -15,7 +15,7 @@ import (
 // this one ends.
 func start(cmd *exec.Cmd, environ ...string) (*programtest.Process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	cmd.Env = append(environ, "PATH="+os.Getenv("PATH"))
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, environ...)
 	return programtest.Launch(cmd)
 }
 
