@@ -38,16 +38,6 @@ func (h *harness) catch(ctx context.Context, account, step, order string) (*pod,
 	return nil, errors.New("a process that is not a sidecar of this run came to a step")
 }
 
-// heldBy returns how many goroutines a sidecar has, and how many bytes of its heap
-// were in use after its last collection. The sidecar writes both every second.
-func (h *harness) heldBy(pid int) (goroutines, heap int, err error) {
-	text, err := os.ReadFile(h.path("failpoints", "held."+strconv.Itoa(pid)))
-	if err == nil {
-		_, err = fmt.Sscan(string(text), &goroutines, &heap)
-	}
-	return goroutines, heap, err
-}
-
 // writeWhole writes a file that readers see whole or not at all.
 func writeWhole(path, text string) error {
 	next := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))

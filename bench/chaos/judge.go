@@ -138,14 +138,13 @@ func (s span) has(account string, at time.Duration) bool {
 // line is a row with its figures, and with the invariants that it breaks.
 type line struct {
 	*row
-	reads           int
-	byReader        map[string]int
-	invalid, failed []read
-	longest         time.Duration  // read
-	gap             time.Duration  // the longest time without an entry
-	causes          map[string]int // of extra requests
-	invalidNote     string
-	broken          []error
+	reads, invalid, failed int
+	byReader               map[string]int
+	longest                time.Duration  // read
+	gap                    time.Duration  // the longest time without an entry
+	causes                 map[string]int // of extra requests
+	invalidNote            string
+	broken                 []error
 }
 
 func (l *line) check(ok bool, format string, args ...any) {
@@ -169,14 +168,14 @@ func (h *harness) judgeRow(r *row, requests []*request) line {
 		l.longest = max(l.longest, read.took)
 		switch read.verdict {
 		case invalid:
-			l.invalid = append(l.invalid, read)
+			l.invalid++
 			if after, follows := sinceRequest(requests, read); r.lostAnswer && follows {
 				latest = max(latest, after)
 			} else {
 				unexcused[invalid]++
 			}
 		case failed:
-			l.failed = append(l.failed, read)
+			l.failed++
 			if r.excuse == "" || !h.excused(read) {
 				unexcused[failed]++
 			}
@@ -184,7 +183,7 @@ func (h *harness) judgeRow(r *row, requests []*request) line {
 		}
 	}
 	h.judge.mu.Unlock()
-	if unexcused[invalid] < len(l.invalid) {
+	if unexcused[invalid] < l.invalid {
 		l.invalidNote = ": after a lost answer, the next request invalidates the token before it without a grace; last read " + seconds(latest) + " after that request"
 	}
 	l.check(r.notHealed == nil, "not healed: %w", r.notHealed)
@@ -232,8 +231,8 @@ func (h *harness) excused(r read) bool {
 
 // cells returns the row of the report's table.
 func (l line) cells() []string {
-	failures, extra, healed := fmt.Sprint(len(l.failed)), "0", seconds(l.healedAt-l.undone)
-	if len(l.failed) > 0 && l.excuse != "" {
+	failures, extra, healed := fmt.Sprint(l.failed), "0", seconds(l.healedAt-l.undone)
+	if l.failed > 0 && l.excuse != "" {
 		failures += ": " + l.excuse
 	}
 	if len(l.causes) > 0 {
@@ -242,5 +241,5 @@ func (l line) cells() []string {
 	if l.notHealed != nil {
 		healed = "**never**"
 	}
-	return []string{l.name, fmt.Sprint(l.reads), fmt.Sprint(len(l.invalid)) + l.invalidNote, failures, extra, seconds(l.gap), healed, seconds(l.longest)}
+	return []string{l.name, fmt.Sprint(l.reads), fmt.Sprint(l.invalid) + l.invalidNote, failures, extra, seconds(l.gap), healed, seconds(l.longest)}
 }

@@ -50,11 +50,11 @@ func (h *harness) report(stdout io.Writer) error {
 	requests := h.explain()
 	whole := h.judgeRow(&row{span: span{to: h.now()}}, requests)
 	rows, broken := make([][]string, len(h.rows)), []error{h.writeRequests(requests)}
-	invalidReads, failedReads, unknown := len(whole.invalid), len(whole.failed), whole.causes[unexplained]
+	invalidReads, failedReads, unknown := whole.invalid, whole.failed, whole.causes[unexplained]
 	for i, r := range h.rows {
 		l := h.judgeRow(r, requests)
 		rows[i], broken = l.cells(), append(broken, l.broken...)
-		invalidReads, failedReads, unknown = invalidReads-len(l.invalid), failedReads-len(l.failed), unknown-l.causes[unexplained]
+		invalidReads, failedReads, unknown = invalidReads-l.invalid, failedReads-l.failed, unknown-l.causes[unexplained]
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, head, len(h.pods), len(h.accounts), life.Seconds(), grace.Seconds(), len(h.pods), len(h.pods), runtime.NumCPU(), runtime.Version())
@@ -84,8 +84,8 @@ func (h *harness) writeTotals(b *strings.Builder, whole line, requests []*reques
 		value any
 	}{
 		{true, "tokens read", whole.reads},
-		{true, "invalid tokens read", len(whole.invalid)},
-		{true, "reads that failed", len(whole.failed)},
+		{true, "invalid tokens read", whole.invalid},
+		{true, "reads that failed", whole.failed},
 		{configured <= requestsAtMost, "most extra requests for one account in ten minutes", fmt.Sprintf("%d (limit: %d)", configured, requestsAtMost)},
 		{
 			direct <= limit, "most requests to `stable_token` for one account in ten minutes",
