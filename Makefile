@@ -16,7 +16,7 @@ IMAGE_FLAGS ?=
 CROSS    ?= darwin/arm64 darwin/amd64 windows/amd64 linux/arm64
 TESTLOG  ?= bin/test.log
 RACELOG  ?= bin/race.log
-K8SLOG        ?= bin/k8s.log
+K8SLOG   ?= bin/k8s.log
 SDKLOG   ?= bin/sdk.log
 FUZZLOG  ?= bin/fuzz.log
 

@@ -110,7 +110,7 @@ func (d *demo) externalFetch(ctx context.Context, slot *memcache.Slot) error {
 	d.say("script", "both sidecars answer %s, %s after the fetch", memcache.Fingerprint(repaired), since(begin))
 	found := awaitEntry(ctx, slot, longestPoll, func(token string) bool { return token == repaired })
 	if ctx.Err() != nil {
-		return nil
+		return ctx.Err()
 	}
 	d.claim(found != "", "an external token in memcached is replaced within one poll")
 	d.say("memcached", "has %s, %s after the fetch", memcache.Fingerprint(repaired), since(begin))

@@ -14,7 +14,7 @@ import (
 // AppID and AppSecret are the account of [Backends].
 const (
 	AppID     = "wx0123456789abcdef"
-	AppSecret = "canarysecret0123456789abcdef0123" //nolint:gosec // a fake WeChat's
+	AppSecret = "canarysecret0123456789abcdef0123"
 )
 
 // Backends are a fake WeChat and a memcached, both over TCP, and what a sidecar

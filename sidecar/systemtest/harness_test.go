@@ -44,11 +44,11 @@ const (
 const root = "../.."
 
 // runCLI runs the program to its end.
-func runCLI(t *testing.T, environ []string, args ...string) (exit int, stdout, stderr string) {
+func runCLI(t *testing.T, environ []string, args ...string) (exit int, stdout string) {
 	t.Helper()
 	p := spawn(t, environ, args...)
 	exit = p.Ends(t, patience)
-	return exit, p.Stdout.String(), p.Stderr.String()
+	return exit, p.Stdout.String()
 }
 
 // process is the program as a process.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +43,6 @@ type mirroring struct {
 	mariadb *mirrortest.Server
 	db      *sql.DB
 	file    string
-	environ []string
 }
 
 func newMirroring(t *testing.T) *mirroring {
@@ -62,7 +60,7 @@ func newMirroring(t *testing.T) *mirroring {
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.db.Close()) })
 	dsn := strings.Replace(m.mariadb.DSN("app"), "root@", "app:canarysecret app@", 1)
-	m.environ = append(slices.Clone(m.Backends.Environ), "MIRROR_FILE="+m.file, "WECHAT_TICKETS=jsapi",
+	m.Environ = append(m.Environ, "MIRROR_FILE="+m.file, "WECHAT_TICKETS=jsapi",
 		"MIRROR_MYSQL_DSN_FILE="+programtest.WriteFile(t, filepath.Join(t.TempDir(), "dsn"), dsn+"\n"))
 	return m
 }
@@ -72,9 +70,9 @@ func TestMirrors_FollowRenewals(t *testing.T) {
 	t.Parallel()
 	m := newMirroring(t)
 	m.WeChat.SetExpiresIn(10 * time.Second) // renewed after 5
-	one := spawn(t, m.environ)
+	one := spawn(t, m.Environ)
 	other := programtest.Address(t)
-	spawn(t, append(m.environ, "SIDECAR_LISTEN=127.0.0.1:0", "SIDECAR_OPS_LISTEN="+other))
+	spawn(t, append(m.Environ, "SIDECAR_LISTEN=127.0.0.1:0", "SIDECAR_OPS_LISTEN="+other))
 	store := m.Store(t)
 	current := func() bool {
 		found, last := m.read(), m.LastToken()
@@ -95,10 +93,10 @@ func TestMirrors_FollowRenewals(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return strings.Contains(get(t, "http://"+m.Ops+"/readyz")+get(t, "http://"+other+"/readyz"), "mirror mysql has failed for ")
 	}, mirrorPatience, often, "readyz says so")
-	exit, said, _ := runCLI(t, m.environ, "healthcheck")
+	exit, said := runCLI(t, m.Environ, "healthcheck")
 	assert.Equal(t, exitFine, exit, said)
 	require.Eventually(t, func() bool {
-		_, table, _ := runCLI(t, m.environ, "status")
+		_, table := runCLI(t, m.Environ, "status")
 		return strings.Contains(table, "mirror mysql has failed for ") && strings.Contains(table, "\n  check that the database runs")
 	}, mirrorPatience, often, "and sidecar status too")
 
