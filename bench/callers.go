@@ -23,7 +23,7 @@ const tokenRequest = "GET /v1/" + appID + "/access_token HTTP/1.1\r\nHost: 127.0
 type caller struct {
 	conn    net.Conn
 	request string
-	answer  []byte // the last one; all are as long
+	answer  []byte // the last one; all have its length
 }
 
 func dial(ctx context.Context, address string) (net.Conn, error) {
@@ -45,40 +45,28 @@ func newCaller(ctx context.Context, address, request string) (*caller, error) {
 		return nil, err
 	}
 	c := &caller{conn: conn, request: request}
-	if err := c.askFirst(); err != nil {
+	if err := c.ask(); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("ask %s: %w", address, err)
 	}
 	return c, nil
 }
 
-// askFirst asks for the first time.
-func (c *caller) askFirst() error {
-	if _, err := io.WriteString(c.conn, c.request); err != nil {
-		return err
-	}
-	answer := make([]byte, 4096)
-	n, err := c.conn.Read(answer) // net/http writes an answer of this size at once
-	if err != nil {
-		return err
-	}
-	c.answer = answer[:n]
-	return c.check()
-}
-
-// ask asks once more.
+// ask asks once.
 func (c *caller) ask() error {
 	if _, err := io.WriteString(c.conn, c.request); err != nil {
 		return err
 	}
-	if _, err := io.ReadFull(c.conn, c.answer); err != nil {
+	if c.answer == nil {
+		answer := make([]byte, 4096)
+		n, err := c.conn.Read(answer) // net/http writes an answer of this size at once
+		if err != nil {
+			return err
+		}
+		c.answer = answer[:n]
+	} else if _, err := io.ReadFull(c.conn, c.answer); err != nil {
 		return err
 	}
-	return c.check()
-}
-
-// check returns an error unless the last answer has the status 200.
-func (c *caller) check() error {
 	if !bytes.HasPrefix(c.answer, []byte("HTTP/1.1 200 ")) {
 		return errors.New("the answer is not 200")
 	}

@@ -30,6 +30,6 @@ func TestRun_UnknownSection(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	err := run(t.Context(), []string{"-only", "raed"}, &stdout, &stderr)
 	require.ErrorContains(t, err, `"raed"`)
-	require.ErrorContains(t, err, "read, local, api")
+	require.ErrorContains(t, err, "use read, local, api")
 	assert.Empty(t, stdout.String())
 }

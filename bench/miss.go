@@ -91,7 +91,7 @@ func missAt(ctx context.Context, s *server, weChatAnswers func()) (float64, erro
 			return 0, err
 		}
 		c := &caller{conn: conn, request: tokenRequest}
-		all, work = append(all, c), append(work, c.askFirst)
+		all, work = append(all, c), append(work, c.ask)
 	}
 	each, err := timed(len(work), work...)
 	return each*float64(len(work)) - float64(weChatDelay), err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ const (
 
 	maxReadRatio  = 1.05
 	maxReadAllocs = 1
+	maxLocal      = 20 // ns
 )
 
 // measureRead compares client.AccessToken with a Get of the same key by the bare
@@ -30,7 +32,7 @@ func measureRead(ctx context.Context, f *fixture) ([]row, error) {
 		{what: "allocations of the same, TCP / unix socket", goal: fmt.Sprintf("≤ %d more", maxReadAllocs)},
 	}
 	for i, transport := range []string{tcp, unixSocket} {
-		r, err := newReaders(f, f.memcached[transport])
+		r, err := newReaders(f, f.memcached[transport], 0)
 		if err != nil {
 			return nil, err
 		}
@@ -50,21 +52,22 @@ func measureRead(ctx context.Context, f *fixture) ([]row, error) {
 	return rows, nil
 }
 
-// readers read one entry.
+// readers read one token.
 type readers struct {
 	client *client.Client
 	bare   *memcache.Client
+	token  string
 }
 
-func newReaders(f *fixture, m *program.Memcached) (*readers, error) {
+func newReaders(f *fixture, m *program.Memcached, local time.Duration) (*readers, error) {
 	f.wechat.SetTokenLength(tokenLength)
 	token := f.wechat.FetchExternally(appID)
 	f.wechat.SetTokenLength(136)
-	c, err := client.New(client.Config{AppID: appID, Servers: []string{m.Address}, Timeout: program.Timeout})
+	c, err := client.New(client.Config{AppID: appID, Servers: []string{m.Address}, Timeout: program.Timeout, Local: local})
 	if err != nil {
 		return nil, err
 	}
-	r := &readers{client: c, bare: m.Client()}
+	r := &readers{client: c, bare: m.Client(), token: token}
 	return r, r.bare.Set(&memcache.Item{Key: appID, Value: []byte(token), Expiration: 3600})
 }
 
@@ -100,4 +103,48 @@ func (r *readers) allocations(ctx context.Context) figure {
 	ours := testing.AllocsPerRun(gets, func() { _, _ = r.client.AccessToken(ctx) })
 	bare := testing.AllocsPerRun(gets, func() { _, _ = r.bare.Get(appID) })
 	return figure{fmt.Sprint(ours), fmt.Sprint(bare), fmt.Sprintf("%+.0f", ours-bare), ours-bare > maxReadAllocs}
+}
+
+// measureLocal compares a token kept in the process with one atomic load.
+func measureLocal(ctx context.Context, f *fixture) ([]row, error) {
+	r, err := newReaders(f, f.memcached[tcp], client.MaxLocal)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	request, cancel := context.WithCancel(ctx) // as an app has it
+	defer cancel()
+	var kept atomic.Pointer[string]
+	kept.Store(&r.token)
+	const times = 1_000_000
+	length := 0 // of what was loaded, so that the compiler keeps the loads
+	all, err := interleave(ctx, f.pick(31, 7),
+		func(context.Context) (float64, error) {
+			start := time.Now()
+			for range times {
+				if _, err := r.client.AccessToken(request); err != nil {
+					return 0, err
+				}
+			}
+			return float64(time.Since(start)) / times, nil
+		},
+		func(context.Context) (float64, error) {
+			start := time.Now()
+			for range times {
+				length += len(*kept.Load())
+			}
+			return float64(time.Since(start)) / times, nil
+		})
+	if err != nil {
+		return nil, err
+	}
+	ours := all[0].median()
+	allocs := testing.AllocsPerRun(1000, func() { _, _ = r.client.AccessToken(request) })
+	return []row{
+		{
+			what: "`AccessToken` with `Config.Local`, to one atomic load", unit: "ns", goal: fmt.Sprintf("≤ %d ns", maxLocal),
+			figures: []figure{{ours: fmt.Sprintf("%.1f", ours), floor: fmt.Sprintf("%.1f", all[1].median()), missed: ours > maxLocal}},
+		},
+		{what: "allocations of the same", goal: "0", figures: []figure{{ours: fmt.Sprint(allocs), floor: "0", missed: allocs > 0}}},
+	}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/bench/program"
@@ -28,12 +27,13 @@ func measureStart(ctx context.Context, f *fixture) ([]row, error) {
 }
 
 func (f *fixture) firstEntry(ctx context.Context) (float64, error) {
-	s, err := f.startSidecar(ctx, unixSocket)
+	prefix := f.name("e") + ":"
+	s, err := f.startSidecar(ctx, unixSocket, "MEMCACHED_KEY_PREFIX="+prefix)
 	if err != nil {
 		return 0, err
 	}
 	defer s.Kill()
-	return f.entryAfter(ctx, s.Process, s.variable("MEMCACHED_KEY_PREFIX")+appID)
+	return f.entryAfter(ctx, s.Process, prefix+appID)
 }
 
 func (f *fixture) floorEntry(ctx context.Context) (float64, error) {
@@ -68,15 +68,4 @@ func (f *fixture) entryAfter(ctx context.Context, p *program.Process, key string
 			return 0, fmt.Errorf("wait for an entry: %w; %w", err, p.Failed())
 		}
 	}
-}
-
-// variable returns a variable of the server's environment; the last one counts.
-func (s *server) variable(name string) string {
-	last := ""
-	for _, one := range s.Cmd.Env {
-		if value, ok := strings.CutPrefix(one, name+"="); ok {
-			last = value
-		}
-	}
-	return last
 }

@@ -60,10 +60,16 @@ func writeChart(path string, r result) error {
 		legend{"peers", peerColour}, legend{"wxsidecar", ourColour})
 	c.block(blockHeight, fmt.Sprintf("What the workers of %s pods got instead of a valid token", most),
 		legend{"an invalid token", invalidColour}, legend{"an error", errorColour})
-	for s := range situations {
-		for i, one := range contestants {
-			c.requests(s, i, r.at(one, s), r.mostRequests(), one.ours)
-			c.failures(s, i, r.at(one, s))
+	scale := 1.0 // the most requests of all
+	for _, one := range contestants {
+		for s := range situations {
+			scale = max(scale, float64(r.largest(one, s).Requests))
+		}
+	}
+	for i, one := range contestants {
+		for s := range situations {
+			c.requests(s, i, r.Figures[one.name][s], scale, one.ours)
+			c.failures(s, i, r.largest(one, s))
 		}
 	}
 	_, _ = c.WriteString("</svg>\n")
@@ -111,7 +117,7 @@ func (c *chart) bars(top, situation, contestant int, label string, widths []floa
 }
 
 // requests draws the requests of the largest fleet, on one scale in all panels.
-func (c *chart) requests(situation, contestant int, all []figures, most int, ours bool) {
+func (c *chart) requests(situation, contestant int, all []figures, scale float64, ours bool) {
 	labels := make([]string, len(all))
 	for i, f := range all {
 		labels[i] = program.Number(f.Requests)
@@ -120,12 +126,11 @@ func (c *chart) requests(situation, contestant int, all []figures, most int, our
 	if ours {
 		colour = ourColour
 	}
-	width := longestBar * float64(all[len(all)-1].Requests) / float64(most)
+	width := longestBar * float64(all[len(all)-1].Requests) / scale
 	c.bars(0, situation, contestant, strings.Join(labels, " / "), []float64{width}, []string{colour})
 }
 
-func (c *chart) failures(situation, contestant int, all []figures) {
-	f := all[len(all)-1]
+func (c *chart) failures(situation, contestant int, f figures) {
 	asked := f.Given + f.Errors
 	share := func(n int) float64 { return wholeBar * float64(n) / float64(max(asked, 1)) }
 	c.bars(blockHeight, situation, contestant, percent(f.Invalid+f.Errors, asked),

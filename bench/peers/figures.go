@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // tally is what workers count; worker/serve.go has the same type.
@@ -28,52 +29,39 @@ type figures struct {
 	tally
 }
 
-// result is a whole run: by contestant, number of pods and situation.
+// result is a whole run: figures by contestant, situation and fleet.
 type result struct {
-	Workers int                          `json:"workers"` // in each pod
-	Pods    []int                        `json:"pods"`
-	Figures map[string]map[int][]figures `json:"figures"`
+	Workers int                               `json:"workers"` // in each pod
+	Pods    []int                             `json:"pods"`    // of each fleet, the largest last
+	Figures map[string]*[situations][]figures `json:"figures"`
 }
 
 func newResult(pods []int, workers int) result {
-	r := result{Workers: workers, Pods: pods, Figures: map[string]map[int][]figures{}}
+	r := result{Workers: workers, Pods: pods, Figures: map[string]*[situations][]figures{}}
 	for _, c := range contestants {
-		r.Figures[c.name] = map[int][]figures{}
-		for _, n := range pods {
-			r.Figures[c.name][n] = make([]figures, situations)
+		all := &[situations][]figures{}
+		for s := range all {
+			all[s] = make([]figures, len(pods))
 		}
+		r.Figures[c.name] = all
 	}
 	return r
 }
 
-// at returns a contestant's figures in a situation, for each number of pods.
-func (r result) at(c contestant, situation int) []figures {
-	all := make([]figures, len(r.Pods))
-	for i, n := range r.Pods {
-		all[i] = r.Figures[c.name][n][situation]
-	}
-	return all
+// largest returns the largest fleet's figures in one situation.
+func (r result) largest(c contestant, situation int) figures {
+	return r.Figures[c.name][situation][len(r.Pods)-1]
 }
 
-// largest returns a contestant's figures over all situations, with the most pods.
-func (r result) largest(c contestant) figures {
+// total returns the largest fleet's figures over all situations.
+func (r result) total(c contestant) figures {
 	var sum figures
-	for _, f := range r.Figures[c.name][r.Pods[len(r.Pods)-1]] {
+	for s := range situations {
+		f := r.largest(c, s)
 		sum.Requests += f.Requests
 		sum.add(f.tally)
 	}
 	return sum
-}
-
-// mostRequests returns the most requests of a largest fleet in one situation, at least 1.
-func (r result) mostRequests() int {
-	most := 1
-	for _, byPods := range r.Figures {
-		for _, f := range byPods[r.Pods[len(r.Pods)-1]] {
-			most = max(most, f.Requests)
-		}
-	}
-	return most
 }
 
 // keep writes what load reads.
@@ -98,10 +86,9 @@ func load(path string) (result, error) {
 		return result{}, fmt.Errorf("%s: %w", path, err)
 	}
 	for _, c := range contestants {
-		for _, n := range r.Pods {
-			if len(r.Figures[c.name][n]) != situations {
-				return result{}, fmt.Errorf("%s: %s with %d pods is missing; only a run of all contestants can be drawn", path, c.name, n)
-			}
+		all := r.Figures[c.name]
+		if all == nil || slices.ContainsFunc(all[:], func(fleets []figures) bool { return len(fleets) != len(r.Pods) }) {
+			return result{}, fmt.Errorf("%s: figures of %s are missing; only a run of all contestants can be drawn", path, c.name)
 		}
 	}
 	return r, nil

@@ -102,8 +102,12 @@ func measureAll(ctx context.Context, only string, stderr io.Writer) (result, err
 			continue
 		}
 		begin := time.Now()
-		for _, pods := range r.Pods {
-			if err := b.measure(ctx, c, pods, r.Figures[c.name][pods]); err != nil {
+		for i, pods := range r.Pods {
+			seen, err := b.measure(ctx, c, pods)
+			for s := range seen {
+				r.Figures[c.name][s][i] = seen[s]
+			}
+			if err != nil {
 				return r, fmt.Errorf("measure %s with %d pods: %w", c.name, pods, err)
 			}
 		}
@@ -112,24 +116,23 @@ func measureAll(ctx context.Context, only string, stderr io.Writer) (result, err
 	return r, nil
 }
 
-// measure fills in the figures of a contestant. The renewal has a fleet of its own.
-func (b bench) measure(ctx context.Context, c contestant, pods int, all []figures) error {
+// measure returns the figures of a contestant. The renewal has a fleet of its own.
+func (b bench) measure(ctx context.Context, c contestant, pods int) (seen [situations]figures, err error) {
 	f, err := newFleet(ctx, b, c, pods)
 	if err != nil {
-		return err
+		return seen, err
 	}
-	seen, err := f.runSituations(ctx)
+	seen, err = f.runSituations(ctx)
 	f.end()
 	if err != nil {
-		return err
+		return seen, err
 	}
-	copy(all, seen[:])
 	if f, err = newFleet(ctx, b, c, pods); err != nil {
-		return err
+		return seen, err
 	}
 	defer f.end()
-	all[renewal], err = f.renew(ctx)
-	return err
+	seen[renewal], err = f.renew(ctx)
+	return seen, err
 }
 
 // publish writes the page and the chart, and prints the totals.

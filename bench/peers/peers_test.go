@@ -141,7 +141,7 @@ func TestFigures_KeptAndDrawn(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	r := newResult([]int{1, 4, 16}, 4)
-	r.Figures["PHP class (rebuilt)"][16][memcachedDown] = figures{Requests: 1234, tally: tally{Given: 2000, Invalid: 1999, Errors: 0, Worst: 1_540_000}}
+	r.Figures["PHP class (rebuilt)"][memcachedDown][2] = figures{Requests: 1234, tally: tally{Given: 2000, Invalid: 1999, Errors: 0, Worst: 1_540_000}}
 	path, page := filepath.Join(dir, "figures.json"), filepath.Join(dir, "benchmarks.md")
 	require.NoError(t, r.keep(path))
 	require.NoError(t, os.WriteFile(page, []byte("before\n"+tablesBegin+"earlier\n"+tablesEnd+"after\n"), 0o600))
@@ -164,7 +164,7 @@ func TestFigures_KeptAndDrawn(t *testing.T) {
 
 	delete(r.Figures, "PHP class (rebuilt)")
 	require.NoError(t, r.keep(path))
-	require.ErrorContains(t, run(t.Context(), []string{"-draw", path}, &stdout, &stdout), "PHP class (rebuilt) with 1 pods")
+	require.ErrorContains(t, run(t.Context(), []string{"-draw", path}, &stdout, &stdout), "figures of PHP class (rebuilt) are missing")
 }
 
 // TestUpdatePage_WithoutMarkers fails and leaves the page as it is.

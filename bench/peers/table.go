@@ -35,7 +35,7 @@ func updatePage(path string, r result) error {
 func totals(r result) string {
 	rows := [][]string{{fmt.Sprintf("%s pods, all situations", program.Number(r.Pods[len(r.Pods)-1])), "requests to WeChat", "invalid tokens", "errors", "longest wait"}}
 	for _, c := range contestants {
-		rows = append(rows, append([]string{c.name}, cells([]figures{r.largest(c)})...))
+		rows = append(rows, append([]string{c.name}, cells([]figures{r.total(c)})...))
 	}
 	return program.Markdown(1, rows)
 }
@@ -47,7 +47,7 @@ func situationTable(r result, only string) string {
 	for s, name := range situationNames {
 		for _, c := range contestants {
 			if strings.Contains(c.name, only) {
-				rows = append(rows, append([]string{name, c.name}, cells(r.at(c, s))...))
+				rows = append(rows, append([]string{name, c.name}, cells(r.Figures[c.name][s])...))
 			}
 		}
 	}

@@ -2,14 +2,12 @@ package program
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
@@ -21,7 +19,7 @@ type Process struct {
 	Began  time.Time // just before its exec
 	Input  io.Writer
 	Output *bufio.Reader
-	stderr tail
+	stderr programtest.Output
 	ended  chan struct{}
 }
 
@@ -60,7 +58,8 @@ func (p *Process) Kill() {
 // Failed kills the process and returns an error with the end of its stderr.
 func (p *Process) Failed() error {
 	p.Kill()
-	return fmt.Errorf("%s failed: %s", filepath.Base(p.Cmd.Path), p.stderr.String())
+	text := strings.TrimSpace(p.stderr.String())
+	return fmt.Errorf("%s failed: %s", filepath.Base(p.Cmd.Path), programtest.Redact(text[max(0, len(text)-1000):]))
 }
 
 // Until calls ok at this interval until it reports true. It returns an error if the
@@ -78,28 +77,4 @@ func (p *Process) Until(ctx context.Context, every time.Duration, ok func() bool
 		}
 	}
 	return nil
-}
-
-// tail is the end of what a program printed.
-type tail struct {
-	mu   sync.Mutex // guards text
-	text bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text.Write(p)
-	if more := t.text.Len() - 1000; more > 0 {
-		t.text.Next(more)
-	}
-	return len(p), nil
-}
-
-// String returns the text without secrets and tokens.
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return programtest.Redact(strings.TrimSpace(t.text.String()))
 }
