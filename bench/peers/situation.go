@@ -92,7 +92,7 @@ func (f *fleet) rejectToken(ctx context.Context) error {
 	if err := f.warmUp(); err != nil {
 		return err
 	}
-	if err := f.wechat.reject(f.api); err != nil {
+	if err := f.wechat.reject(ctx, f.api); err != nil {
 		return err
 	}
 	f.wechat.startCount()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -86,7 +87,7 @@ func (w *weChat) advance(d time.Duration) { w.ahead.Add(int64(d)) }
 // reject makes WeChat refuse the token that it issued last, as after an external
 // fetch: twice with the classic API, whose previous token has a grace period; once by
 // force with stable_token.
-func (w *weChat) reject(api string) error {
+func (w *weChat) reject(ctx context.Context, api string) error {
 	if api == classicAPI {
 		w.FetchExternally(appID)
 		w.FetchExternally(appID)
@@ -95,7 +96,7 @@ func (w *weChat) reject(api string) error {
 	w.startCount() // this request belongs to no contestant
 	body := fmt.Sprintf(`{"grant_type":"client_credential","appid":%q,"secret":%q,"force_refresh":true}`, appID, appSecret)
 	answer := httptest.NewRecorder()
-	w.ServeHTTP(answer, httptest.NewRequest(http.MethodPost, "/cgi-bin/stable_token", strings.NewReader(body)))
+	w.ServeHTTP(answer, httptest.NewRequestWithContext(ctx, http.MethodPost, "/cgi-bin/stable_token", strings.NewReader(body)))
 	if !strings.Contains(answer.Body.String(), "access_token") {
 		return errors.New("the fake WeChat refused the external fetch")
 	}
