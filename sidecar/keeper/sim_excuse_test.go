@@ -20,8 +20,6 @@ const (
 	// handOvers is by how much longer it takes if a sidecar that cannot reach WeChat
 	// is the first to try, and another such one the second: a dial, and a poll.
 	handOvers = 2 * (5*time.Second + 20*time.Second)
-	// handOverWait is how long all sidecars wait after two such hand-overs.
-	handOverWait = 75 * time.Second
 	// pollLeast is the least time between two polls of a sidecar.
 	pollLeast = 10 * time.Second
 	// graceTime is how long WeChat accepts a superseded token.
