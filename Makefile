@@ -117,9 +117,9 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 
 .PHONY: sim
 sim: ## simulate SEEDS (100) random days of HOURS (24) from seed START (1), then a month, in virtual time
-	$(GO) test ./sidecar/keeper -run 'TestSimulation$$' -count=1 -timeout 0 -v \
+	$(GO) test ./sidecar/keeper/sim -run 'TestSimulation$$' -count=1 -timeout 0 -v \
 		-sim.seeds=$(SEEDS) -sim.hours=$(HOURS) -sim.seed=$(START)
-	$(GO) test ./sidecar/keeper -run 'TestSimulation$$' -count=1 -timeout 0 -v -sim.seeds=1 -sim.hours=720 -sim.seed=$(START)
+	$(GO) test ./sidecar/keeper/sim -run 'TestSimulation$$' -count=1 -timeout 0 -v -sim.seeds=1 -sim.hours=720 -sim.seed=$(START)
 
 .PHONY: broken
 broken: ## remove each guard of the protocol in turn: the explorer, a test or the simulation must notice

@@ -16,7 +16,7 @@
 // The report goes to stdout and to report.md in -out. It is a section of
 // docs/benchmarks.md. journal.log has all that happened, and requests.log the cause of
 // each request to WeChat. Wall clocks that jump are a test in virtual time instead:
-// sidecar/keeper/sim_clock_test.go.
+// sidecar/keeper/sim/clock_test.go.
 //
 //	go run .             all faults: 26 minutes
 //	go run . -minutes 2  a few faults, shorter

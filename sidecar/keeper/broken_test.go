@@ -193,7 +193,7 @@ func catch(t *testing.T, overlay string, words []string) {
 		require.Contains(t, out, "--- FAIL: "+test)
 		t.Logf("caught by %s after %s", what, time.Since(begin).Round(100*time.Millisecond))
 	case words[0] == "sim" && len(words) == 3:
-		run := buildBroken(t, overlay, ".")
+		run := buildBroken(t, overlay, "sim")
 		begin := time.Now()
 		for seed := 1; seed <= *flagBrokenSeeds; seed++ {
 			out, err := run("TestSimulation", fmt.Sprintf("-sim.seed=%d", seed), "-sim.seeds=1", "-sim.only="+words[1])

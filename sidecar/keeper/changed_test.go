@@ -13,9 +13,10 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
-func TestEveryCredentialThatIsHeldFromNowOnIsTold(t *testing.T) {
+// Config.Changed is called for each credential that is held from now on.
+func TestChanged_EveryNewCredential(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		heard := make(chan keeper.Change, 100)
 		h.config.Changed = func(c keeper.Change) { heard <- c }
@@ -55,7 +56,7 @@ func TestEveryCredentialThatIsHeldFromNowOnIsTold(t *testing.T) {
 // pass: a mirror would write the older token last.
 func TestChanged_InOrder(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		synctest.Wait()

@@ -20,29 +20,32 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// house is one sidecar's Group with a memcached and a WeChat of its own.
-type house struct {
+const secret = "0123canarysecret4567"
+
+// fixture is one sidecar's Group with a memcached and a WeChat of its own.
+type fixture struct {
 	t         *testing.T
 	memcached *memcachetest.Server
 	wechat    *wechattest.Server
 	config    keeper.Config
 	group     *keeper.Group
-	logs      *buffer
+	logs      *programtest.Output
 	ends      []func()
 }
 
-// inHouse runs test in virtual time. The fake WeChat knows wx1, wx2 and wx3.
-func inHouse(t *testing.T, test func(h *house)) {
+// inBubble runs test in virtual time. The fake WeChat knows wx1, wx2 and wx3.
+func inBubble(t *testing.T, test func(h *fixture)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := &house{t: t, memcached: memcachetest.New(), wechat: wechattest.New(), logs: &buffer{}}
+		h := &fixture{t: t, memcached: memcachetest.New(), wechat: wechattest.New(), logs: &programtest.Output{}}
 		defer func() { _ = h.memcached.Close() }()
 		for _, appID := range []string{"wx1", "wx2", "wx3"} {
-			h.wechat.AddAccount(appID, simSecret)
+			h.wechat.AddAccount(appID, secret)
 		}
 		transport, stop := h.wechat.Pipe()
 		defer stop()
@@ -52,16 +55,18 @@ func inHouse(t *testing.T, test func(h *house)) {
 		calls, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
 		require.NoError(t, err)
 		h.config = keeper.Config{Store: store, WeChat: calls, Log: slog.New(slog.NewJSONHandler(h.logs, nil))}
+		defer func() {
+			for _, end := range h.ends {
+				end()
+			}
+		}()
 		h.group = h.another()
 		test(h)
-		for _, end := range h.ends {
-			end()
-		}
 	})
 }
 
 // another is one more sidecar's Group, which ends with the test.
-func (h *house) another() *keeper.Group {
+func (h *fixture) another() *keeper.Group {
 	group := keeper.New(h.config)
 	ctx, cancel := context.WithCancel(h.t.Context())
 	ended := make(chan struct{})
@@ -78,10 +83,10 @@ func (h *house) another() *keeper.Group {
 }
 
 func account(appID string) keeper.Account {
-	return keeper.Account{AppID: appID, Secret: func() (string, error) { return simSecret, nil }}
+	return keeper.Account{AppID: appID, Secret: func() (string, error) { return secret, nil }}
 }
 
-func (h *house) appIDs() []string {
+func (h *fixture) appIDs() []string {
 	var appIDs []string
 	for _, state := range h.group.States() {
 		appIDs = append(appIDs, state.AppID)
@@ -89,8 +94,9 @@ func (h *house) appIDs() []string {
 	return appIDs
 }
 
-func TestAccountsComeAndGo(t *testing.T) {
-	inHouse(t, func(h *house) {
+// New accounts are renewed, and removed ones get no answers and no renewals.
+func TestSetAccounts_ComeAndGo(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1"), account("wx2")}))
 		synctest.Wait()
@@ -118,8 +124,9 @@ func TestAccountsComeAndGo(t *testing.T) {
 	})
 }
 
-func TestABadAppIDIsRefusedAndChangesNothing(t *testing.T) {
-	inHouse(t, func(h *house) {
+// A malformed AppID is an error, and the accounts stay as they were.
+func TestSetAccounts_BadAppIDChangesNothing(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		require.ErrorIs(t, h.group.SetAccounts([]keeper.Account{account("wx2"), account("wx 3")}), memcache.ErrBadAppID)
@@ -127,8 +134,9 @@ func TestABadAppIDIsRefusedAndChangesNothing(t *testing.T) {
 	})
 }
 
-func TestASecretThatCannotBeReadIsNoCallAndNamedInTheState(t *testing.T) {
-	inHouse(t, func(h *house) {
+// An AppSecret that cannot be read costs no request, and the state says so.
+func TestSecret_Unreadable(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		bad := account("wx1")
 		bad.Secret = func() (string, error) { return "", errors.New("no such file") }
@@ -146,8 +154,9 @@ func TestASecretThatCannotBeReadIsNoCallAndNamedInTheState(t *testing.T) {
 	})
 }
 
-func TestARefusalOfWeChatReachesCallersAtOnceWithItsCode(t *testing.T) {
-	inHouse(t, func(h *house) {
+// If WeChat refuses, each caller gets the errcode at once.
+func TestToken_RefusalReachesCallersAtOnce(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.wechat.FailAll(40164)
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
@@ -165,7 +174,8 @@ func TestARefusalOfWeChatReachesCallersAtOnceWithItsCode(t *testing.T) {
 	})
 }
 
-func TestStoppingGivesTheLeaseBackUnlessACallIsUnanswered(t *testing.T) {
+// Close releases the lease, unless a request has no answer yet.
+func TestClose_ReleasesTheLease(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		answer wechattest.Answer
@@ -175,7 +185,7 @@ func TestStoppingGivesTheLeaseBackUnlessACallIsUnanswered(t *testing.T) {
 		{"never answered", wechattest.Answer{Kind: wechattest.Hang}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inHouse(t, func(h *house) {
+			inBubble(t, func(h *fixture) {
 				t := h.t
 				h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return c.answer })
 				require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
@@ -219,8 +229,8 @@ func (b *countingTransport) add(n int) {
 }
 
 // At most 32 renewals run at a time when no reader waits for them.
-func TestManyAccountsDoNotAllCallAtOnce(t *testing.T) {
-	inHouse(t, func(h *house) {
+func TestRenewals_32AtATime(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		pipe, stop := h.wechat.Pipe()
 		defer stop()
@@ -230,7 +240,7 @@ func TestManyAccountsDoNotAllCallAtOnce(t *testing.T) {
 		h.config.WeChat = calls
 		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} })
 		for i := range 200 {
-			h.wechat.AddAccount(fmt.Sprintf("wx%d", i+1), simSecret)
+			h.wechat.AddAccount(fmt.Sprintf("wx%d", i+1), secret)
 		}
 		require.NoError(t, h.another().SetAccounts(accounts(200)))
 		time.Sleep(time.Minute)
@@ -268,8 +278,9 @@ func Example() {
 	// Output: 136 true <nil>
 }
 
-func TestASidecarThatStartsBeforeItsNetworkWaitsForMemcached(t *testing.T) {
-	inHouse(t, func(h *house) {
+// A sidecar that starts before its network waits for memcached.
+func TestRun_WaitsForMemcached(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.memcached.SetFault(memcachetest.Refuse)
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
@@ -283,8 +294,9 @@ func TestASidecarThatStartsBeforeItsNetworkWaitsForMemcached(t *testing.T) {
 	})
 }
 
-func TestASidecarThatStartsBeforeItsNetworkTakesWhatOthersFetched(t *testing.T) {
-	inHouse(t, func(h *house) {
+// A sidecar that starts before its network then adopts what others fetched.
+func TestRun_AdoptsOnceMemcachedAnswers(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		synctest.Wait()
@@ -302,8 +314,9 @@ func TestASidecarThatStartsBeforeItsNetworkTakesWhatOthersFetched(t *testing.T) 
 	})
 }
 
-func TestASidecarThatStartsWithoutMemcachedAsksTheStableToken(t *testing.T) {
-	inHouse(t, func(h *house) {
+// Without memcached, a sidecar without a token requests a stable_token after 5 s.
+func TestToken_WithoutMemcached(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.memcached.SetFault(memcachetest.Refuse)
 		start := time.Now()
@@ -316,8 +329,10 @@ func TestASidecarThatStartsWithoutMemcachedAsksTheStableToken(t *testing.T) {
 	})
 }
 
-func TestALostLeaseIsDoubtedThoughTheOthersClockIsAhead(t *testing.T) {
-	inHouse(t, func(h *house) {
+// A token fetched under a lost lease is in doubt, although the other sidecar's clock is
+// ahead.
+func TestDoubt_LostLeaseAndAClockAhead(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		var once sync.Once
 		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
@@ -342,7 +357,7 @@ func TestALostLeaseIsDoubtedThoughTheOthersClockIsAhead(t *testing.T) {
 // Reading the AppSecret takes so long that the lease would end before the request does:
 // the request is sent under another lease.
 func TestLease_TooLittleLeftForARequest(t *testing.T) {
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		left := time.Duration(0)
 		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
@@ -355,7 +370,7 @@ func TestLease_TooLittleLeftForARequest(t *testing.T) {
 			if reads.Add(1) == 1 {
 				time.Sleep(5 * time.Second)
 			}
-			return simSecret, nil
+			return secret, nil
 		}
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{slow}))
 		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
@@ -368,7 +383,7 @@ func TestLease_TooLittleLeftForARequest(t *testing.T) {
 // A process that was frozen polls before it answers: what it holds may have been replaced
 // long ago.
 func TestToken_AfterTheProcessWasFrozen(t *testing.T) {
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		var ice atomic.Pointer[chan struct{}] // everything that asks for the time waits for it
 		h.config.Wall = func() time.Time {

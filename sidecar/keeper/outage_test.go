@@ -18,7 +18,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestAServerThatFailsCostsItsAccountsTheirEntriesAndNothingElse(t *testing.T) {
+// A memcached server that fails costs its accounts their entries, and the others nothing.
+func TestOutage_OfOneServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		names := []string{"a:11211", "b:11211", "c:11211"}
 		servers := map[string]*memcachetest.Server{}
@@ -36,7 +37,7 @@ func TestAServerThatFailsCostsItsAccountsTheirEntriesAndNothingElse(t *testing.T
 		on := map[string]string{} // the server of each account
 		for i := range 30 {
 			appID := fmt.Sprintf("wx%d", i)
-			fake.AddAccount(appID, simSecret)
+			fake.AddAccount(appID, secret)
 			accounts = append(accounts, account(appID))
 			slot, err := store.Slot(appID, memcache.AccessToken)
 			require.NoError(t, err)
@@ -83,8 +84,8 @@ func TestAServerThatFailsCostsItsAccountsTheirEntriesAndNothingElse(t *testing.T
 // WeChat was busy when the token fell due, and memcached fails just before its end:
 // too lately for a token that lives to be fetched without it, so the renewal is put
 // off. It must not be put off beyond the token's end.
-func TestARenewalThatWaitsForMemcachedWaitsNoLongerThanTheTokenLives(t *testing.T) {
-	inHouse(t, func(h *house) {
+func TestOutage_WaitEndsBeforeTheToken(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.wechat.SetExpiresIn(40 * time.Second)
 		h.wechat.SetGrace(10 * time.Second)

@@ -34,9 +34,10 @@ func assertOwner(t *testing.T, group *keeper.Group, token, appID string, proven 
 	assert.Equal(t, proven, inFull, claim)
 }
 
-func TestATokenBelongsToItsAccountAndSoDoesTheOneBeforeWhileItsGraceLasts(t *testing.T) {
+// A token belongs to its account, and so does the previous one within its grace period.
+func TestOwnerOf_CurrentAndPrevious(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1"), account("wx2")}))
 		first, other := give(t, h.group, "wx1"), give(t, h.group, "wx2")
@@ -65,9 +66,10 @@ func TestATokenBelongsToItsAccountAndSoDoesTheOneBeforeWhileItsGraceLasts(t *tes
 	})
 }
 
-func TestADeadTokenBelongsToNobody(t *testing.T) {
+// An expired token has no owner.
+func TestOwnerOf_ExpiredToken(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		token := give(t, h.group, "wx1")
@@ -79,9 +81,10 @@ func TestADeadTokenBelongsToNobody(t *testing.T) {
 	})
 }
 
-func TestATokenThatAnotherSidecarFetchedAMomentAgoIsKnown(t *testing.T) {
+// OwnerOf finds a token that another sidecar fetched a moment ago.
+func TestOwnerOf_FetchedAMomentAgo(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		first := give(t, h.group, "wx1")
@@ -96,9 +99,11 @@ func TestATokenThatAnotherSidecarFetchedAMomentAgoIsKnown(t *testing.T) {
 	})
 }
 
-func TestATokenThatEndedBeforeTheSidecarBeganIsKnownByItsFingerprintAlone(t *testing.T) {
+// A token that was replaced before the sidecar started is known by its fingerprint, not
+// proven.
+func TestOwnerOf_ByFingerprint(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		first := give(t, h.group, "wx1")
@@ -113,9 +118,10 @@ func TestATokenThatEndedBeforeTheSidecarBeganIsKnownByItsFingerprintAlone(t *tes
 	})
 }
 
-func TestTokensOfNobodyMakeNoMoreThanOneLookASecondAndNoCall(t *testing.T) {
+// Unknown tokens cause one survey a second at most, and no request.
+func TestOwnerOf_UnknownTokensArePaced(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		give(t, h.group, "wx1")
@@ -130,9 +136,10 @@ func TestTokensOfNobodyMakeNoMoreThanOneLookASecondAndNoCall(t *testing.T) {
 	})
 }
 
-func TestNobodyIsKeptWaitingForAnOwnerByAMemcachedThatHangs(t *testing.T) {
+// A memcached that hangs does not keep callers waiting.
+func TestOwnerOf_MemcachedHangs(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		token := give(t, h.group, "wx1")

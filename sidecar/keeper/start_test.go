@@ -20,12 +20,12 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// keepMany has the house keep wx1 to wx<n>.
-func (h *house) keepMany(n int) {
+// keepMany adds the accounts wx1 to wx<n>.
+func (h *fixture) keepMany(n int) {
 	h.t.Helper()
 	all := accounts(n)
 	for _, a := range all {
-		h.wechat.AddAccount(a.AppID, simSecret)
+		h.wechat.AddAccount(a.AppID, secret)
 	}
 	require.NoError(h.t, h.group.SetAccounts(all))
 }
@@ -41,7 +41,7 @@ func accounts(n int) (all []keeper.Account) {
 // A start makes 50 requests a second, after the first 50. A reader that waits goes
 // past the queue.
 func TestStart_PacedUnlessAwaited(t *testing.T) {
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.keepMany(1000)
 		time.Sleep(4 * time.Second)
@@ -62,7 +62,7 @@ func TestStart_PacedUnlessAwaited(t *testing.T) {
 }
 
 // callsAt has WeChat note when it is called.
-func (h *house) callsAt() func() []time.Duration {
+func (h *fixture) callsAt() func() []time.Duration {
 	var mu sync.Mutex
 	var calls []time.Duration
 	began := time.Now()
@@ -81,7 +81,7 @@ func (h *house) callsAt() func() []time.Duration {
 
 // All sidecars together make one request for an account, and each keeps its own pace.
 func TestStart_OneRequestPerAccount(t *testing.T) {
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		calls := h.callsAt()
 		fleet := []*keeper.Group{h.group}
@@ -103,7 +103,7 @@ func TestStart_OneRequestPerAccount(t *testing.T) {
 
 // Earlier versions counted the requests of all sidecars under *:pace.
 func TestStart_IgnoresAValueAtTheFormerPaceKey(t *testing.T) {
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		var asked atomic.Int64
 		h.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
@@ -125,7 +125,7 @@ func TestStart_IgnoresAValueAtTheFormerPaceKey(t *testing.T) {
 }
 
 func TestStart_RemovedAccountLeavesTheQueue(t *testing.T) {
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		h.keepMany(1000)
 		time.Sleep(time.Second)
 		require.NoError(h.t, h.group.SetAccounts(accounts(10)))
@@ -139,12 +139,12 @@ func TestStart_RemovedAccountLeavesTheQueue(t *testing.T) {
 // A ticket is fetched with the account's token, so tokens queue first: a ticket that
 // needs a token takes it past the queue.
 func TestStart_TicketsQueueAfterTokens(t *testing.T) {
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		calls := h.callsAt()
 		all := accounts(150)
 		for i := range all {
-			h.wechat.AddAccount(all[i].AppID, simSecret)
+			h.wechat.AddAccount(all[i].AppID, secret)
 			all[i].Tickets = []memcache.Kind{memcache.JSAPITicket}
 		}
 		require.NoError(t, h.group.SetAccounts(all))
@@ -158,7 +158,7 @@ func TestStart_TicketsQueueAfterTokens(t *testing.T) {
 }
 
 func TestStart_StoppedSidecarLeavesItsQueue(t *testing.T) {
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.keepMany(1000)
 		time.Sleep(time.Second)
@@ -172,7 +172,7 @@ func TestStart_StoppedSidecarLeavesItsQueue(t *testing.T) {
 }
 
 func TestStart_LogsItsProgress(t *testing.T) {
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
 			if c.AppID == "wx7" {
@@ -195,15 +195,16 @@ func TestStart_LogsItsProgress(t *testing.T) {
 }
 
 func TestStart_OneAccountLogsNoProgress(t *testing.T) {
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		require.NoError(h.t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		time.Sleep(time.Minute)
 		assert.NotContains(h.t, h.logs.String(), "fetched or tried")
 	})
 }
 
-func TestWhoAdoptsAtItsStartKnowsAtOnceThatItIsPublished(t *testing.T) {
-	inHouse(t, func(h *house) {
+// A sidecar that adopts at its start knows at once that the token is published.
+func TestStart_AdoptedIsPublished(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} })
 		other := h.another()
@@ -218,8 +219,9 @@ func TestWhoAdoptsAtItsStartKnowsAtOnceThatItIsPublished(t *testing.T) {
 	})
 }
 
-func TestAnEntryOutlivesAnOutageOfWeChatAndIsWrittenOnceAMinute(t *testing.T) {
-	inHouse(t, func(h *house) {
+// While WeChat fails, the entry does not expire, and is written once a minute.
+func TestEntry_DuringAnOutageOfWeChat(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		fleet := []*keeper.Group{h.group, h.another(), h.another(), h.another()}
 		for _, group := range fleet {

@@ -1,7 +1,6 @@
 package keeper_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -19,7 +18,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func (h *house) state() keeper.State {
+func (h *fixture) state() keeper.State {
 	h.t.Helper()
 	states := h.group.States()
 	require.Len(h.t, states, 1)
@@ -43,8 +42,9 @@ func otherRecord(t *testing.T, value string) string {
 // The bubble's clock begins at midnight UTC on 1 January 2000.
 const firstDay = 20000101
 
-func TestTheStateTellsALife(t *testing.T) {
-	inHouse(t, func(h *house) {
+// The state through the life of a token.
+func TestState_OfALife(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		synctest.Wait()
@@ -73,8 +73,9 @@ func TestTheStateTellsALife(t *testing.T) {
 	})
 }
 
-func TestSidecarsThatStartTogetherFindTheEntryAsSoonAsThereIsOne(t *testing.T) {
-	inHouse(t, func(h *house) {
+// Sidecars that start together find the entry as soon as there is one.
+func TestStart_TogetherFindTheEntry(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 80 * time.Millisecond} })
 		h.memcached.OnCommand(func(cmd memcachetest.Command) memcachetest.Fault {
@@ -99,8 +100,9 @@ func TestSidecarsThatStartTogetherFindTheEntryAsSoonAsThereIsOne(t *testing.T) {
 	})
 }
 
-func TestTheStateTellsWhyARenewalFailsAndWhenTheNextIsTried(t *testing.T) {
-	inHouse(t, func(h *house) {
+// The state has the reason of a failure, and the time of the next attempt.
+func TestState_OfAFailure(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 40164} })
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
@@ -130,8 +132,9 @@ func TestTheStateTellsWhyARenewalFailsAndWhenTheNextIsTried(t *testing.T) {
 	})
 }
 
-func TestTheStateCountsWhatOthersDo(t *testing.T) {
-	inHouse(t, func(h *house) {
+// External tokens, reports and renewals of other sidecars are counted.
+func TestCounts_OfWhatOthersDo(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		synctest.Wait()
@@ -170,8 +173,9 @@ func TestTheStateCountsWhatOthersDo(t *testing.T) {
 	})
 }
 
-func TestTheStateOfMemcachedTellsSinceWhenAndWhy(t *testing.T) {
-	inHouse(t, func(h *house) {
+// An outage has its begin and its error.
+func TestOutages_SinceWhenAndWhy(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		time.Sleep(time.Minute)
@@ -189,8 +193,9 @@ func TestTheStateOfMemcachedTellsSinceWhenAndWhy(t *testing.T) {
 	})
 }
 
-func TestTheStateCountsRenewalsThatFindAnotherAtIt(t *testing.T) {
-	inHouse(t, func(h *house) {
+// A renewal that finds the lease held by another sidecar is counted once.
+func TestCounts_Contended(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.memcached.Put("wx1:lease", "another", 0, 15)
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
@@ -202,26 +207,9 @@ func TestTheStateCountsRenewalsThatFindAnotherAtIt(t *testing.T) {
 	})
 }
 
-func TestTheDayCountsForcedRenewals(t *testing.T) {
-	t.Parallel()
-	simulate(t, 26, wechat.StableToken, 2, 0, func(ctx context.Context, w *world) {
-		sleep(ctx, 10*time.Minute)
-		end := w.judge.begin(externalTrouble)
-		defer end()
-		token, err := w.pods[0].client.AccessToken(ctx)
-		require.NoError(t, err)
-		w.judge.falselyReported(token)
-		_, err = w.pods[0].client.Refresh(ctx, token)
-		require.NoError(t, err)
-		sleep(ctx, pollBound)
-		for _, p := range w.pods {
-			assert.Equal(t, memcache.Day{Date: firstDay, Requests: 3, Renewals: 2, ForceRefreshes: 1}, p.process.group.States()[0].Today, p.name)
-		}
-	})
-}
-
-func TestAReportThatComesTooSoonIsNoFailureOfTheAccount(t *testing.T) {
-	inHouse(t, func(h *house) {
+// A report that comes too soon after another is no failure of the account.
+func TestState_ReportTooSoonIsNoFailure(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		synctest.Wait()
@@ -243,8 +231,9 @@ func TestAReportThatComesTooSoonIsNoFailureOfTheAccount(t *testing.T) {
 	})
 }
 
-func TestTheDayCountsEveryCallOfAnOutageThatLastsHours(t *testing.T) {
-	inHouse(t, func(h *house) {
+// Today counts every request of an outage that lasts for hours.
+func TestToday_CountsFailedRequests(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.wechat.FailAll(40164)
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
@@ -260,8 +249,9 @@ func TestTheDayCountsEveryCallOfAnOutageThatLastsHours(t *testing.T) {
 	})
 }
 
-func TestAnOutageEndsWithTheLastAccountOfItsServer(t *testing.T) {
-	inHouse(t, func(h *house) {
+// An outage ends with the last account on its server.
+func TestOutages_EndWithTheLastAccount(t *testing.T) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		h.memcached.SetFault(memcachetest.Refuse)
@@ -272,9 +262,11 @@ func TestAnOutageEndsWithTheLastAccountOfItsServer(t *testing.T) {
 	})
 }
 
-func TestWhatAPersonMustSeeToIsToldAllTheTime(t *testing.T) {
+// A failure that only a person can end is in the state all the time, and never the
+// budget.
+func TestState_KeepsTheCauseForPeople(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.wechat.FailAll(40125)
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))

@@ -25,7 +25,7 @@ func withTicket(appID string) keeper.Account {
 }
 
 // ticket asks for the jsapi_ticket of wx1, and says whether WeChat accepts it.
-func (h *house) ticket() (grant keeper.Grant, accepted bool) {
+func (h *fixture) ticket() (grant keeper.Grant, accepted bool) {
 	h.t.Helper()
 	grant, err := h.group.Token(h.t.Context(), "wx1", memcache.JSAPITicket)
 	require.NoError(h.t, err)
@@ -33,7 +33,7 @@ func (h *house) ticket() (grant keeper.Grant, accepted bool) {
 }
 
 // refusal is why there is no jsapi_ticket of wx1.
-func (h *house) refusal() *keeper.Error {
+func (h *fixture) refusal() *keeper.Error {
 	h.t.Helper()
 	_, err := h.group.Token(h.t.Context(), "wx1", memcache.JSAPITicket)
 	var refused *keeper.Error
@@ -42,7 +42,7 @@ func (h *house) refusal() *keeper.Error {
 }
 
 // answerTickets has every call for a ticket answered so.
-func (h *house) answerTickets(answer wechattest.Answer) {
+func (h *fixture) answerTickets(answer wechattest.Answer) {
 	h.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
 		if c.API == "jsapi" {
 			return answer
@@ -51,9 +51,10 @@ func (h *house) answerTickets(answer wechattest.Answer) {
 	})
 }
 
-func TestATicketIsKeptBesideTheToken(t *testing.T) {
+// A ticket is renewed with the account's token.
+func TestTicket_BesideTheToken(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1"), account("wx2")}))
 		grant, accepted := h.ticket()
@@ -80,9 +81,10 @@ func TestATicketIsKeptBesideTheToken(t *testing.T) {
 	})
 }
 
-func TestSeveralSidecarsFetchATicketOnce(t *testing.T) {
+// All sidecars together fetch a ticket once.
+func TestTicket_OneRequestForAllSidecars(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		all := []*keeper.Group{h.group, h.another(), h.another(), h.another()}
 		for _, group := range all {
@@ -99,9 +101,10 @@ func TestSeveralSidecarsFetchATicketOnce(t *testing.T) {
 	})
 }
 
-func TestATicketThatIsReportedIsRenewedOnce(t *testing.T) {
+// A reported ticket is renewed once.
+func TestTicket_ReportedIsRenewedOnce(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
 		first, _ := h.ticket()
@@ -129,9 +132,10 @@ func TestATicketThatIsReportedIsRenewedOnce(t *testing.T) {
 	})
 }
 
-func TestATokenRefusedForATicketIsRenewedAndTheCallRepeated(t *testing.T) {
+// A token that WeChat refuses for a ticket is renewed, and the request repeated.
+func TestTicket_TokenRefused(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
@@ -149,9 +153,10 @@ func TestATokenRefusedForATicketIsRenewedAndTheCallRepeated(t *testing.T) {
 	})
 }
 
-func TestATicketThatIsRefusedWithEveryTokenCostsOneTokenInFiftyMinutes(t *testing.T) {
+// A ticket that is refused with every token costs one token in 50 minutes.
+func TestTicket_EveryTokenRefused(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.answerTickets(wechattest.Answer{Errcode: 40001})
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
@@ -174,9 +179,10 @@ func TestATicketThatIsRefusedWithEveryTokenCostsOneTokenInFiftyMinutes(t *testin
 	})
 }
 
-func TestATicketWithoutATokenFailsWithTheTokensReason(t *testing.T) {
+// A ticket without a token fails for the token's reason.
+func TestTicket_WithoutAToken(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.wechat.FailAll(40164)
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
@@ -194,9 +200,10 @@ func TestATicketWithoutATokenFailsWithTheTokensReason(t *testing.T) {
 	})
 }
 
-func TestATicketThatWeChatDoesNotGiveLeavesTheTokenAlone(t *testing.T) {
+// A ticket failure does not affect the token.
+func TestTicket_FailureLeavesTheToken(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		h.answerTickets(wechattest.Answer{Errcode: 48001})
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
@@ -212,9 +219,10 @@ func TestATicketThatWeChatDoesNotGiveLeavesTheTokenAlone(t *testing.T) {
 	})
 }
 
-func TestATicketThatWeChatGivesAgainIsNotAskedForOverAndOver(t *testing.T) {
+// A ticket that WeChat returns again is not requested over and over.
+func TestTicket_SameAgain(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		const body = `{"errcode":0,"errmsg":"ok","ticket":"sM4AOVdWfPE4DxkX_the_same","expires_in":7200}`
 		h.answerTickets(wechattest.Answer{Kind: wechattest.Raw, Body: body})
@@ -227,9 +235,10 @@ func TestATicketThatWeChatGivesAgainIsNotAskedForOverAndOver(t *testing.T) {
 	})
 }
 
-func TestWithoutMemcachedATicketIsFetchedOnlyWhenDeadOrRejected(t *testing.T) {
+// Without memcached, a ticket is fetched only if none is valid, or it was reported.
+func TestTicket_WithoutMemcached(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
 		first, _ := h.ticket()
@@ -254,9 +263,10 @@ func TestWithoutMemcachedATicketIsFetchedOnlyWhenDeadOrRejected(t *testing.T) {
 	})
 }
 
-func TestATicketThatIsNotKeptNamesTheVariable(t *testing.T) {
+// The error for a ticket that is not configured names the variable.
+func TestTicket_NotConfigured(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
 		_, err := h.group.Token(t.Context(), "wx1", memcache.WXCardTicket)
@@ -274,14 +284,15 @@ func TestATicketThatIsNotKeptNamesTheVariable(t *testing.T) {
 	})
 }
 
-func TestManyTicketsAtTheStartWaitForTheirTokensWithoutEnd(t *testing.T) {
+// Many tickets at the start wait for their tokens, and all get one.
+func TestTicket_ManyWaitForTheirTokens(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		var accounts []keeper.Account
 		for i := range 100 {
 			appID := fmt.Sprintf("wx%d", i+1)
-			h.wechat.AddAccount(appID, simSecret)
+			h.wechat.AddAccount(appID, secret)
 			accounts = append(accounts, withTicket(appID))
 		}
 		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} })
@@ -295,9 +306,10 @@ func TestManyTicketsAtTheStartWaitForTheirTokensWithoutEnd(t *testing.T) {
 	})
 }
 
-func TestATicketWrittenByAStrangerIsWrittenOver(t *testing.T) {
+// An external ticket in the entry is replaced.
+func TestTicket_ExternalIsReplaced(t *testing.T) {
 	t.Parallel()
-	inHouse(t, func(h *house) {
+	inBubble(t, func(h *fixture) {
 		t := h.t
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
 		ours, _ := h.ticket()

@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"encoding/json"
@@ -211,7 +211,7 @@ func (j *judge) killed() {
 func (j *judge) calling(p *pod, api string) (over func()) {
 	lease, leased := j.world.memcached.Peek(leaseKey)
 	item, recorded := j.world.memcached.Peek(recordKey)
-	entry, _ := j.world.memcached.Peek(simAppID)
+	entry, _ := j.world.memcached.Peek(appID)
 	external := slices.ContainsFunc(j.world.wechat.Issued(), func(i wechattest.Issue) bool { return i.External && i.Token == entry.Value })
 	settled := p.settled(pollBound)
 	j.mu.Lock()
@@ -363,7 +363,7 @@ func (j *judge) failed(p *pod, holds bool, err error) {
 
 // watch judges what memcached holds, once a second.
 func (j *judge) watch() {
-	item, ok := j.world.memcached.Peek(simAppID)
+	item, ok := j.world.memcached.Peek(appID)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	now := time.Now()

@@ -1,6 +1,6 @@
 //go:build race
 
-package keeper_test
+package sim
 
 // Under the race detector, which takes ten times as long, each scenario runs through
 // the same code with a quarter of the time, the readers, the sidecars or the seeds. The

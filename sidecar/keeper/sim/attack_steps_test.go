@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -104,7 +104,7 @@ func TestAttack_HolderPromisesWhatItClaims(t *testing.T) {
 	promised := time.Duration(0)
 	w := attack(t, 622, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		if holder := w.inRequest(ctx, 4*time.Second); holder != nil {
-			grant, err := holder.process.group.Token(ctx, simAppID, memcache.AccessToken)
+			grant, err := holder.process.group.Token(ctx, appID, memcache.AccessToken)
 			assert.NoError(w.t, err)
 			promised = grant.ExpiresIn
 		}
@@ -182,7 +182,7 @@ func TestAttack_LeaseLostBeforeTheReading(t *testing.T) {
 				w.memcached.Evict(leaseKey)
 				now := time.Now().Unix()
 				w.rewrite(map[string]any{
-					"token": w.wechat.FetchExternally(simAppID), "number": w.number() + 100, "issued": now, "expires": now + 7200, "age": 0,
+					"token": w.wechat.FetchExternally(appID), "number": w.number() + 100, "issued": now, "expires": now + 7200, "age": 0,
 					"doubt": 0, "claim": "",
 				})
 			}
@@ -235,7 +235,7 @@ func TestAttack_UnwrittenTokenIsInDoubt(t *testing.T) {
 			before = w.held(ctx, holder)
 			w.memcached.SetFault(memcachetest.ServerError)
 			sleep(ctx, 2*time.Second)
-			grant, err := holder.process.group.Token(ctx, simAppID, memcache.AccessToken)
+			grant, err := holder.process.group.Token(ctx, appID, memcache.AccessToken)
 			assert.NoError(w.t, err)
 			after, promised = grant.Value, grant.ExpiresIn
 		}
@@ -289,7 +289,7 @@ func TestAttack_StableTokenNeedsNoClaim(t *testing.T) {
 // renewed has another program renew the token and write it to the record, as a sidecar does
 // that this one knows nothing of. It returns the token.
 func (w *world) renewed() string {
-	entry, _ := w.memcached.Peek(simAppID)
+	entry, _ := w.memcached.Peek(appID)
 	w.invalidate()
 	issued := w.wechat.Issued()
 	token, now := issued[len(issued)-1].Token, time.Now().Unix()
@@ -344,9 +344,9 @@ func TestAttack_PlannedOnce(t *testing.T) {
 		sleep(ctx, time.Minute)
 		w.untilDue(ctx)
 		from := time.Now()
-		w.memcached.Put(simAppID+":planned", "id", 0, 120)
+		w.memcached.Put(appID+":planned", "id", 0, 120)
 		for i := range protocol.Budget {
-			w.memcached.Put(fmt.Sprintf("%s:budget:%d", simAppID, i), "id", 0, 120)
+			w.memcached.Put(fmt.Sprintf("%s:budget:%d", appID, i), "id", 0, 120)
 		}
 		sleep(ctx, 100*time.Second)
 		meanwhile = len(w.requestsSince(from))
@@ -364,7 +364,7 @@ func TestAttack_EntryFollowsTheRecord(t *testing.T) {
 	before, meanwhile := "", ""
 	w := attack(t, 633, wechat.Token, 5, 20, func(ctx context.Context, w *world) {
 		w.inRequest(ctx, time.Second)
-		entry, _ := w.memcached.Peek(simAppID)
+		entry, _ := w.memcached.Peek(appID)
 		before = entry.Value
 		w.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
 			if c.Verb == "cas" && c.Keys[0] == recordKey {
@@ -373,7 +373,7 @@ func TestAttack_EntryFollowsTheRecord(t *testing.T) {
 			return memcachetest.None
 		})
 		sleep(ctx, 3*time.Second)
-		entry, _ = w.memcached.Peek(simAppID)
+		entry, _ = w.memcached.Peek(appID)
 		meanwhile = entry.Value
 		w.memcached.OnCommand(nil)
 		sleep(ctx, 20*time.Minute)

@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -60,7 +60,7 @@ func TestAttack_MemcachedFailsForSomeCommands(t *testing.T) {
 				for range 3 * 360 {
 					sleep(ctx, 10*time.Second)
 					for _, p := range w.pods {
-						grant, err := p.process.group.Token(ctx, simAppID, memcache.AccessToken)
+						grant, err := p.process.group.Token(ctx, appID, memcache.AccessToken)
 						if err != nil || w.wechat.Accepts(grant.Value) != 0 {
 							invalid++
 							continue

@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -108,7 +108,7 @@ func TestAttack_ExternalTokenOfNewerRecord(t *testing.T) {
 		assert.True(w.t, w.rewrite(map[string]any{"v": 2, "number": time.Now().UnixMilli()}))
 		sleep(ctx, 2*pollBound)
 		from := time.Now()
-		w.memcached.Put(simAppID, w.wechat.FetchExternally(simAppID), 0, 3600)
+		w.memcached.Put(appID, w.wechat.FetchExternally(appID), 0, 3600)
 		sleep(ctx, 29*time.Second)
 		soon = len(w.requestsSince(from))
 		sleep(ctx, 2*time.Minute)

@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"bytes"
@@ -78,7 +78,7 @@ func (p *pod) start() {
 		Wall: func() time.Time { return time.Now().Add(time.Duration(p.skew.Load())) },
 		Rand: p.world.float,
 	})
-	w.must(pr.group.SetAccounts([]keeper.Account{{AppID: simAppID, Secret: w.secret, Tickets: w.tickets}}))
+	w.must(pr.group.SetAccounts([]keeper.Account{{AppID: appID, Secret: w.secret, Tickets: w.tickets}}))
 	handler, err := web.NewAPI(web.APIConfig{Group: pr.group, Log: log})
 	w.must(err)
 	pr.server = &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
@@ -217,7 +217,7 @@ func (p *pod) dialAPI(ctx context.Context, network, address string) (net.Conn, e
 // newClient is the library that the pod's apps use.
 func (p *pod) newClient() *client.Client {
 	c, err := client.New(client.Config{
-		AppID: simAppID, Servers: []string{"memcached:11211"},
+		AppID: appID, Servers: []string{"memcached:11211"},
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return p.dialMemcached(ctx, "app", network, address)
 		},

@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -24,7 +24,8 @@ func (w *world) untilDue(ctx context.Context) {
 	sleep(ctx, time.Until(last.At.Add(3290*time.Second)))
 }
 
-func TestADayWithoutTroubleCostsOneCallPerRenewal(t *testing.T) {
+// A day without faults costs one request per renewal.
+func TestRenewal_OneRequestEach(t *testing.T) {
 	t.Parallel()
 	day := long(24 * time.Hour)
 	w := simulate(t, 1, wechat.Token, 5, 50, func(ctx context.Context, _ *world) { sleep(ctx, day) })
@@ -36,7 +37,8 @@ func TestADayWithoutTroubleCostsOneCallPerRenewal(t *testing.T) {
 	t.Logf("%d calls, %d reads", calls, w.judge.reads)
 }
 
-func TestWeChatDownForAnHourAtRenewalTimeIsNoticedByNoReader(t *testing.T) {
+// No reader notices that WeChat is down for an hour at the time of a renewal.
+func TestOutage_OfWeChat(t *testing.T) {
 	t.Parallel()
 	w := simulate(t, 2, wechat.Token, 5, 50, func(ctx context.Context, w *world) {
 		sleep(ctx, time.Minute)
@@ -57,7 +59,8 @@ func TestWeChatDownForAnHourAtRenewalTimeIsNoticedByNoReader(t *testing.T) {
 	t.Logf("%d reads, %d calls", w.judge.reads, w.wechat.Calls("", ""))
 }
 
-func TestMemcachedDownForHalfAnHourIsNoticedByNoReaderOfASidecar(t *testing.T) {
+// No reader of a sidecar notices that memcached is down for half an hour.
+func TestOutage_OfMemcached(t *testing.T) {
 	t.Parallel()
 	for _, fault := range []memcachetest.Fault{memcachetest.Refuse, memcachetest.Hang, memcachetest.ServerError} {
 		t.Run(fmt.Sprint(fault), func(t *testing.T) {
@@ -80,7 +83,8 @@ func TestMemcachedDownForHalfAnHourIsNoticedByNoReaderOfASidecar(t *testing.T) {
 	}
 }
 
-func TestARestartedMemcachedIsFullAgainWithoutACall(t *testing.T) {
+// A restarted memcached is full again without a request.
+func TestRestart_NeedsNoRequest(t *testing.T) {
 	t.Parallel()
 	simulate(t, 4, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
@@ -89,7 +93,7 @@ func TestARestartedMemcachedIsFullAgainWithoutACall(t *testing.T) {
 		at := time.Now()
 		back := time.Duration(0)
 		for sleep(ctx, 10*time.Millisecond) && time.Since(at) < pollBound {
-			if _, ok := w.memcached.Peek(simAppID); ok {
+			if _, ok := w.memcached.Peek(appID); ok {
 				back = time.Since(at)
 				break
 			}
@@ -101,7 +105,8 @@ func TestARestartedMemcachedIsFullAgainWithoutACall(t *testing.T) {
 	})
 }
 
-func TestAReadersMissFillsMemcachedAtOnce(t *testing.T) {
+// A reader's miss fills memcached at once.
+func TestRestart_FirstMissRefills(t *testing.T) {
 	t.Parallel()
 	simulate(t, 5, wechat.Token, 1, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
@@ -111,7 +116,7 @@ func TestAReadersMissFillsMemcachedAtOnce(t *testing.T) {
 		_, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)
 		sleep(ctx, 10*time.Millisecond)
-		_, ok := w.memcached.Peek(simAppID)
+		_, ok := w.memcached.Peek(appID)
 		assert.True(t, ok, "the entry is back")
 		assert.Equal(t, 1, w.wechat.Calls("", ""))
 	})
@@ -119,7 +124,7 @@ func TestAReadersMissFillsMemcachedAtOnce(t *testing.T) {
 
 // 300 sidecars whose WeChat fails for an hour: refusals, and answers that may
 // have issued a token. The race detector has 75 of them.
-func TestAFleetOfThreeHundredCallsTenTimesInTenMinutesAtMost(t *testing.T) {
+func TestBudget_FleetOf300(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []wechattest.Answer{{Errcode: -1}, {Kind: wechattest.IssuedServerError}} {
 		t.Run(fmt.Sprint(kind.Errcode, kind.Kind), func(t *testing.T) {
@@ -153,7 +158,8 @@ func TestAFleetOfThreeHundredCallsTenTimesInTenMinutesAtMost(t *testing.T) {
 	}
 }
 
-func TestALostAnswerIsHealedBeforeItsGraceEnds(t *testing.T) {
+// A lost answer heals before the grace period ends.
+func TestLostAnswer_HealsInTheGracePeriod(t *testing.T) {
 	t.Parallel()
 	w := simulate(t, 7, wechat.Token, 5, 50, func(ctx context.Context, w *world) {
 		sleep(ctx, time.Minute)
@@ -181,17 +187,18 @@ func TestALostAnswerIsHealedBeforeItsGraceEnds(t *testing.T) {
 	assert.Zero(t, w.judge.failures)
 }
 
-func TestAStrangerWhoWritesIntoTheEntryIsHealedWithinOneLook(t *testing.T) {
+// An external token in the entry heals within one poll.
+func TestExternal_HealsInOnePoll(t *testing.T) {
 	t.Parallel()
 	simulate(t, 8, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
 		end := w.judge.begin(externalTrouble)
 		defer end()
-		stolen := w.wechat.FetchExternally(simAppID)
-		w.memcached.Put(simAppID, stolen, 0, 3600)
+		stolen := w.wechat.FetchExternally(appID)
+		w.memcached.Put(appID, stolen, 0, 3600)
 		at := time.Now()
 		for sleep(ctx, 10*time.Millisecond) && time.Since(at) < time.Minute {
-			if item, ok := w.memcached.Peek(simAppID); ok && item.Value != stolen {
+			if item, ok := w.memcached.Peek(appID); ok && item.Value != stolen {
 				break
 			}
 		}
@@ -201,26 +208,28 @@ func TestAStrangerWhoWritesIntoTheEntryIsHealedWithinOneLook(t *testing.T) {
 	})
 }
 
-func TestACorrectedSecretEndsAWaitForAPersonAtOnce(t *testing.T) {
+// A corrected AppSecret ends the cooldown at once.
+func TestSecret_CorrectedEndsTheCooldown(t *testing.T) {
 	t.Parallel()
 	simulate(t, 9, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, time.Minute)
 		w.untilDue(ctx)
 		end := w.judge.begin(wechatTrouble)
 		defer end()
-		w.wechat.SetSecret(simAppID, simSecret+"2")
+		w.wechat.SetSecret(appID, secret+"2")
 		sleep(ctx, 3*time.Minute)
 		before := w.wechat.Calls("", "")
 		w.mu.Lock()
-		w.haveSecret = simSecret + "2"
+		w.haveSecret = secret + "2"
 		w.mu.Unlock()
 		sleep(ctx, pollBound)
 		assert.Equal(t, before+1, w.wechat.Calls("", ""), "one call within one look")
-		assert.Equal(t, 2, w.wechat.Issues(simAppID))
+		assert.Equal(t, 2, w.wechat.Issues(appID))
 	})
 }
 
-func TestAReportCausesOneRenewalHoweverManyReport(t *testing.T) {
+// All reports of a token together cause one renewal.
+func TestReport_OneRenewalForAll(t *testing.T) {
 	t.Parallel()
 	simulate(t, 10, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
@@ -228,8 +237,8 @@ func TestAReportCausesOneRenewalHoweverManyReport(t *testing.T) {
 		defer end()
 		token, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)
-		w.wechat.FetchExternally(simAppID)
-		w.wechat.FetchExternally(simAppID)
+		w.wechat.FetchExternally(appID)
+		w.wechat.FetchExternally(appID)
 		got := make(chan string, 100)
 		for i := range cap(got) {
 			go func() {
@@ -248,8 +257,10 @@ func TestAReportCausesOneRenewalHoweverManyReport(t *testing.T) {
 	})
 }
 
+// A memcached that is emptied just after a renewal costs no request.
+//
 // The renewer has seen its record, the others have not; then memcached forgets it.
-func TestAMemcachedEmptiedJustAfterARenewalCostsNoCall(t *testing.T) {
+func TestRestart_JustAfterARenewal(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(8) {
 		w := simulate(t, seed, wechat.Token, 5, 50, func(ctx context.Context, w *world) {
@@ -262,7 +273,8 @@ func TestAMemcachedEmptiedJustAfterARenewalCostsNoCall(t *testing.T) {
 	}
 }
 
-func TestAReportIsNotHeldUpWhileMemcachedFillsAgain(t *testing.T) {
+// A report does not wait while memcached fills again.
+func TestReport_WhileMemcachedRefills(t *testing.T) {
 	t.Parallel()
 	simulate(t, 11, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, time.Minute)
@@ -274,8 +286,8 @@ func TestAReportIsNotHeldUpWhileMemcachedFillsAgain(t *testing.T) {
 		require.NoError(t, err)
 		sleep(ctx, time.Second)
 		end()
-		w.wechat.FetchExternally(simAppID)
-		w.wechat.FetchExternally(simAppID)
+		w.wechat.FetchExternally(appID)
+		w.wechat.FetchExternally(appID)
 		fresh, err := w.pods[1].client.Refresh(ctx, token)
 		require.NoError(t, err)
 		assert.Zero(t, w.wechat.Accepts(fresh))

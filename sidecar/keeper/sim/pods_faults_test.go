@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -83,7 +83,7 @@ func coldStarts(ctx context.Context, w *world, until time.Time) {
 		restore := w.slowCalls(2 * time.Second)
 		if w.flip() { // one of them is slow to take the lease
 			go func() {
-				if p := w.catch(ctx, 5*time.Second, simAppID+":lease 0 15 "); p != nil {
+				if p := w.catch(ctx, 5*time.Second, appID+":lease 0 15 "); p != nil {
 					sleep(ctx, w.seconds(0, 2))
 					p.resume()
 				}

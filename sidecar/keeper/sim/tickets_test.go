@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 )
 
 // simTicket is the key of the ticket's entry.
-const simTicket = simAppID + ":jsapi_ticket"
+const simTicket = appID + ":jsapi_ticket"
 
 func isTicket(api string) bool { return api == "jsapi" || api == "wx_card" }
 
@@ -147,7 +147,7 @@ func voidedTickets(ctx context.Context, w *world, until time.Time) {
 		w.judge.mu.Lock()
 		w.judge.tickets.voided = time.Now()
 		w.judge.mu.Unlock()
-		w.wechat.VoidTickets(simAppID)
+		w.wechat.VoidTickets(appID)
 		sleep(ctx, 5*time.Minute)
 		end()
 	}

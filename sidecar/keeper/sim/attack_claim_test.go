@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -166,7 +166,7 @@ func TestAttack_RefusalTakesTheClaimBack(t *testing.T) {
 			sleep(ctx, time.Minute)
 			assert.Equal(w.t, "0", w.field("doubt"))
 			for _, p := range w.pods {
-				grant, err := p.process.group.Token(ctx, simAppID, memcache.AccessToken)
+				grant, err := p.process.group.Token(ctx, appID, memcache.AccessToken)
 				assert.NoError(w.t, err) //nolint:testifylint // FailNow while readers run is a deadlock of synctest
 				least = min(least, grant.ExpiresIn)
 			}
@@ -239,7 +239,7 @@ func TestAttack_RefusalWhileMemcachedFails(t *testing.T) {
 				for range 30 {
 					sleep(ctx, time.Minute)
 					for _, p := range w.pods {
-						grant, err := p.process.group.Token(ctx, simAppID, memcache.AccessToken)
+						grant, err := p.process.group.Token(ctx, appID, memcache.AccessToken)
 						assert.NoError(w.t, err) //nolint:testifylint // FailNow while readers run is a deadlock of synctest
 						least = min(least, grant.ExpiresIn)
 					}

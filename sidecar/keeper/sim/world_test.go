@@ -1,7 +1,6 @@
-package keeper_test
+package sim
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,13 +14,23 @@ import (
 	"github.com/wxsidecar/wxsidecar/client"
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
 const (
-	simAppID  = "wx5103a1c0ffee0001"
-	simSecret = "0123canarysecret4567"
+	appID  = "wx5103a1c0ffee0001"
+	secret = "0123canarysecret4567"
+)
+
+// The keys and fields of memcached that the simulation writes or reads.
+const (
+	recordKey  = appID + ":record"
+	leaseKey   = appID + ":lease"
+	plannedKey = appID + ":planned"
+	budgetKey  = appID + ":budget"
+	doubtField = "doubt"
 )
 
 // bothAPIs is a fleet of which some sidecars use stable_token and some the classic
@@ -51,7 +60,7 @@ type cluster struct {
 	stopWeChat      func()
 	pods            []*pod
 	judge           *judge
-	logs            *buffer
+	logs            *programtest.Output
 	trap            atomic.Pointer[trap]
 	failing         atomic.Int32 // the errcode that WeChat refuses calls with; 0: none
 	slowMemcached   atomic.Int64 // how long each command takes longer, a time.Duration
@@ -104,11 +113,11 @@ func simulate(t *testing.T, seed uint64, api wechat.API, pods, readers int, scri
 func newWorld(t *testing.T, seed uint64, api wechat.API, pods int, tickets []memcache.Kind) *world {
 	t.Helper()
 	w := &world{&cluster{
-		seed: seed, t: t, start: time.Now(), api: api, tickets: tickets, logs: &buffer{},
-		memcached: memcachetest.New(), wechat: wechattest.New(), haveSecret: simSecret,
+		seed: seed, t: t, start: time.Now(), api: api, tickets: tickets, logs: &programtest.Output{},
+		memcached: memcachetest.New(), wechat: wechattest.New(), haveSecret: secret,
 	}, newDice(seed, "script"), false}
 	w.judge = newJudge(w)
-	w.wechat.AddAccount(simAppID, simSecret)
+	w.wechat.AddAccount(appID, secret)
 	w.wechat.OnCall(w.normalCall)
 	w.wechatTransport, w.stopWeChat = w.wechat.Pipe()
 	for i := range pods {
@@ -200,22 +209,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// buffer collects all that is logged.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -66,7 +66,7 @@ func TestAttack_ReportBesideFailingSidecar(t *testing.T) {
 					w.invalidate()
 					// This sidecar owns the report, and its app may be told to ask again.
 					go func() { _, _ = w.pods[0].client.Refresh(ctx, token) }()
-					longest = max(longest, w.healed(ctx, simAppID, 20*time.Minute))
+					longest = max(longest, w.healed(ctx, appID, 20*time.Minute))
 					for _, p := range w.pods {
 						if w.wechat.Accepts(w.held(ctx, p)) != 0 {
 							invalid++
@@ -89,7 +89,7 @@ func TestAttack_ReportBesideFailingSidecar(t *testing.T) {
 			sleep(ctx, 10*time.Minute)
 			for range 4 {
 				ticket, _ := w.pods[0].client.Ticket(ctx, client.JSAPI)
-				w.wechat.VoidTickets(simAppID)
+				w.wechat.VoidTickets(appID)
 				go func() { _, _ = w.pods[0].client.RefreshTicket(ctx, client.JSAPI, ticket) }()
 				longest = max(longest, w.healed(ctx, simTicket, 20*time.Minute))
 				sleep(ctx, 20*time.Minute)
@@ -121,7 +121,7 @@ func TestAttack_WholeFleetOffWhitelist(t *testing.T) {
 		for _, p := range w.pods {
 			p.reachWeChat()
 		}
-		recovered = w.healed(ctx, simAppID, 20*time.Minute)
+		recovered = w.healed(ctx, appID, 20*time.Minute)
 		sleep(ctx, time.Hour)
 	})
 	requests := w.requestsSince(from)

@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -12,7 +12,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-func TestAReportIsNeverAnsweredWithAnOlderToken(t *testing.T) {
+// A report is never answered with an older token.
+func TestReport_NeverAnOlderToken(t *testing.T) {
 	t.Parallel()
 	simulate(t, 21, wechat.Token, 2, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
@@ -20,12 +21,12 @@ func TestAReportIsNeverAnsweredWithAnOlderToken(t *testing.T) {
 		defer end()
 		first, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)
-		w.wechat.FetchExternally(simAppID)
-		w.wechat.FetchExternally(simAppID)
+		w.wechat.FetchExternally(appID)
+		w.wechat.FetchExternally(appID)
 		second, err := w.pods[0].client.Refresh(ctx, first)
 		require.NoError(t, err)
-		w.wechat.FetchExternally(simAppID)
-		w.wechat.FetchExternally(simAppID)
+		w.wechat.FetchExternally(appID)
+		w.wechat.FetchExternally(appID)
 		// The other sidecar has not looked since and remembers the first.
 		third, err := w.pods[1].client.Refresh(ctx, second)
 		older := err == nil && (third == first || w.wechat.Accepts(third) != 0)
@@ -33,7 +34,8 @@ func TestAReportIsNeverAnsweredWithAnOlderToken(t *testing.T) {
 	})
 }
 
-func TestARefusedReportKeepsNothingOutOfMemcached(t *testing.T) {
+// A refused report keeps no token out of memcached.
+func TestReport_RefusedLeavesTheEntry(t *testing.T) {
 	t.Parallel()
 	simulate(t, 22, wechat.Token, 2, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
@@ -51,14 +53,15 @@ func TestARefusedReportKeepsNothingOutOfMemcached(t *testing.T) {
 		}
 		w.memcached.Restart()
 		sleep(ctx, pollBound)
-		_, ok := w.memcached.Peek(simAppID)
+		_, ok := w.memcached.Peek(appID)
 		assert.True(t, ok, "the entry is back")
-		_, ok = w.memcached.Peek(simAppID + ":record")
+		_, ok = w.memcached.Peek(appID + ":record")
 		assert.True(t, ok, "the record is back")
 	})
 }
 
-func TestARenewalForAReportIsTriedAgain(t *testing.T) {
+// The renewal for a report is tried again until it succeeds.
+func TestReport_RenewalIsRetried(t *testing.T) {
 	t.Parallel()
 	simulate(t, 23, wechat.Token, 2, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
@@ -67,8 +70,8 @@ func TestARenewalForAReportIsTriedAgain(t *testing.T) {
 		defer endWeChat()
 		first, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)
-		w.wechat.FetchExternally(simAppID)
-		w.wechat.FetchExternally(simAppID)
+		w.wechat.FetchExternally(appID)
+		w.wechat.FetchExternally(appID)
 		w.failing.Store(-1)
 		_, err = w.pods[0].client.Refresh(ctx, first)
 		require.Error(t, err)
@@ -82,13 +85,14 @@ func TestARenewalForAReportIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestAnAbsurdRecordIsTakenForNone(t *testing.T) {
+// A record that cannot be one counts as missing.
+func TestRecord_AbsurdCountsAsNone(t *testing.T) {
 	t.Parallel()
 	simulate(t, 24, wechat.Token, 2, 0, func(ctx context.Context, w *world) {
 		sleep(ctx, 10*time.Minute)
 		end := w.judge.begin(memcachedTrouble)
 		defer end()
-		w.memcached.Put(simAppID+":record", `{"token":"","number":4503599627370496}`, 0, 3600)
+		w.memcached.Put(appID+":record", `{"token":"","number":4503599627370496}`, 0, 3600)
 		sleep(ctx, 20*time.Second)
 		token, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)
@@ -98,7 +102,7 @@ func TestAnAbsurdRecordIsTakenForNone(t *testing.T) {
 		sleep(ctx, 5*time.Minute)
 		var held []string
 		for _, p := range w.pods {
-			grant, err := p.process.group.Token(ctx, simAppID, memcache.AccessToken)
+			grant, err := p.process.group.Token(ctx, appID, memcache.AccessToken)
 			require.NoError(t, err)
 			held = append(held, grant.Value)
 		}
@@ -107,14 +111,15 @@ func TestAnAbsurdRecordIsTakenForNone(t *testing.T) {
 	})
 }
 
-func TestALeaseWrittenByHandDoesNotStopTheFleet(t *testing.T) {
+// A lease or cooldown that was written by hand does not stop the fleet.
+func TestLease_WrittenByHand(t *testing.T) {
 	for _, lease := range []string{"me", `{"cooldown":"person","errcode":40164,"until":1}`} {
 		t.Run(lease[:2], func(t *testing.T) {
 			t.Parallel()
 			w := simulate(t, 25, wechat.Token, 2, 4, func(ctx context.Context, w *world) {
 				sleep(ctx, 10*time.Minute)
 				w.judge.leaseIsTaken()
-				w.memcached.Put(simAppID+":lease", lease, 0, 0)
+				w.memcached.Put(appID+":lease", lease, 0, 0)
 				sleep(ctx, 3*time.Hour)
 			})
 			assert.GreaterOrEqual(t, w.wechat.Calls("", ""), 3)
@@ -123,4 +128,23 @@ func TestALeaseWrittenByHandDoesNotStopTheFleet(t *testing.T) {
 			assert.Contains(t, w.logs.String(), "overlong lease taken over")
 		})
 	}
+}
+
+// Today counts requests with force_refresh, in every sidecar.
+func TestToday_CountsForceRefreshes(t *testing.T) {
+	t.Parallel()
+	simulate(t, 26, wechat.StableToken, 2, 0, func(ctx context.Context, w *world) {
+		sleep(ctx, 10*time.Minute)
+		end := w.judge.begin(externalTrouble)
+		defer end()
+		token, err := w.pods[0].client.AccessToken(ctx)
+		require.NoError(t, err)
+		w.judge.falselyReported(token)
+		_, err = w.pods[0].client.Refresh(ctx, token)
+		require.NoError(t, err)
+		sleep(ctx, pollBound)
+		for _, p := range w.pods {
+			assert.Equal(t, memcache.Day{Date: 20000101, Requests: 3, Renewals: 2, ForceRefreshes: 1}, p.process.group.States()[0].Today, p.name)
+		}
+	})
 }

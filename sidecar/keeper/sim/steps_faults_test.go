@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -55,7 +55,7 @@ func ambushes(ctx context.Context, w *world, until time.Time) {
 // in the middle of another's renewal.
 func sleepers(ctx context.Context, w *world, _ time.Time) {
 	w.untilDue(ctx)
-	first := w.catch(ctx, 2*time.Minute, "cas "+simAppID+":lease", "delete "+simAppID+":lease")
+	first := w.catch(ctx, 2*time.Minute, "cas "+appID+":lease", "delete "+appID+":lease")
 	if first == nil {
 		return
 	}
@@ -99,7 +99,7 @@ func overtaken(ctx context.Context, w *world, _ time.Time) {
 		return
 	}
 	w.judge.leaseIsTaken()
-	w.memcached.Evict(simAppID + ":lease")
+	w.memcached.Evict(appID + ":lease")
 	if second := w.caller(ctx, time.Now().Add(4*time.Second), first); second != nil && killed {
 		sleep(ctx, 100*time.Millisecond)
 		second.end(true)
@@ -164,7 +164,7 @@ func (w *world) duringACall(ctx context.Context, p *pod, until time.Time) {
 // steps are what a sidecar writes in a renewal.
 var steps = []string{
 	"gets " + recordKey, "gets " + leaseKey, "add " + leaseKey, "incr ",
-	"add " + plannedKey, "add " + budgetKey, "call", "cas " + recordKey, "cas " + simAppID + " ",
+	"add " + plannedKey, "add " + budgetKey, "call", "cas " + recordKey, "cas " + appID + " ",
 	"cas " + leaseKey,
 }
 

@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -82,8 +82,8 @@ func outages(ctx context.Context, w *world, _ time.Time) {
 func rotations(ctx context.Context, w *world, until time.Time) {
 	for n := 0; time.Now().Before(until) && sleep(ctx, w.seconds(60, 1800)); n++ {
 		end := w.judge.begin(wechatTrouble)
-		secret := simSecret + string(rune('a'+n%26))
-		w.wechat.SetSecret(simAppID, secret)
+		secret := secret + string(rune('a'+n%26))
+		w.wechat.SetSecret(appID, secret)
 		w.report(ctx)
 		sleep(ctx, w.seconds(0, 300))
 		w.mu.Lock()
@@ -99,9 +99,9 @@ func rotations(ctx context.Context, w *world, until time.Time) {
 func externalFetches(ctx context.Context, w *world, until time.Time) {
 	for time.Now().Before(until) && sleep(ctx, w.seconds(30, 900)) {
 		end := w.judge.begin(externalTrouble)
-		token := w.wechat.FetchExternally(simAppID)
+		token := w.wechat.FetchExternally(appID)
 		if w.flip() {
-			w.memcached.Put(simAppID, token, 0, 3600)
+			w.memcached.Put(appID, token, 0, 3600)
 		}
 		sleep(ctx, graceTime+2*time.Minute)
 		end()

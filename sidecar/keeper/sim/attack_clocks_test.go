@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -124,7 +124,7 @@ func TestAttack_OlderTokenOverNewer(t *testing.T) {
 						}
 						newest := 0
 						for end := time.Now().Add(12 * time.Minute); time.Now().Before(end) && sleep(ctx, 100*time.Millisecond); {
-							item, _ := w.memcached.Peek(simAppID)
+							item, _ := w.memcached.Peek(appID)
 							w.judge.mu.Lock()
 							seq := w.judge.number(item.Value)
 							w.judge.mu.Unlock()

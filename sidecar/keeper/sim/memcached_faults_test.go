@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -60,9 +60,9 @@ func memcachedLosses(ctx context.Context, w *world, until time.Time) {
 			}
 		case 3:
 			damage := damages[w.between(0, len(damages)-1)]
-			w.memcached.Put(simAppID, damage.value, damage.flags, 0)
+			w.memcached.Put(appID, damage.value, damage.flags, 0)
 		case 4:
-			w.memcached.Put(simAppID+":record", `{"token":"`, 0, 100)
+			w.memcached.Put(appID+":record", `{"token":"`, 0, 100)
 		}
 		sleep(ctx, 2*pollBound)
 		end()

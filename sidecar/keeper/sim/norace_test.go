@@ -1,6 +1,6 @@
 //go:build !race
 
-package keeper_test
+package sim
 
 const (
 	scale        = 1

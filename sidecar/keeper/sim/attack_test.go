@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -116,12 +116,12 @@ func (w *world) invalidate() {
 	if w.api == wechat.StableToken {
 		other, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: w.wechatTransport})
 		w.must(err)
-		_, err = other.Fetch(context.Background(), wechat.Request{API: w.api, AppID: simAppID, Secret: simSecret, Force: true})
+		_, err = other.Fetch(context.Background(), wechat.Request{API: w.api, AppID: appID, Secret: secret, Force: true})
 		w.must(err)
 		return
 	}
-	w.wechat.FetchExternally(simAppID)
-	w.wechat.FetchExternally(simAppID)
+	w.wechat.FetchExternally(appID)
+	w.wechat.FetchExternally(appID)
 }
 
 // accepts reports whether WeChat accepts what is under this key of an entry.

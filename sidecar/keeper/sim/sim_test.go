@@ -1,10 +1,12 @@
-package keeper_test
+package sim
 
 import (
 	"context"
 	"flag"
 	"fmt"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
@@ -28,7 +30,7 @@ func TestSimulation(t *testing.T) {
 			t.Parallel()
 			t.Log(simulateSeed(t, seed, *simHours, false).verdict)
 			if t.Failed() {
-				t.Logf("repeat with: go test ./sidecar/keeper -run 'TestSimulation$' -sim.seeds=1 -sim.seed=%d -sim.hours=%d -sim.only=%s", seed, *simHours, *simOnly)
+				t.Logf("repeat with: go test ./sidecar/keeper/sim -run 'TestSimulation$' -sim.seeds=1 -sim.seed=%d -sim.hours=%d -sim.only=%s", seed, *simHours, *simOnly)
 			}
 		})
 	}
@@ -57,4 +59,29 @@ func simulateSeed(t *testing.T, seed uint64, hours int, mild bool) *world {
 		api, j.reads, j.invalid, j.failures, w.wechat.Calls("", "token")+w.wechat.Calls("", "stable_token"), w.wechat.Issues(""),
 		j.tickets.reads, j.tickets.invalid, j.tickets.failures, w.wechat.Calls("", "jsapi"))
 	return w
+}
+
+// Two runs of a seed do the same: the same events, and in each minute the same
+// traffic to memcached, to the nanosecond.
+func TestSimulation_SeedRepeats(t *testing.T) {
+	t.Parallel()
+	for seed := *simSeed; seed < *simSeed+*simSeeds; seed++ {
+		run := func() *world { return simulateSeed(t, seed, *simHours/4, true) }
+		first, second := run(), run()
+		before, after := first.history(), second.history()
+		for i := range min(len(before), len(after)) {
+			if !assert.Equal(t, before[i].String(), after[i].String(), "event %d of seed %d", i, seed) {
+				break
+			}
+		}
+		assert.Len(t, after, len(before), "seed %d", seed)
+		for minute := range first.traffic {
+			if minute >= len(second.traffic) || !assert.Equal(t, first.traffic[minute], second.traffic[minute], "seed %d: traffic of minute %d", seed, minute) {
+				break
+			}
+		}
+		assert.Equal(t, first.verdict, second.verdict)
+		assert.Equal(t, first.judge.faults, second.judge.faults)
+		t.Logf("seed %d: %d events, twice", seed, len(before))
+	}
 }

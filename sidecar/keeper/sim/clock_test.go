@@ -1,4 +1,4 @@
-package keeper_test
+package sim
 
 import (
 	"context"
@@ -11,14 +11,12 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-// A wall clock that jumps, in one sidecar or in all, in the midst of a token's
-// life: for three hours, and then back. No reader notices. Each jump costs a call
-// at most, and so does each renewal while the clocks are apart: to a sidecar that
-// is three hours ahead, a token that another one has just fetched is dead.
+// No reader notices that a wall clock jumps, in one sidecar or in all, and back after
+// three hours. Each jump costs one request at most, and so does each renewal while the
+// clocks differ: a sidecar that is three hours ahead takes a new token for expired.
 //
-// With -v each case prints what bench/chaos makes a row of docs/benchmarks.md of: what it
-// attacks, tokens read, of them dead, reads that failed, calls beyond one per renewal.
-func TestAWallClockThatJumpsIsNoticedByNoReader(t *testing.T) {
+// With -v each case prints a row of the table in docs/benchmarks.md.
+func TestClock_Jumps(t *testing.T) {
 	t.Parallel()
 	jumped, back := long(3*time.Hour), long(2*time.Hour)
 	for _, jump := range []time.Duration{10 * time.Minute, 3 * time.Hour} {
@@ -41,7 +39,7 @@ func TestAWallClockThatJumpsIsNoticedByNoReader(t *testing.T) {
 					planned := 1 + int((100*time.Minute+jumped+back)/(3300*time.Second))
 					const jumps, renewals = 2, 4
 					assert.LessOrEqual(t, calls, planned+jumps+renewals)
-					t.Logf("| %d of 5 wall clocks jump by %s | One call, Never dead, Never nothing | %d | %d | %d | %d |",
+					t.Logf("| %d of 5 sidecars, by %s | %d | %d | %d | %d |",
 						of, by, w.judge.reads, w.judge.invalid, w.judge.failures, max(0, calls-planned))
 				})
 			}
