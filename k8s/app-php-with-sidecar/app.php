@@ -1,14 +1,14 @@
 <?php
 
-// Your app, as far as tokens go: memcached first, the sidecar where memcached has none. Prints a line every second,
-// with the token's fingerprint (the first 8 digits of its SHA-256) and never the token.
+// How an app reads its token: memcached first, and the sidecar on a miss. It prints a line every second, with the
+// token's fingerprint (the first 8 digits of its SHA-256) and never the token.
 
-// In a container this is process 1, and Linux drops signals that process 1 has no handler for, SIGTERM among them:
-// without these lines each restart would take terminationGracePeriodSeconds and end with SIGKILL.
+// In a container this is process 1. Linux ignores SIGTERM for process 1 without a handler, so each restart would take
+// terminationGracePeriodSeconds and end with SIGKILL.
 $running = true;
 if (function_exists('pcntl_async_signals')) {
     pcntl_async_signals(true);
-    pcntl_signal(SIGTERM, function () use (&$running) { $running = false; }); // and sleep() below returns at once
+    pcntl_signal(SIGTERM, function () use (&$running) { $running = false; }); // sleep() below then returns at once
 }
 
 $appId = getenv('WECHAT_APPID');
@@ -17,17 +17,17 @@ $socket = substr(getenv('SIDECAR_URL'), strlen('unix://'));
 
 $memcached = new Memcached();
 $memcached->addServer($host, (int)$port);
-// The defaults wait for seconds; the sidecar is there in the meantime.
+// The default timeouts are seconds. The sidecar answers faster.
 $memcached->setOptions([Memcached::OPT_CONNECT_TIMEOUT => 200, Memcached::OPT_POLL_TIMEOUT => 200]); // milliseconds
 
-// from_memcached returns null for a miss, for a failure, and for what cannot be a token.
+// from_memcached returns null for a miss, a failure or a damaged value.
 function from_memcached(Memcached $memcached, string $appId): ?string
 {
     $token = $memcached->get($appId);
     return is_string($token) && preg_match('/^[!-~]{1,2048}$/D', $token) ? $token : null;
 }
 
-// from_sidecar asks over the unix socket. PHP's own http:// cannot do that, curl can.
+// from_sidecar asks over the unix socket. PHP's http:// cannot do that, but curl can.
 function from_sidecar(string $socket, string $appId): string
 {
     $request = curl_init("http://localhost/v1/$appId/access_token");
@@ -60,6 +60,6 @@ while ($running) {
         $line = 'no token: ' . $e->getMessage();
     }
     echo date('H:i:s'), "  $line\n";
-    flush(); // kubectl logs -f shows it now
+    flush(); // kubectl logs -f shows it at once
     sleep(1);
 }
