@@ -149,11 +149,11 @@ fleet: installed ## measure large fleets in virtual time and as processes, then 
 	WXSIDECAR_PROCS=16 $(GO) test ./sidecar/systemtest -run 'TestProcesses' -count=1 -timeout 15m -v
 
 .PHONY: bench
-bench: ## measure reads beside those of peers and a bare get
+bench: ## measure reads, the API and the start beside their floors
 	cd bench && $(GO) run .
 
 .PHONY: bench-peers
-bench-peers: installed ## compare with other programs at three sizes, for docs/benchmarks.md; ten minutes
+bench-peers: installed ## compare with other programs at three sizes, for docs/benchmarks.md; 12 minutes
 	cd bench/peers && $(GO) run . -keep ../../bin/peers.json -docs ../../docs
 
 .PHONY: bill

@@ -93,7 +93,7 @@ func gets(ctx context.Context, m *program.Memcached) (float64, error) {
 	return 0, fmt.Errorf("memcached's stats have no cmd_get: %w", lines.Err())
 }
 
-// measureIdle measures what polls cost while nobody asks. The time between two polls
+// measureIdle measures what polls cost without readers. The time between two polls
 // is random, so 30 s have two or three: the processor time is divided by the polls
 // that each memcached counted.
 func measureIdle(t *testing.T, all []*poller) {

@@ -54,7 +54,7 @@ type measured struct {
 	path              string // of the program
 	running           *server
 	size              size
-	rest, busy, start float64
+	idle, busy, start float64
 }
 
 // startOthers builds the others and starts each; none without -others.
@@ -118,7 +118,7 @@ func (m *measured) firstAnswer(ctx context.Context) (float64, error) {
 // printOthers prints the table of all.
 func printOthers(t *testing.T, all []*measured) {
 	t.Helper()
-	lines := [][]string{{"sidecar", "binary, and compressed", "private memory at rest", "after 10,000 requests", "exec to the first answer"}}
+	lines := [][]string{{"sidecar", "binary, and compressed", "idle private memory", "after 10,000 requests", "exec to the first answer"}}
 	for _, m := range all {
 		name := m.name
 		if m.version != "" {
@@ -126,7 +126,7 @@ func printOthers(t *testing.T, all []*measured) {
 		}
 		lines = append(lines, []string{
 			name, fmt.Sprintf("%.1f / %.1f MB", m.size.plain, m.size.packed),
-			fmt.Sprintf("%.1f MB", m.rest), fmt.Sprintf("%.1f MB", m.busy), fmt.Sprintf("%.1f ms", m.start),
+			fmt.Sprintf("%.1f MB", m.idle), fmt.Sprintf("%.1f MB", m.busy), fmt.Sprintf("%.1f ms", m.start),
 		})
 	}
 	_, _ = fmt.Fprintf(os.Stdout, "\n%s, %s, %s/%s; each is started as:\n", time.Now().Format(time.DateOnly), runtime.Version(), runtime.GOOS, runtime.GOARCH)

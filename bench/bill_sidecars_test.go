@@ -22,7 +22,7 @@ import (
 // after the last of them at most.
 const memoryReturned = 24 * time.Second
 
-// idleSidecar is a sidecar that nobody asks, with a memcached of its own.
+// idleSidecar is a sidecar without readers, with a memcached of its own.
 type idleSidecar struct {
 	*server
 	memcached *program.Memcached
@@ -148,14 +148,14 @@ func memories(t *testing.T, all ...*program.Process) samples {
 	return found
 }
 
-// memoriesAfter returns the same after each server has answered restRequests.
+// memoriesAfter returns the same after each server has answered busyRequests.
 func memoriesAfter(t *testing.T, request string, all ...*server) samples {
 	t.Helper()
 	found := make(samples, 0, len(all))
 	for _, s := range all {
 		c, err := newCallers(t.Context(), s, request, apiCallers)
 		require.NoError(t, err)
-		_, err = c.batch(restRequests)
+		_, err = c.batch(busyRequests)
 		c.close()
 		require.NoError(t, err)
 		found = append(found, memories(t, s.Process)...)

@@ -41,8 +41,8 @@ const (
 	oneAccounts = 4
 	// manyAccounts is how many the last sidecar has.
 	manyAccounts = 2_000
-	// restRequests come before the memory is read again.
-	restRequests = 10_000
+	// busyRequests come before the memory is read again.
+	busyRequests = 10_000
 )
 
 // charge is one line of what a sidecar costs its pod.
@@ -111,19 +111,19 @@ func TestBill(t *testing.T) {
 	require.NoError(t, program.Sleep(t.Context(), time.Until(started.Add(memoryReturned))))
 
 	one, many := idle[0], idle[oneAccounts]
-	rest := memories(t, one.Process, many.Process, floor.Process, fetch)
+	private := memories(t, one.Process, many.Process, floor.Process, fetch)
 	measureIdle(t, slices.Concat(sidecars, loops))
 	for _, m := range all {
-		m.rest = memories(t, m.running.Process)[0]
+		m.idle = memories(t, m.running.Process)[0]
 		m.busy = memoriesAfter(t, m.request(), m.running)[0]
 	}
 	busy := memoriesAfter(t, tokenRequest, one.server, floor)
-	us := &measured{other: other{name: "wxsidecar"}, size: sizeOf(t, f.program("sidecar")), rest: rest[0], busy: busy[0], start: start[0]}
-	bare := &measured{other: other{name: "net/http alone"}, size: sizeOf(t, f.program("floor")), rest: rest[2], busy: busy[1], start: start[1]}
-	further := (rest[1] - rest[0]) / (manyAccounts - 1) * 1e3
+	us := &measured{other: other{name: "wxsidecar"}, size: sizeOf(t, f.program("sidecar")), idle: private[0], busy: busy[0], start: start[0]}
+	bare := &measured{other: other{name: "net/http alone"}, size: sizeOf(t, f.program("floor")), idle: private[2], busy: busy[1], start: start[1]}
+	further := (private[1] - private[0]) / (manyAccounts - 1) * 1e3
 
 	lines := [][]string{{"what", "wxsidecar", "floor", "limit"}}
-	for _, c := range slices.Concat(sizeCharges(t, f, us, bare), memoryCharges(us, bare, rest[3], further), idleCharges(sidecars, loops)) {
+	for _, c := range slices.Concat(sizeCharges(t, f, us, bare), memoryCharges(us, bare, private[3], further), idleCharges(sidecars, loops)) {
 		lines = append(lines, c.cells())
 		c.check(t)
 	}
@@ -149,11 +149,11 @@ func sizeCharges(t *testing.T, f *fixture, us, bare *measured) []charge {
 func memoryCharges(us, bare *measured, afterTLS, further float64) []charge {
 	return []charge{
 		{
-			what: "private memory at rest after the first TLS request", unit: "%.1f MB", limit: 4, ours: us.rest, floor: bare.rest,
+			what: "idle private memory after the first TLS request", unit: "%.1f MB", limit: 4, ours: us.idle, floor: bare.idle,
 			ofFloor: fmt.Sprintf("; %.1f MB after a TLS request of its own", afterTLS),
 		},
 		{
-			what: fmt.Sprintf("the same after %s requests over %d connections", program.Number(restRequests), apiCallers),
+			what: fmt.Sprintf("the same after %s requests over %d connections", program.Number(busyRequests), apiCallers),
 			unit: "%.1f MB", ours: us.busy, floor: bare.busy,
 		},
 		{what: "each further account: private memory", unit: "%.1f kB", limit: 5, ours: further, noFloor: true},
