@@ -1,10 +1,10 @@
 <?php
 
-// What a token costs beside a bare get of the same extension: `./test.sh bench`.
+// Compares a token with a bare get of the same extension: `./test.sh bench`.
 //
-// The two are measured in turns within one run, so that whatever else the machine does hits both; figures are medians
-// of all turns. Misses go to a stand-in for the sidecar, another process of PHP, whose own share is in both columns:
-// the floor there is a bare get and a bare curl request with the same header, over a connection that is kept as well.
+// The two take turns within one run, so that other load on the machine affects both. Figures are medians of all turns.
+// On a miss, a canned server answers instead of the sidecar; its time is in both columns. The floor of a miss is a bare
+// get and a bare curl request with the same header, over a connection that is reused too.
 
 declare(strict_types=1);
 
@@ -23,7 +23,7 @@ $median = static function (array $figures): float {
 $compare = static function (string $what, int $calls, \Closure ...$both) use ($turns, $median): void {
     $times = [[], []];
     for ($turn = -5; $turn < $turns; $turn++) { // the first five warm up
-        foreach ($turn % 2 === 0 ? [0, 1] : [1, 0] as $which) { // each goes first in turn
+        foreach ($turn % 2 === 0 ? [0, 1] : [1, 0] as $which) { // each is first in every other turn
             $start = \hrtime(true);
             for ($i = 0; $i < $calls; $i++) {
                 $both[$which]();

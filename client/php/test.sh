@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# All that a change to the PHP client must pass: `client/php/test.sh [PHPUNIT'S ARGUMENTS]`; `client/php/test.sh bench`
-# measures instead. Needs Go, memcached, and of Debian's packages php-cli, php-memcached, php-memcache, php-curl, php-xml,
-# php-mbstring, php-apcu, phpunit and php-codesniffer.
+# Checks and tests the PHP client: `client/php/test.sh [PHPUNIT'S ARGUMENTS]`; `client/php/test.sh bench` measures it.
+# Requires Go, memcached, and Debian's php-cli, php-memcached, php-memcache, php-curl, php-xml, php-mbstring, php-apcu,
+# phpunit and php-codesniffer.
 #
-# The tests run three times, at the same time because they mostly wait: as most apps do, with APCu, and with neither
-# APCu nor curl. Each run starts real memcacheds, a real sidecar and a fake WeChat of its own, on free ports. All of
-# them end with this script, whatever way it ends.
+# The tests run three times in parallel, because they mostly wait: with curl, with curl and APCu, and with neither. Each
+# run starts its own memcached servers, sidecar and fake WeChat on free ports. All end with this script.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
@@ -19,7 +18,7 @@ done
 
 tmp=$(mktemp -d)
 jobs=()
-# Each job is a process group of its own: what is left of it, servers that the tests started included, ends with it.
+# Each job is a process group. Its end also ends the servers that the tests started.
 begin() { set -m; "$@" </dev/null & jobs+=($!); set +m; }
 end_jobs() { for job in "${jobs[@]}"; do kill -KILL -- "-$job" 2>/dev/null; done; jobs=(); }
 trap 'end_jobs; rm -rf "$tmp"' EXIT
@@ -43,20 +42,20 @@ failed=0
 fail() { echo "FAILED: $1"; failed=1; }
 
 run go build -o "$tmp/sidecar" ../../sidecar || fail 'build of the sidecar'
-run go build -o "$tmp/world" ./tests/world || fail 'build of the fake WeChat'
+run go build -o "$tmp/fakewechat" ./tests/fakewechat || fail 'build of the fake WeChat'
 
 mapfile -t files < <(find . -name '*.php' | sort)
 for file in "${files[@]}"; do php -l "$file" >/dev/null || fail "php -l $file"; done
 run phpcs --standard=PSR12 "${files[@]}" || fail 'PSR-12'
 
-# tests NAME PHP'S ARGUMENTS... -- begins a run of PHPUnit in the folder NAME, which has its output.
+# tests NAME PHP'S ARGUMENTS... -- starts PHPUnit; the folder NAME has its output.
 names=()
 tests() {
 	local folder=$tmp/$1
 	names+=("$1")
 	shift
 	mkdir "$folder"
-	WXSIDECAR_TMP=$folder WXSIDECAR_BINARY=$tmp/sidecar WXSIDECAR_WORLD=$tmp/world begin php \
+	WXSIDECAR_TMP=$folder WXSIDECAR_BINARY=$tmp/sidecar WXSIDECAR_FAKEWECHAT=$tmp/fakewechat begin php \
 		-d error_reporting=-1 -d zend.exception_ignore_args=0 -d memory_limit=128M \
 		-d curl.cainfo="$folder/ca.pem" -d openssl.cafile="$folder/ca.pem" "$@" >"$folder/output" 2>&1
 }

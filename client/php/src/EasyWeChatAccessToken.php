@@ -7,12 +7,12 @@ namespace Wxsidecar;
 use EasyWeChat\Kernel\Contracts\RefreshableAccessToken;
 
 /**
- * The Client as EasyWeChat 6 wants it:
+ * The adapter for EasyWeChat 6:
  *
  *     $app->setAccessToken(new EasyWeChatAccessToken($client));
  *
- * EasyWeChat says that a token was refused and not which one: the last that this
- * object gave out counts as refused.
+ * EasyWeChat does not say which token was refused: refresh() reports the last one that
+ * this object returned.
  */
 final class EasyWeChatAccessToken implements RefreshableAccessToken
 {
@@ -38,7 +38,7 @@ final class EasyWeChatAccessToken implements RefreshableAccessToken
         return $this->last = $this->client->refresh($this->last);
     }
 
-    /** @return array<string, mixed> without the token, for var_dump() and print_r() */
+    /** @return array<string, mixed> for var_dump() and print_r(), without the token */
     public function __debugInfo(): array
     {
         return ['client' => $this->client];

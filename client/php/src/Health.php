@@ -5,15 +5,15 @@ declare(strict_types=1);
 namespace Wxsidecar;
 
 /**
- * Remembers that a memcached failed, so that not every call waits for the same
- * time-out. It is passed over for 1 s; then one call probes it while the others
- * go on passing it over for 2 s, then 4, 8 and 10 s, until it answers.
+ * Remembers that a memcached server failed, so that not every call waits for its
+ * timeout. Calls pass it over for 1 s; then one call probes it while the others pass
+ * it over for 2 s, then 4, 8 and 10 s, until it answers.
  *
- * The memory is APCu, which all requests and workers of a machine share, else the
- * process. An outage is one integer, when it ends and how often it was prolonged,
- * and is only replaced by compare-and-swap against the one that the call saw when
- * it began. So of many calls that fail together one counts, one probes, and a call
- * that succeeds late does not end an outage that began after it.
+ * APCu stores this for all requests and workers of a machine, else the process does.
+ * An outage is one integer: its end, and how often it was prolonged. A call replaces
+ * it by compare-and-swap against the outage that it saw when it began. So of many
+ * calls that fail together one counts, one call probes, and a late success does not
+ * end an outage that began after it.
  *
  * @internal
  */
@@ -22,12 +22,12 @@ final class Health
     private const FIRST = 1_000; // milliseconds
     private const LAST = 10_000;
 
-    /** @var array<string, int> outages where there is no APCu */
+    /** @var array<string, int> outages, without APCu */
     private static array $here = [];
     private readonly string $name;
     private readonly bool $shared;
 
-    /** @param string $server the memcached that this is about */
+    /** @param string $server the memcached server */
     public function __construct(public readonly string $server)
     {
         $this->name = "wxsidecar:$server";
@@ -35,9 +35,9 @@ final class Health
     }
 
     /**
-     * Says whether to ask memcached.
+     * Reports whether to ask memcached.
      *
-     * @param int|null $seen what to give to leave() afterwards
+     * @param int|null $seen the argument for leave() afterwards
      */
     public function enter(?int &$seen): bool
     {
@@ -48,7 +48,7 @@ final class Health
         if (self::now() < $seen >> 3) {
             return false;
         }
-        $probe = self::outage($seen & 7); // before the answer is here the others see an outage that goes on
+        $probe = self::outage($seen & 7); // until the answer arrives, the others see this outage
         if (!$this->swap($seen, $probe)) {
             return false;
         }
@@ -66,7 +66,7 @@ final class Health
         }
     }
 
-    /** An outage that begins now: its end in milliseconds, and in the lowest three bits its step. */
+    /** Returns an outage that begins now: its end in milliseconds, and its step in the lowest three bits. */
     private static function outage(int $step): int
     {
         return (self::now() + min(self::FIRST << $step, self::LAST)) << 3 | $step;

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Wxsidecar;
 
-/** The program is wrong: a bad AppID, an address that is none, a request that may not carry the token. */
+/** An argument is invalid: an AppID, an address, or a request that must not carry the token. */
 final class InvalidArgument extends \InvalidArgumentException implements Exception
 {
 }

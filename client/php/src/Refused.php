@@ -4,17 +4,17 @@ declare(strict_types=1);
 
 namespace Wxsidecar;
 
-/** What the sidecar answered instead of a credential. getCode() is the errcode too. */
+/** A refusal by the sidecar. getCode() is the errcode too. */
 final class Refused extends \RuntimeException implements Exception
 {
     /**
-     * @param int         $errcode    WeChat's own where WeChat refused, such as 40164 (this IP is not on the
-     *                                account's whitelist); -1: nothing valid to give for now; else the HTTP status of
-     *                                a refusal by the sidecar itself: 401 wrong bearer token, 403 not from here, 404
-     *                                not kept, 429 no further renewal so soon
-     * @param string      $errmsg     WeChat's rid included, which its support asks for
-     * @param string|null $hint       what to do about it; null where nothing can be done
-     * @param int|null    $retryAfter seconds to wait before asking again; null where the sidecar did not say
+     * @param int         $errcode    WeChat's if WeChat refused, such as 40164 (this IP is not on the account's
+     *                                whitelist); -1: no valid credential at the moment; else the HTTP status of the
+     *                                sidecar's own refusal: 401 wrong bearer token, 403 not allowed, 404 ticket not
+     *                                configured, 429 too early for another renewal
+     * @param string      $errmsg     with WeChat's rid, which its support needs
+     * @param string|null $hint       what to do; null if the sidecar has no hint
+     * @param int|null    $retryAfter seconds to wait before the next request; null if the sidecar did not say
      */
     public function __construct(
         string $what,
@@ -25,7 +25,7 @@ final class Refused extends \RuntimeException implements Exception
     ) {
         $message = "$what: the sidecar answered $errcode: $errmsg";
         $message .= $hint === null ? '' : " ($hint)";
-        $message .= $retryAfter === null ? '' : "; ask again in $retryAfter s";
+        $message .= $retryAfter === null ? '' : "; retry after $retryAfter s";
         parent::__construct($message, $errcode);
     }
 }

@@ -11,27 +11,27 @@ use Wxsidecar\Http\Transport;
 use Wxsidecar\Http\Url;
 
 /**
- * The sidecar's API. No proxy ever comes between, whatever the environment says.
+ * The sidecar's API. It uses no proxy, whatever the environment says.
  *
  * @internal
  */
 final class Sidecar
 {
-    /** A second more than a sidecar takes at most to answer. */
+    /** Seconds: one more than the longest time that a sidecar takes to answer. */
     private const WAIT = 13.0;
-    /** Bytes of an answer, which has some hundred. */
+    /** Bytes of an answer, which has a few hundred. */
     private const MAX_ANSWER = 65_536;
-    /** Bytes of the bearer token's file: with a longer header a request would be refused. */
+    /** Bytes of the bearer token's file: servers refuse a header of 8 KiB. */
     private const MAX_BEARER = 4_096;
 
     private readonly Url $base;
     private readonly ?string $socket;
-    /** The last request that held no secret. */
+    /** The last request without a secret. */
     private ?Request $last = null;
 
     /**
      * @param string      $address    http://host:port or unix:///path
-     * @param string|null $bearerFile holds the bearer token; read for every request, as Kubernetes changes it at will
+     * @param string|null $bearerFile holds the bearer token; read for every request, because it can change
      */
     public function __construct(
         #[\SensitiveParameter] private readonly string $address,
@@ -41,7 +41,7 @@ final class Sidecar
         $this->socket = preg_match('~^unix://(/.+)$~D', $address, $match) === 1 ? $match[1] : null;
         $base = Url::parse($this->socket === null ? $address : 'http://localhost');
         if ($base === null || $base->query !== '') {
-            throw new InvalidArgument('the address of the sidecar is neither http://host:port nor unix:///path');
+            throw new InvalidArgument('sidecar: unsupported address; use http://host:port or unix:///path');
         }
         $this->base = $base->withPath(rtrim($base->path, '/'));
     }
@@ -68,14 +68,14 @@ final class Sidecar
             $answer = $this->transport->send($this->request($method, $this->base->path . $path, $bearer, $rejected));
         } catch (NoAnswer $e) {
             throw new SidecarUnavailable(
-                "$what: sidecar at $this->address: {$e->getMessage()}; is it running, and is this its address?"
+                "$what: sidecar at $this->address: {$e->getMessage()}; check the address and that it is running"
             );
         }
 
         return $this->read($what, $answer, [(string) $rejected, (string) $bearer]);
     }
 
-    /** The last request again where it asks for the same and holds no secret: half of what a miss costs here. */
+    /** Returns the last request again if it is the same and has no secret: without this a miss takes 6 % longer. */
     private function request(
         string $method,
         string $path,
@@ -101,28 +101,28 @@ final class Sidecar
         return $request;
     }
 
-    /** @param array<string> $secrets that no exception may repeat, though WeChat's own errmsg may */
+    /** @param array<string> $secrets removed from the exception, because WeChat's errmsg can repeat them */
     private function read(
         string $what,
         #[\SensitiveParameter] Answer $answer,
         #[\SensitiveParameter] array $secrets,
     ): string {
-        $said = json_decode($answer->body, true);
-        $errcode = $said['errcode'] ?? 0;
+        $fields = json_decode($answer->body, true);
+        $errcode = $fields['errcode'] ?? 0;
         if (is_int($errcode) && $errcode !== 0) {
-            $tell = static fn (string $field): string
-                => str_replace($secrets, '[redacted]', is_string($said[$field] ?? null) ? $said[$field] : '');
+            $text = static fn (string $field): string
+                => str_replace($secrets, '[redacted]', is_string($fields[$field] ?? null) ? $fields[$field] : '');
             $wait = (int) ($answer->headers()['retry-after'] ?? 0);
 
-            throw new Refused($what, $errcode, $tell('errmsg'), $tell('hint') ?: null, $wait > 0 ? $wait : null);
+            throw new Refused($what, $errcode, $text('errmsg'), $text('hint') ?: null, $wait > 0 ? $wait : null);
         }
-        $credential = $said['access_token'] ?? $said['ticket'] ?? null;
+        $credential = $fields['access_token'] ?? $fields['ticket'] ?? null;
         if ($answer->status === 200 && is_string($credential) && Store::intact($credential)) {
             return $credential;
         }
 
         throw new SidecarUnavailable(
-            "$what: what answers at $this->address (HTTP $answer->status) is not a sidecar: is this its address?"
+            "$what: sidecar at $this->address: HTTP $answer->status is not a sidecar's answer; check the address"
         );
     }
 
@@ -132,7 +132,7 @@ final class Sidecar
         $bearer = trim((string) $content);
         if ($content === false || strlen($content) > self::MAX_BEARER || preg_match('/^[!-~]+$/D', $bearer) !== 1) {
             throw new SidecarUnavailable(
-                "$what: the bearer token's file $file cannot be read, is empty, too long or not one word of ASCII"
+                "$what: the bearer token in $file is unreadable, empty, too long or not one ASCII word; check the file"
             );
         }
 

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Wxsidecar;
 
-/** No sidecar answered. The message says which address was asked, what happened there, and of memcached too where it failed. */
+/** No sidecar answered. The message names the address and the failure, and that of memcached if it failed too. */
 final class SidecarUnavailable extends \RuntimeException implements Exception
 {
 }

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Wxsidecar;
 
 /**
- * What the sidecar keeps in memcached, read with either of PHP's extensions.
+ * Reads the sidecar's entries in memcached, with either of PHP's extensions.
  *
  * @internal
  */
@@ -15,15 +15,15 @@ final class Store
     {
     }
 
-    /** Whether a value could be a credential: 1 to 2,048 bytes, no spaces, no control characters. */
+    /** Reports whether a value can be a credential: 1 to 2,048 bytes, no spaces, no control characters. */
     public static function intact(#[\SensitiveParameter] mixed $value): bool
     {
         return is_string($value) && preg_match('/^[^\x00-\x20\x7f]{1,2048}$/D', $value) === 1;
     }
 
     /**
-     * The name of the server that a key belongs to. It is looked up in memory, and
-     * need be only once: \Memcache names another one as soon as this one has failed.
+     * Returns the name of the server that has a key. It sends no request. Call it once
+     * for a key: after a failure of the server, \Memcache names another one.
      */
     public function server(string $key): string
     {
@@ -36,16 +36,16 @@ final class Store
     }
 
     /**
-     * Reads a credential with one get. Null where there is none, or something
-     * that is none, or where its server fails: then $failure says why.
+     * Reads a credential with one get. Returns null on a miss, a damaged value or a
+     * failure of the server; then $failure says why.
      *
-     * @param string $server what server() said of the key
+     * @param string $server the result of server() for the key
      */
     public function get(string $key, string $server, ?string &$failure): ?string
     {
         $failure = null;
-        $flags = 0; // the sidecar writes 0; \Memcached does not tell
-        // Silenced, because frameworks turn the notices of both extensions into exceptions.
+        $flags = 0; // the sidecar writes 0; \Memcached does not show them
+        // With @, because frameworks turn the notices of both extensions into exceptions.
         if ($this->memcached instanceof \Memcached) {
             $value = @$this->memcached->get($key);
             if ($value === false && $this->memcached->getLastErrorCode() !== \Memcached::RES_SUCCESS) {
@@ -62,8 +62,8 @@ final class Store
     }
 
     /**
-     * \Memcache returns the same for a miss and for a failure, but marks a server that failed. Unless
-     * memcache.allow_failover is 0 it then asks another one, whose miss is none of the key's.
+     * Reports whether a server answers. \Memcache returns the same for a miss and a failure, but marks a server that
+     * failed. It then asks another one, unless memcache.allow_failover is 0, and that one's miss says nothing.
      */
     private static function answers(\Memcache $memcache, string $server): bool
     {

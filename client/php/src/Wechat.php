@@ -10,17 +10,17 @@ use Wxsidecar\Http\Transport;
 use Wxsidecar\Http\Url;
 
 /**
- * Requests to WeChat that carry the token, and to nobody else.
+ * Sends requests with the token, to WeChat alone.
  *
  * @internal
  */
 final class Wechat
 {
-    /** Bytes of an answer that are taken: WeChat's pictures and videos have up to 10 MB. */
+    /** Bytes of an answer: WeChat's pictures and videos have up to 10 MB. */
     private const MAX_ANSWER = 33_554_432;
 
-    /** What WeChat answers for another credential: an AppSecret, a user's token or a platform's. */
-    private const ELSEWHERE = '~^(/cgi-bin/(token|stable_token|clear_quota/v2)$|/cgi-bin/component/|/sns/)~';
+    /** Paths that need another credential: an AppSecret, a user's token or a platform's. */
+    private const OTHER_CREDENTIAL = '~^(/cgi-bin/(token|stable_token|clear_quota/v2)$|/cgi-bin/component/|/sns/)~';
 
     /** @var list<string> in lower case */
     private readonly array $moreHosts;
@@ -34,7 +34,7 @@ final class Wechat
         $lower = [];
         foreach ($moreHosts as $host) {
             if (!is_string($host) || Url::parse('https://' . strtolower($host) . '/')?->path !== '/') {
-                throw new InvalidArgument("wechatHosts: an entry is not a text like 'host' or 'host:port'");
+                throw new InvalidArgument('wechatHosts: an entry is not a host; use host or host:port');
             }
             $lower[] = strtolower($host);
         }
@@ -63,7 +63,7 @@ final class Wechat
         try {
             $fresh = $client->refresh($token);
         } catch (Exception) {
-            return $answer; // WeChat's answer says more than our failure to mend it
+            return $answer; // it says more than a failed report
         }
 
         return $fresh === $token ? $answer : $this->send($method, $to, $body, $headers, $fresh);
@@ -74,18 +74,18 @@ final class Wechat
     {
         $url = Url::parse($raw);
         if ($url === null) {
-            throw new InvalidArgument('request: not a plain https:// URL, without user name, fragment, space or \\');
+            throw new InvalidArgument('request: not a plain URL; use https, no user name, fragment, space or \\');
         }
         $named = array_intersect([$url->host, "$url->host:$url->port"], $this->moreHosts) !== [];
         $known = preg_match('/^(.+\.)?api\.weixin\.qq\.com$|^api2\.weixin\.qq\.com$/D', $url->host) === 1;
         if (!($url->scheme === 'https' ? $named || $known : $named && $url->isLoopback())) {
             throw new InvalidArgument(
-                "request: the token goes over https to WeChat's API or wechatHosts, not to $url->scheme://$url->host"
+                "request: $url->scheme://$url->host must not get the token; use https to WeChat's API or to wechatHosts"
             );
         }
         $query = array_map(rawurldecode(...), preg_split('/[&=]/', $url->query) ?: []);
-        if (in_array('access_token', $query, true) || preg_match(self::ELSEWHERE, $url->path) === 1) {
-            throw new InvalidArgument("request: $url->path is asked with another credential than this account's token");
+        if (in_array('access_token', $query, true) || preg_match(self::OTHER_CREDENTIAL, $url->path) === 1) {
+            throw new InvalidArgument("request: $url->path needs another credential; use another HTTP client");
         }
 
         return $url;
@@ -102,21 +102,21 @@ final class Wechat
         #[\SensitiveParameter] array $headers,
     ): array {
         if (preg_match('/^[A-Z]{1,16}$/D', $method) !== 1) {
-            throw new InvalidArgument('request: the method is not GET, POST or the like');
+            throw new InvalidArgument('request: not a method; use GET, POST or another in upper case');
         }
         foreach ($headers as $name => $value) {
             if (!is_string($name) || !is_string($value)) {
-                throw new InvalidArgument("request: write headers as ['Name' => 'value'], both of them texts");
+                throw new InvalidArgument("request: a header is not a string; use ['Name' => 'value']");
             }
             if (preg_match('/^[A-Za-z0-9-]+$/D', $name) + preg_match('/^[^\x00-\x1f\x7f]*$/D', $value) !== 2) {
-                throw new InvalidArgument('request: a header has a bad name, or control characters');
+                throw new InvalidArgument('request: a header has an invalid name, or control characters; remove it');
             }
         }
         if (is_array($body)) {
-            // WeChat shows \u escapes to its users as they are.
+            // WeChat shows \u escapes to its users unchanged.
             $body = json_encode($body, JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES);
             if ($body === false) {
-                throw new InvalidArgument('request: the body cannot be JSON: ' . json_last_error_msg());
+                throw new InvalidArgument('request: the body cannot be JSON: ' . json_last_error_msg() . '; use UTF-8');
             }
         }
         if ($body === null && !in_array($method, ['GET', 'HEAD'], true)) {
@@ -137,7 +137,7 @@ final class Wechat
         #[\SensitiveParameter] array $headers,
         #[\SensitiveParameter] string $token,
     ): Response {
-        // Through a proxy https is a tunnel, in which nobody reads along; plain http is loopback, and needs none.
+        // https through a proxy is a tunnel that the proxy cannot read; plain http goes to loopback, and needs none.
         $proxy = $to->scheme === 'https';
         $url = $to->withToken($token);
         try {
@@ -147,7 +147,7 @@ final class Wechat
         } catch (NoAnswer $e) {
             throw new WechatUnavailable("$method {$to->authority()}$to->path: {$e->getMessage()}");
         }
-        // A redirect's Location may repeat the whole query.
+        // A redirect's Location can repeat the whole query.
         $headers = str_replace([$token, rawurlencode($token)], '[redacted]', $answer->headers());
 
         return new Response($answer->status, $headers, $answer->body);

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Wxsidecar\Tests;
 
-/** A server that answers what a test tells it to, byte for byte, and remembers what it was asked. */
+/** A server that sends a test's answers byte for byte, and records the requests. */
 final class CannedServer
 {
     private static int $count = 0;
@@ -25,14 +25,14 @@ final class CannedServer
         $this->process->await('the canned server', fn () => str_contains($this->process->output(), 'listening'));
     }
 
-    /** One raw answer for each request to come; the last stands for all after it. */
+    /** Sets a raw answer for each of the next requests; the last is for all after it. */
     public function answer(string ...$raw): void
     {
         file_put_contents("$this->folder/answers.new", json_encode(array_map(base64_encode(...), $raw)));
         rename("$this->folder/answers.new", "$this->folder/answers");
     }
 
-    /** An answer that ends with its connection, as that of a real server may. */
+    /** Returns an answer that closes its connection. */
     public static function http(int $status, string $body, string ...$headers): string
     {
         $length = 'Content-Length: ' . strlen($body);
@@ -41,7 +41,7 @@ final class CannedServer
         return "HTTP/1.1 $status Whatever\r\n" . implode("\r\n", $headers) . "\r\n\r\n$body";
     }
 
-    /** An answer that leaves the connection open where the request does. */
+    /** Returns an answer that leaves the connection open if the request does. */
     public static function keepAlive(string $body): string
     {
         $headers = "Content-Type: application/json\r\nContent-Length: " . strlen($body);

@@ -3,7 +3,7 @@
 declare(strict_types=1);
 
 namespace Wxsidecar\Tests {
-    /** The clock by which outages end. It stands still but for what a test adds. */
+    /** The clock of Health. It advances only when a test says so. */
     final class Clock
     {
         public static float $now = 0; // seconds
@@ -16,7 +16,7 @@ namespace Wxsidecar\Tests {
 }
 
 namespace Wxsidecar {
-    /** The library's own namespace is looked into before the global one. */
+    /** PHP looks for a function in the library's namespace before the global one. */
     function hrtime(bool $asNumber): int
     {
         return (int) round((1_000 + Tests\Clock::$now) * 1e9);

@@ -16,7 +16,7 @@ final class EasyWeChatTest extends TestCase
         require_once __DIR__ . '/easywechat.php';
     }
 
-    public function testItIsWhatEasyWeChatAsksFor(): void
+    public function testImplementsTheInterfaces(): void
     {
         $this->memcached->set('wx1', self::TOKEN);
         $token = new EasyWeChatAccessToken($this->alone('memcached'));
@@ -27,24 +27,24 @@ final class EasyWeChatTest extends TestCase
         self::assertToken(self::TOKEN, $token->toQuery()['access_token']);
     }
 
-    public function testARefreshReportsTheTokenThatWasGivenOut(): void
+    public function testRefreshReportsTheLastToken(): void
     {
         $sidecar = $this->canned();
         $sidecar->answer(CannedServer::http(200, self::token(self::OTHER)));
         $this->memcached->set('wx1', self::TOKEN);
         $m = $this->memcached->client('memcached');
         $token = new EasyWeChatAccessToken(new Client('wx1', $m, $sidecar->address));
-        self::assertToken(self::OTHER, $token->refresh(), 'nothing was given out yet, so nothing is reported');
+        self::assertToken(self::OTHER, $token->refresh(), 'no token was returned yet, so none is reported');
         $token->toQuery();
         $token->refresh();
         $token->refresh();
         [$asked, $first, $second] = array_column($sidecar->requests(), 'text');
         self::assertStringStartsWith('GET ', $asked);
         self::assertTrue(str_ends_with($first, '{"rejected":"canarytoken-1"}'));
-        self::assertTrue(str_ends_with($second, '{"rejected":"canarytoken-2"}'), 'a refresh gives out too');
+        self::assertTrue(str_ends_with($second, '{"rejected":"canarytoken-2"}'), 'a refresh returns a token too');
     }
 
-    public function testItDoesNotShowTheTokenWhenPrinted(): void
+    public function testPrintHidesTheToken(): void
     {
         $this->memcached->set('wx1', self::TOKEN);
         $token = new EasyWeChatAccessToken($this->alone('memcached'));

@@ -7,7 +7,7 @@ namespace Wxsidecar\Tests;
 use PHPUnit\Framework\TestCase;
 use Wxsidecar\Health;
 
-/** Calls that overlap, told step by step: each object is a worker. */
+/** Overlapping calls, step by step: each object is a worker. */
 final class HealthTest extends TestCase
 {
     private Health $a;
@@ -20,7 +20,7 @@ final class HealthTest extends TestCase
         [$this->a, $this->b] = [new Health($name), new Health($name)];
     }
 
-    public function testOfCallsThatFailTogetherOneCounts(): void
+    public function testConcurrentFailuresCountOnce(): void
     {
         self::assertTrue($this->a->enter($seenByA));
         self::assertTrue($this->b->enter($seenByB));
@@ -28,10 +28,10 @@ final class HealthTest extends TestCase
         Clock::advance(0.6);
         $this->b->leave($seenByB, true);
         Clock::advance(0.5);
-        self::assertTrue($this->a->enter($seenByA), 'the pause is a second from the first failure');
+        self::assertTrue($this->a->enter($seenByA), 'the pause is 1 s from the first failure');
     }
 
-    public function testACallThatSucceedsLateDoesNotEndAnOutageThatBeganAfterIt(): void
+    public function testLateSuccessDoesNotEndAnOutage(): void
     {
         $this->a->enter($seenByA);
         $this->b->enter($seenByB);
@@ -40,7 +40,7 @@ final class HealthTest extends TestCase
         self::assertFalse($this->a->enter($seenByA));
     }
 
-    public function testAProbeThatWasOvertakenChangesNothing(): void
+    public function testOvertakenProbeChangesNothing(): void
     {
         $this->a->enter($seen);
         $this->a->leave($seen, true);
@@ -48,17 +48,17 @@ final class HealthTest extends TestCase
         self::assertTrue($this->a->enter($seenByA), 'a probe');
         self::assertFalse($this->b->enter($seenByB), 'one at a time');
         Clock::advance(1);
-        self::assertTrue($this->b->enter($seenByB), 'another, since the first takes so long');
+        self::assertTrue($this->b->enter($seenByB), 'another one, because the first takes too long');
         $this->b->leave($seenByB, true);
         $this->a->leave($seenByA, false);
-        self::assertFalse($this->a->enter($seenByA), 'the later word counts');
+        self::assertFalse($this->a->enter($seenByA), 'the later result counts');
         Clock::advance(1.9);
-        self::assertFalse($this->a->enter($seenByA), 'and was the second failure');
+        self::assertFalse($this->a->enter($seenByA), 'after the second failure');
         Clock::advance(0.1);
         self::assertTrue($this->a->enter($seenByA));
     }
 
-    public function testAnotherMemcachedIsAnotherMatter(): void
+    public function testServersAreIndependent(): void
     {
         $this->a->enter($seen);
         $this->a->leave($seen, true);

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Wxsidecar\Tests;
 
-/** A real memcached, looked at and hurt over a connection of our own. */
+/** A real memcached, with a connection for the test. */
 final class Memcached
 {
     public readonly int $port;
@@ -50,7 +50,7 @@ final class Memcached
         return $value;
     }
 
-    /** How often it was read, our own gets included. */
+    /** Returns the number of gets, those of the test included. */
     public function gets(): int
     {
         $gets = -1;
@@ -61,14 +61,14 @@ final class Memcached
             }
         }
 
-        return $line === false ? throw new \RuntimeException('memcached hung up') : $gets;
+        return $line === false ? throw new \RuntimeException('memcached closed the connection') : $gets;
     }
 
-    /** It takes connections and answers nothing. */
+    /** Stops it: it accepts connections and answers nothing. */
     public function freeze(): void
     {
         $this->process->signal(SIGSTOP);
-        Process::eventually('memcached to stand still', fn () => str_contains(
+        Process::eventually('memcached to stop', fn () => str_contains(
             (string) file_get_contents("/proc/{$this->process->pid}/status"),
             "State:\tT",
         ));
@@ -84,7 +84,7 @@ final class Memcached
         $this->process->end(SIGKILL);
     }
 
-    /** As an app makes it, with time-outs of our own where they can be set. */
+    /** Returns an extension as an app configures it, with short timeouts. */
     public function client(string $extension): \Memcached|\Memcache
     {
         if ($extension === 'memcache') {

@@ -19,19 +19,19 @@ final class OutageTest extends TestCase
         $this->sidecar->answer(CannedServer::http(200, self::token(self::OTHER)));
     }
 
-    /** As a new request makes it: nothing is left of the one before but what Health remembers. */
+    /** Returns the Client of a new PHP request: only Health remembers the one before. */
     private function client(string $extension): Client
     {
         return new Client('wx1', $this->memcached->client($extension), $this->sidecar->address);
     }
 
-    /** Whether the next request waits for the frozen memcached. */
+    /** Reports whether the next PHP request waits for the frozen memcached. */
     private function waits(string $extension): bool
     {
         $m = $this->memcached->client($extension);
         $start = microtime(true);
         $token = (new Client('wx1', $m, $this->sidecar->address))->accessToken();
-        self::assertLessThan(4, microtime(true) - $start, 'one time-out of memcached, and the sidecar');
+        self::assertLessThan(4, microtime(true) - $start, 'one timeout of memcached, and the sidecar');
         self::assertToken(self::OTHER, $token, 'the token of the sidecar');
 
         return $m instanceof \Memcached
@@ -39,7 +39,7 @@ final class OutageTest extends TestCase
             : $m->getServerStatus('127.0.0.1', $this->memcached->port) === 0;
     }
 
-    public function testAnOutageCostsOneTimeoutForEachPause(): void
+    public function testOneTimeoutPerPause(): void
     {
         $this->memcached->freeze();
         for ($waited = []; Clock::$now < 40; Clock::advance(0.5)) {
@@ -51,7 +51,7 @@ final class OutageTest extends TestCase
     }
 
     /** @dataProvider extensions */
-    public function testAFrozenMemcachedIsWaitedForOnce(string $extension): void
+    public function testFrozenMemcachedCostsOneTimeout(string $extension): void
     {
         $this->memcached->freeze();
         self::assertTrue($this->waits($extension));
@@ -61,7 +61,7 @@ final class OutageTest extends TestCase
     }
 
     /** @dataProvider extensions */
-    public function testAMemcachedThatIsBackIsUsedAgain(string $extension): void
+    public function testRecoveredMemcachedIsUsedAgain(string $extension): void
     {
         $this->memcached->kill();
         self::assertToken(self::OTHER, $this->client($extension)->accessToken());
@@ -79,17 +79,17 @@ final class OutageTest extends TestCase
         $this->memcached->start();
         $this->memcached->set('wx1', self::TOKEN);
         Clock::advance(1);
-        self::assertToken(self::TOKEN, $this->client($extension)->accessToken(), 'begins with the first pause again');
+        self::assertToken(self::TOKEN, $this->client($extension)->accessToken(), 'starts with the first pause');
     }
 
-    /** \Memcache marks a server that failed, and from then on says what it says for a miss: false. */
-    public function testAServerThatMemcacheGaveUpIsNoMiss(): void
+    /** \Memcache marks a server that failed. From then on it returns false, as for a miss. */
+    public function testMemcacheFailedServerIsNoMiss(): void
     {
         $this->memcached->kill();
         $client = $this->client('memcache');
         self::assertToken(self::OTHER, $client->accessToken());
         Clock::advance(1);
-        self::assertToken(self::OTHER, $client->accessToken(), 'a probe that fails without a word');
+        self::assertToken(self::OTHER, $client->accessToken(), 'a probe that fails without an error');
         $this->memcached->start();
         $this->memcached->set('wx1', self::TOKEN);
         Clock::advance(1.5);
@@ -99,7 +99,7 @@ final class OutageTest extends TestCase
     }
 
     /** @dataProvider extensions */
-    public function testAPassedOverMemcachedIsAskedWhenTheSidecarCannotBe(string $extension): void
+    public function testMemcachedIsAskedIfTheSidecarIsDown(string $extension): void
     {
         $this->memcached->kill();
         self::assertToken(self::OTHER, $this->client($extension)->accessToken());
@@ -113,21 +113,21 @@ final class OutageTest extends TestCase
     }
 
     /** @dataProvider extensions */
-    public function testWhenBothAreDownTheMessageNamesBoth(string $extension): void
+    public function testMessageNamesBothFailures(string $extension): void
     {
         $this->memcached->kill();
         $this->sidecar->end();
-        foreach (['asked', 'passed over'] as $how) {
+        foreach (['a probe', 'within the pause'] as $how) {
             $client = $this->client($extension);
             $e = $this->assertFails(SidecarUnavailable::class, fn () => $client->accessToken());
             self::assertStringContainsString('get access_token of wx1', $e->getMessage(), $how);
             self::assertStringContainsString($this->sidecar->address, $e->getMessage(), $how);
-            self::assertStringContainsString('is it running', $e->getMessage(), $how);
+            self::assertStringContainsString('check the address', $e->getMessage(), $how);
             self::assertStringContainsString('and memcached: ', $e->getMessage(), $how);
         }
     }
 
-    public function testWithoutServersTheSidecarIsAsked(): void
+    public function testNoServersMeansTheSidecar(): void
     {
         foreach ([new \Memcached(), new \Memcache()] as $m) {
             self::assertToken(self::OTHER, (new Client('wx1', $m, $this->sidecar->address))->accessToken());

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Wxsidecar\Tests;
 
-/** A program that runs beside the tests, and ends with them. */
+/** A program that runs during the tests, and ends with them. */
 final class Process
 {
     private const PATIENCE = 10.0; // seconds
@@ -47,7 +47,7 @@ final class Process
         self::$running[$this->pid] = $this;
     }
 
-    /** For what processes share and print; test.sh makes and removes it. */
+    /** Returns the folder for files of the processes; test.sh creates and removes it. */
     public static function folder(): string
     {
         return getenv('WXSIDECAR_TMP') ?: throw new \RuntimeException('start the tests with test.sh');
@@ -70,7 +70,7 @@ final class Process
         return $port;
     }
 
-    /** What it has printed, to both of its outputs. */
+    /** Returns what it has printed, on stdout and stderr. */
     public function output(): string
     {
         return (string) file_get_contents($this->output);
@@ -93,7 +93,7 @@ final class Process
 
     public function endWithChildren(): void
     {
-        $this->signal(SIGSTOP); // so that it has no further ones
+        $this->signal(SIGSTOP); // so that it starts no further ones
         $children = (string) file_get_contents("/proc/$this->pid/task/$this->pid/children");
         foreach (array_filter(explode(' ', trim($children))) as $child) {
             posix_kill((int) $child, SIGKILL);
@@ -101,7 +101,7 @@ final class Process
         $this->end(SIGKILL);
     }
 
-    /** Waits until it is as it should be: $ready returns something else than null and false. */
+    /** Waits until $ready returns something other than null and false. */
     public function await(string $what, \Closure $ready): mixed
     {
         return self::eventually($what, function () use ($what, $ready): mixed {
@@ -122,7 +122,7 @@ final class Process
             }
         }
 
-        throw new \RuntimeException("waited in vain for: $what");
+        throw new \RuntimeException("timeout: $what");
     }
 
     private static function endAll(): void

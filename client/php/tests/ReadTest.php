@@ -11,7 +11,7 @@ use Wxsidecar\SidecarUnavailable;
 final class ReadTest extends TestCase
 {
     /** @dataProvider extensions */
-    public function testATokenIsReadWithOneGet(string $extension): void
+    public function testHitIsOneGet(string $extension): void
     {
         $this->memcached->set('wx1', self::TOKEN);
         $client = $this->alone($extension);
@@ -21,7 +21,7 @@ final class ReadTest extends TestCase
     }
 
     /** @dataProvider extensions */
-    public function testTheKeyIsPrefixAndAppIdAndTheKindOfATicket(string $extension): void
+    public function testKeys(string $extension): void
     {
         foreach (['p:wx1', 'p:wx1:jsapi_ticket', 'p:wx1:wx_card_ticket', 'p:wx2'] as $i => $key) {
             $this->memcached->set($key, "canarytoken-$i");
@@ -36,20 +36,20 @@ final class ReadTest extends TestCase
     }
 
     /** @dataProvider extensions */
-    public function testAMissIsAnsweredByTheSidecarAndIsNoFailure(string $extension): void
+    public function testMissComesFromTheSidecar(string $extension): void
     {
         $sidecar = $this->canned();
         $sidecar->answer(CannedServer::http(200, self::token(self::OTHER)));
         $client = new Client('wx1', $this->memcached->client($extension), $sidecar->address);
         self::assertToken(self::OTHER, $client->accessToken());
         $this->memcached->set('wx1', self::TOKEN);
-        self::assertToken(self::TOKEN, $client->accessToken(), 'memcached is asked again at once');
+        self::assertToken(self::TOKEN, $client->accessToken(), 'no pause: a miss is no failure');
         self::assertStringStartsWith('GET /v1/wx1/access_token HTTP/1.', $sidecar->requests()[0]['text']);
         self::assertStringContainsString("\r\nX-Wxsidecar: 1\r\n", $sidecar->requests()[0]['text']);
     }
 
-    /** @dataProvider damages */
-    public function testADamagedValueIsAMiss(string $extension, string $value, int $flags): void
+    /** @dataProvider damagedValues */
+    public function testDamagedValueIsAMiss(string $extension, string $value, int $flags): void
     {
         $sidecar = $this->canned();
         $sidecar->answer(CannedServer::http(200, self::token(self::OTHER)));
@@ -57,11 +57,11 @@ final class ReadTest extends TestCase
         $this->memcached->set('wx1', $value, $flags);
         self::assertToken(self::OTHER, $client->accessToken());
         $this->memcached->set('wx1', self::TOKEN);
-        self::assertToken(self::TOKEN, $client->accessToken(), 'memcached is asked again at once');
+        self::assertToken(self::TOKEN, $client->accessToken(), 'no pause: a miss is no failure');
     }
 
     /** @return iterable<string, array{string, string, int}> */
-    public function damages(): iterable
+    public function damagedValues(): iterable
     {
         $values = [
             'an empty value' => ['', 0],
@@ -70,29 +70,29 @@ final class ReadTest extends TestCase
             'a control character' => ["canarytoken\x011", 0],
             'DEL' => ["canarytoken\x7f", 0],
             '2,049 bytes' => [str_repeat('a', 2_049), 0],
-            'what pecl-memcache stores for null' => ['N;', 1],
-            'what cannot be unserialized' => ['canarytoken-1', 4],
-            'what cannot be decompressed' => ["\x10\0\0\0canarytoken-1", 0x50], // the first four bytes are a length
+            'null from pecl-memcache' => ['N;', 1],
+            'not serialized' => ['canarytoken-1', 4],
+            'not compressed' => ["\x10\0\0\0canarytoken-1", 0x50], // the first four bytes are a length
         ];
         foreach ($this->extensions() as $name => [$extension]) {
             foreach ($values as $what => [$value, $flags]) {
                 yield "$name: $what" => [$extension, $value, $flags];
             }
         }
-        yield 'php-memcache: flags of a stranger' => ['memcache', 'canarytoken-1', 1 << 20];
-        yield 'php-memcache: what it cannot unserialize' => ['memcache', 'canarytoken-1', 1];
-        yield 'php-memcache: what it cannot decompress' => ['memcache', 'canarytoken-1', 2];
+        yield 'php-memcache: unknown flags' => ['memcache', 'canarytoken-1', 1 << 20];
+        yield 'php-memcache: flags of its own, not serialized' => ['memcache', 'canarytoken-1', 1];
+        yield 'php-memcache: flags of its own, not compressed' => ['memcache', 'canarytoken-1', 2];
     }
 
     /** @dataProvider extensions */
-    public function testTheLongestTokenIsRead(string $extension): void
+    public function testLongestToken(string $extension): void
     {
         $token = str_pad('canarytoken', 2_048, 'x');
         $this->memcached->set('wx1', $token);
         self::assertToken($token, $this->alone($extension)->accessToken());
     }
 
-    public function testWithoutMemcachedTheSidecarIsAsked(): void
+    public function testNoMemcachedMeansTheSidecar(): void
     {
         $sidecar = $this->canned();
         $sidecar->answer(CannedServer::http(200, self::token(self::TOKEN)));
@@ -100,11 +100,11 @@ final class ReadTest extends TestCase
     }
 
     /**
-     * Frameworks turn every notice into an exception that is not silenced.
+     * Frameworks turn every notice without @ into an exception.
      *
      * @dataProvider extensions
      */
-    public function testAnErrorHandlerThatThrowsHasNothingToThrow(string $extension): void
+    public function testNoNoticeReachesAnErrorHandler(string $extension): void
     {
         $this->memcached->set('wx1', 'not serialized', $extension === 'memcached' ? 4 : 1);
         $client = $this->alone($extension);
@@ -121,13 +121,13 @@ final class ReadTest extends TestCase
         }
     }
 
-    /** @dataProvider badArguments */
-    public function testABadArgumentIsRefusedBeforeAnythingIsAsked(\Closure $call): void
+    /** @dataProvider invalidArguments */
+    public function testInvalidArguments(\Closure $call): void
     {
         $this->assertFails(InvalidArgument::class, $call);
     }
 
-    public function testTheWaitForWechatMayBeAMillisecondOrAnHour(): void
+    public function testLimitsOfWechatWait(): void
     {
         $this->expectNotToPerformAssertions();
         new Client('wx1', wechatWait: 0.001);
@@ -135,7 +135,7 @@ final class ReadTest extends TestCase
     }
 
     /** @return iterable<string, array{\Closure}> */
-    public function badArguments(): iterable
+    public function invalidArguments(): iterable
     {
         foreach (['', 'wx 1', "wx1\n", 'wx1/..', str_repeat('a', 65), 'wx1:lease'] as $appId) {
             $name = trim(substr($appId, 0, 10));
@@ -165,7 +165,7 @@ final class ReadTest extends TestCase
         foreach ([0, -0.0, -1, 0.00099, 3600.001, NAN, INF, -INF] as $seconds) {
             yield "a wait of $seconds s for WeChat" => [fn () => new Client('wx1', wechatWait: $seconds)];
         }
-        yield 'a ticket of no kind' => [fn () => (new Client('wx1'))->ticket('access_token')];
+        yield 'an unknown kind of ticket' => [fn () => (new Client('wx1'))->ticket('access_token')];
         yield 'a host that is a path' => [fn () => new Client('wx1', wechatHosts: ['a/b'])];
     }
 }

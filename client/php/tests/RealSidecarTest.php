@@ -8,19 +8,19 @@ use Wxsidecar\Client;
 use Wxsidecar\Refused;
 use Wxsidecar\SidecarUnavailable;
 
-/** Against a real sidecar, whose WeChat is a fake. */
+/** A real sidecar with a fake WeChat. */
 final class RealSidecarTest extends TestCase
 {
     /** @return array<string, array{bool}> */
-    public function ways(): array
+    public function networks(): array
     {
         return ['over TCP' => [false], 'over a unix socket' => [true]];
     }
 
-    /** @dataProvider ways */
-    public function testTheSidecarAnswersAndKeepsItsTokenInMemcached(bool $unix): void
+    /** @dataProvider networks */
+    public function testTokenFromSidecarAndMemcached(bool $unix): void
     {
-        $appId = World::get()->account();
+        $appId = FakeWechat::get()->account();
         $sidecar = $this->sidecar($appId, $unix);
         $token = (new Client($appId, sidecar: $sidecar->address))->accessToken();
         Process::eventually('the entry', fn () => $this->memcached->get($appId));
@@ -29,13 +29,13 @@ final class RealSidecarTest extends TestCase
             $client = new Client($appId, $this->memcached->client($extension), $sidecar->address);
             self::assertToken($token, $client->accessToken(), "$extension, without the sidecar");
         }
-        self::assertSame(1, World::get()->issues($appId));
+        self::assertSame(1, FakeWechat::get()->issues($appId));
     }
 
-    /** @dataProvider ways */
-    public function testARefusedTokenIsReplacedOnceForAllWhoReportIt(bool $unix): void
+    /** @dataProvider networks */
+    public function testReportsOfOneTokenShareARenewal(bool $unix): void
     {
-        $appId = World::get()->account();
+        $appId = FakeWechat::get()->account();
         $client = new Client($appId, sidecar: $this->sidecar($appId, $unix)->address);
         $old = $client->accessToken();
         $new = $client->refresh($old);
@@ -43,7 +43,7 @@ final class RealSidecarTest extends TestCase
         self::assertToken($new, $client->refresh($old), 'another caller, with the same report');
         self::assertToken($new, $client->refresh(''), 'nothing reported');
         self::assertToken($new, $client->accessToken());
-        self::assertSame(2, World::get()->issues($appId));
+        self::assertSame(2, FakeWechat::get()->issues($appId));
 
         $e = $this->assertFails(Refused::class, fn () => $client->refresh($new));
         self::assertSame(429, $e->errcode);
@@ -51,14 +51,14 @@ final class RealSidecarTest extends TestCase
         self::assertNotSame('', $e->errmsg);
         self::assertGreaterThan(0, $e->retryAfter);
         self::assertLessThanOrEqual(31, $e->retryAfter);
-        self::assertStringContainsString("ask again in $e->retryAfter s", $e->getMessage());
+        self::assertStringContainsString("retry after $e->retryAfter s", $e->getMessage());
         self::assertStringStartsWith("refresh access_token of $appId: ", $e->getMessage());
     }
 
-    public function testWechatsRefusalKeepsItsErrcodeAndItsRid(): void
+    public function testWechatErrcodeAndRid(): void
     {
-        World::get()->fail(40164);
-        $appId = World::get()->account();
+        FakeWechat::get()->fail(40164);
+        $appId = FakeWechat::get()->account();
         $client = new Client($appId, sidecar: $this->sidecar($appId)->address);
         $e = $this->assertFails(Refused::class, fn () => $client->accessToken());
         self::assertSame(40164, $e->errcode);
@@ -68,19 +68,19 @@ final class RealSidecarTest extends TestCase
         self::assertStringContainsString((string) $e->hint, $e->getMessage());
     }
 
-    public function testNothingToGiveForNowSaysWhenToAskAgain(): void
+    public function testNoTokenHasRetryAfter(): void
     {
-        World::get()->fail(-1);
-        $appId = World::get()->account();
+        FakeWechat::get()->fail(-1);
+        $appId = FakeWechat::get()->account();
         $client = new Client($appId, sidecar: $this->sidecar($appId)->address);
         $e = $this->assertFails(Refused::class, fn () => $client->accessToken());
         self::assertSame(-1, $e->errcode);
         self::assertGreaterThan(0, $e->retryAfter);
     }
 
-    public function testAnAccountThatIsNotKeptIsWechats40013(): void
+    public function testUnknownAccountIs40013(): void
     {
-        $client = new Client('wxother', sidecar: $this->sidecar(World::get()->account())->address);
+        $client = new Client('wxother', sidecar: $this->sidecar(FakeWechat::get()->account())->address);
         $e = $this->assertFails(Refused::class, fn () => $client->accessToken());
         self::assertSame(40013, $e->errcode);
         self::assertNull($e->retryAfter);
@@ -93,27 +93,27 @@ final class RealSidecarTest extends TestCase
     }
 
     /** @dataProvider tickets */
-    public function testATicketComesFromTheSidecarAndIsReplacedWhereItIsRefused(string $kind, bool $unix): void
+    public function testTicketAndItsReport(string $kind, bool $unix): void
     {
-        $appId = World::get()->account();
+        $appId = FakeWechat::get()->account();
         $sidecar = $this->sidecar($appId, $unix, ['WECHAT_TICKETS' => $kind]);
         $client = new Client($appId, sidecar: $sidecar->address);
         $ticket = $client->ticket($kind);
-        self::assertSame(0, World::get()->ticketErrcode($ticket));
-        World::get()->voidTickets($appId);
+        self::assertSame(0, FakeWechat::get()->ticketErrcode($ticket));
+        FakeWechat::get()->invalidateTickets($appId);
         $ticket = $client->refreshTicket($kind, $ticket);
-        self::assertSame(0, World::get()->ticketErrcode($ticket));
-        $nobody = 'http://127.0.0.1:' . Process::freePort();
+        self::assertSame(0, FakeWechat::get()->ticketErrcode($ticket));
+        $unused = 'http://127.0.0.1:' . Process::freePort();
         foreach ($this->extensions() as [$extension]) {
-            $reader = new Client($appId, $this->memcached->client($extension), $nobody);
+            $reader = new Client($appId, $this->memcached->client($extension), $unused);
             self::assertToken($ticket, $reader->ticket($kind), "$extension, without the sidecar");
         }
-        self::assertSame(1, World::get()->issues($appId), 'one token for it');
+        self::assertSame(1, FakeWechat::get()->issues($appId), 'one token for the ticket');
     }
 
-    public function testATicketThatIsNotKeptIs404(): void
+    public function testUnconfiguredTicketIs404(): void
     {
-        $appId = World::get()->account();
+        $appId = FakeWechat::get()->account();
         $client = new Client($appId, sidecar: $this->sidecar($appId)->address);
         $get = fn () => $client->ticket('jsapi');
         $refresh = fn () => $client->refreshTicket('wx_card', self::TOKEN);
@@ -121,13 +121,13 @@ final class RealSidecarTest extends TestCase
         self::assertSame(404, $this->assertFails(Refused::class, $refresh)->errcode);
     }
 
-    public function testTheBearerTokenIsReadForEveryRequest(): void
+    public function testBearerIsReadForEveryRequest(): void
     {
-        $appId = World::get()->account();
+        $appId = FakeWechat::get()->account();
         $file = Process::folder() . "/bearer-$appId";
         file_put_contents($file, "canarysecret-bearer\n");
         $address = $this->sidecar($appId, false, ['SIDECAR_AUTH_TOKEN_FILE' => $file])->address;
-        $mine = "$file-of-mine";
+        $mine = "$file-client";
         $client = new Client($appId, sidecar: $address, bearerFile: $mine);
         $e = $this->assertFails(SidecarUnavailable::class, fn () => $client->accessToken());
         self::assertStringContainsString($mine, $e->getMessage());
@@ -139,8 +139,8 @@ final class RealSidecarTest extends TestCase
         self::assertSame(401, $this->assertFails(Refused::class, fn () => $without->accessToken())->errcode);
     }
 
-    /** @dataProvider ways */
-    public function testASidecarThatIsNotThereIsNamed(bool $unix): void
+    /** @dataProvider networks */
+    public function testMessageNamesTheSidecar(bool $unix): void
     {
         $address = $unix ? 'unix://' . Process::folder() . '/none.sock' : 'http://127.0.0.1:' . Process::freePort();
         $client = new Client('wx1', sidecar: $address);

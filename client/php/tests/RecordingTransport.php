@@ -8,7 +8,7 @@ use Wxsidecar\Http\Request;
 use Wxsidecar\Http\Transport;
 use Wxsidecar\Http\Answer;
 
-/** Answers every request with a token, and keeps the request. */
+/** Answers every request with a token, and records the request. */
 final class RecordingTransport implements Transport
 {
     /** @var list<Request> */

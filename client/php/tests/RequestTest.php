@@ -13,7 +13,7 @@ final class RequestTest extends TestCase
 {
     private CannedServer $wechat;
     private CannedServer $sidecar;
-    /** Of memcached's token, a sidecar that renews it, and a WeChat that answers what it is told to. */
+    /** Has a token in memcached, a sidecar that renews it, and a WeChat with canned answers. */
     private Client $client;
 
     protected function setUp(): void
@@ -32,31 +32,31 @@ final class RequestTest extends TestCase
         return CannedServer::http(200, (string) json_encode(['errcode' => $errcode, 'errmsg' => 'no rid: 1']));
     }
 
-    public function testARequestToWechatCarriesTheTokenOverHttps(): void
+    public function testRequestCarriesTheToken(): void
     {
-        $world = World::get();
-        $appId = $world->account();
-        $client = new Client($appId, sidecar: $this->sidecar($appId)->address, wechatHosts: [$world->host()]);
-        $answer = $client->request('GET', "$world->url/cgi-bin/user/get?next_openid=o1");
+        $wechat = FakeWechat::get();
+        $appId = $wechat->account();
+        $client = new Client($appId, sidecar: $this->sidecar($appId)->address, wechatHosts: [$wechat->host()]);
+        $answer = $client->request('GET', "$wechat->url/cgi-bin/user/get?next_openid=o1");
         self::assertSame(200, $answer->status);
         self::assertSame(0, $answer->errcode());
         self::assertSame('ok', $answer->json()['errmsg'] ?? null);
     }
 
-    public function testARefusedTokenIsReplacedByARealSidecarAndTheRequestRepeated(): void
+    public function testRealSidecarRenewsARefusedToken(): void
     {
-        $world = World::get();
-        $appId = $world->account();
-        $client = new Client($appId, sidecar: $this->sidecar($appId)->address, wechatHosts: [$world->host()]);
+        $wechat = FakeWechat::get();
+        $appId = $wechat->account();
+        $client = new Client($appId, sidecar: $this->sidecar($appId)->address, wechatHosts: [$wechat->host()]);
         $old = $client->accessToken();
-        $world->supersede($appId);
-        self::assertSame(0, $client->request('POST', "$world->url/cgi-bin/menu/create", ['button' => []])->errcode());
-        self::assertSame(2, $world->issues($appId));
+        $wechat->externalFetches($appId);
+        self::assertSame(0, $client->request('POST', "$wechat->url/cgi-bin/menu/create", ['button' => []])->errcode());
+        self::assertSame(2, $wechat->issues($appId));
         self::assertNotSame(hash('sha256', $old), hash('sha256', $client->accessToken()));
     }
 
     /** @dataProvider refusals */
-    public function testTheRepeatedRequestIsTheSameButForItsToken(int $errcode): void
+    public function testSecondRequestDiffersInItsTokenOnly(int $errcode): void
     {
         $this->wechat->answer(self::refusal($errcode), self::refusal(0));
         $url = "{$this->wechat->address}/cgi-bin/x?a=1&b=%20";
@@ -64,7 +64,7 @@ final class RequestTest extends TestCase
         self::assertSame(0, $answer->errcode());
         [$first, $second] = array_column($this->wechat->requests(), 'text');
         self::assertTrue(str_starts_with($first, 'POST /cgi-bin/x?a=1&b=%20&access_token=canarytoken-1 HTTP/1.'));
-        self::assertTrue(str_ends_with($first, "\r\n\r\n" . '{"name":"菜单/1"}'), 'JSON as WeChat shows it');
+        self::assertTrue(str_ends_with($first, "\r\n\r\n" . '{"name":"菜单/1"}'), 'JSON without escapes');
         self::assertTrue(str_contains($first, "\r\nX-Mine: yes\r\n"));
         self::assertTrue(str_contains($first, "\r\nContent-Type: application/json\r\n"));
         self::assertTrue($second === strtr($first, ['canarytoken-1' => 'canarytoken-2']), 'the same but for the token');
@@ -78,8 +78,8 @@ final class RequestTest extends TestCase
         return ['40001' => [40001], '40014' => [40014], '42001' => [42001]];
     }
 
-    /** @dataProvider noRefusals */
-    public function testAnyOtherAnswerIsReturnedAsItIs(string $raw): void
+    /** @dataProvider otherAnswers */
+    public function testOtherAnswersAreReturnedUnchanged(string $raw): void
     {
         $this->wechat->answer($raw);
         $answer = $this->client->request('GET', "{$this->wechat->address}/cgi-bin/x");
@@ -89,53 +89,53 @@ final class RequestTest extends TestCase
     }
 
     /** @return array<string, array{string}> */
-    public function noRefusals(): array
+    public function otherAnswers(): array
     {
         $picture = CannedServer::http(200, '{"errcode":40001}');
 
         return [
-            '48001: the token is good, the account may not' => [self::refusal(48001)],
-            '45009: the quota' => [self::refusal(45009)],
-            'an errcode of an item' => [CannedServer::http(200, '{"list":[{"errcode":40001}]}')],
-            'an errcode that is a text' => [CannedServer::http(200, '{"errcode":"40001"}')],
+            '48001: the account is not authorized' => [self::refusal(48001)],
+            '45009: quota exceeded' => [self::refusal(45009)],
+            'an errcode in a nested object' => [CannedServer::http(200, '{"list":[{"errcode":40001}]}')],
+            'an errcode that is a string' => [CannedServer::http(200, '{"errcode":"40001"}')],
             'a picture' => [strtr($picture, ['application/json' => 'image/jpeg'])],
             'a long answer' => [CannedServer::http(200, '{"errcode":40001,"x":"' . str_repeat('a', 65_536) . '"}')],
-            'an error of a server' => [CannedServer::http(500, 'oops')],
+            'a server error' => [CannedServer::http(500, 'oops')],
         ];
     }
 
-    public function testARequestIsRepeatedOnlyOnce(): void
+    public function testRequestIsRepeatedOnce(): void
     {
         $this->wechat->answer(self::refusal(42001), self::refusal(40001), self::refusal(0));
         self::assertSame(40001, $this->client->request('GET', "{$this->wechat->address}/cgi-bin/x")->errcode());
         self::assertCount(2, $this->wechat->requests());
     }
 
-    public function testWhereNoOtherTokenCanBeHadWechatsAnswerIsReturned(): void
+    public function testFirstAnswerWithoutAnotherToken(): void
     {
         $this->wechat->answer(self::refusal(40001));
         $url = "{$this->wechat->address}/cgi-bin/x";
         $this->sidecar->answer(CannedServer::http(200, self::token(self::TOKEN)));
-        self::assertSame(40001, $this->client->request('GET', $url)->errcode(), 'the same token again');
+        self::assertSame(40001, $this->client->request('GET', $url)->errcode(), 'the same token');
         $this->sidecar->answer(CannedServer::http(429, '{"errcode":429,"errmsg":"so soon"}', 'Retry-After: 9'));
-        self::assertSame(40001, $this->client->request('GET', $url)->errcode(), 'no further renewal');
+        self::assertSame(40001, $this->client->request('GET', $url)->errcode(), 'too early for a renewal');
         $this->sidecar->end();
         self::assertSame(40001, $this->client->request('GET', $url)->errcode(), 'no sidecar');
         self::assertCount(3, $this->wechat->requests());
     }
 
-    public function testARedirectIsReturnedWithoutTheToken(): void
+    public function testRedirectIsReturnedWithoutTheToken(): void
     {
-        $elsewhere = $this->canned();
-        $elsewhere->answer(self::refusal(0));
-        $this->wechat->answer(CannedServer::http(302, '', "Location: $elsewhere->address/?access_token=canarytoken-1"));
+        $other = $this->canned();
+        $other->answer(self::refusal(0));
+        $this->wechat->answer(CannedServer::http(302, '', "Location: $other->address/?access_token=canarytoken-1"));
         $answer = $this->client->request('GET', "{$this->wechat->address}/cgi-bin/x");
         self::assertSame(302, $answer->status);
-        self::assertTrue($answer->headers['location'] === "$elsewhere->address/?access_token=[redacted]");
-        self::assertSame([], $elsewhere->requests());
+        self::assertTrue($answer->headers['location'] === "$other->address/?access_token=[redacted]");
+        self::assertSame([], $other->requests());
     }
 
-    public function testMethodsAndBodiesGoOutAsTheyAre(): void
+    public function testMethodsAndBodiesAreSentUnchanged(): void
     {
         $this->wechat->answer(self::refusal(0));
         $this->client->request('GET', "{$this->wechat->address}/cgi-bin/a");
@@ -149,15 +149,15 @@ final class RequestTest extends TestCase
         self::assertStringEndsWith("\r\n\r\n<xml/>", $xml);
     }
 
-    public function testACertificateThatDoesNotFitEndsTheRequest(): void
+    public function testInvalidCertificate(): void
     {
-        $url = strtr(World::get()->url, ['127.0.0.1' => '0.0.0.0']); // reaches the same server; not in its certificate
+        $url = strtr(FakeWechat::get()->url, ['127.0.0.1' => '0.0.0.0']); // the same server, but not in its certificate
         $client = new Client('wx1', $this->memcached->client('memcached'), wechatHosts: ['0.0.0.0']);
         $e = $this->assertFails(WechatUnavailable::class, fn () => $client->request('GET', "$url/cgi-bin/x"));
         self::assertMatchesRegularExpression('/^GET 0\.0\.0\.0:.*certificate/', $e->getMessage());
     }
 
-    public function testAWechatThatDoesNotAnswerIsNamedWithoutTheToken(): void
+    public function testMessageNamesWechatWithoutTheToken(): void
     {
         $this->wechat->end();
         $url = "{$this->wechat->address}/cgi-bin/x";
@@ -168,30 +168,26 @@ final class RequestTest extends TestCase
         self::assertStringStartsWith("POST 127.0.0.1:{$this->wechat->port}/cgi-bin/x: ", $e->getMessage());
     }
 
-    /** Through a proxy https is a tunnel; the streams use none. */
-    public function testAProxySeesNoToken(): void
+    /** https through a proxy is a tunnel; streams use no proxy. */
+    public function testProxySeesNoToken(): void
     {
         $proxy = $this->canned();
         $proxy->answer("HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         $this->wechat->answer(self::refusal(0));
-        $client = new Client('wx1', $this->memcached->client('memcached'), wechatHosts: [World::get()->host()]);
-        $names = ['http_proxy', 'https_proxy', 'all_proxy'];
-        array_map(static fn (string $name) => putenv("$name=$proxy->address"), $names);
-        try {
+        $client = new Client('wx1', $this->memcached->client('memcached'), wechatHosts: [FakeWechat::get()->host()]);
+        $this->withProxy($proxy, function () use ($client, $proxy): void {
             self::assertSame(0, $this->client->request('GET', "{$this->wechat->address}/cgi-bin/x")->errcode());
-            self::assertSame([], $proxy->requests(), 'plain http goes to no proxy');
-            $call = fn () => $client->request('GET', World::get()->url . '/cgi-bin/x');
+            self::assertSame([], $proxy->requests(), 'plain http uses no proxy');
+            $call = fn () => $client->request('GET', FakeWechat::get()->url . '/cgi-bin/x');
             function_exists('curl_init') ? $this->assertFails(WechatUnavailable::class, $call) : $call();
-        } finally {
-            array_map(putenv(...), $names);
-        }
+        });
         $seen = implode(array_column($proxy->requests(), 'text'));
-        self::assertSame(function_exists('curl_init'), str_starts_with($seen, 'CONNECT ' . World::get()->host()));
+        self::assertSame(function_exists('curl_init'), str_starts_with($seen, 'CONNECT ' . FakeWechat::get()->host()));
         self::assertFalse(str_contains($seen, 'canarytoken'));
     }
 
-    /** @dataProvider wechatsUrls */
-    public function testTheTokenGoesToWechatsHostsOverHttps(string $url): void
+    /** @dataProvider wechatUrls */
+    public function testHostsThatGetTheToken(string $url): void
     {
         $transport = new RecordingTransport();
         $wechat = new Wechat($transport, ['proxy.example:8443', 'mirror.example', 'localhost'], 30);
@@ -202,7 +198,7 @@ final class RequestTest extends TestCase
     }
 
     /** @return iterable<string, array{string}> */
-    public function wechatsUrls(): iterable
+    public function wechatUrls(): iterable
     {
         $urls = [
             'https://api.weixin.qq.com/cgi-bin/user/get',
@@ -224,7 +220,7 @@ final class RequestTest extends TestCase
     }
 
     /** @dataProvider otherUrls */
-    public function testTheTokenGoesNowhereElse(string $url): void
+    public function testUrlsThatGetNoToken(string $url): void
     {
         $transport = new RecordingTransport();
         $wechat = new Wechat($transport, ['proxy.example:8443', 'mirror.example', 'localhost:80'], 30);
@@ -238,11 +234,11 @@ final class RequestTest extends TestCase
         $ours = 'https://api.weixin.qq.com';
         $urls = [
             'plain http' => 'http://api.weixin.qq.com/a',
-            'pages, no API' => 'https://mp.weixin.qq.com/a',
-            'the domain above' => 'https://weixin.qq.com/a',
-            'a stranger' => 'https://evil.example/a',
+            'pages, not the API' => 'https://mp.weixin.qq.com/a',
+            'the parent domain' => 'https://weixin.qq.com/a',
+            'another host' => 'https://evil.example/a',
             'a longer name' => 'https://api.weixin.qq.com.evil.example/a',
-            'a name that ends alike' => 'https://evilapi.weixin.qq.com/a',
+            'a name with the same end' => 'https://evilapi.weixin.qq.com/a',
             'below api2' => 'https://a.api2.weixin.qq.com/a',
             'the host in a path' => "https://evil.example/$ours/a",
             'the host as a user' => 'https://api.weixin.qq.com@evil.example/a',
@@ -252,30 +248,30 @@ final class RequestTest extends TestCase
             'a line end' => "https://evil.example\n.api.weixin.qq.com/a",
             'no scheme' => 'api.weixin.qq.com/a',
             'another scheme' => 'ftp://api.weixin.qq.com/a',
-            'half a scheme' => '//api.weixin.qq.com/a',
+            'a relative scheme' => '//api.weixin.qq.com/a',
             'nothing' => '',
             'a named host over plain http' => 'http://proxy.example:8443/a',
             'a named host on another port' => 'https://proxy.example/a',
             'loopback that is not named' => 'http://localhost:8080/a',
-            'a token of its own' => "$ours/a?access_token=x",
-            'a token of its own, in disguise' => "$ours/a?b=c&access%5Ftoken=x",
-            'a token of its own, without a value' => "$ours/a?access_token",
+            'another token' => "$ours/a?access_token=x",
+            'another token, encoded' => "$ours/a?b=c&access%5Ftoken=x",
+            'another token, without a value' => "$ours/a?access_token",
             'a user\'s token' => "$ours/sns/userinfo?openid=o",
             'the AppSecret' => "$ours/cgi-bin/token?grant_type=x",
-            'the AppSecret, too' => "$ours/cgi-bin/stable_token",
+            'the AppSecret, stable_token' => "$ours/cgi-bin/stable_token",
             'a platform\'s token' => "$ours/cgi-bin/component/api_query_auth",
-            'the AppSecret for the quota' => "$ours/cgi-bin/clear_quota/v2",
+            'the AppSecret, clear_quota' => "$ours/cgi-bin/clear_quota/v2",
             'a fragment' => "$ours/a#b",
             'a space' => "$ours/a b",
-            'characters beyond ASCII' => "$ours/菜单",
+            'not ASCII' => "$ours/菜单",
         ];
         foreach ($urls as $what => $url) {
             yield $what => [$url];
         }
     }
 
-    /** @dataProvider badRequests */
-    public function testABadRequestIsNotSent(string $method, mixed $body, string $name, string $value): void
+    /** @dataProvider invalidRequests */
+    public function testInvalidRequestIsNotSent(string $method, mixed $body, string $name, string $value): void
     {
         $this->wechat->answer(self::refusal(0));
         $url = "{$this->wechat->address}/cgi-bin/x";
@@ -285,10 +281,10 @@ final class RequestTest extends TestCase
     }
 
     /** @return array<string, array{string, mixed, string, string}> */
-    public function badRequests(): array
+    public function invalidRequests(): array
     {
         return [
-            'a method with more in it' => ["GET / HTTP/1.1\r\n", null, 'X', 'y'],
+            'a method with a line end' => ["GET / HTTP/1.1\r\n", null, 'X', 'y'],
             'a method in lower case' => ['get', null, 'X', 'y'],
             'a header with a line end' => ['GET', null, 'X', "canarysecret\r\nX-Other: z"],
             'a header whose name has a colon' => ['GET', null, 'X: y', 'z'],
@@ -296,8 +292,8 @@ final class RequestTest extends TestCase
         ];
     }
 
-    /** @dataProvider noTexts */
-    public function testAHeaderThatIsNoNameAndTextIsNotSent(mixed $headers): void
+    /** @dataProvider invalidHeaders */
+    public function testInvalidHeaderIsNotSent(mixed $headers): void
     {
         $url = "{$this->wechat->address}/cgi-bin/x";
         $call = fn () => $this->client->request('GET', $url, headers: $headers);
@@ -307,7 +303,7 @@ final class RequestTest extends TestCase
     }
 
     /** @return array<string, array{mixed}> */
-    public function noTexts(): array
+    public function invalidHeaders(): array
     {
         return [
             'a list of lines' => [['X-A: canarysecret']],
@@ -318,11 +314,11 @@ final class RequestTest extends TestCase
         ];
     }
 
-    public function testAHostThatIsNoTextIsRefused(): void
+    public function testInvalidWechatHosts(): void
     {
         foreach ([1, null, ['api.example'], ''] as $host) {
             $e = $this->assertFails(InvalidArgument::class, fn () => new Client('wx1', wechatHosts: [$host]));
-            self::assertStringContainsString("'host:port'", $e->getMessage());
+            self::assertStringContainsString('use host or host:port', $e->getMessage());
         }
     }
 }

@@ -33,12 +33,12 @@ final class SeveralServersTest extends TestCase
     public function failures(): iterable
     {
         foreach (['memcached', 'memcache', 'memcache without failover'] as $extension) {
-            yield "$extension, a server that is frozen" => [$extension, 'freeze'];
-            yield "$extension, a server that is gone" => [$extension, 'kill'];
+            yield "$extension, frozen" => [$extension, 'freeze'];
+            yield "$extension, killed" => [$extension, 'kill'];
         }
     }
 
-    /** All servers, over connections of its own. */
+    /** Returns an extension with all servers and new connections. */
     private function connect(string $extension): \Memcached|\Memcache
     {
         ini_set('memcache.allow_failover', $extension === 'memcache without failover' ? '0' : '1');
@@ -50,8 +50,8 @@ final class SeveralServersTest extends TestCase
         return $m;
     }
 
-    /** The place in the pool of a key's server. */
-    private function home(string $extension, string $key): int
+    /** Returns the index of a key's server in the pool. */
+    private function serverOf(string $extension, string $key): int
     {
         $m = $this->connect($extension);
         $server = $m instanceof \Memcached ? ':' . $m->getServerByKey($key)['port'] : $m->findServer($key);
@@ -60,18 +60,18 @@ final class SeveralServersTest extends TestCase
                 return $i;
             }
         }
-        self::fail("nobody's: $server");
+        self::fail("unknown server $server");
     }
 
-    /** Two AppIDs, the first of which has its token on the first server, and the second elsewhere. */
+    /** Returns two AppIDs: one with its token on the first server, and one on another server. */
     private function accounts(string $extension): array
     {
         $accounts = [];
         for ($i = 0; count($accounts) < 2; $i++) {
-            $home = $this->home($extension, "wx$i");
-            $accounts[min($home, 1)] ??= "wx$i";
+            $server = $this->serverOf($extension, "wx$i");
+            $accounts[min($server, 1)] ??= "wx$i";
             if (in_array("wx$i", $accounts, true)) {
-                $this->pool[$home]->set("wx$i", self::TOKEN);
+                $this->pool[$server]->set("wx$i", self::TOKEN);
             }
         }
         ksort($accounts);
@@ -79,8 +79,8 @@ final class SeveralServersTest extends TestCase
         return $accounts;
     }
 
-    /** Whether a pool of connections has met a server that fails. */
-    private function met(\Memcached|\Memcache $m): bool
+    /** Reports whether an extension has waited for a server that fails. */
+    private function waited(\Memcached|\Memcache $m): bool
     {
         return $m instanceof \Memcached
             ? !in_array($m->getResultCode(), [\Memcached::RES_SUCCESS, \Memcached::RES_NOTFOUND], true)
@@ -88,50 +88,54 @@ final class SeveralServersTest extends TestCase
     }
 
     /** @dataProvider failures */
-    public function testAServerThatFailsCostsItsAccountsTheirEntriesAndNoMore(string $extension, string $fail): void
+    public function testFailedServerAffectsItsOwnAccountsOnly(string $extension, string $fail): void
     {
-        [$here, $elsewhere] = $this->accounts($extension);
-        self::assertToken(self::TOKEN, (new Client($here, $this->connect($extension)))->accessToken());
+        [$affected, $other] = $this->accounts($extension);
+        self::assertToken(self::TOKEN, (new Client($affected, $this->connect($extension)))->accessToken());
 
         $this->pool[0]->$fail();
-        for ($met = []; Clock::$now < 3; Clock::advance(0.5)) {
-            // As a new request makes it: nothing is left of the one before but what Health remembers.
-            $client = new Client($here, $m = $this->connect($extension), $this->sidecar->address);
+        for ($waited = []; Clock::$now < 3; Clock::advance(0.5)) {
+            // A new PHP request: only Health remembers the one before.
+            $client = new Client($affected, $m = $this->connect($extension), $this->sidecar->address);
             self::assertToken(self::OTHER, $client->accessToken(), 'the token of the sidecar');
-            if ($this->met($m)) {
-                $met[] = Clock::$now;
+            if ($this->waited($m)) {
+                $waited[] = Clock::$now;
             }
-            $token = $client->forAccount($elsewhere)->accessToken();
+            $token = $client->forAccount($other)->accessToken();
             self::assertToken(self::TOKEN, $token, 'another account over the same connections');
-            $client = new Client($elsewhere, $m = $this->connect($extension), $this->sidecar->address);
+            $client = new Client($other, $m = $this->connect($extension), $this->sidecar->address);
             self::assertToken(self::TOKEN, $client->accessToken(), 'another account in another request');
-            self::assertFalse($this->met($m), 'another account waits for nothing');
+            self::assertFalse($this->waited($m), 'another account does not wait');
         }
-        self::assertSame([0.0, 1.0], $met, 'pauses of 1 and 2 s');
-        self::assertCount(6, $this->sidecar->requests(), 'one for each call of the one account');
+        self::assertSame([0.0, 1.0], $waited, 'pauses of 1 and 2 s');
+        self::assertCount(6, $this->sidecar->requests(), 'one for each call of the first account');
     }
 
     /** @dataProvider failures */
-    public function testAServerThatIsBackIsUsedAgain(string $extension, string $fail): void
+    public function testRecoveredServerIsUsedAgain(string $extension, string $fail): void
     {
-        [$here] = $this->accounts($extension);
-        $client = fn () => new Client($here, $this->connect($extension), $this->sidecar->address);
+        [$affected] = $this->accounts($extension);
+        $client = fn () => new Client($affected, $this->connect($extension), $this->sidecar->address);
         $this->pool[0]->$fail();
         self::assertToken(self::OTHER, $client()->accessToken());
         $fail === 'kill' ? $this->pool[0]->start() : $this->pool[0]->thaw();
-        $this->pool[0]->set($here, self::TOKEN);
+        $this->pool[0]->set($affected, self::TOKEN);
         self::assertToken(self::OTHER, $client()->accessToken(), 'within the pause');
         Clock::advance(1);
         self::assertToken(self::TOKEN, $client()->accessToken(), 'the probe');
         self::assertToken(self::TOKEN, $client()->accessToken(), 'after the probe');
     }
 
-    /** The ticket of an account has a key of its own, and so perhaps another server than its token. */
-    public function testATicketOnAnotherServerIsReadThere(): void
+    /** A ticket has its own key, which can be on another server than the token. */
+    public function testTicketOnAnotherServer(): void
     {
         foreach (['memcached', 'memcache'] as $extension) {
-            for ($i = 0; $this->home($extension, "wx$i") !== 0 || $this->home($extension, "wx$i:jsapi_ticket") !== 1;) {
-                $i++;
+            $servers = fn (int $i): array => [
+                $this->serverOf($extension, "wx$i"),
+                $this->serverOf($extension, "wx$i:jsapi_ticket"),
+            ];
+            for ($i = 0; $servers($i) !== [0, 1]; $i++) {
+                continue;
             }
             $this->pool[1]->set("wx$i:jsapi_ticket", self::TOKEN);
             $this->pool[0]->kill();

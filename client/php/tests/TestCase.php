@@ -7,7 +7,7 @@ namespace Wxsidecar\Tests;
 use Wxsidecar\Client;
 use Wxsidecar\Exception;
 
-/** A memcached of its own for every test; what a test starts ends with it. */
+/** Starts a memcached for every test, and ends what the test started. */
 abstract class TestCase extends \PHPUnit\Framework\TestCase
 {
     protected const TOKEN = 'canarytoken-1';
@@ -30,7 +30,7 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
         foreach ($this->started as $it) {
             $it->end();
         }
-        World::get()->fail(0);
+        FakeWechat::get()->fail(0);
     }
 
     /** @return array<string, array{string}> */
@@ -50,10 +50,22 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
         return $this->started[] = new RealSidecar($appId, $this->memcached, $unix, $environment);
     }
 
-    /** A Client of wx1 whose memcached is there and whose sidecar is not. */
+    /** Returns a Client of wx1 with a memcached and without a sidecar. */
     protected function alone(string $extension): Client
     {
         return new Client('wx1', $this->memcached->client($extension), 'http://127.0.0.1:' . Process::freePort());
+    }
+
+    /** Runs $call with the variables for a proxy. */
+    protected function withProxy(CannedServer $proxy, \Closure $call): void
+    {
+        $names = ['http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY', 'https_proxy', 'HTTPS_PROXY'];
+        array_map(static fn (string $name) => putenv("$name=$proxy->address"), $names);
+        try {
+            $call();
+        } finally {
+            array_map(putenv(...), $names);
+        }
     }
 
     /**
@@ -75,18 +87,18 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
     }
 
     /**
-     * Neither token nor secret shows in what people print of an exception: its messages, and the library's part of its
-     * trace with all arguments. Says so without printing one.
+     * Asserts that an exception shows neither a token nor a secret: not in its messages, nor in the library's part of
+     * its trace with all arguments. A failure does not print them.
      */
     protected function assertClean(\Throwable $e): void
     {
-        self::assertSame('0', ini_get('zend.exception_ignore_args'), 'traces hold arguments in this run');
+        self::assertSame('0', ini_get('zend.exception_ignore_args'), 'traces have arguments in this run');
         $forms = '';
         for (; $e !== null; $e = $e->getPrevious()) {
             $forms .= $e->getMessage() . print_r(get_object_vars($e), true);
             foreach ($e->getTrace() as $frame) {
                 if (str_starts_with($frame['class'] ?? '', __NAMESPACE__ . '\\')) {
-                    break; // from here on it is the test's own
+                    break; // the rest belongs to the test
                 }
                 $forms .= print_r($frame, true);
             }

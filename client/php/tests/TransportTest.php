@@ -13,7 +13,7 @@ use Wxsidecar\Http\Transport;
 use Wxsidecar\Http\Url;
 use Wxsidecar\Sidecar;
 
-/** One transport carries all requests of a Client: nothing of one may be in another. */
+/** One transport sends all requests of a Client; they must not affect each other. */
 final class TransportTest extends TestCase
 {
     private Transport $transport;
@@ -44,8 +44,8 @@ final class TransportTest extends TestCase
         return new Request($method, $url, $headers, $body, $socket, false, $wait, 1_000, $secret);
     }
 
-    /** @dataProvider secrecies */
-    public function testNothingOfARequestIsInTheNext(bool $secret): void
+    /** @dataProvider secrets */
+    public function testRequestsAreIndependent(bool $secret): void
     {
         $get = $this->request(secret: $secret);
         $others = [
@@ -73,47 +73,47 @@ final class TransportTest extends TestCase
     }
 
     /** @return array<string, array{bool}> */
-    public function secrecies(): array
+    public function secrets(): array
     {
         return ['with secrets' => [true], 'without' => [false]];
     }
 
-    /** @dataProvider badAnswers */
-    public function testABadAnswerLeavesNothingToTheNext(string $bad): void
+    /** @dataProvider invalidAnswers */
+    public function testInvalidAnswerLeavesNothingBehind(string $bad): void
     {
         $request = $this->request();
         foreach ([$bad, $bad, CannedServer::keepAlive('hello')] as $raw) {
             $this->server->answer($raw);
             try {
                 $answer = $this->transport->send($request);
-                self::assertSame(CannedServer::keepAlive('hello'), $raw, 'a bad answer was taken');
+                self::assertSame(CannedServer::keepAlive('hello'), $raw, 'an invalid answer was accepted');
                 self::assertSame('hello', $answer->body);
                 self::assertSame(['content-type' => 'application/json', 'content-length' => '5'], $answer->headers());
             } catch (NoAnswer) {
-                self::assertSame($bad, $raw, 'a good answer was not taken');
+                self::assertSame($bad, $raw, 'a valid answer was refused');
             }
         }
     }
 
     /** @return array<string, array{string}> */
-    public function badAnswers(): array
+    public function invalidAnswers(): array
     {
         return [
-            'a body without an end' => ['flood'],
+            'an endless body' => ['flood'],
             'a body that is too long' => [CannedServer::http(200, str_repeat('a', 1_001))],
-            'a body cut short' => [strtr(CannedServer::http(200, 'hell'), ['Length: ' => 'Length: 9'])],
+            'an incomplete body' => [strtr(CannedServer::http(200, 'hell'), ['Length: ' => 'Length: 9'])],
             'headers that are too long' => [CannedServer::http(200, '', ...array_fill(0, 70, str_pad('X:', 1_000)))],
         ];
     }
 
-    public function testWhatASignalInterruptsLeavesNothingToTheNext(): void
+    public function testSignalLeavesNothingBehind(): void
     {
         $part = "HTTP/1.1 200 OK\r\nX-Part: yes\r\nContent-Length: 9\r\n\r\npart";
-        $this->server->answer($this->transport instanceof Curl ? $part : 'hang'); // to HTTP/1.0 a part would be the end
+        $this->server->answer($this->transport instanceof Curl ? $part : 'hang'); // in HTTP/1.0 a part is an answer
         $asynchronous = pcntl_async_signals(true);
         pcntl_signal(SIGALRM, static fn () => throw new \DomainException());
         pcntl_alarm(1);
-        $request = $this->request(wait: 1.2); // ends after the signal, whose handler runs when PHP's own code does
+        $request = $this->request(wait: 1.2); // ends after the signal, whose handler runs with PHP code
         try {
             $this->transport->send($request);
             self::fail('there was an answer');
@@ -129,7 +129,7 @@ final class TransportTest extends TestCase
         }
     }
 
-    public function testNothingSecretIsKept(): void
+    public function testNoSecretIsStored(): void
     {
         $file = Process::folder() . '/bearer';
         file_put_contents($file, 'canarysecret-bearer');
@@ -144,14 +144,14 @@ final class TransportTest extends TestCase
             ];
             foreach ($calls as $what => $call) {
                 $call();
-                $kept = print_r($client, true) . print_r(self::effectiveUrl($client), true);
-                self::assertFalse(str_contains($kept, 'canarytoken'), "a token is kept after $what");
-                self::assertFalse(str_contains($kept, 'canarysecret'), "a secret is kept after $what");
+                $stored = print_r($client, true) . print_r(self::effectiveUrl($client), true);
+                self::assertFalse(str_contains($stored, 'canarytoken'), "a token is stored after $what");
+                self::assertFalse(str_contains($stored, 'canarysecret'), "a secret is stored after $what");
             }
         }
     }
 
-    /** The URL that libcurl has in mind. */
+    /** Returns the URL that libcurl remembers. */
     private static function effectiveUrl(Client $client): string
     {
         $within = static fn (object $it, string $name) => (new \ReflectionProperty($it, $name))->getValue($it);
@@ -162,7 +162,7 @@ final class TransportTest extends TestCase
             : '';
     }
 
-    public function testOnlyARequestWithoutSecretsIsUsedAgain(): void
+    public function testRequestWithoutSecretsIsReused(): void
     {
         $file = Process::folder() . '/bearer';
         file_put_contents($file, 'canarysecret-bearer');
@@ -180,8 +180,8 @@ final class TransportTest extends TestCase
         self::assertSame([false, true, false, false, true], $secret);
     }
 
-    /** Long-running apps may have turned PHP's search for circles off, or wait long for it. */
-    public function testTheConnectionsEndWithTheirClient(): void
+    /** Long-running apps can disable the garbage collector, or wait long for it. */
+    public function testConnectionsEndWithTheirClient(): void
     {
         $this->server->answer(CannedServer::keepAlive(self::token(self::TOKEN)));
         $open = static fn (): int => count((array) scandir('/proc/self/fd'));

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Wxsidecar\Tests;
 
-/** Several processes of PHP that share APCu, as those of PHP-FPM do. */
+/** PHP processes that share APCu, as those of PHP-FPM do. */
 final class WorkersTest extends TestCase
 {
     private Process $server;
@@ -31,7 +31,7 @@ final class WorkersTest extends TestCase
 
     protected function tearDown(): void
     {
-        $this->server->endWithChildren(); // of itself it leaves its workers behind
+        $this->server->endWithChildren(); // it does not end its workers itself
         parent::tearDown();
     }
 
@@ -56,7 +56,7 @@ final class WorkersTest extends TestCase
         }, $streams);
     }
 
-    public function testAnOutageThatOneWorkerMetSparesTheOthers(): void
+    public function testWorkersShareAnOutage(): void
     {
         $this->memcached->freeze();
         self::assertTrue($this->ask(1)[0]['waited']);
@@ -66,7 +66,7 @@ final class WorkersTest extends TestCase
         self::assertNotContains(true, array_column($answers, 'waited'));
     }
 
-    public function testOneWorkerProbesAndTheOthersDoNotWait(): void
+    public function testOneWorkerProbes(): void
     {
         $this->memcached->freeze();
         $this->ask(1);
@@ -74,7 +74,7 @@ final class WorkersTest extends TestCase
         self::assertCount(1, array_filter(array_column($answers, 'waited')));
     }
 
-    public function testTheProbeThatSucceedsEndsTheOutageForAll(): void
+    public function testSuccessfulProbeEndsTheOutageForAll(): void
     {
         $this->memcached->freeze();
         $this->ask(1);

@@ -1,8 +1,8 @@
 <?php
 
-// Serves what CannedServer says: php canned.php ADDRESS FOLDER. FOLDER/answers is a list of raw answers, read again at
-// every request; FOLDER/log gets the requests. An answer "hang" is none, "flood" has no end; one that says Connection:
-// close, and any to an HTTP/1.0 request, ends the connection.
+// The process of CannedServer: php canned.php ADDRESS FOLDER. FOLDER/answers is a list of raw answers, read again for
+// every request; FOLDER/log gets the requests. The answer "hang" sends nothing, "flood" is endless. An answer with
+// Connection: close, and any to an HTTP/1.0 request, ends the connection.
 
 declare(strict_types=1);
 
@@ -32,7 +32,7 @@ while (true) {
         }
         $received[$id] .= $part;
         $end = strpos($received[$id], "\r\n\r\n");
-        $head = substr($received[$id], 0, $end ?: 0); // the body is not copied for each part of it that arrives
+        $head = substr($received[$id], 0, $end ?: 0); // without the body, which would be copied for each part
         preg_match('/content-length: (\d+)/i', $head, $length);
         if ($end === false || strlen($received[$id]) < $end + 4 + (int) ($length[1] ?? 0)) {
             continue;

@@ -1,6 +1,6 @@
 <?php
 
-// The interfaces of EasyWeChat 6 that EasyWeChatAccessToken is made for.
+// The interfaces of EasyWeChat 6 that EasyWeChatAccessToken implements.
 
 declare(strict_types=1);
 

@@ -1,6 +1,6 @@
 <?php
 
-// What WorkersTest's workers run for each request. Says who answered, what token it got, and whether it waited.
+// The workers of WorkersTest run this for each request. It prints the process, the token's hash, and whether it waited.
 
 declare(strict_types=1);
 
@@ -9,7 +9,7 @@ namespace Wxsidecar\Tests;
 require_once __DIR__ . '/bootstrap.php';
 
 if (!apcu_enabled()) {
-    throw new \RuntimeException('there is no APCu here');
+    throw new \RuntimeException('APCu is disabled; enable apc.enable_cli');
 }
 Clock::$now = (float) $_GET['now'];
 $memcached = new \Memcached();

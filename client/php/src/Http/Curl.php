@@ -5,13 +5,13 @@ declare(strict_types=1);
 namespace Wxsidecar\Http;
 
 /**
- * Carries requests with ext-curl, over connections that it keeps.
+ * Sends requests with ext-curl, and reuses connections.
  *
  * @internal
  */
 final class Curl implements Transport
 {
-    /** Keeps the connections. Null while a request is under way: another coroutine then takes one of its own. */
+    /** Has the connections. Null during a request: another coroutine then creates a handle of its own. */
     private ?Handle $idle = null;
     private int $process = 0;
 
@@ -24,7 +24,7 @@ final class Curl implements Transport
         return $answer instanceof NoAnswer ? throw $answer : $answer;
     }
 
-    /** A forked child must not write into its parent's connections: each would read the other's answers. */
+    /** A forked child must not use its parent's connections: each would read the other's answers. */
     private function take(): Handle
     {
         $process = (int) getmypid();

@@ -5,8 +5,7 @@ declare(strict_types=1);
 namespace Wxsidecar\Http;
 
 /**
- * Why there is no answer. Those who know whom they asked turn it into an
- * exception of theirs.
+ * A request without an answer. Sidecar and Wechat turn it into their own exceptions.
  *
  * @internal
  */

@@ -5,9 +5,8 @@ declare(strict_types=1);
 namespace Wxsidecar\Http;
 
 /**
- * Takes what ext-curl receives, within the bounds of the request. It does not know
- * the handle that calls it: in a circle both would outlive their use, and with them
- * the connections.
+ * Collects what ext-curl receives, up to the limits of the request. It does not refer
+ * to the handle that calls it: in a cycle both would keep the connections open.
  *
  * @internal
  */
@@ -17,7 +16,7 @@ final class Receiver
     private string $body = '';
     private int $limit = 0;
 
-    /** @param int $limit how many bytes of a body are taken */
+    /** @param int $limit bytes of the longest body */
     public function limit(int $limit): void
     {
         $this->limit = $limit;
@@ -39,7 +38,7 @@ final class Receiver
         return strlen($this->body) <= $this->limit ? strlen($part) : -1;
     }
 
-    /** Gives out what came, and keeps none of it. */
+    /** Returns the answer and forgets it. */
     public function end(int $status): Answer
     {
         $answer = new Answer($status, $this->head, $this->body);

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Wxsidecar\Http;
 
 /**
- * A request and its bounds.
+ * A request and its limits.
  *
  * @internal
  */
@@ -13,12 +13,12 @@ final class Request
 {
     /**
      * @param array<string, string> $headers
-     * @param string|null           $body   null: none, not even an empty one
+     * @param string|null           $body   null: none
      * @param string|null           $socket the unix socket to use instead of the URL's host
-     * @param bool                  $proxy  whether HTTPS_PROXY may be used
-     * @param float                 $wait   seconds until the whole answer must be there
-     * @param int                   $limit  how many bytes of a body are taken
-     * @param bool          $secret whether anything of it is secret, and so not to be kept once it is answered
+     * @param bool                  $proxy  whether to use HTTPS_PROXY
+     * @param float                 $wait   seconds for the whole answer
+     * @param int                   $limit  bytes of the longest body
+     * @param bool                  $secret whether it has a secret, and must be forgotten after its answer
      */
     public function __construct(
         public readonly string $method,

@@ -5,9 +5,9 @@ declare(strict_types=1);
 namespace Wxsidecar\Http;
 
 /**
- * Carries requests with PHP's streams, for a PHP without ext-curl: one connection
- * for each request, and never a proxy. It speaks HTTP/1.0, in which an answer ends
- * with its connection, and works over unix sockets, which PHP's own http:// does not.
+ * Sends requests with PHP's streams, for a PHP without ext-curl: one connection for
+ * each request, and no proxy. It uses HTTP/1.0, in which an answer ends with its
+ * connection. Unlike PHP's own http:// it supports unix sockets.
  *
  * @internal
  */
@@ -36,7 +36,7 @@ final class Streams implements Transport
         $to = $request->socket === null ? $to : "unix://$request->socket";
         $stream = @stream_socket_client($to, $errno, $error, $request->wait);
         if ($stream === false) {
-            throw new NoAnswer($error !== '' ? $error : 'no TLS connection: is the certificate trusted?');
+            throw new NoAnswer($error !== '' ? $error : 'no TLS connection; check that the certificate is trusted');
         }
 
         return $stream;
@@ -53,12 +53,12 @@ final class Streams implements Transport
             $text .= 'Content-Length: ' . strlen($request->body) . "\r\n";
         }
         $text .= "\r\n$request->body";
-        stream_set_blocking($stream, false); // or a server that does not read would hold us beyond the deadline
+        stream_set_blocking($stream, false); // a server that does not read must not block beyond the deadline
         for ($sent = 0; $sent < strlen($text); $sent += $n) {
             self::awaitRoom($stream, $request, $deadline);
             $n = @fwrite($stream, substr($text, $sent, self::CHUNK));
             if ($n === false || ($n === 0 && feof($stream))) {
-                break; // hung up on: it may have answered nevertheless
+                break; // the connection is closed: there can be an answer nevertheless
             }
         }
         stream_set_blocking($stream, true);
@@ -69,7 +69,7 @@ final class Streams implements Transport
     {
         $left = $deadline - microtime(true);
         [$none, $writable] = [null, [$stream]];
-        // A signal ends the wait as well: then the write takes nothing, and the next wait is a shorter one.
+        // A signal ends the wait too: then the write sends nothing, and the next wait is shorter.
         if ($left <= 0 || @stream_select($none, $writable, $none, (int) $left, (int) (fmod($left, 1) * 1e6)) === 0) {
             throw new NoAnswer("no answer within $request->wait s");
         }
@@ -100,13 +100,13 @@ final class Streams implements Transport
     ): Answer {
         [$head, $body] = explode("\r\n\r\n", $text, 2) + [1 => null];
         if ($body === null || preg_match('~^HTTP/1\.[01] ([0-9]{3})\b~', $head, $start) !== 1) {
-            throw new NoAnswer($text === '' ? 'hung up without an answer' : 'the answer is not HTTP, or cut short');
+            throw new NoAnswer($text === '' ? 'connection closed' : 'the answer is not HTTP, or incomplete');
         }
         $answer = new Answer((int) $start[1], $head, $body);
         $headers = $answer->headers();
         $promised = (int) ($headers['content-length'] ?? strlen($body));
         if (isset($headers['transfer-encoding']) || (strlen($body) < $promised && $request->method !== 'HEAD')) {
-            throw new NoAnswer('the answer is cut short, or in chunks, which HTTP/1.0 has not');
+            throw new NoAnswer('the answer is incomplete, or chunked, which HTTP/1.0 does not allow');
         }
         if (strlen($head) > self::MAX_HEAD || strlen($body) > $request->limit) {
             throw new NoAnswer('the answer is too long');

@@ -5,13 +5,13 @@ declare(strict_types=1);
 namespace Wxsidecar\Http;
 
 /**
- * Carries requests. It follows no redirect: nobody else may see the token.
+ * Sends requests. It follows no redirect, because no other host may see the token.
  *
  * @internal
  */
 interface Transport
 {
-    /** How many bytes of headers are taken. */
+    /** Bytes of the longest head. */
     public const MAX_HEAD = 65_536;
 
     /** @throws NoAnswer */

@@ -5,9 +5,9 @@ declare(strict_types=1);
 namespace Wxsidecar\Http;
 
 /**
- * An http or https URL in its plainest form. What two parsers could read in two
- * ways (user names, backslashes, fragments, spaces, characters beyond ASCII) is
- * no URL here, so the host that was checked is the host that is asked.
+ * A plain http or https URL. It has nothing that two parsers could read differently
+ * (user names, backslashes, fragments, spaces, other characters than ASCII), so the
+ * host that was checked is the host that gets the request.
  *
  * @internal
  */
@@ -57,13 +57,13 @@ final class Url
             || preg_match('/^127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}$/D', $this->host) === 1;
     }
 
-    /** host, or host:port where that is not the scheme's own. */
+    /** Returns host, or host:port if the port is not the scheme's default. */
     public function authority(): string
     {
         return $this->port === ($this->scheme === 'https' ? 443 : 80) ? $this->host : "$this->host:$this->port";
     }
 
-    /** What a request line asks for. */
+    /** Returns the path and query for the request line. */
     public function target(): string
     {
         return ($this->path === '' ? '/' : $this->path) . ($this->query === '' ? '' : "?$this->query");

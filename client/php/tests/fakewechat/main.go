@@ -1,7 +1,7 @@
-// Command world is the WeChat of the PHP client's tests: package wechattest over
-// https, and a control listener over plain http. It writes the certificate to
-// trust to the path in its only argument, prints one line of JSON that names both
-// addresses, and ends when its standard input does, so it never outlives a test run.
+// Command fakewechat is the WeChat of the PHP client's tests: package wechattest over
+// https, and a control listener over plain http. It writes its certificate to the path
+// in its only argument, and prints one line of JSON with both addresses. It ends when
+// its standard input does, so that it never outlives a test run.
 package main
 
 import (
@@ -21,13 +21,13 @@ import (
 
 func main() {
 	if err := run(os.Args[1:], os.Stdin, os.Stdout); err != nil {
-		log.Fatalf("world: %v", err)
+		log.Fatalf("fakewechat: %v", err)
 	}
 }
 
 func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	if len(args) != 1 {
-		return errors.New("usage: world CERTIFICATE")
+		return errors.New("usage: fakewechat CERTIFICATE")
 	}
 	wechat := wechattest.New()
 	url, certificate, stop, err := wechat.ListenTLS()
@@ -35,7 +35,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 		return err
 	}
 	defer stop()
-	if err := os.WriteFile(args[0], certificate, 0o600); err != nil { //nolint:gosec // the tests say where
+	if err := os.WriteFile(args[0], certificate, 0o600); err != nil { //nolint:gosec // the path is the tests'
 		return err
 	}
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
@@ -61,7 +61,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	return err
 }
 
-// routes is what a test may do to WeChat.
+// routes returns the routes with which a test controls WeChat.
 func routes(wechat *wechattest.Server) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /account", func(_ http.ResponseWriter, r *http.Request) {
@@ -70,15 +70,15 @@ func routes(wechat *wechattest.Server) http.Handler {
 	mux.HandleFunc("POST /fail", func(w http.ResponseWriter, r *http.Request) {
 		code, err := strconv.Atoi(r.FormValue("errcode"))
 		if err != nil {
-			http.Error(w, "errcode is no number", http.StatusBadRequest)
+			http.Error(w, "errcode: not a number", http.StatusBadRequest)
 			return
 		}
-		wechat.FailAll(code) // 0 heals
+		wechat.FailAll(code) // 0 ends it
 	})
-	mux.HandleFunc("POST /steal", func(_ http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /external-fetch", func(_ http.ResponseWriter, r *http.Request) {
 		wechat.FetchExternally(r.FormValue("appid"))
 	})
-	mux.HandleFunc("POST /void", func(_ http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST /invalidate-tickets", func(_ http.ResponseWriter, r *http.Request) {
 		wechat.VoidTickets(r.FormValue("appid"))
 	})
 	mux.HandleFunc("GET /ticket", func(w http.ResponseWriter, r *http.Request) {

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Wxsidecar\Tests;
 
 /** The fake WeChat, over https: one for the whole run. */
-final class World
+final class FakeWechat
 {
     private static ?self $only = null;
     private static int $accounts = 0;
@@ -16,7 +16,7 @@ final class World
 
     private function __construct()
     {
-        $this->process = new Process([(string) getenv('WXSIDECAR_WORLD'), self::certificate()]);
+        $this->process = new Process([(string) getenv('WXSIDECAR_FAKEWECHAT'), self::certificate()]);
         $addresses = $this->process->await('the fake WeChat', fn () => json_decode($this->process->output(), true));
         $this->url = $addresses['wechat'];
         $this->control = $addresses['control'];
@@ -27,19 +27,19 @@ final class World
         return self::$only ??= new self();
     }
 
-    /** What to trust: test.sh tells PHP's curl and streams to. */
+    /** Returns the CA file; test.sh configures PHP's curl and streams with it. */
     public static function certificate(): string
     {
         return Process::folder() . '/ca.pem';
     }
 
-    /** host:port, for wechatHosts. */
+    /** Returns host:port, for wechatHosts. */
     public function host(): string
     {
         return substr($this->url, strlen('https://'));
     }
 
-    /** A new account; its AppID. */
+    /** Creates an account and returns its AppID. */
     public function account(): string
     {
         $appId = 'wxtest' . ++self::$accounts;
@@ -48,20 +48,20 @@ final class World
         return $appId;
     }
 
-    /** A stranger who knows the AppSecret fetches twice: only the newest two tokens work, so ours does not. */
-    public function supersede(string $appId): void
+    /** Two external fetches invalidate the sidecar's token: only the newest two tokens are valid. */
+    public function externalFetches(string $appId): void
     {
-        $this->ask('POST', "/steal?appid=$appId");
-        $this->ask('POST', "/steal?appid=$appId");
+        $this->ask('POST', "/external-fetch?appid=$appId");
+        $this->ask('POST', "/external-fetch?appid=$appId");
     }
 
-    /** WeChat ends all tickets of an account before their time. */
-    public function voidTickets(string $appId): void
+    /** Invalidates all tickets of an account. */
+    public function invalidateTickets(string $appId): void
     {
-        $this->ask('POST', "/void?appid=$appId");
+        $this->ask('POST', "/invalidate-tickets?appid=$appId");
     }
 
-    /** The errcode that WeChat has for a ticket; 0: it accepts it. */
+    /** Returns WeChat's errcode for a ticket; 0 if it is valid. */
     public function ticketErrcode(#[\SensitiveParameter] string $ticket): int
     {
         return (int) $this->ask('GET', "/ticket?ticket=$ticket");
@@ -72,7 +72,7 @@ final class World
         $this->ask('POST', "/fail?errcode=$errcode");
     }
 
-    /** How many tokens our own side was given. */
+    /** Returns how many tokens the sidecar got. */
     public function issues(string $appId): int
     {
         return (int) $this->ask('GET', "/issues?appid=$appId");
