@@ -1,13 +1,12 @@
-// Package sdktest has no code, only tests: the SDKs that WeChat developers use,
-// and programs of the kinds that read tokens today, each beside a real sidecar, a
-// real memcached and a fake WeChat over https. It is a module of its own, so that
-// the SDKs reach nobody who uses the client.
+// Package sdktest has only tests. They run the SDKs that WeChat developers use, and
+// other programs that read tokens, beside a real sidecar, a real memcached and a fake
+// WeChat over https. It is a module of its own, so that users of the client do not
+// depend on the SDKs.
 //
-// Every program has a door of its own to WeChat, which counts what that program
-// asks for: see [door] in door_test.go. The question of each test is the same. Did
-// it call WeChat for a token? Did WeChat ever refuse the token that it used?
+// Every program has its own endpoint of WeChat, which counts its requests: see
+// endpoint_test.go. Each test asks the same: did the program request a token from
+// WeChat, and did WeChat refuse a token that it used?
 //
-// PowerWeChat v3 is not here: the module proxy does not have it ("This module
-// version is not available"). What is known of its shape is kept in
-// powerwechat_test.go.
+// The module proxy does not have PowerWeChat v3 ("This module version is not
+// available"), so powerwechat_test.go has the part of it that uses tokens.
 package sdktest

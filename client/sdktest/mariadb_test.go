@@ -11,12 +11,12 @@ import (
 
 const databaseName = "wx"
 
-// mariadb is the real one, with a database in which there is no table yet.
+// mariadb is a real MariaDB, with an empty database.
 type mariadb struct{ *mirrortest.Server }
 
 func newMariaDB(t *testing.T) mariadb {
 	t.Helper()
-	// By default it is careless, and a kill costs it the last second.
+	// With the default, 0, a kill loses the last second.
 	m, err := mirrortest.Start("--innodb-flush-log-at-trx-commit=2")
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, m.Close()) })
@@ -31,7 +31,7 @@ func (m mariadb) start(t *testing.T) {
 	require.NoError(t, m.Run())
 }
 
-// value is the access_token or jsapi_ticket of wx_token; empty where there is none.
+// value returns the access_token or jsapi_ticket of wx_token; empty if there is none.
 func (m mariadb) value(kind string) string {
 	var value string
 	if m.DB().QueryRow("SELECT `value` FROM "+databaseName+".`wx_token` WHERE `type` = ?", kind).Scan(&value) != nil {

@@ -4,10 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"testing"
-
-	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/client"
 )
@@ -15,23 +11,22 @@ import (
 // hashMap is PowerWeChat's object.HashMap.
 type hashMap map[string]any
 
-// powerWeChat is as much of PowerWeChat v3 as its tokens take, since the module
-// itself is not to be had: its AccessToken calls the field GetCustomToken, where
-// that is set, instead of its cache and of WeChat, and takes access_token for a
-// string and expires_in for a float64 without asking. Its HTTP layer calls once
-// more, with refresh, where WeChat refuses the token.
+// powerWeChat is the part of PowerWeChat v3 that uses tokens, because the module proxy
+// does not have the module. If GetCustomToken is set, AccessToken calls it instead of
+// its cache and WeChat, and asserts the types of access_token and expires_in. The HTTP
+// layer repeats a request once, with refresh, if WeChat refuses the token.
 type powerWeChat struct {
 	GetCustomToken func(key string, refresh bool) hashMap
 	http           *http.Client
 }
 
-func newPowerWeChat(c *client.Client, d *door) *powerWeChat {
-	app := &powerWeChat{http: d.client()}
+func powerwechat(c *client.Client, e *endpoint) func() error {
+	app := &powerWeChat{http: e.client()}
 	app.GetCustomToken = client.PowerWeChat[hashMap](c) // the README's line
-	return app
+	return func() error { return refusal(app.userInfo()) }
 }
 
-// userInfo is its API call: it returns WeChat's errcode.
+// userInfo sends an API request and returns WeChat's errcode.
 func (p *powerWeChat) userInfo() (errcode int, err error) {
 	for _, refresh := range []bool{false, true} {
 		token := p.GetCustomToken("powerwechat.access_token.0123", refresh)
@@ -44,7 +39,7 @@ func (p *powerWeChat) userInfo() (errcode int, err error) {
 	return errcode, nil
 }
 
-// errcodeOf is WeChat's answer to a GET.
+// errcodeOf returns WeChat's errcode for a GET request.
 func errcodeOf(hc *http.Client, address string) (int, error) {
 	resp, err := hc.Get(address)
 	if err != nil {
@@ -53,19 +48,4 @@ func errcodeOf(hc *http.Client, address string) (int, error) {
 	defer func() { _ = resp.Body.Close() }()
 	var answer struct{ Errcode int }
 	return answer.Errcode, json.NewDecoder(resp.Body).Decode(&answer)
-}
-
-func TestPowerWeChatsFieldHealsByItself(t *testing.T) {
-	t.Parallel()
-	w := newTheft(t)
-	app := newPowerWeChat(w.client(t), w.door)
-	errcode, err := app.userInfo()
-	require.NoError(t, err)
-	assert.Zero(t, errcode)
-
-	w.steal(t)
-	errcode, err = app.userInfo()
-	require.NoError(t, err)
-	assert.Zero(t, errcode)
-	w.assertHealed(t, count{uses: 2, dead: 1})
 }

@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"cmp"
 	"encoding/json"
 	"path/filepath"
 	"sync"
@@ -14,75 +15,71 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-// every is how often a program has a request to answer, for which it needs a
-// token.
+// every is the time between two requests of a program, each of which needs a token.
 const every = 200 * time.Millisecond
 
-// program is one that reads tokens: a variant of the class, or an SDK.
+// program is a program that reads tokens: a variant of the class, or an SDK.
 type program struct {
 	name   string // for the table
 	change string // in its code
-	with   string // what the sidecar is told for it
-	start  func(t *testing.T, s *stage, d *door) (stop func() tally)
+	with   string // the sidecar's variables for it
+	start  func(t *testing.T, s *stage, e *endpoint) (stop func() tally)
 
-	door  *door
-	stop  func() tally
-	told  tally
-	count count // its own, once it has ended
+	endpoint *endpoint
+	stop     func() tally
+	tally    tally // set by end
+	count    count // set by end
 }
 
-// tally is what a program says of itself.
+// tally is what a program reports at its end.
 type tally struct {
 	Requests int    `json:"requests"`
-	Failed   int    `json:"failed"` // requests that ended with an error of the program's own, before it had a token
-	First    string `json:"first"`  // of these errors
+	Failed   int    `json:"failed"`     // requests that failed before the program had a token
+	Error    string `json:"firstError"` // of these
 }
 
-// php is a program of testdata, and what it is told beside the usual.
-func php(name string, tellings ...telling) func(*testing.T, *stage, *door) func() tally {
-	return func(t *testing.T, s *stage, d *door) func() tally {
+// php returns a program of testdata, with further variables.
+func php(name string, further ...variables) func(*testing.T, *stage, *endpoint) func() tally {
+	return func(t *testing.T, s *stage, e *endpoint) func() tally {
 		t.Helper()
-		// What is said last counts.
 		all := []string{
-			"APPID=" + appID, "API=" + d.url, "TOKEN_API=" + d.url, "MEMCACHED=" + s.memcached.Address, "SIDECAR=http://" + s.api,
+			"APPID=" + appID, "API=" + e.url, "TOKEN_API=" + e.url, "MEMCACHED=" + s.memcached.Address, "SIDECAR=http://" + s.api,
 		}
-		for _, tell := range tellings {
-			all = append(all, tell(s)...)
+		for _, of := range further {
+			all = append(all, of(s)...) // the last value of a variable counts
 		}
 		run, err := filepath.Abs(filepath.Join("testdata", "run.php"))
 		require.NoError(t, err)
-		p := spawn(t, all, "php", "-d", "display_errors=stderr", "-d", "error_reporting=-1", "-d", "curl.cainfo="+d.ca, run, name)
+		p := spawn(t, all, "php", "-d", "display_errors=stderr", "-d", "error_reporting=-1", "-d", "curl.cainfo="+e.ca, run, name)
 		return func() tally {
-			_ = p.Stdin.Close() // tells it to end
+			_ = p.Stdin.Close() // ends it
 			p.Ends(t, patience)
-			var told tally
-			require.NoError(t, json.Unmarshal([]byte(p.Stdout.String()), &told), "%s.php: %s", name, p.Stderr.String())
-			return told
+			var result tally
+			require.NoError(t, json.Unmarshal([]byte(p.Stdout.String()), &result), "%s.php: %s", name, p.Stderr.String())
+			return result
 		}
 	}
 }
 
-// golang is a program that uses an SDK: connect is its start, and returns what it
-// does for one request.
-func golang(connect func(c *client.Client, d *door) (request func() error)) func(*testing.T, *stage, *door) func() tally {
-	return func(t *testing.T, s *stage, d *door) func() tally {
+// golang returns a program that uses an SDK: connect returns the function that sends
+// one request.
+func golang(connect func(c *client.Client, e *endpoint) (request func() error)) func(*testing.T, *stage, *endpoint) func() tally {
+	return func(t *testing.T, s *stage, e *endpoint) func() tally {
 		t.Helper()
-		request := connect(s.client(t), d)
+		request := connect(s.client(t), e)
 		end := make(chan struct{})
-		var told tally
+		var result tally
 		var running sync.WaitGroup
 		running.Go(func() {
 			tick := time.NewTicker(every)
 			defer tick.Stop()
 			for {
-				uses := d.so().uses
+				uses := e.counts().uses
 				err := request()
-				told.Requests++
-				if err != nil && d.so().uses == uses { // else WeChat's door has counted it
-					told.Failed++
-					if told.First == "" {
-						told.First = err.Error()
-					}
+				result.Requests++
+				if err != nil && e.counts().uses == uses { // else the endpoint has counted it
+					result.Failed++
+					result.Error = cmp.Or(result.Error, err.Error())
 				}
 				select {
 				case <-end:
@@ -94,36 +91,28 @@ func golang(connect func(c *client.Client, d *door) (request func() error)) func
 		return func() tally {
 			close(end)
 			running.Wait()
-			return told
+			return result
 		}
 	}
 }
 
-// begin starts the program at a door of its own.
+// begin starts the program with its own endpoint.
 func (p *program) begin(t *testing.T, s *stage) {
 	t.Helper()
-	p.door = newDoor(t, s.wechat)
-	p.stop = p.start(t, s, p.door)
+	p.endpoint = newEndpoint(t, s.wechat)
+	p.stop = p.start(t, s, p.endpoint)
 }
 
-// end stops it and takes what it says.
+// end stops the program and sets tally and count.
 func (p *program) end(t *testing.T) {
 	t.Helper()
-	p.told, p.count = p.stop(), p.door.so()
-	programtest.AssertNoCanary(t, p.told.First)
-	p.told.First = shortened(p.told.First)
+	p.tally, p.count = p.stop(), p.endpoint.counts()
+	programtest.AssertNoCanary(t, p.tally.Error)
 	assert.Positive(t, p.count.uses, "%s never used a token", p)
 }
 
-// String is for messages.
+// String implements fmt.Stringer.
 func (p *program) String() string { return p.name + " (changed: " + p.change + ")" }
 
-// without is the requests that had no token to go on with.
-func (p *program) without() int { return p.count.without + p.told.Failed }
-
-func shortened(text string) string {
-	if len(text) > 200 {
-		return text[:200] + "…"
-	}
-	return text
-}
+// without returns how many requests had no token.
+func (p *program) without() int { return p.count.without + p.tally.Failed }

@@ -5,23 +5,20 @@ import (
 	"fmt"
 	"net/url"
 
-	"github.com/chanxuehong/wechat/mp/user"
-
 	"github.com/wxsidecar/wxsidecar/client"
 )
 
-// The class takes a token for dead 3600 s after its fetch, and the mirrors write
-// the fetch as the death less 3660 s, so that this first happens a minute before
-// the token dies. Tokens of these tests live for less than that minute, so it would
-// happen at once: the number is the one thing that is changed, to this, which fires
-// 3 s before the death.
+// The class considers a token expired 3600 s after its fetch. The mirrors write the
+// fetch as the expiry less 3660 s, so the class fetches 60 s before the expiry. The
+// tokens of these tests expire in less time, so the class would fetch at once. This
+// changes that one number: the class fetches 3 s before the expiry.
 const stale = "STALE=3657"
 
-// unchangedMemcache is the one that can be driven to call WeChat: where it meets
-// a memcached that has just come back, before a sidecar has filled it.
+// unchangedMemcache can request tokens from WeChat: it reads a memcached that has just
+// restarted, before a sidecar has written the entry.
 const unchangedMemcache = "class, memcache"
 
-// What the sidecar is told for some of them.
+// The sidecar's variables for some of them.
 const (
 	table    = "`MIRROR_MYSQL_DSN`"
 	jsonFile = "`MIRROR_FILE`"
@@ -29,7 +26,7 @@ const (
 	tickets  = "`WECHAT_TICKETS`"
 )
 
-// programs is every kind, each anew.
+// programs returns new programs, one of each kind.
 func programs() []*program {
 	const address, one = "WeChat's address", "one line"
 	return []*program{
@@ -56,11 +53,10 @@ func programs() []*program {
 	}
 }
 
-// What PHP programs are told of the stage.
+// variables returns variables of a PHP program.
+type variables func(s *stage) []string
 
-type telling func(s *stage) []string
-
-func fixed(environ ...string) telling { return func(*stage) []string { return environ } }
+func fixed(environ ...string) variables { return func(*stage) []string { return environ } }
 
 func database(s *stage) []string {
 	return []string{"DATABASE=" + databaseName, "DATABASE_SOCKET=" + s.mariadb.Socket()}
@@ -68,64 +64,51 @@ func database(s *stage) []string {
 
 func tokenFile(s *stage) []string { return []string{"TOKEN_FILE=" + s.file} }
 
-// compat is the sidecar in WeChat's place.
+// compat makes the sidecar serve WeChat's token route.
 func compat(s *stage) []string { return []string{"TOKEN_API=http://" + s.api} }
 
-func readme(extension string) telling {
+func readme(extension string) variables {
 	return func(s *stage) []string { return []string{"README_LINES=" + s.plainPHP[extension]} }
 }
 
-func bare(c *client.Client, d *door) func() error {
-	hc := d.client()
+func bare(c *client.Client, e *endpoint) func() error {
+	hc := e.client()
 	return func() error {
 		token, err := c.AccessToken(context.Background())
 		if err != nil {
 			return err
 		}
-		return refusal(errcodeOf(hc, d.url+"/cgi-bin/user/info?openid="+openID+"&access_token="+url.QueryEscape(token)))
+		return refusal(errcodeOf(hc, e.url+"/cgi-bin/user/info?openid="+openID+"&access_token="+url.QueryEscape(token)))
 	}
 }
 
-func ticket(c *client.Client, d *door) func() error {
-	hc := d.client()
+func ticket(c *client.Client, e *endpoint) func() error {
+	hc := e.client()
 	return func() error {
 		ticket, err := c.Ticket(context.Background(), client.JSAPI)
 		if err != nil {
 			return err
 		}
-		return refusal(errcodeOf(hc, d.url+"/signed?ticket="+url.QueryEscape(ticket)))
+		return refusal(errcodeOf(hc, e.url+"/signed?ticket="+url.QueryEscape(ticket)))
 	}
 }
 
-func throughHTTPClient(c *client.Client, d *door) func() error {
-	hc := c.HTTPClient(d.client())
+func throughHTTPClient(c *client.Client, e *endpoint) func() error {
+	hc := c.HTTPClient(e.client())
 	return func() error {
 		return refusal(errcodeOf(hc, "https://api.weixin.qq.com/cgi-bin/user/info?openid="+openID))
 	}
 }
 
-func silenceper(c *client.Client, d *door) func() error {
-	users := newSilenceper(c, d).GetUser()
-	return func() error {
-		_, err := users.GetUserInfo(openID)
-		return err
+// sameUser returns an error unless the answer is about openID.
+func sameUser(got string) error {
+	if got != openID {
+		return fmt.Errorf("openid %q; want %q", got, openID)
 	}
+	return nil
 }
 
-func chanxuehong(c *client.Client, d *door) func() error {
-	sdk := newChanxuehong(c, d)
-	return func() error {
-		_, err := user.Get(sdk, openID, "")
-		return err
-	}
-}
-
-func powerwechat(c *client.Client, d *door) func() error {
-	app := newPowerWeChat(c, d)
-	return func() error { return refusal(app.userInfo()) }
-}
-
-// refusal is WeChat's errcode as an error.
+// refusal returns WeChat's errcode as an error.
 func refusal(errcode int, err error) error {
 	if err == nil && errcode != 0 {
 		err = fmt.Errorf("WeChat refused: %d", errcode)

@@ -12,39 +12,38 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// plan is how much a run takes on.
+// plan has the times of a run.
 type plan struct {
-	life  time.Duration // of a token, of 7200 s; here it is renewed at half of it
-	grace time.Duration // how long a token works after the next one was issued, of 300 s
+	life  time.Duration // of a token, instead of 7200 s; the sidecar renews it at half of it
+	grace time.Duration // for which a token stays valid after the next one, instead of 300 s
 }
 
-// run starts all programs at once, lets trouble happen, and stops them.
-func run(t *testing.T, s *stage, trouble func()) []*program {
+// run starts all programs, calls during, and stops them.
+func run(t *testing.T, s *stage, during func()) []*program {
 	t.Helper()
 	all := programs()
 	for _, p := range all {
 		p.begin(t, s)
 	}
-	trouble()
+	during()
 	for _, p := range all {
 		p.end(t)
 	}
 	return all
 }
 
-// awaitRenewals waits for so many more, and until the last is everywhere: what is
-// hurt then is hurt while no call is open. Nobody can promise that one call suffices
-// where a sidecar is killed before WeChat's answer is noted.
+// awaitRenewals waits for more renewals, and until all stores have the last one. A fault
+// after it hits no open request: if a sidecar is killed before it has written WeChat's
+// answer, one more request is necessary.
 func (s *stage) awaitRenewals(t *testing.T, more int) {
 	t.Helper()
 	before := s.renewed()
 	require.Eventually(t, func() bool { return s.renewed() >= before+more }, time.Duration(more)*s.life+patience, 10*time.Millisecond, "renewals")
-	s.settle(t)
+	s.awaitStores(t)
 }
 
-// settle waits until all that programs read holds the newest token, and the newest
-// ticket.
-func (s *stage) settle(t *testing.T) {
+// awaitStores waits until all stores have the newest token and the newest ticket.
+func (s *stage) awaitStores(t *testing.T) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		tokens, tickets := s.wechat.Issued(), s.wechat.Tickets()
@@ -57,14 +56,15 @@ func (s *stage) settle(t *testing.T) {
 		}
 		text, err := os.ReadFile(s.file)
 		return err == nil && json.Unmarshal(text, &file) == nil && file.Token == token &&
-			s.memcached.entry(t, memcache.AccessToken) == token && s.mariadb.value("access_token") == token &&
-			s.memcached.entry(t, memcache.JSAPITicket) == ticket && s.mariadb.value("jsapi_ticket") == ticket
+			s.entry(t, memcache.AccessToken) == token && s.mariadb.value("access_token") == token &&
+			s.entry(t, memcache.JSAPITicket) == ticket && s.mariadb.value("jsapi_ticket") == ticket
 	}, patience, 10*time.Millisecond, "the newest token and ticket in memcached, table and file")
 }
 
-// assertSpotless says that a program did neither of the two.
-func (p *program) assertSpotless(t *testing.T) {
+// assertFaultless asserts that a program requested no token from WeChat, and that WeChat
+// refused none.
+func (p *program) assertFaultless(t *testing.T) {
 	t.Helper()
-	assert.Zero(t, p.count.fetches, "%s called WeChat for a token", p)
-	assert.Zero(t, p.count.dead, "%s used a dead token", p)
+	assert.Zero(t, p.count.fetches, "%s requested a token from WeChat", p)
+	assert.Zero(t, p.count.invalid, "%s used an invalid token", p)
 }

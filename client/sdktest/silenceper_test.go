@@ -12,95 +12,74 @@ import (
 	"github.com/silenceper/wechat/v2/officialaccount"
 	"github.com/silenceper/wechat/v2/officialaccount/config"
 	"github.com/silenceper/wechat/v2/util"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/client"
 )
 
-// newSilenceper is the SDK with the README's lines, and without an AppSecret. It
-// panics without a Cache, whose tokens it then never looks at. All requests of a
-// process go through one global HTTP client.
-func newSilenceper(c *client.Client, d *door) *officialaccount.OfficialAccount {
-	util.DefaultHTTPClient = d.client()
+// newSilenceper returns the SDK with the README's lines, and without an AppSecret. It
+// panics without a Cache, whose tokens it does not read. All requests of a process use
+// one global HTTP client, so its tests do not run in parallel.
+func newSilenceper(c *client.Client, e *endpoint) *officialaccount.OfficialAccount {
+	util.DefaultHTTPClient = e.client()
+	util.SetURIModifier(nil)
 	officialAccount := wechat.NewWechat().GetOfficialAccount(&config.Config{AppID: appID, Cache: cache.NewMemory()})
 	officialAccount.SetAccessTokenHandle(c)
 	officialAccount.GetJs().SetJsTicketHandle(c.JsTicketHandle())
 	return officialAccount
 }
 
-// TestSilenceperLeavesTheReportToTheApp: the SDK repeats nothing. The app sees
-// WeChat's errcode, reports the token, and the next call is fine.
-func TestSilenceperLeavesTheReportToTheApp(t *testing.T) { // not parallel: the SDK's HTTP client is global
-	w := newTheft(t)
-	c := w.client(t)
-	users := newSilenceper(c, w.door).GetUser()
-	info, err := users.GetUserInfo(openID)
-	require.NoError(t, err)
-	assert.Equal(t, openID, info.OpenID)
+func silenceper(c *client.Client, e *endpoint) func() error {
+	users := newSilenceper(c, e).GetUser()
+	return func() error {
+		info, err := users.GetUserInfo(openID)
+		if err != nil {
+			return err
+		}
+		return sameUser(info.OpenID)
+	}
+}
 
-	w.steal(t)
+// silenceperThroughHTTPClient connects the SDK through Client.HTTPClient, and removes
+// the token from its addresses, so that HTTPClient adds one.
+func silenceperThroughHTTPClient(c *client.Client, e *endpoint) func() error {
+	request := silenceper(c, e)
+	util.DefaultHTTPClient = c.HTTPClient(e.client())
+	util.SetURIModifier(withoutToken)
+	return request
+}
+
+// silenceperSignature returns the SDK's signature, and one with the newest ticket.
+func silenceperSignature(t *testing.T, c *client.Client, e *endpoint, newest func() string) (got, want string) {
+	t.Helper()
+	const page = "https://example.com/?a=b"
+	signed, err := newSilenceper(c, e).GetJs().GetConfig(page)
+	require.NoError(t, err)
+	sum := sha1.Sum(fmt.Appendf(nil, "jsapi_ticket=%s&noncestr=%s&timestamp=%d&url=%s", newest(), signed.NonceStr, signed.Timestamp, page))
+	return signed.Signature, hex.EncodeToString(sum[:])
+}
+
+// The SDK itself neither reports nor repeats. The app sees WeChat's errcode and reports
+// the token; the next request succeeds.
+func TestSilenceper_AppReports(t *testing.T) { // not parallel: see newSilenceper
+	w := newExternalFetch(t)
+	c := w.client(t)
+	request := silenceper(c, w.endpoint)
+	require.NoError(t, request())
+
+	w.fetch(t)
 	token, err := c.AccessToken(t.Context())
 	require.NoError(t, err)
 	for range 2 {
-		_, err = users.GetUserInfo(openID)
-		require.ErrorContains(t, err, "errcode=40001", "nobody has said a word")
+		require.ErrorContains(t, request(), "errcode=40001", "before the report")
 	}
 	_, err = c.Refresh(t.Context(), token)
 	require.NoError(t, err)
-	info, err = users.GetUserInfo(openID)
-	require.NoError(t, err)
-	assert.Equal(t, openID, info.OpenID)
-	w.assertHealed(t, count{uses: 3, dead: 2})
+	require.NoError(t, request())
+	w.assertOneRenewal(t, count{uses: 3, invalid: 2})
 }
 
-// TestSilenceperHealsByItselfThroughTheClientsHTTPClient: where the token is cut
-// out of the SDK's addresses, Client.HTTPClient adds one, reports it and repeats.
-func TestSilenceperHealsByItselfThroughTheClientsHTTPClient(t *testing.T) { // not parallel, as above
-	w := newTheft(t)
-	c := w.client(t)
-	users := newSilenceper(c, w.door).GetUser()
-	util.DefaultHTTPClient = c.HTTPClient(w.door.client())
-	util.SetURIModifier(withoutToken)
-	t.Cleanup(func() { util.SetURIModifier(nil) })
-	info, err := users.GetUserInfo(openID)
-	require.NoError(t, err)
-	assert.Equal(t, openID, info.OpenID)
-
-	w.steal(t)
-	info, err = users.GetUserInfo(openID)
-	require.NoError(t, err)
-	assert.Equal(t, openID, info.OpenID)
-	w.assertHealed(t, count{uses: 2, dead: 1})
-}
-
-// TestSilenceperSignsPagesWithTheSidecarsTicket, in every process, before and
-// after the app has said that WeChat refused the ticket.
-func TestSilenceperSignsPagesWithTheSidecarsTicket(t *testing.T) { // not parallel, as above
-	const page = "https://example.com/?a=b"
-	w := newSigning(t)
-	var processes []*client.Client
-	for range 2 {
-		processes = append(processes, w.client(t))
-	}
-	sign := func() {
-		t.Helper()
-		for _, c := range processes {
-			signed, err := newSilenceper(c, w.door).GetJs().GetConfig(page)
-			require.NoError(t, err)
-			sum := sha1.Sum(fmt.Appendf(nil, "jsapi_ticket=%s&noncestr=%s&timestamp=%d&url=%s", w.newest(t), signed.NonceStr, signed.Timestamp, page))
-			assert.Equal(t, hex.EncodeToString(sum[:]), signed.Signature, "signed with the newest ticket")
-		}
-	}
-	sign()
-
-	_, err := processes[0].RefreshTicket(t.Context(), client.JSAPI, w.void(t))
-	require.NoError(t, err)
-	sign()
-	w.assertLeftToTheSidecar(t)
-}
-
-// withoutToken cuts the access_token out of an address.
+// withoutToken returns an address without its access_token.
 func withoutToken(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stage is a world with all that programs of every kind read from: memcached,
-// MariaDB, a file, and a sidecar that keeps them.
+// stage is a world with all stores that programs read: memcached, MariaDB and a file. The
+// sidecar writes them.
 type stage struct {
 	*world
 	plan
@@ -21,7 +21,7 @@ type stage struct {
 	plainPHP map[string]string // by extension: a file with the README's lines
 }
 
-// newStage starts all of it.
+// newStage starts them.
 func newStage(t *testing.T, plan plan) *stage {
 	t.Helper()
 	s := &stage{plan: plan, mariadb: newMariaDB(t), file: filepath.Join(t.TempDir(), "access_token.json"), plainPHP: map[string]string{}}
@@ -32,15 +32,14 @@ func newStage(t *testing.T, plan plan) *stage {
 		s.plainPHP[extension] = readmeLines(t, extension, s.memcached.Address, s.api)
 	}
 	s.start(t)
-	s.settle(t)
+	s.awaitStores(t)
 	return s
 }
 
-// extensions is what the README's question for the extension is replaced with, so
-// that both of its branches run where both extensions are installed.
+// extensions replaces the README's check for the extension, so that both branches run.
 var extensions = map[string]string{"memcached": "true", "memcache": "false"}
 
-// readmeLines is a file with the README's PHP, with these addresses in it.
+// readmeLines returns the path of a file with the README's PHP and these addresses.
 func readmeLines(t *testing.T, extension, memcached, api string) string {
 	t.Helper()
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
@@ -63,5 +62,5 @@ func readmeLines(t *testing.T, extension, memcached, api string) string {
 	return path
 }
 
-// renewed counts the token's renewals: all but the first.
+// renewed returns the number of the token's renewals.
 func (s *stage) renewed() int { return s.wechat.Issues(appID) - 1 }

@@ -8,17 +8,17 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// long asks for all renewals and all trouble: some minutes. See `make sdk VARIANTS=long`.
+// long selects all renewals and all faults, which take some minutes: `make sdk VARIANTS=long`.
 func long() bool { return os.Getenv("WXSIDECAR_VARIANTS") != "" }
 
-// TestVariants runs a program of every kind beside one sidecar: first over ten
-// renewals, in the short form two; then in trouble. It prints the table of docs/benchmarks.md.
+// TestVariants runs a program of each kind beside one sidecar: first over ten renewals
+// (two in the short form), then with faults. It prints the table of docs/benchmarks.md.
 func TestVariants(t *testing.T) { // not parallel: see newSilenceper
-	var quiet, trouble []*program
+	var quiet, faults []*program
 	t.Run("renewals", func(t *testing.T) { quiet = overRenewals(t) })
-	t.Run("trouble", func(t *testing.T) { trouble = inTrouble(t) })
-	if len(quiet) > 0 && len(trouble) > 0 && !t.Failed() { // one of them was not asked for: no table
-		t.Logf("\n\n%s", markdown(quiet, trouble))
+	t.Run("faults", func(t *testing.T) { faults = withFaults(t) })
+	if len(quiet) > 0 && len(faults) > 0 && !t.Failed() { // without one of them there is no table
+		t.Logf("\n\n%s", markdown(quiet, faults))
 	}
 }
 
@@ -31,12 +31,12 @@ func overRenewals(t *testing.T) []*program {
 	s := newStage(t, plan)
 	all := run(t, s, func() { s.awaitRenewals(t, renewals) })
 	for _, p := range all {
-		p.assertSpotless(t)
-		assert.Zero(t, p.without(), "%s had no token: %s", p, p.told.First)
+		p.assertFaultless(t)
+		assert.Zero(t, p.without(), "%s had no token: %s", p, p.tally.Error)
 	}
-	assert.Equal(t, s.road.so().fetches, s.wechat.Calls("", ""), "nobody but the sidecar called WeChat")
-	assert.Equal(t, s.road.so().fetches, s.wechat.Issues(appID)+len(s.wechat.Tickets()), "and it called once per renewal")
-	t.Logf("%d renewals of the token, %d of the ticket, %d calls to WeChat, all of them the sidecar's",
+	assert.Equal(t, s.sidecarEndpoint.counts().fetches, s.wechat.Calls("", ""), "only the sidecar sent requests to WeChat")
+	assert.Equal(t, s.sidecarEndpoint.counts().fetches, s.wechat.Issues(appID)+len(s.wechat.Tickets()), "one request a renewal")
+	t.Logf("%d renewals of the token, %d of the ticket, %d requests to WeChat, all by the sidecar",
 		s.renewed(), len(s.wechat.Tickets())-1, s.wechat.Calls("", ""))
 	return all
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/client"
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/realmemcached"
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
@@ -23,44 +24,68 @@ const (
 	openID    = "oABC123"
 )
 
-// world is what a program lives in: WeChat, memcached, and a sidecar.
+// patience bounds what a busy machine still does in time.
+const patience = 30 * time.Second
+
+// world is a fake WeChat, a real memcached and a real sidecar.
 type world struct {
-	wechat    *wechattest.Server
-	memcached *memcached
-	road      *door  // the sidecar's way to WeChat
-	api       string // the sidecar's API, host:port
-	environ   []string
-	sidecar   *programtest.Process
+	wechat          *wechattest.Server
+	memcached       *realmemcached.Server
+	store           *memcache.Store // of memcached
+	sidecarEndpoint *endpoint       // WeChat as the sidecar sees it
+	api             string          // the sidecar's API, host:port
+	environ         []string        // the sidecar's variables
+	sidecar         *programtest.Process
 }
 
-// newWorld starts a world without a sidecar. environ is further variables of it.
+// newWorld returns a world whose sidecar is not started yet, with further variables.
 func newWorld(t *testing.T, environ ...string) *world {
 	t.Helper()
-	w := &world{wechat: wechattest.New(), memcached: newMemcached(t), api: freeAddress(t)}
+	w := &world{wechat: wechattest.New(), memcached: realmemcached.Start(t, ""), api: programtest.Address(t)}
+	w.store = programtest.NewStore(t, w.memcached.Address)
 	w.wechat.AddAccount(appID, appSecret)
-	w.road = newDoor(t, w.wechat)
-	secret := filepath.Join(t.TempDir(), "secret")
-	require.NoError(t, os.WriteFile(secret, []byte(appSecret), 0o600))
+	w.sidecarEndpoint = newEndpoint(t, w.wechat)
+	secret := programtest.WriteFile(t, filepath.Join(t.TempDir(), "secret"), appSecret)
 	w.environ = append([]string{
-		"WECHAT_APPID=" + appID, "WECHAT_APPSECRET_FILE=" + secret, "WECHAT_BASE_URL=" + w.road.url, "SSL_CERT_FILE=" + w.road.ca,
+		"WECHAT_APPID=" + appID, "WECHAT_APPSECRET_FILE=" + secret, "WECHAT_BASE_URL=" + w.sidecarEndpoint.url, "SSL_CERT_FILE=" + w.sidecarEndpoint.ca,
 		"MEMCACHED_SERVERS=" + w.memcached.Address, "SIDECAR_LISTEN=" + w.api, "SIDECAR_OPS_LISTEN=off",
 	}, environ...)
 	return w
 }
 
-// start starts the sidecar, and waits until it holds the token and an entry is
-// there.
+// start starts the sidecar, and waits until it has a token and memcached an entry.
 func (w *world) start(t *testing.T) {
 	t.Helper()
 	w.sidecar = spawn(t, w.environ, binary(t))
 	c := w.client(t)
 	require.Eventually(t, func() bool {
-		_, err := c.Refresh(t.Context(), "") // asks the sidecar, and nobody else
-		return err == nil && w.memcached.entry(t, memcache.AccessToken) != ""
-	}, patience, 10*time.Millisecond, "the sidecar holds the token, and an entry is there")
+		_, err := c.Refresh(t.Context(), "") // from the sidecar
+		return err == nil && w.entry(t, memcache.AccessToken) != ""
+	}, patience, 10*time.Millisecond, "the sidecar has a token, and memcached an entry")
 }
 
-// client is the Go client in this world. Its time-outs are for a busy machine.
+// entry returns what an app reads from memcached; empty if there is none.
+func (w *world) entry(t *testing.T, kind memcache.Kind) string {
+	t.Helper()
+	slot, err := w.store.Slot(appID, kind)
+	require.NoError(t, err)
+	value, _ := slot.Get() // "" if it fails
+	return value
+}
+
+// spawn starts a program with these variables only. It must print no secret and no
+// token.
+func spawn(t *testing.T, environ []string, path string, args ...string) *programtest.Process {
+	t.Helper()
+	p := programtest.Start(t, environ, path, args...)
+	t.Cleanup(func() {
+		p.Kill()
+		programtest.AssertNoCanary(t, p.Stdout.String()+p.Stderr.String())
+	})
+	return p
+}
+
+// client returns a Go client in this world. Its timeouts suit a busy machine.
 func (w *world) client(t *testing.T) *client.Client {
 	t.Helper()
 	c, err := client.New(client.Config{
@@ -71,7 +96,7 @@ func (w *world) client(t *testing.T) *client.Client {
 	return c
 }
 
-// binary builds the sidecar once for all tests.
+// binary returns the sidecar's program, which is built once for all tests.
 func binary(t *testing.T) string {
 	t.Helper()
 	path, err := built()
@@ -97,7 +122,7 @@ func TestMain(m *testing.M) {
 	if buildDir, err = os.MkdirTemp("", "sdktest"); err != nil {
 		panic(err)
 	}
-	// A MariaDB that starts deletes the temporary tables of those who share its folder for them.
+	// MariaDB deletes temporary tables at its start, those of others in the folder included.
 	if err := os.Setenv("TMPDIR", buildDir); err != nil {
 		panic(err)
 	}

@@ -1,6 +1,6 @@
 <?php
 
-// The Composer package.
+// client/php.
 
 declare(strict_types=1);
 

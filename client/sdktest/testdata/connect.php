@@ -1,6 +1,6 @@
 <?php
 
-// How programs get the Composer package's Client: with the extension that EXTENSION names, or without one.
+// Creates the Client of client/php, with the extension that EXTENSION names, or without one.
 
 declare(strict_types=1);
 

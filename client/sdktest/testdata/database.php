@@ -1,10 +1,10 @@
 <?php
 
-// The class's database variant: token and ticket lie in MySQL.
+// The class's database variant: token and ticket are in MySQL.
 
 declare(strict_types=1);
 
-// Since PHP 8.1 an exception ends a request that meets no database. Before, nobody noticed: no row, so a fetch.
+// Without a database, PHP 8.1 and later throw. Earlier versions return no row, and the class fetches.
 mysqli_report(getenv('QUIET') ? MYSQLI_REPORT_OFF : MYSQLI_REPORT_ERROR | MYSQLI_REPORT_STRICT);
 
 $lookUp = static function (string $type, Closure $fetch): ?string {

@@ -1,7 +1,7 @@
 <?php
 
-// As much of EasyWeChat 6 as its tokens take: toQuery() before each request, and where WeChat refuses the token,
-// refresh() and the request once more. The interface is of the same shape.
+// The part of EasyWeChat 6 that uses tokens: toQuery() before each request. If WeChat refuses the token, refresh() and
+// the request once more. The interface is the same.
 
 declare(strict_types=1);
 

@@ -1,6 +1,6 @@
 <?php
 
-// The class's file variant: the token lies in access_token.json.
+// The class's file variant: the token is in access_token.json.
 
 declare(strict_types=1);
 

@@ -1,6 +1,6 @@
 <?php
 
-// The class's memcache variant: the token lies in memcached, under the AppID.
+// The class's memcache variant: the token is in memcached, under the AppID.
 
 declare(strict_types=1);
 
@@ -8,7 +8,7 @@ return static function (): ?string {
     [$host, $port] = explode(':', (string) getenv('MEMCACHED'));
     $memcache = new Memcache();
     if (!@$memcache->connect($host, (int) $port)) {
-        throw new RuntimeException('Could not connect'); // the class dies here
+        throw new RuntimeException('Could not connect'); // the class exits here
     }
     $token = $memcache->get(APPID);
     if (empty($token)) {

@@ -1,6 +1,6 @@
 <?php
 
-// The README's lines for those who want no library; the test cuts them out of it.
+// The README's lines for apps without a library; the test extracts them.
 
 declare(strict_types=1);
 

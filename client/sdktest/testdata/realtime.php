@@ -1,6 +1,6 @@
 <?php
 
-// The class's fourth variant: a token is fetched for every request.
+// The class's fourth variant: it fetches a token for every request.
 
 declare(strict_types=1);
 

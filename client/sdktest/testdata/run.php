@@ -1,8 +1,8 @@
 <?php
 
-// run.php PROGRAM: five requests a second to PROGRAM.php, each as alone as under php-fpm, until standard input ends.
-// PROGRAM.php returns a function that gives the token for one request, or where TICKET is set the jsapi_ticket; this
-// one uses it, as the class's methods do.
+// run.php PROGRAM sends five requests a second with PROGRAM.php, as php-fpm does, until standard input ends.
+// PROGRAM.php returns a function for the token of one request, or with TICKET for the jsapi_ticket. run.php uses it
+// as the class's methods do.
 
 declare(strict_types=1);
 
@@ -10,16 +10,16 @@ require __DIR__ . '/wechat.php';
 
 $credential = require __DIR__ . "/$argv[1].php";
 $use = getenv('TICKET') ? 'sign' : 'user_info';
-$told = ['requests' => 0, 'failed' => 0, 'first' => ''];
+$result = ['requests' => 0, 'failed' => 0, 'firstError' => ''];
 do {
-    $told['requests']++;
+    $result['requests']++;
     try {
         $use($credential());
-    } catch (Exception $e) { // under php-fpm this request had ended here
-        $told['failed']++;
-        $told['first'] = $told['first'] ?: get_class($e) . ': ' . $e->getMessage();
+    } catch (Exception $e) { // ends the request under php-fpm
+        $result['failed']++;
+        $result['firstError'] = $result['firstError'] ?: get_class($e) . ': ' . $e->getMessage();
     }
     $read = [STDIN];
     $none = null;
 } while (stream_select($read, $none, $none, 0, 200_000) === 0);
-echo json_encode($told), "\n";
+echo json_encode($result), "\n";

@@ -1,13 +1,13 @@
 <?php
 
-// What every program has that speaks to WeChat itself.
+// The functions of programs that send requests to WeChat.
 
 declare(strict_types=1);
 
 define('APPID', (string) getenv('APPID'));
-define('APPSECRET', (string) getenv('APPSECRET'));   // empty: nobody has it who reads what a sidecar keeps
+define('APPSECRET', (string) getenv('APPSECRET'));   // empty beside a sidecar
 define('API', (string) getenv('API'));               // https://api.weixin.qq.com in the class
-define('TOKEN_API', (string) getenv('TOKEN_API'));   // the same; the sidecar's address where that is what changed
+define('TOKEN_API', (string) getenv('TOKEN_API'));   // the same, or the sidecar's address
 define('STALE', (int) (getenv('STALE') ?: 3600));    // the class's number
 
 function http_get(string $url): string
@@ -18,7 +18,7 @@ function http_get(string $url): string
     return (string) curl_exec($curl);
 }
 
-/** Nobody looks at the answer: an errcode makes a null of the token. */
+/** Does not check the answer: with an errcode the token is null. */
 function fetch_token(): ?string
 {
     $url = TOKEN_API . '/cgi-bin/token?grant_type=client_credential&appid=' . APPID . '&secret=' . APPSECRET;
@@ -41,7 +41,7 @@ function user_info(?string $token): int
     return json_decode($answer, true)['errcode'] ?? 0;
 }
 
-/** A page that is signed with the ticket, in a user's WeChat, which then asks WeChat. Returns its errcode. */
+/** Signs a page with the ticket, and returns the errcode for a user who opens it. */
 function sign(?string $ticket): int
 {
     return json_decode(http_get(API . "/signed?ticket=$ticket"), true)['errcode'] ?? 0;

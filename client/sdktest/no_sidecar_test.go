@@ -8,15 +8,15 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/realmemcached"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// TestTheClassAloneCallsAndKills is what the zeros of the table are worth: the
-// same programs with the AppSecret and without a sidecar each call WeChat, and use
-// tokens that another one's call has killed.
-func TestTheClassAloneCallsAndKills(t *testing.T) {
+// The control for the zeros of the table: with the AppSecret and without a sidecar, each
+// program requests tokens from WeChat, and uses tokens that another one has invalidated.
+func TestClass_WithoutSidecar(t *testing.T) {
 	t.Parallel()
-	s := &stage{world: &world{wechat: wechattest.New(), memcached: newMemcached(t)}}
+	s := &stage{world: &world{wechat: wechattest.New(), memcached: realmemcached.Start(t, "")}}
 	s.wechat.AddAccount(appID, appSecret)
 	s.wechat.SetGrace(time.Second)
 	own := filepath.Join(t.TempDir(), "access_token.json")
@@ -30,10 +30,10 @@ func TestTheClassAloneCallsAndKills(t *testing.T) {
 		p.begin(t, s)
 	}
 	require.Eventually(t, func() bool {
-		return all[0].door.so().dead > 0 && all[1].door.so().dead > 0
-	}, patience, 10*time.Millisecond, "dead tokens in memcached and in the file")
+		return all[0].endpoint.counts().invalid > 0 && all[1].endpoint.counts().invalid > 0
+	}, patience, 10*time.Millisecond, "invalid tokens in memcached and in the file")
 	for _, p := range all {
 		p.end(t)
-		assert.Positive(t, p.count.fetches, "%s called", p)
+		assert.Positive(t, p.count.fetches, "%s requests", p)
 	}
 }
