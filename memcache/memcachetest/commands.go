@@ -5,24 +5,24 @@ import (
 	"strings"
 )
 
-// Version is what the command version answers with: the memcached that the
-// answers were compared with.
+// Version is the answer of the command version: the memcached that the answers were
+// compared with.
 const Version = "1.6.18"
 
-// command says how a verb is read and carried out.
+// command says how a verb is parsed and run.
 type command struct {
 	verb        string
 	least, most int  // words after the verb; most -1 means any number
-	quiet       bool // noreply as the last word leaves the answer out
+	quiet       bool // noreply as the last word suppresses the answer
 	keyed       bool // the first word is a key
 	aged        bool // the first word is an exptime, for each
-	late        bool // a key is found too long after the other words were read
-	each        step // run for each key, then END is answered
-	once        step // run once
+	late        bool // the length of a key is checked after the other words
+	each        step // runs for each key, then the answer is END
+	once        step // runs once
 	read        func(r *request, words [][]byte) string
 }
 
-// commands are all verbs known here.
+// commands are all known verbs.
 var commands = func() map[string]*command {
 	table := make(map[string]*command)
 	for _, c := range []command{
@@ -53,7 +53,7 @@ var commands = func() map[string]*command {
 	return table
 }()
 
-// get answers one key of get, gets, gat and gats.
+// get runs get, gets, gat and gats for one key.
 func get(st *store, r *request, out []byte) []byte {
 	e := st.find(r.key)
 	tally(e != nil, &st.counters.getHits, &st.counters.getMisses)
@@ -78,11 +78,11 @@ func get(st *store, r *request, out []byte) []byte {
 	return append(out, "\r\n"...)
 }
 
-// set is set, add, replace and cas.
+// set runs set, add, replace and cas.
 func set(st *store, r *request, out []byte) []byte {
 	if r.tooLarge {
 		if r.verb == "set" {
-			st.remove(r.key) // memcached: rather nothing than something old
+			st.remove(r.key) // memcached keeps no old value
 		}
 		return append(out, answerTooLarge...)
 	}
@@ -100,7 +100,7 @@ func set(st *store, r *request, out []byte) []byte {
 	return append(out, "STORED\r\n"...)
 }
 
-// extend is append and prepend. Flags and lifetime stay.
+// extend runs append and prepend. Flags and lifetime stay.
 func extend(st *store, r *request, out []byte) []byte {
 	if r.tooLarge {
 		return append(out, answerTooLarge...)
@@ -118,8 +118,7 @@ func extend(st *store, r *request, out []byte) []byte {
 	return append(out, "STORED\r\n"...)
 }
 
-// count is incr and decr. A result shorter than the value is filled up with
-// spaces, as memcached does.
+// count runs incr and decr. It pads a shorter result with spaces, as memcached does.
 func count(st *store, r *request, out []byte) []byte {
 	e := st.find(r.key)
 	if e == nil {
@@ -149,7 +148,7 @@ func count(st *store, r *request, out []byte) []byte {
 	return out
 }
 
-// remove is delete.
+// remove runs delete.
 func remove(st *store, r *request, out []byte) []byte {
 	there := st.remove(r.key)
 	tally(there, &st.counters.deleteHits, &st.counters.deleteMisses)
@@ -159,7 +158,7 @@ func remove(st *store, r *request, out []byte) []byte {
 	return append(out, "DELETED\r\n"...)
 }
 
-// touch changes the lifetime and nothing else: the CAS id stays.
+// touch runs touch. It changes the lifetime only, and the CAS id stays.
 func touch(st *store, r *request, out []byte) []byte {
 	e := st.find(r.key)
 	if e == nil {

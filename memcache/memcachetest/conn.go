@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// maxLine is the longest command line; a longer one ends the connection. It
-// leaves room for a get of some thousand keys.
+// maxLine is the longest command line, enough for a get of some thousand keys. A longer
+// one ends the connection.
 const maxLine = 1 << 20
 
-// errLine ends a connection whose command line does not end.
+// errLine is the error for a command line that is too long.
 var errLine = errors.New("memcachetest: command line too long")
 
 // conn is one client's connection, served by one goroutine.
@@ -23,9 +23,9 @@ type conn struct {
 	isCut  bool          // guarded by server.mu
 
 	in   *bufio.Reader
-	out  []byte // answers not sent yet
-	line []byte // the command line at hand
-	body []byte // the value at hand
+	out  []byte // buffered answers
+	line []byte // the current command line
+	body []byte // the current value
 	req  request
 }
 
@@ -35,8 +35,8 @@ func newConn(s *Server, raw net.Conn) *conn {
 	return c
 }
 
-// incoming sends the answers that wait before it waits for more commands. So an
-// answer is one write, and nobody waits for what lies in a buffer here.
+// incoming sends the buffered answers before it waits for more commands. So an answer is
+// one write, and no client waits for a buffered one.
 type incoming struct{ c *conn }
 
 func (i incoming) Read(p []byte) (int, error) {
@@ -61,15 +61,15 @@ func (c *conn) serve() {
 	}
 }
 
-// handle carries out one command, or fails as it was told to, and reports
-// whether the connection goes on.
+// handle runs one command, or injects the fault. It reports whether the connection
+// continues.
 func (c *conn) handle() bool {
 	fault, delay := c.server.begin(&c.req)
 	if fault == None {
 		return c.run()
 	}
 	if c.flush() != nil {
-		return false // the answers before this command's are not its fault
+		return false // answers of earlier commands are sent without the fault
 	}
 	switch fault {
 	case Hang:
@@ -99,8 +99,8 @@ func (c *conn) handle() bool {
 	return false
 }
 
-// run carries the command at hand out and notes the answer. It reports false
-// when the connection was cut meanwhile: then nothing happened.
+// run runs the current command and buffers the answer. It returns false if the
+// connection was cut meanwhile: then nothing happened.
 func (c *conn) run() bool {
 	r := &c.req
 	answered := len(c.out)
@@ -108,7 +108,7 @@ func (c *conn) run() bool {
 	case r.answer != "":
 		c.out = append(c.out, r.answer...)
 	case r.each != nil:
-		// Key by key, as memcached does: somebody else's write may come between.
+		// Key by key, as memcached does: another client can write in between.
 		for _, key := range r.keys {
 			r.key = key
 			if !c.apply(r.each) {
@@ -127,7 +127,7 @@ func (c *conn) run() bool {
 	return true
 }
 
-// apply runs one step on the store, unless the connection was cut.
+// apply runs one step on the store unless the connection was cut.
 func (c *conn) apply(step step) bool {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
@@ -138,7 +138,7 @@ func (c *conn) apply(step step) bool {
 	return true
 }
 
-// wait waits for d and reports whether the connection is still there.
+// wait waits for d, and reports whether the connection is still open.
 func (c *conn) wait(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -150,19 +150,19 @@ func (c *conn) wait(d time.Duration) bool {
 	}
 }
 
-// swallow reads until the client gives up.
+// swallow reads until the client closes the connection.
 func (c *conn) swallow() {
 	c.out = c.out[:0]
 	_, _ = io.Copy(io.Discard, c.in)
 }
 
-// flush sends the answers that wait.
+// flush sends the buffered answers.
 func (c *conn) flush() error {
 	if len(c.out) == 0 {
 		return nil
 	}
 	c.server.mu.Lock()
-	c.server.store.counters.bytesWritten += len(c.out) // before anybody has the answer
+	c.server.store.counters.bytesWritten += len(c.out) // before the client has the answer
 	c.server.mu.Unlock()
 	_, err := c.raw.Write(c.out)
 	c.out = c.out[:0]
@@ -194,7 +194,7 @@ func (c *conn) read() error {
 	return nil
 }
 
-// readLine reads up to a line feed, and leaves it and a carriage return out.
+// readLine reads a line without its line feed and carriage return.
 func (c *conn) readLine() error {
 	c.line = c.line[:0]
 	for {

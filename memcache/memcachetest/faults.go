@@ -2,47 +2,46 @@ package memcachetest
 
 import "time"
 
-// Fault is a way in which memcached, or the road to it, fails. Commands that
-// cannot be told apart by their answer differ in whether they were carried out:
-// that is what a caller with a lost answer has to find out.
+// Fault is a way in which memcached, or the connection to it, fails. Some faults look the
+// same to the client, and differ in whether the command ran. A client with a lost answer
+// must find out which.
 type Fault int
 
 const (
 	// None is no fault.
 	None Fault = iota
-	// Refuse refuses new connections and cuts those that exist. Returned by a
-	// hook it concerns one command and is DropBefore.
+	// Refuse refuses new connections and cuts the existing ones. If a hook returns it,
+	// it is DropBefore for one command.
 	Refuse
-	// Hang accepts and reads, never answers and carries nothing out. The
-	// connection is lost for good: it stays silent until its client closes it.
+	// Hang accepts and reads, but never answers and runs nothing. The connection stays
+	// silent until its client closes it.
 	Hang
-	// HangAfter carries the command out and never answers. The connection is
-	// lost for good, as with Hang.
+	// HangAfter runs the command and never answers. The connection stays silent, as
+	// with Hang.
 	HangAfter
-	// DropBefore cuts the connection; the command is not carried out.
+	// DropBefore cuts the connection and does not run the command.
 	DropBefore
-	// DropAfter carries the command out and cuts the connection without an answer.
+	// DropAfter runs the command and cuts the connection without an answer.
 	DropAfter
-	// DropMid carries the command out, sends the first half of the answer and
-	// cuts the connection.
+	// DropMid runs the command, sends the first half of the answer, and cuts the
+	// connection.
 	DropMid
-	// ServerError answers "SERVER_ERROR out of memory storing object" and
-	// carries nothing out.
+	// ServerError answers "SERVER_ERROR out of memory storing object" and runs nothing.
 	ServerError
-	// Slow carries the command out at once and answers after the delay, see SetDelay.
+	// Slow runs the command at once and answers after the delay, see SetDelay.
 	Slow
 )
 
-// Command is what a hook is asked about.
+// Command is a command before it runs.
 type Command struct {
-	// Verb is the command's name; empty means that there is no such command.
+	// Verb is the command's name; empty means an unknown command.
 	Verb string
-	// Keys are those that it names, in order; none for version, flush_all and the like.
+	// Keys are the command's keys in order; none for version, flush_all and the like.
 	Keys []string
 }
 
-// SetFault is the fault of every command from now on; None heals. A command
-// that hangs stays hung until its client gives up and closes the connection.
+// SetFault sets the fault of all commands from now on; None heals. A command that hangs
+// stays hung until its client closes the connection.
 func (s *Server) SetFault(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,26 +51,25 @@ func (s *Server) SetFault(f Fault) {
 	}
 }
 
-// SetDelay sets by how much Slow delays an answer; zero means not at all.
+// SetDelay sets how long Slow delays an answer; zero means not at all.
 func (s *Server) SetDelay(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.delay = d
 }
 
-// OnCommand has hook asked before each command is carried out; nil asks nobody.
-// What it returns, if not None, goes before SetFault's. The hook is called from
-// the goroutine of the connection, with no lock held: it may wait, and it may
-// call the Server's other methods except Close, so as to let something happen
-// just before a certain command.
+// OnCommand sets a hook that is called before each command; nil means none. A returned
+// fault other than None has priority over SetFault. The hook runs in the connection's
+// goroutine without a lock: it can wait, and it can call the Server's methods except
+// Close. So a test can let something happen just before a certain command.
 func (s *Server) OnCommand(hook func(Command) Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hook = hook
 }
 
-// Count says how many commands with this verb came in, carried out or not;
-// "get" and "gets" count apart. The empty verb means all commands, unknown ones
+// Count returns the number of received commands with this verb, whether they ran or not.
+// "get" and "gets" are counted separately. An empty verb means all commands, unknown ones
 // included.
 func (s *Server) Count(verb string) int {
 	s.mu.Lock()
@@ -82,14 +80,14 @@ func (s *Server) Count(verb string) int {
 	return s.counts[verb]
 }
 
-// Connections says how many connections are open.
+// Connections returns the number of open connections.
 func (s *Server) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.conns)
 }
 
-// begin counts a command and says how it is to fail, and after which delay.
+// begin counts a command, and returns its fault and the delay.
 func (s *Server) begin(r *request) (Fault, time.Duration) {
 	s.mu.Lock()
 	s.total++

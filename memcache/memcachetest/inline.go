@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Inline returns a connection that needs no goroutine: the Write that completes a
-// command carries it out, and Read returns its answer. If there is no answer to read,
-// Read fails as after a time-out, at once. It is for tests that decide when each command
-// is carried out, and carry out millions. After Close, or with the fault Refuse, it
-// returns syscall.ECONNREFUSED inside a *net.OpError, as Dial does.
+// Inline returns a connection without a goroutine. The Write that completes a command
+// runs it, and Read returns its answer. If there is no answer, Read returns a timeout at
+// once. It is for tests that decide when each of millions of commands runs. After Close,
+// or with the fault Refuse, it returns syscall.ECONNREFUSED inside a *net.OpError, as
+// Dial does.
 func (s *Server) Inline() (net.Conn, error) {
 	raw := &inline{}
 	raw.conn = newConn(s, raw)
@@ -31,7 +31,7 @@ func (s *Server) Inline() (net.Conn, error) {
 // inline is the server's end of such a connection.
 type inline struct {
 	conn     *conn
-	commands bytes.Buffer // what the client wrote and the server has not read
+	commands bytes.Buffer // written by the client, not read by the server yet
 	answers  bytes.Buffer
 	closed   bool
 }
@@ -54,7 +54,7 @@ func (i *inline) SetWriteDeadline(time.Time) error { return nil }
 // inlineClient is the client's end.
 type inlineClient struct{ *inline }
 
-// Write carries out what was written, if it is complete.
+// Write runs a command once it is complete.
 func (i inlineClient) Write(p []byte) (int, error) {
 	if i.closed {
 		return len(p), nil // lost, as on a socket that the server has closed
@@ -86,11 +86,11 @@ func (i inlineClient) Close() error {
 	return nil
 }
 
-// complete reports whether a command line, with the value that it announces, is there.
+// complete reports whether b has a command line, and its value if it announces one.
 func complete(b []byte) bool {
 	line, rest, found := bytes.Cut(b, []byte("\n"))
 	if !found {
-		return len(b) > maxLine // the server refuses it
+		return len(b) > maxLine // the server returns an error
 	}
 	var r request
 	r.parse(bytes.TrimSuffix(line, []byte("\r")))

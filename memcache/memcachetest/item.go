@@ -5,20 +5,19 @@ import (
 	"time"
 )
 
-// Item is what is stored under a key.
+// Item is an item in the store.
 type Item struct {
 	// Value is any bytes.
 	Value string
-	// Flags are the client's own.
+	// Flags are the client's flags.
 	Flags uint32
-	// CAS is unique and grows with every change of any item.
+	// CAS is unique, and increases with every change of any item.
 	CAS uint64
-	// Expires is when the item goes; zero means never.
+	// Expires is when the item expires; zero means never.
 	Expires time.Time
 }
 
-// Peek returns the item under key without going over the wire. An expired one
-// is missing.
+// Peek returns the unexpired item under key, without a connection.
 func (s *Server) Peek(key string) (Item, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,7 +32,7 @@ func (s *Server) Peek(key string) (Item, bool) {
 	return item, true
 }
 
-// Keys returns the keys of the live items, sorted.
+// Keys returns the keys of the unexpired items, sorted.
 func (s *Server) Keys() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,24 +45,24 @@ func (s *Server) Keys() []string {
 	return keys
 }
 
-// Put stores an item as a stranger's set would. The exptime is memcached's:
-// 0 for ever, negative at once, n up to 30 days lives for n-1 to n seconds,
-// above that it is Unix time.
+// Put stores an item as another client's set does. The exptime is memcached's: 0 means
+// forever, a negative one means expired, and n up to 30 days means n-1 to n seconds. A
+// larger one is a Unix time.
 func (s *Server) Put(key, value string, flags uint32, exptime int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.store.put([]byte(key), value, flags, s.store.deadline(int64(exptime)))
 }
 
-// Evict removes one item, as memcached does when memory runs out, and reports
-// whether it was there.
+// Evict removes one item, as memcached does when memory runs out. It reports whether
+// the item was there.
 func (s *Server) Evict(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.store.remove([]byte(key))
 }
 
-// Flush removes everything, as flush_all does. CAS ids go on.
+// Flush removes everything, as flush_all does. CAS ids continue.
 func (s *Server) Flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

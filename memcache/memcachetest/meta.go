@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	metaKnown = "vtfcksq"       // the flags of mg known here
-	metaOther = "bhlOENTRIMVSC" // those that memcached knows as well
+	metaKnown = "vtfcksq"       // the supported flags of mg
+	metaOther = "bhlOENTRIMVSC" // the other flags of memcached
 )
 
 // readMeta checks the flags of mg.
@@ -20,7 +20,7 @@ func readMeta(_ *request, words [][]byte) string {
 		case bytes.IndexByte([]byte(metaKnown), flag[0]) >= 0:
 			seen[flag[0]] = true
 		case bytes.IndexByte([]byte(metaOther), flag[0]) >= 0:
-			return "SERVER_ERROR memcachetest does not know this flag\r\n"
+			return "SERVER_ERROR memcachetest does not support this flag\r\n"
 		default:
 			return "CLIENT_ERROR invalid flag\r\n"
 		}
@@ -28,8 +28,8 @@ func readMeta(_ *request, words [][]byte) string {
 	return ""
 }
 
-// metaGet is mg: "VA <size> <flags>" and the value when v is asked for, else
-// "HD <flags>". A miss is "EN", or nothing with q.
+// metaGet runs mg. The answer is "VA <size> <flags>" and the value with the flag v, else
+// "HD <flags>". A miss is "EN", or nothing with the flag q.
 func metaGet(st *store, r *request, out []byte) []byte {
 	flags := r.args[2:]
 	e := st.find(r.key)

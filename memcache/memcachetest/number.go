@@ -5,29 +5,29 @@ import (
 	"strconv"
 )
 
-// parseUint reads an unsigned number of 64 bits as memcached does: a plus is
-// fine, a minus is not.
+// parseUint parses an unsigned number of 64 bits as memcached does: with a plus, but
+// not with a minus.
 func parseUint(word []byte) (uint64, bool) {
 	n, rest, ok := leadingUint(word)
 	return n, ok && len(rest) == 0
 }
 
-// parseInt reads a number, cut down to its low 32 bits as memcached does:
-// exptime 2147483648 is negative.
+// parseInt parses a number and keeps its low 32 bits, as memcached does: exptime
+// 2147483648 is negative.
 func parseInt(word []byte) (int64, bool) {
 	n, err := strconv.ParseInt(string(word), 10, 64)
-	return int64(int32(n & 0xffffffff)), err == nil //nolint:gosec // cutting it down is the point
+	return int64(int32(n & 0xffffffff)), err == nil //nolint:gosec // intended
 }
 
-// parseCounter reads the value that incr and decr change: spaces may stand
-// before it, and anything after a space that follows it.
+// parseCounter parses the value of incr and decr. Spaces can precede the number, and
+// anything can follow it after a space.
 func parseCounter(value string) (uint64, bool) {
 	const spaces = " \t\n\v\f\r"
 	n, rest, ok := leadingUint(bytes.TrimLeft([]byte(value), spaces))
 	return n, ok && (len(rest) == 0 || bytes.IndexByte([]byte(spaces), rest[0]) >= 0)
 }
 
-// leadingUint reads the number that text begins with, and returns what follows.
+// leadingUint parses the number at the beginning of text, and returns the rest.
 func leadingUint(text []byte) (n uint64, rest []byte, ok bool) {
 	if len(text) > 0 && text[0] == '+' {
 		text = text[1:]

@@ -7,9 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// clientEnd is the client's end of a connection in memory. It differs from
-// net.Pipe in what a socket does otherwise: what is written to a connection that
-// the server has closed is lost without an error, and the next read says EOF.
+// clientEnd is the client's end of a connection in memory. It behaves like a socket, and
+// not like net.Pipe, once the server has closed the connection: a write succeeds and is
+// lost, and the next read returns EOF.
 type clientEnd struct {
 	net.Conn
 	closed atomic.Bool // by the client itself
@@ -28,7 +28,7 @@ func (c *clientEnd) Close() error {
 	return c.Conn.Close()
 }
 
-// namedAddr is the address that Dial was asked for.
+// namedAddr is the address of a Dial.
 type namedAddr struct{ network, address string }
 
 func (a namedAddr) Network() string { return a.network }

@@ -1,28 +1,28 @@
 package memcachetest
 
-// step is one command, or one key of a get, on the store. It appends its answer
-// to out and never waits.
+// step runs one command, or one key of a get, on the store. It appends its answer to out
+// and never waits.
 type step func(st *store, r *request, out []byte) []byte
 
-// request is one command line, understood. It is used again for the next.
+// request is a parsed command line. The next command reuses it.
 type request struct {
 	*command
 	args    [][]byte // the words after the verb
 	keys    [][]byte
-	key     []byte // the key at hand
+	key     []byte // the current key
 	noreply bool
-	answer  string // the answer, where the line alone decides it
+	answer  string // the answer if the line alone determines it
 
-	size     int // of the value that follows; -1 means that none does
+	size     int // of the value that follows; -1 means none
 	tooLarge bool
 	value    []byte
 	flags    uint32
 	exptime  int64
-	unique   uint64 // the CAS id asked for
+	unique   uint64 // the CAS id in the command
 	delta    uint64
 }
 
-// Answers to lines that are not understood.
+// Answers to bad lines.
 const (
 	answerError      = "ERROR\r\n"
 	answerBadLine    = "CLIENT_ERROR bad command line format\r\n"
@@ -31,13 +31,13 @@ const (
 	answerBadExptime = "CLIENT_ERROR invalid exptime argument\r\n"
 	answerBadDelete  = "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n"
 	answerTooLarge   = "SERVER_ERROR object too large for cache\r\n"
-	answerNoDelay    = "SERVER_ERROR memcachetest does not know flush_all with a delay\r\n"
+	answerNoDelay    = "SERVER_ERROR memcachetest does not support flush_all with a delay\r\n"
 )
 
-// unknown is the command that there is not.
+// unknown is an unknown command.
 var unknown command
 
-// parse understands a command line.
+// parse parses a command line.
 func (r *request) parse(line []byte) {
 	args := r.args[:0]
 	*r = request{command: &unknown, keys: r.keys[:0], size: -1}
@@ -76,7 +76,7 @@ func (r *request) parse(line []byte) {
 	}
 }
 
-// words yields what spaces separate.
+// words yields the words between spaces.
 func words(line []byte) func(yield func([]byte) bool) {
 	return func(yield func([]byte) bool) {
 		for start := 0; start < len(line); {
@@ -96,7 +96,7 @@ func words(line []byte) func(yield func([]byte) bool) {
 	}
 }
 
-// readKeys notes the command's keys and reports whether none is too long.
+// readKeys sets the command's keys, and reports whether none is too long.
 func (r *request) readKeys(words [][]byte) (short bool) {
 	switch {
 	case r.each != nil && r.aged:
@@ -117,7 +117,7 @@ func (r *request) readKeys(words [][]byte) (short bool) {
 	return short
 }
 
-// take takes the value that followed the line, with its CRLF.
+// take sets the value that followed the line, with its CRLF.
 func (r *request) take(body []byte) {
 	if string(body[r.size:]) != "\r\n" {
 		r.answer = answerBadChunk
@@ -126,7 +126,7 @@ func (r *request) take(body []byte) {
 	r.value = body[:r.size]
 }
 
-// readStorage understands "key flags exptime bytes [cas id]".
+// readStorage parses "key flags exptime bytes [cas id]".
 func readStorage(r *request, words [][]byte) string {
 	flags, ok := parseUint(words[1])
 	exptime, okTime := parseInt(words[2])
@@ -146,7 +146,7 @@ func readStorage(r *request, words [][]byte) string {
 	return ""
 }
 
-// readDelta understands "key delta".
+// readDelta parses "key delta".
 func readDelta(r *request, words [][]byte) string {
 	var ok bool
 	if r.delta, ok = parseUint(words[1]); !ok {
@@ -155,7 +155,7 @@ func readDelta(r *request, words [][]byte) string {
 	return ""
 }
 
-// readTouch understands "key exptime".
+// readTouch parses "key exptime".
 func readTouch(r *request, words [][]byte) string {
 	var ok bool
 	if r.exptime, ok = parseInt(words[1]); !ok {
@@ -164,7 +164,7 @@ func readTouch(r *request, words [][]byte) string {
 	return ""
 }
 
-// readGat understands "exptime key…".
+// readGat parses "exptime key…".
 func readGat(r *request, words [][]byte) string {
 	var ok bool
 	if r.exptime, ok = parseInt(words[0]); !ok {
@@ -173,7 +173,7 @@ func readGat(r *request, words [][]byte) string {
 	return ""
 }
 
-// readDelete understands "key [0] [noreply]": the 0 is from old clients.
+// readDelete parses "key [0] [noreply]"; old clients send the 0.
 func readDelete(r *request, words [][]byte) string {
 	rest := words[1:]
 	if len(rest) > 0 && string(rest[0]) == "0" {
@@ -185,7 +185,7 @@ func readDelete(r *request, words [][]byte) string {
 	return answerBadDelete
 }
 
-// readFlush understands "[0] [noreply]".
+// readFlush parses "[0] [noreply]".
 func readFlush(r *request, words [][]byte) string {
 	if len(words) == 0 || len(words) == 1 && r.noreply {
 		return ""
@@ -200,7 +200,7 @@ func readFlush(r *request, words [][]byte) string {
 	return ""
 }
 
-// readVerbosity understands "level [noreply]".
+// readVerbosity parses "level [noreply]".
 func readVerbosity(r *request, words [][]byte) string {
 	if _, ok := parseUint(words[0]); !ok && !r.noreply {
 		return answerBadLine

@@ -1,17 +1,16 @@
-// Package memcachetest is a memcached within the process, for tests and for the
-// demo. It promises to answer the text protocol as memcached 1.6 does, byte for
-// byte, and to fail on demand: one table of cases runs against it and against
-// the real server (see the conformance test).
+// Package memcachetest is a memcached in the process, for tests and for the demo. It
+// answers the text protocol as memcached 1.6 does, byte for byte, and fails on demand.
+// The conformance test runs one table of cases against it and against the real server.
 //
-// Over [Server.Dial] it needs no network, only net.Pipe, so that it runs inside
-// a testing/synctest bubble and 24 hours pass in seconds. Make the Server inside
-// the bubble: its clock starts there. Over [Server.Serve] it speaks TCP or unix
+// With [Server.Dial] it uses net.Pipe instead of the network, so it runs inside a
+// testing/synctest bubble, and 24 hours pass in seconds. Make the Server inside the
+// bubble, because its clock starts with it. With [Server.Serve] it uses TCP or unix
 // sockets.
 //
-// Known commands: get gets gat gats set add replace append prepend cas delete
-// incr decr touch flush_all version verbosity stats quit mn, and mg with the
-// flags v t f c k s q. Left out: memory that runs out (use [Server.Evict]),
-// flush_all with a delay, the other meta commands, the binary protocol.
+// It supports the commands get gets gat gats set add replace append prepend cas delete
+// incr decr touch flush_all version verbosity stats quit mn, and mg with the flags v t f
+// c k s q. It does not support memory that runs out (use [Server.Evict]), flush_all with
+// a delay, the other meta commands, and the binary protocol.
 package memcachetest
 
 import (
@@ -24,7 +23,7 @@ import (
 	"time"
 )
 
-// Server is a memcached. It is safe for concurrent use. Make it with New.
+// Server is a memcached, made by New. It is safe for concurrent use.
 type Server struct {
 	mu        sync.Mutex // guards everything below; never held over I/O or a hook
 	store     store
@@ -40,8 +39,7 @@ type Server struct {
 	running sync.WaitGroup // connections, and Serve loops
 }
 
-// New returns an empty Server, ready at once. No goroutine runs until a
-// connection comes.
+// New returns an empty Server. It starts no goroutine before the first connection.
 func New() *Server {
 	return &Server{
 		store:     newStore(),
@@ -51,9 +49,9 @@ func New() *Server {
 	}
 }
 
-// Dial returns a connection in memory; network and address only show up in
-// errors. It fits memcache.Config.Dial. After Close, or with the fault Refuse,
-// the error is syscall.ECONNREFUSED inside a *net.OpError.
+// Dial returns a connection in memory, for memcache.Config.Dial. Only errors show network
+// and address. After Close, or with the fault Refuse, the error is syscall.ECONNREFUSED
+// inside a *net.OpError.
 func (s *Server) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: namedAddr{network, address}, Err: err}
@@ -69,9 +67,9 @@ func (s *Server) Dial(ctx context.Context, network, address string) (net.Conn, e
 	return &clientEnd{Conn: client}, nil
 }
 
-// Serve answers the connections of l until Close, then returns nil; any other
-// failure to accept is returned. It closes l. A listener cannot refuse: with the
-// fault Refuse a connection is accepted and cut (by a reset, over TCP).
+// Serve serves the connections of l until Close, and then returns nil. It returns any
+// other failure to accept, and closes l. A listener cannot refuse: with the fault Refuse,
+// a connection is accepted and cut (with a reset, over TCP).
 func (s *Server) Serve(l net.Listener) error {
 	defer func() { _ = l.Close() }()
 	if !s.enlist(l) {
@@ -90,8 +88,8 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
-// Close cuts every connection, closes every listener and waits until the
-// goroutines behind them have ended. A hook must not call it.
+// Close cuts all connections, closes all listeners, and waits for their goroutines. A
+// hook must not call it.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -106,9 +104,8 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
-// Restart is the end of one memcached process and the start of the next: the
-// connections are cut, everything is gone, CAS ids begin at 1 again. Listeners,
-// faults, hooks and counts stay.
+// Restart behaves like a restart of the memcached process: it cuts the connections,
+// empties the store, and restarts CAS ids at 1. Listeners, faults, hooks and counts stay.
 func (s *Server) Restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +113,7 @@ func (s *Server) Restart() {
 	s.store = newStore()
 }
 
-// start takes over a connection, or closes it and reports false.
+// start serves a connection, or closes it and returns false.
 func (s *Server) start(raw net.Conn) bool {
 	c := newConn(s, raw)
 	s.mu.Lock()
@@ -130,7 +127,7 @@ func (s *Server) start(raw net.Conn) bool {
 	s.mu.Unlock()
 	if refused {
 		if tcp, ok := raw.(*net.TCPConn); ok {
-			_ = tcp.SetLinger(0) // a reset, as near to a refusal as it gets
+			_ = tcp.SetLinger(0) // a reset is the closest to a refusal
 		}
 		_ = raw.Close()
 		return false
@@ -157,8 +154,8 @@ func (s *Server) cutAll() {
 	}
 }
 
-// cut closes a connection; a command of it that is under way changes nothing
-// any more. The caller holds mu. (Closing a socket does not wait for its peer.)
+// cut closes a connection. Its running command changes nothing any more. The caller holds
+// mu. (To close a socket does not wait for its peer.)
 func (s *Server) cut(c *conn) {
 	if c.isCut {
 		return
@@ -170,7 +167,7 @@ func (s *Server) cut(c *conn) {
 	s.store.counters.connectionsNow--
 }
 
-// enlist notes a listener, unless the Server is closed.
+// enlist adds a listener unless the Server is closed.
 func (s *Server) enlist(l net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,7 +179,7 @@ func (s *Server) enlist(l net.Listener) bool {
 	return true
 }
 
-// delist forgets a listener and reports whether the Server is closed.
+// delist removes a listener, and reports whether the Server is closed.
 func (s *Server) delist(l net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// counters are what stats counts, since the server's start.
+// counters are the counts of stats since the server's start.
 type counters struct {
 	getHits, getMisses                int // by the key
 	sets                              int // cas, add and the like included
@@ -18,7 +18,7 @@ type counters struct {
 	connectionsNow, connectionsOpened int
 }
 
-// tally counts one of two.
+// tally counts a hit or a miss.
 func tally(hit bool, hits, misses *int) {
 	if hit {
 		*hits++
@@ -27,7 +27,7 @@ func tally(hit bool, hits, misses *int) {
 	}
 }
 
-// set counts a storage command on what is there.
+// set counts a storage command on the stored item.
 func (n *counters) set(r *request, old *entry) {
 	n.sets++
 	switch {
@@ -48,7 +48,7 @@ func (n *counters) count(r *request, hit bool) {
 	}
 }
 
-// stats answers with the lines that clients look at.
+// stats answers with the lines that clients use.
 func stats(st *store, r *request, out []byte) []byte {
 	if len(r.args) > 1 {
 		switch string(r.args[1]) {

@@ -9,13 +9,12 @@ const (
 	maxItem = 1 << 20
 	// monthSeconds is the largest exptime that is a lifetime; above it is Unix time.
 	monthSeconds = 30 * 24 * 60 * 60
-	// clockBase is where the clock of whole seconds starts, so that it has a
-	// past: 1 is a moment that is gone.
+	// clockBase is the first second of the clock, so that second 1 is in the past.
 	clockBase = 2
 )
 
-// store is the memory of one memcached process. It locks nothing and its
-// operations never wait.
+// store is the memory of one memcached process. It has no lock, and no operation
+// waits.
 type store struct {
 	items   map[string]*entry
 	cas     uint64
@@ -29,26 +28,26 @@ type entry struct {
 	value   string
 	flags   uint32
 	cas     uint64
-	expires int64 // by the store's clock; 0 means never
+	expires int64 // on the store's clock; 0 means never
 }
 
 func newStore() store {
 	return store{items: make(map[string]*entry), started: time.Now()}
 }
 
-// clock is memcached's: whole seconds since the start. An item with lifetime n
-// that is stored between two ticks goes at the n-th tick from there, so it lives
-// for more than n-1 and at most n seconds.
+// clock returns memcached's clock: whole seconds since the start. An item with lifetime
+// n expires at the n-th tick from its storage on. So it lives for more than n-1 and at
+// most n seconds.
 func (st *store) clock() int64 {
 	return int64(time.Since(st.started)/time.Second) + clockBase
 }
 
-// instant is the time at which the clock gets to tick.
+// instant returns the time of a tick.
 func (st *store) instant(tick int64) time.Time {
 	return st.started.Add(time.Duration(tick-clockBase) * time.Second)
 }
 
-// deadline is the tick at which an item with this exptime goes; 0 means never.
+// deadline returns the tick at which an item with this exptime expires; 0 means never.
 func (st *store) deadline(exptime int64) int64 {
 	switch {
 	case exptime == 0:
@@ -61,7 +60,7 @@ func (st *store) deadline(exptime int64) int64 {
 	return max(1, exptime-st.started.Unix()+clockBase)
 }
 
-// find returns the live item under key, or nil.
+// find returns the unexpired item under key, or nil.
 func (st *store) find(key []byte) *entry {
 	e := st.items[string(key)]
 	if e == nil {
@@ -85,7 +84,7 @@ func (st *store) put(key []byte, value string, flags uint32, expires int64) {
 	st.change(e, value)
 }
 
-// change gives an item a value and the next CAS id.
+// change sets an item's value and the next CAS id.
 func (st *store) change(e *entry, value string) {
 	e.value = value
 	e.cas = st.nextCAS()
@@ -96,7 +95,7 @@ func (st *store) nextCAS() uint64 {
 	return st.cas
 }
 
-// remove deletes the live item under key and reports whether there was one.
+// remove deletes the unexpired item under key, and reports whether there was one.
 func (st *store) remove(key []byte) bool {
 	if st.find(key) == nil {
 		return false
@@ -105,13 +104,13 @@ func (st *store) remove(key []byte) bool {
 	return true
 }
 
-// flush deletes everything. Like memcached it takes a CAS id for itself.
+// flush deletes everything. Like memcached it uses a CAS id.
 func (st *store) flush() {
 	clear(st.items)
 	st.nextCAS()
 }
 
-// sweep deletes what has expired.
+// sweep deletes the expired items.
 func (st *store) sweep() {
 	now := st.clock()
 	for key, e := range st.items {
@@ -121,8 +120,8 @@ func (st *store) sweep() {
 	}
 }
 
-// fits reports whether memcached has room for such an item: header, CAS id, key
-// and its NUL, flags unless zero, value and its CRLF, in 1 MiB together.
+// fits reports whether such an item has at most 1 MiB: header, CAS id, key and its NUL,
+// flags unless zero, value and its CRLF.
 func fits(key []byte, flags uint32, size int) bool {
 	header := 48 + 8 + len(key) + 1
 	if flags != 0 {

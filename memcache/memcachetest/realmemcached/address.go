@@ -6,20 +6,20 @@ import (
 	"sync/atomic"
 )
 
-// Ports lie below those that systems take for outgoing connections (32,768 and up
-// on Linux): one of these might come between a kill and a restart.
+// The ports are below those for outgoing connections (32,768 and up on Linux), which
+// could take a port between a kill and a restart.
 const (
 	firstPort = 20_000
 	ports     = 10_000
 )
 
 var (
-	begin = rand.IntN(ports) //nolint:gosec // guards nothing; tests of other packages run at the same time
+	begin = rand.IntN(ports) //nolint:gosec // no secret; differs between the packages that run at the same time
 	given atomic.Int64
 )
 
-// nextAddress is one that this process has not had, so that no other test takes it
-// while its memcached is down.
+// nextAddress returns an address that this process has not used. So no other test takes
+// the address of a memcached that is down.
 func nextAddress() string {
 	return fmt.Sprintf("127.0.0.1:%d", firstPort+(begin+int(given.Add(1)))%ports)
 }

@@ -1,10 +1,9 @@
-// Package realmemcached is the real memcached for tests: the program itself, on
-// loopback, killed with the test that started it. Debian has it in the package
-// memcached; a test that needs it fails without, and does not skip itself, or it
-// would pass without having run.
+// Package realmemcached runs the real memcached for tests, on loopback. It is killed
+// with the test that started it. Debian has it in the package memcached. Without it, a
+// test fails instead of being skipped.
 //
-// A [Server] stays at its address. Killed, frozen by a signal, and started again,
-// empty, it does what happens to memcached beside a sidecar:
+// A [Server] keeps its address. It can be killed, frozen by a signal, and started again,
+// empty:
 //
 //	m := realmemcached.Start(t, "")
 //	m.Ask(t, "get wx1") // END
@@ -12,11 +11,12 @@
 //	m.Signal(syscall.SIGCONT)
 //	m.Restart(t)
 //
-// It is no part of memcachetest, the fake that the demo links.
+// It is not part of memcachetest, because the demo links that.
 package realmemcached
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,23 +28,26 @@ import (
 	"time"
 )
 
-// patience is how long it may take what a busy machine still does.
+// patience bounds each step, also on a busy machine.
 const patience = 10 * time.Second
 
-// Server is a memcached. One goroutine at a time may kill, restart and signal it.
+// errCannotListen: memcached ended with EX_OSERR of sysexits.h.
+var errCannotListen = errors.New("memcached cannot listen")
+
+// Server is a memcached process. Only one goroutine at a time can kill, restart and
+// signal it.
 type Server struct {
 	Address string // host:port, for as long as the test runs
 
 	program string
 	args    []string
 	process *exec.Cmd
-	stderr  *bytes.Buffer // to be read once it has ended
-	ended   chan struct{} // closed once it has
+	stderr  *bytes.Buffer // complete once ended is closed
+	ended   chan struct{} // closed after the process ended
 }
 
-// Start starts memcached at address, or at a free one where address is empty, and
-// returns once it answers. It has 16 MB and two threads, unless args, the program's
-// own, say otherwise.
+// Start starts memcached and returns once it answers. An empty address means a free one.
+// It has 16 MB and two threads, unless the program's arguments args say otherwise.
 func Start(t *testing.T, address string, args ...string) *Server {
 	t.Helper()
 	program, err := exec.LookPath("memcached")
@@ -61,13 +64,13 @@ func Start(t *testing.T, address string, args ...string) *Server {
 		switch err := s.start(); {
 		case err == nil:
 			return s
-		case !strings.Contains(err.Error(), "Address already in use"):
+		case !errors.Is(err, errCannotListen):
 			t.Fatal(err)
 		}
 	}
 }
 
-// Restart kills it if it runs, and starts it at the same address, empty.
+// Restart kills the process if it runs, and starts an empty one at the same address.
 func (s *Server) Restart(t *testing.T) {
 	t.Helper()
 	s.Kill()
@@ -83,7 +86,7 @@ func (s *Server) start() error {
 	}
 	args := []string{"-l", host, "-p", port, "-U", "0", "-m", "16", "-t", "2"}
 	if os.Getuid() == 0 {
-		args = append(args, "-u", "nobody") // root must name somebody
+		args = append(args, "-u", "nobody") // root must name another user
 	}
 	process, stderr, ended := exec.Command(s.program, append(args, s.args...)...), &bytes.Buffer{}, make(chan struct{}) //nolint:gosec,noctx // a fixed program, ended by Kill
 	process.Stderr = stderr
@@ -92,7 +95,7 @@ func (s *Server) start() error {
 	}
 	go func() {
 		defer close(ended)
-		_ = process.Wait() // who killed it knows why it ended
+		_ = process.Wait() // its end is expected or reported by awaitAnswer
 	}()
 	s.process, s.stderr, s.ended = process, stderr, ended
 	return s.awaitAnswer()
@@ -104,6 +107,9 @@ func (s *Server) awaitAnswer() error {
 	for !s.answers() {
 		select {
 		case <-s.ended:
+			if s.process.ProcessState.ExitCode() == 71 {
+				return fmt.Errorf("%w at %s: %s", errCannotListen, s.Address, strings.TrimSpace(s.stderr.String()))
+			}
 			return fmt.Errorf("memcached at %s ended: %s", s.Address, strings.TrimSpace(s.stderr.String()))
 		case <-late:
 			return fmt.Errorf("memcached at %s does not answer within %s", s.Address, patience)
@@ -113,14 +119,14 @@ func (s *Server) awaitAnswer() error {
 	return nil
 }
 
-// answers reports whether somebody answers there who is this very process: at a
-// port that was taken meanwhile, another test's memcached would.
+// answers reports whether this very process answers. If the port was taken meanwhile,
+// another test's memcached answers.
 func (s *Server) answers() bool {
 	first, err := s.ask("stats")
 	return err == nil && first == "STAT pid "+strconv.Itoa(s.process.Process.Pid)
 }
 
-// Kill ends it at once, and waits. What has ended already may be killed again.
+// Kill ends the process at once, and waits. It does nothing if the process has ended.
 func (s *Server) Kill() {
 	if s.process == nil {
 		return // it never started
@@ -129,11 +135,11 @@ func (s *Server) Kill() {
 	<-s.ended
 }
 
-// Signal sends it a signal: SIGSTOP freezes it, SIGCONT thaws it.
+// Signal sends a signal: SIGSTOP freezes the process, and SIGCONT thaws it.
 func (s *Server) Signal(signal os.Signal) { _ = s.process.Process.Signal(signal) } // it may have ended
 
-// Ask says a command over a connection of its own, and returns the first line of
-// the answer. A command with data has "\r\n" within.
+// Ask sends a command over its own connection, and returns the first line of the answer.
+// A command with data contains "\r\n".
 func (s *Server) Ask(t *testing.T, command string) string {
 	t.Helper()
 	line, err := s.ask(command)
@@ -155,7 +161,7 @@ func (s *Server) ask(command string) (string, error) {
 	if _, err := io.WriteString(conn, command+"\r\nquit\r\n"); err != nil {
 		return "", err
 	}
-	answer, err := io.ReadAll(conn) // to its end: memcached has then forgotten the connection
+	answer, err := io.ReadAll(conn) // to the end, so that memcached has closed the connection
 	if err != nil {
 		return "", err
 	}

@@ -3,47 +3,29 @@
 package mirrortest
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// Certificate is the path of the server's self-signed certificate, for 127.0.0.1.
+// Certificate returns the path of the server's self-signed certificate for 127.0.0.1.
 func (s *Server) Certificate() string { return s.file("server.pem") }
 
-// certify makes the certificate.
+// certify writes the certificate and its key.
 func (s *Server) certify() error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	certificate, certPEM, err := wechattest.SelfSigned(24 * time.Hour)
 	if err != nil {
 		return err
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a test's MariaDB"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
 	if err != nil {
 		return err
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
+	if err := os.WriteFile(s.file("server.pem"), certPEM, 0o600); err != nil {
 		return err
 	}
-	if err := os.WriteFile(s.file("server.pem"), encoded("CERTIFICATE", certificate), 0o600); err != nil {
-		return err
-	}
-	return os.WriteFile(s.file("server.key"), encoded("PRIVATE KEY", private), 0o600)
-}
-
-func encoded(kind string, der []byte) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
+	return os.WriteFile(s.file("server.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), 0o600)
 }

@@ -1,8 +1,8 @@
 //go:build unix
 
-// Package mirrortest is a real MariaDB for tests, on loopback and a unix socket,
-// with a certificate of its own, in a folder that goes with it. It is the server of
-// Debian's package mariadb-server; a test that needs it fails without.
+// Package mirrortest runs a real MariaDB for tests, on loopback and a unix socket. It has
+// its own certificate and a temporary folder. The server is in Debian's package
+// mariadb-server. Without it, tests fail instead of being skipped.
 package mirrortest
 
 import (
@@ -24,21 +24,21 @@ import (
 	_ "github.com/go-sql-driver/mysql" // the driver of Exec
 )
 
-// startPatience is how long a server gets to start, on a machine that is busy.
-const startPatience = time.Minute
+// startTimeout bounds the start of a server on a busy machine.
+const startTimeout = time.Minute
 
-// Server is a MariaDB. One goroutine at a time may start, stop and signal it.
+// Server is a MariaDB. Only one goroutine at a time can start, stop and signal it.
 type Server struct {
 	dir     string
 	port    int
 	options []string
 	process *exec.Cmd // nil while it does not run
-	watcher *exec.Cmd // ends the server where this process ends first
+	watcher *exec.Cmd // ends the server if this process ends first
 	leash   io.Closer
 	db      *sql.DB // root's
 }
 
-// Start starts a server with these options beside its own. Close ends it.
+// Start starts a server with additional options. Close ends it.
 func Start(options ...string) (*Server, error) {
 	dir, err := os.MkdirTemp("", "wxdb") // a socket's path must be short
 	if err != nil {
@@ -67,15 +67,15 @@ func (s *Server) prepare() error {
 	if err != nil {
 		return err
 	}
-	s.db.SetMaxIdleConns(0) // none is left from before a restart
+	s.db.SetMaxIdleConns(0) // no connection outlives a restart
 	return s.Run()
 }
 
-// choosePort finds a port below those of outgoing connections (32,768 and up on
-// Linux): one of theirs might be taken by the time the server is installed.
+// choosePort finds a port below those for outgoing connections (32,768 and up on Linux),
+// which could take it before the server starts.
 func (s *Server) choosePort() error {
 	for {
-		s.port = 30_000 + rand.IntN(2_768)              //nolint:gosec // guards nothing
+		s.port = 30_000 + rand.IntN(2_768)              //nolint:gosec // no secret
 		listener, err := net.Listen("tcp", s.Address()) //nolint:noctx // free or not
 		if err == nil {
 			return listener.Close()
@@ -86,13 +86,12 @@ func (s *Server) choosePort() error {
 	}
 }
 
-// common are the options of installing and running: small, and careless of a crash
-// of the machine.
+// common returns the options for installation and run: small, and without durability.
 func (s *Server) common() []string {
 	args := []string{
 		"--no-defaults", "--datadir=" + filepath.Join(s.dir, "data"), "--innodb-flush-log-at-trx-commit=0",
 		"--innodb-log-file-size=5M", "--innodb-buffer-pool-size=8M", "--innodb-flush-method=nosync", "--innodb-use-native-aio=0",
-		"--skip-name-resolve", "--tmpdir=" + s.dir, // several share a machine: each start empties the folder
+		"--skip-name-resolve", "--tmpdir=" + s.dir, // several servers share a machine, and each start empties the folder
 	}
 	if os.Getuid() == 0 {
 		args = append(args, "--user=root")
@@ -100,7 +99,7 @@ func (s *Server) common() []string {
 	return args
 }
 
-// Run starts the server again after Kill, and returns once it answers.
+// Run starts the server, also after Kill. It returns once the server answers.
 func (s *Server) Run() error {
 	args := append(s.common(),
 		"--socket="+s.Socket(), "--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.port), "--performance-schema=off",
@@ -121,7 +120,7 @@ func (s *Server) Run() error {
 	if err := s.watch(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	for err = s.db.PingContext(ctx); err != nil; err = s.db.PingContext(ctx) {
 		select {
@@ -134,8 +133,7 @@ func (s *Server) Run() error {
 	return nil
 }
 
-// watch starts a process that kills the server once this one has ended, in
-// whatever way.
+// watch starts a process that kills the server after this process has ended.
 func (s *Server) watch() error {
 	s.watcher = exec.Command("sh", "-c", `read -r _; kill -KILL "$1"`, "sh", strconv.Itoa(s.process.Process.Pid)) //nolint:gosec,noctx // a fixed program
 	s.watcher.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -147,9 +145,9 @@ func (s *Server) watch() error {
 	return s.watcher.Start()
 }
 
-// Kill is a crash. Run starts the server again, with what it had.
+// Kill simulates a crash. Run starts the server again with its data.
 func (s *Server) Kill() {
-	if s.watcher != nil { // first: the server's id may be another's afterwards
+	if s.watcher != nil { // first, because another process can get the server's id
 		_ = s.watcher.Process.Kill()
 		_ = s.watcher.Wait() // was killed
 		_ = s.leash.Close()
@@ -162,36 +160,36 @@ func (s *Server) Kill() {
 	}
 }
 
-// Freeze stops the server as it is: it takes connections and answers none.
+// Freeze stops the process: it accepts connections and does not answer.
 func (s *Server) Freeze() error { return s.process.Process.Signal(syscall.SIGSTOP) }
 
-// Thaw lets it go on.
+// Thaw continues the process.
 func (s *Server) Thaw() error { return s.process.Process.Signal(syscall.SIGCONT) }
 
 // Close ends the server and removes its folder.
 func (s *Server) Close() error {
 	s.Kill()
 	if s.db != nil {
-		_ = s.db.Close() // nothing is under way
+		_ = s.db.Close() // no statement runs
 	}
 	return os.RemoveAll(s.dir)
 }
 
-// Socket is the path of its unix socket.
+// Socket returns the path of the unix socket.
 func (s *Server) Socket() string { return s.file("s") }
 
-// Address is its host:port.
+// Address returns the host:port.
 func (s *Server) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// DSN names a database, for root over the unix socket, without parameters.
+// DSN returns the DSN of a database for root over the unix socket, without parameters.
 func (s *Server) DSN(database string) string { return "root@unix(" + s.Socket() + ")/" + database }
 
-// DB is root's connections, to no database.
+// DB returns root's connections, without a database.
 func (s *Server) DB() *sql.DB { return s.db }
 
 func (s *Server) file(name string) string { return filepath.Join(s.dir, name) }
 
-// tail is the end of what a program said.
+// tail returns the last lines of a program's output.
 func tail(out []byte) []byte {
 	lines := bytes.Split(bytes.TrimSpace(out), []byte("\n"))
 	return bytes.Join(lines[max(0, len(lines)-60):], []byte("\n"))
