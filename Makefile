@@ -86,7 +86,7 @@ test-cluster: ## test the manifests on the cluster of the current kubeconfig (k8
 	cd k8s && $(GO) test -tags cluster -count=1 -v -timeout 20m ./e2e
 
 .PHONY: test-systemd
-test-systemd: installed ## test docs/wxsidecar.service under a real systemd, as root
+test-systemd: installed ## test docs/install/wxsidecar.service under a real systemd, as root
 	$(GO) test -tags systemd -count=1 -v -run TestUnit_RunsUnderSystemd ./sidecar/systemtest
 
 .PHONY: lint
