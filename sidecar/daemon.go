@@ -99,15 +99,15 @@ func (d *daemon) run(ctx context.Context) error {
 		defer cancel()
 		opsEnded <- d.serveOps(opsCtx)
 	}()
-	err := together(ctx, d.serveAPI, d.keep, d.follow, d.mirrors, d.memory.run)
+	err := together(ctx,
+		func(ctx context.Context) error { return listener.Serve(ctx, d.apiAt, d.api, listener.APILimits()) },
+		func(ctx context.Context) error { return d.accounts.follow(ctx, d.group) },
+		func(ctx context.Context) error { d.mirror.Run(ctx); return nil },
+		d.keep, d.memory.run)
 	endOps()
 	err = errors.Join(scanned, err, <-opsEnded)
 	_ = d.store.Close() // closes idle connections: an error loses nothing
 	return err
-}
-
-func (d *daemon) serveAPI(ctx context.Context) error {
-	return listener.Serve(ctx, d.apiAt, d.api, listener.APILimits())
 }
 
 func (d *daemon) serveOps(ctx context.Context) error {
@@ -124,14 +124,6 @@ func (d *daemon) keep(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
 	d.group.Close(ctx)
-	return nil
-}
-
-func (d *daemon) follow(ctx context.Context) error { return d.accounts.follow(ctx, d.group) }
-
-// mirrors writes the copies until ctx ends.
-func (d *daemon) mirrors(ctx context.Context) error {
-	d.mirror.Run(ctx)
 	return nil
 }
 

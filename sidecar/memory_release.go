@@ -51,19 +51,11 @@ func (m *memoryReleaser) run(ctx context.Context) error {
 				return nil
 			case <-time.After(releaseAfter):
 			}
-			if !m.wasRequested() || postponed == maxPostponed {
+			if len(m.requested) == 0 || postponed == maxPostponed {
 				break
 			}
+			<-m.requested // this is its only reader
 		}
 		m.release()
-	}
-}
-
-func (m *memoryReleaser) wasRequested() bool {
-	select {
-	case <-m.requested:
-		return true
-	default:
-		return false
 	}
 }

@@ -24,27 +24,10 @@ const noOps = "SIDECAR_OPS_LISTEN is off or not an address; set it to the sideca
 // opsOf returns the ops listener of the sidecar with the same variables. It returns
 // false if there is none.
 func opsOf(environ []string) (opsListener, bool) {
-	var cfg struct {
-		OpsListen string `env:"SIDECAR_OPS_LISTEN"`
-	}
-	if err := env.ParseWithOptions(&cfg, env.Options{Environment: env.ToMap(environ)}); err != nil {
-		return opsListener{}, false
-	}
-	if cfg.OpsListen == "" {
-		cfg.OpsListen = defaultOf("SIDECAR_OPS_LISTEN")
-	}
+	var cfg config
+	_ = env.ParseWithOptions(&cfg, env.Options{Environment: env.ToMap(environ)}) // other variables can be wrong
 	network, address, ok := probeAddress(cfg.OpsListen)
 	return opsListener{network, address}, ok
-}
-
-// defaultOf returns the default of a variable.
-func defaultOf(name string) string {
-	for _, v := range variables() {
-		if v.name == name {
-			return v.defaultValue
-		}
-	}
-	return ""
 }
 
 // probeAddress returns the address of a listener as seen from its own machine.

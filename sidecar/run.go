@@ -29,7 +29,8 @@ func runSidecar(ctx context.Context, i *invocation) int {
 		log.Warn("unknown environment variable ignored", "variable", u.name, "nearest", u.nearest,
 			"hint", "correct the name, or remove the variable; sidecar help lists all variables")
 	}
-	d, err := newDaemon(ctx, cfg, hostname(), log)
+	name, _ := os.Hostname() // the pod's name; "" if it is unknown
+	d, err := newDaemon(ctx, cfg, name, log)
 	if err != nil {
 		log.Error("start failed", "error", err.Error())
 		return exitFailed
@@ -60,13 +61,4 @@ func (c config) settings() []any {
 		"memcached", strings.Join(c.Servers, ","), "memcached_hash", c.Hash, "memcached_timeout", c.MemcachedTimeout.String(), "key_prefix", c.KeyPrefix,
 		"listen", c.Listen, "bearer", c.AuthTokenFile != "", "compat", c.Compat, "ops_listen", c.OpsListen, "log_level", c.LogLevel,
 	}
-}
-
-// hostname returns the pod's name, or "" if it is unknown.
-func hostname() string {
-	name, err := os.Hostname()
-	if err != nil {
-		return ""
-	}
-	return name
 }

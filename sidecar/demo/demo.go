@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -66,6 +67,7 @@ type demo struct {
 	apps     []*app
 	causes   []time.Time // of requests that the clock does not explain
 	broken   []string    // claims that did not hold
+	stops    []func()    // in the order of the starts
 }
 
 // Run runs the demo. It reports whether all claims held.
@@ -75,29 +77,18 @@ func Run(ctx context.Context, cfg Config) (held bool, err error) {
 	return len(d.broken) == 0, err
 }
 
-// cleanup collects what must end, in the order of its start.
-type cleanup []func()
-
-func (c *cleanup) add(stop func()) { *c = append(*c, stop) }
-
-// run calls the functions, the last one first.
-func (c *cleanup) run() {
-	for len(*c) > 0 {
-		last := len(*c) - 1
-		(*c)[last]()
-		*c = (*c)[:last]
-	}
-}
-
 // run starts everything, performs the script and prints the summary.
 func (d *demo) run(ctx context.Context) error {
-	var stops cleanup
-	defer stops.run()
-	sidecarEnviron, err := d.startBackends(ctx, &stops)
+	defer func() {
+		for _, stop := range slices.Backward(d.stops) {
+			stop()
+		}
+	}()
+	sidecarEnviron, err := d.startBackends(ctx)
 	if err != nil {
 		return err
 	}
-	if err := d.newSidecars(ctx, sidecarEnviron, &stops); err != nil {
+	if err := d.newSidecars(ctx, sidecarEnviron); err != nil {
 		return err
 	}
 	script := scriptLength
@@ -105,13 +96,13 @@ func (d *demo) run(ctx context.Context) error {
 		script = min(script, d.For)
 	}
 	d.introduce(script)
-	d.runSidecars(ctx, &stops)
+	d.runSidecars(ctx)
 	for i, one := range d.sidecars {
 		app, err := newApp(d, fmt.Sprintf("app %c", 'a'+i), "http://"+one.API.String())
 		if err != nil {
 			return err
 		}
-		stops.add(app.close)
+		d.stops = append(d.stops, app.close)
 		d.apps = append(d.apps, app)
 	}
 	if d.For > 0 {
@@ -125,7 +116,7 @@ func (d *demo) run(ctx context.Context) error {
 }
 
 // startBackends starts WeChat and memcached. It returns the sidecars' variables.
-func (d *demo) startBackends(ctx context.Context, stops *cleanup) ([]string, error) {
+func (d *demo) startBackends(ctx context.Context) ([]string, error) {
 	d.wechat = wechattest.New()
 	d.wechat.SetExpiresIn(tokenLife)
 	d.wechat.SetGrace(grace)
@@ -137,17 +128,17 @@ func (d *demo) startBackends(ctx context.Context, stops *cleanup) ([]string, err
 	if d.url, stop, err = d.wechat.ListenHTTP(); err != nil {
 		return nil, err
 	}
-	stops.add(stop)
+	d.stops = append(d.stops, stop)
 	if err := d.openMemcached(ctx); err != nil {
 		return nil, err
 	}
 	if d.own != nil {
-		stops.add(func() { _ = d.own.Close() }) // the demo is over
+		d.stops = append(d.stops, func() { _ = d.own.Close() }) // the demo is over
 	}
 	if d.store, err = memcache.New(memcache.Config{Servers: []string{d.server}, Prefix: d.prefix}); err != nil {
 		return nil, err
 	}
-	stops.add(func() { _ = d.store.Close() }) // closes idle connections
+	d.stops = append(d.stops, func() { _ = d.store.Close() }) // closes idle connections
 	return []string{
 		"WECHAT_APPID=" + d.appID, "WECHAT_APPSECRET=" + appSecret, "WECHAT_BASE_URL=" + d.url,
 		"MEMCACHED_SERVERS=" + d.server, "MEMCACHED_KEY_PREFIX=" + d.prefix,
@@ -156,12 +147,12 @@ func (d *demo) startBackends(ctx context.Context, stops *cleanup) ([]string, err
 }
 
 // newSidecars makes two sidecars. Only the first one has the accounts of the status page.
-func (d *demo) newSidecars(ctx context.Context, environ []string, stops *cleanup) error {
+func (d *demo) newSidecars(ctx context.Context, environ []string) error {
 	folder, remove, err := d.writeAccounts()
 	if err != nil {
 		return err
 	}
-	stops.add(remove)
+	d.stops = append(d.stops, remove)
 	for i, name := range []string{"sidecar a", "sidecar b"} {
 		own := environ
 		if i == 0 {
@@ -177,10 +168,10 @@ func (d *demo) newSidecars(ctx context.Context, environ []string, stops *cleanup
 }
 
 // runSidecars runs the sidecars until the apps have ended.
-func (d *demo) runSidecars(ctx context.Context, stops *cleanup) {
+func (d *demo) runSidecars(ctx context.Context) {
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
 	var all sync.WaitGroup
-	stops.add(func() {
+	d.stops = append(d.stops, func() {
 		end()
 		all.Wait()
 	})
