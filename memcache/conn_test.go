@@ -58,16 +58,13 @@ func TestConn_GiantValueIsDamaged(t *testing.T) {
 	s.config.Timeout = 10 * time.Second
 	store := open(t, s.config)
 	slots := manySlots(t, store, accounts)
-	conn, err := s.dial()
-	require.NoError(t, err)
+	conn := must(s.dial())(t)
 	value := strings.Repeat("a", giant)
 	for i := range accounts / 4 { // 75 MB of the 64 MB that memcached has by itself: some of it is gone again
 		for _, suffix := range []string{"", ":record", ":lease"} {
-			_, err := fmt.Fprintf(conn, "set wx%d%s 0 0 %d\r\n%s\r\n", i, suffix, giant, value)
-			require.NoError(t, err)
+			_ = must(fmt.Fprintf(conn, "set wx%d%s 0 0 %d\r\n%s\r\n", i, suffix, giant, value))(t)
 			stored := make([]byte, len("STORED\r\n"))
-			_, err = io.ReadFull(conn, stored)
-			require.NoError(t, err)
+			_ = must(io.ReadFull(conn, stored))(t)
 			require.Equal(t, "STORED\r\n", string(stored))
 		}
 	}
@@ -75,35 +72,30 @@ func TestConn_GiantValueIsDamaged(t *testing.T) {
 
 	var views []memcache.View
 	taken := allocated(func() {
-		views, err = store.Poll(slots)
-		require.NoError(t, err)
+		views = must(store.Poll(slots))(t)
 	})
 	t.Logf("a look at %d accounts allocated %d bytes", accounts, taken)
 	assert.Less(t, taken, uint64(4<<20))
 	last := accounts/4 - 1 // what was written last is there
 	assert.True(t, views[last].Entry.Damaged)
 	assert.True(t, views[last].Record.Unreadable)
-	_, err = slots[last].Get()
+	_, err := slots[last].Get()
 	require.ErrorIs(t, err, memcache.ErrDamaged)
-	held, err := slots[last].Lease()
-	require.NoError(t, err)
+	held := must(slots[last].Lease())(t)
 	assert.True(t, held.Held)
 
 	require.NoError(t, slots[last].PutEntry(views[last].Entry, token1, time.Hour))
 	require.NoError(t, slots[last].PutRecord(views[last].Record, newRecord(token1), time.Hour))
-	lease, err := slots[last].TakeOver(held)
-	require.NoError(t, err)
+	lease := must(slots[last].TakeOver(held))(t)
 	require.NoError(t, lease.Release())
-	view, err := slots[last].Poll()
-	require.NoError(t, err)
+	view := must(slots[last].Poll())(t)
 	assert.True(t, view.Entry.Token == token1 && view.Record.Record.Token == token1)
 }
 
 // streams gives every connection, once it has asked, what write writes.
 func streams(t *testing.T, write func(conn net.Conn)) (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	l := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {

@@ -18,21 +18,17 @@ var badIP = memcache.Cooldown{
 
 // A failed request turns the lease into a cooldown that says why.
 func TestCoolDown_SaysWhy(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
-		lease, err := slot.TakeLease()
-		require.NoError(t, err)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+		lease := must(slot.TakeLease())(t)
 		require.NoError(t, lease.CoolDown(badIP, 61*time.Second+1))
 		s.assertItem(t, "wx1:lease",
 			`{"cooldown":"person","errcode":40164,"errmsg":"invalid ip 1.2.3.4 <not> in whitelist","secret":"1f3870be","until":1763811960}`, 61)
-		seen, err := slot.Lease()
-		require.NoError(t, err)
+		seen := must(slot.Lease())(t)
 		assert.False(t, seen.Held)
 		require.NotNil(t, seen.Cooldown)
 		assert.Equal(t, badIP, *seen.Cooldown)
 
-		_, err = slot.TakeLease()
+		_, err := slot.TakeLease()
 		require.ErrorIs(t, err, memcache.ErrHeld, "the fleet cools down")
 		require.ErrorIs(t, lease.Verify(), memcache.ErrLost, "it is no lease any more")
 		assert.ErrorIs(t, lease.Release(), memcache.ErrLost)
@@ -41,21 +37,15 @@ func TestCoolDown_SaysWhy(t *testing.T) {
 
 // A sidecar with another AppSecret takes a cooldown over, and only one does.
 func TestTakeOver_Once(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
-		lease, err := slot.TakeLease()
-		require.NoError(t, err)
-		held, err := slot.Lease()
-		require.NoError(t, err)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+		lease := must(slot.TakeLease())(t)
+		held := must(slot.Lease())(t)
 		require.NoError(t, lease.CoolDown(badIP, time.Hour))
-		cooling, err := slot.Lease()
-		require.NoError(t, err)
+		cooling := must(slot.Lease())(t)
 
-		_, err = slot.TakeOver(held)
+		_, err := slot.TakeOver(held)
 		require.ErrorIs(t, err, memcache.ErrHeld, "seen before the cooldown")
-		mine, err := slot.TakeOver(cooling)
-		require.NoError(t, err)
+		mine := must(slot.TakeOver(cooling))(t)
 		require.NoError(t, mine.Verify())
 		i, _ := s.peek(t, "wx1:lease")
 		s.assertItem(t, "wx1:lease", i.value, 15)
@@ -78,15 +68,13 @@ func TestCoolDown_AtLeastASecond(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := setup(t)
-			lease, err := f.slot.TakeLease()
-			require.NoError(t, err)
+			lease := must(f.slot.TakeLease())(t)
 			require.NoError(t, lease.CoolDown(badIP, d))
 			item, there := f.Peek("wx1:lease")
 			require.True(t, there)
 			assert.Equal(t, exptime, time.Until(item.Expires), d)
 			time.Sleep(exptime)
-			seen, err := f.slot.Lease()
-			require.NoError(t, err)
+			seen := must(f.slot.Lease())(t)
 			assert.Equal(t, memcache.LeaseSeen{}, seen)
 		})
 	}
@@ -95,17 +83,14 @@ func TestCoolDown_AtLeastASecond(t *testing.T) {
 // A cooldown that nobody can read would be taken for a held lease: held for hours, without
 // a reason, and no new AppSecret could end it.
 func TestCoolDown_LongErrMsg(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		for _, errMsg := range []string{strings.Repeat("<", 512), strings.Repeat("\x01", 512), strings.Repeat("x", 10_000)} {
 			slot := slotOf(t, s.Store)
-			lease, err := slot.TakeLease()
-			require.NoError(t, err)
+			lease := must(slot.TakeLease())(t)
 			w := badIP
 			w.ErrMsg = errMsg
 			require.NoError(t, lease.CoolDown(w, time.Hour))
-			seen, err := slot.Lease()
-			require.NoError(t, err)
+			seen := must(slot.Lease())(t)
 			require.NotNil(t, seen.Cooldown)
 			if len(errMsg) > 4096 {
 				w.ErrMsg = ""
@@ -118,19 +103,16 @@ func TestCoolDown_LongErrMsg(t *testing.T) {
 
 // Every value that is not a cooldown counts as a held lease.
 func TestLease_AnyOtherValueIsHeld(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for _, value := range []string{
 			"", "1", token1, `"person"`, `{}`, `{"cooldown":""}`, `{"cooldown":1}`, `{"cooldown":"person"`, `{"cooldown":"person"} x`, `[{"cooldown":"person"}]`,
 			`{"cooldown":"person","errmsg":"` + strings.Repeat("x", 4096) + `"}`,
 		} {
 			s.put(t, "wx1:lease", value, 0)
-			seen, err := slot.Lease()
-			require.NoError(t, err)
+			seen := must(slot.Lease())(t)
 			assert.True(t, seen.Held, value)
 			assert.Nil(t, seen.Cooldown, value)
-			_, err = slot.TakeLease()
+			_, err := slot.TakeLease()
 			assert.ErrorIs(t, err, memcache.ErrHeld)
 		}
 	})

@@ -94,8 +94,7 @@ func TestNew_BadServers(t *testing.T) {
 func TestNew_UnixSocket(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "memcached.sock")
-	l, err := net.Listen("unix", path)
-	require.NoError(t, err)
+	l := must(net.Listen("unix", path))(t)
 	fake := memcachetest.New()
 	ended := make(chan error, 1)
 	go func() { ended <- fake.Serve(l) }()

@@ -22,19 +22,15 @@ const (
 
 // The first entry is written by add, and apps read it.
 func TestPutEntry_Adds(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		_, err := slot.Get()
 		require.ErrorIs(t, err, memcache.ErrMiss)
-		missing, err := slot.Entry()
-		require.NoError(t, err)
+		missing := must(slot.Entry())(t)
 		require.Equal(t, memcache.Entry{}, missing)
 
 		require.NoError(t, slot.PutEntry(missing, token1, time.Hour))
 		s.assertItem(t, "wx1", token1, 3600)
-		got, err := slot.Get()
-		require.NoError(t, err)
+		got := must(slot.Get())(t)
 		assert.Equal(t, token1, got)
 
 		require.ErrorIs(t, slot.PutEntry(missing, token2, time.Hour), memcache.ErrConflict, "it is there meanwhile")
@@ -44,12 +40,9 @@ func TestPutEntry_Adds(t *testing.T) {
 
 // An entry is replaced only if it is still as it was seen.
 func TestPutEntry_OnlyIfUnchanged(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		s.put(t, "wx1", token1, 0)
-		seen, err := slot.Entry()
-		require.NoError(t, err)
+		seen := must(slot.Entry())(t)
 		require.Equal(t, token1, seen.Token)
 		require.False(t, seen.Damaged)
 
@@ -58,13 +51,11 @@ func TestPutEntry_OnlyIfUnchanged(t *testing.T) {
 		require.ErrorIs(t, slot.PutEntry(seen, token3, time.Hour), memcache.ErrConflict, "seen before the last write")
 		s.assertItem(t, "wx1", token2, 90)
 
-		seen, err = slot.Entry()
-		require.NoError(t, err)
+		seen = must(slot.Entry())(t)
 		s.put(t, "wx1", token2, 0)
 		require.ErrorIs(t, slot.PutEntry(seen, token3, time.Hour), memcache.ErrConflict, "the same value, written anew")
 
-		seen, err = slot.Entry()
-		require.NoError(t, err)
+		seen = must(slot.Entry())(t)
 		s.remove(t, "wx1")
 		require.ErrorIs(t, slot.PutEntry(seen, token3, time.Hour), memcache.ErrConflict, "gone")
 		_, there := s.peek(t, "wx1")
@@ -93,17 +84,14 @@ func TestEntry_DamagedIsReplaced(t *testing.T) {
 		"2,049 bytes":            {canary + strings.Repeat("x", 2049-len(canary)), 0},
 		"a hundred thousand":     {canary + strings.Repeat("x", 100_000), 0},
 	}
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for name, damage := range damages {
 			t.Run(name, func(t *testing.T) {
 				s.put(t, "wx1", damage.value, damage.flags)
 				got, err := slot.Get()
 				require.ErrorIs(t, err, memcache.ErrDamaged)
 				assert.Empty(t, got)
-				seen, err := slot.Entry()
-				require.NoError(t, err)
+				seen := must(slot.Entry())(t)
 				assert.True(t, seen.Damaged)
 				assert.Empty(t, seen.Token)
 				require.NoError(t, slot.PutEntry(seen, token2, time.Hour))
@@ -128,9 +116,7 @@ func TestValidCredential_PrintableUpTo2048Bytes(t *testing.T) {
 	for _, no := range []string{"", " ", "a b", "a\n", "a\x7f", strings.Repeat("x", 2049)} {
 		assert.False(t, memcache.ValidCredential(no))
 	}
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for name, credential := range credentials {
 			s.put(t, "wx1", credential, 0)
 			got, err := slot.Get()
@@ -142,9 +128,7 @@ func TestValidCredential_PrintableUpTo2048Bytes(t *testing.T) {
 
 // A lifetime is rounded down to whole seconds.
 func TestPutEntry_LifeInWholeSeconds(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for life, exptime := range map[time.Duration]int{
 			2 * time.Second:        2,
 			3*time.Second - 1:      2,
@@ -154,8 +138,7 @@ func TestPutEntry_LifeInWholeSeconds(t *testing.T) {
 			31 * 24 * time.Hour:    2592000, // a larger one would be a date in 1970
 			100000 * 3600000000000: 2592000,
 		} {
-			seen, err := slot.Entry()
-			require.NoError(t, err)
+			seen := must(slot.Entry())(t)
 			require.NoError(t, slot.PutEntry(seen, token1, life), life)
 			s.assertItem(t, "wx1", token1, exptime)
 		}
@@ -164,9 +147,7 @@ func TestPutEntry_LifeInWholeSeconds(t *testing.T) {
 
 // A lifetime under a second is not written: exptime 0 means forever.
 func TestWrites_UnderASecondIsAnError(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		record := &memcache.Record{Number: 1}
 		for _, life := range []time.Duration{time.Second - 1, 1, 0, -1, -time.Hour} {
 			require.ErrorContains(t, slot.PutEntry(memcache.Entry{}, token1, life), "less than a second", life)
@@ -177,8 +158,7 @@ func TestWrites_UnderASecondIsAnError(t *testing.T) {
 		assert.Equal(t, "EN\r\nEN\r\nEN\r\n", s.say(t, "mg wx1 v\r\nmg wx1:record v\r\nmg wx1:report_throttle v\r\n"))
 
 		s.put(t, "wx1", token1, 0)
-		seen, err := slot.Entry()
-		require.NoError(t, err)
+		seen := must(slot.Entry())(t)
 		require.Error(t, slot.PutEntry(seen, token2, time.Second-1))
 		s.assertItem(t, "wx1", token1, 3600)
 	})
@@ -191,10 +171,9 @@ func TestEntry_EndsWithItsLifetime(t *testing.T) {
 		f := setup(t)
 		require.NoError(t, f.slot.PutEntry(memcache.Entry{}, token1, time.Hour))
 		time.Sleep(time.Hour - time.Nanosecond)
-		_, err := f.slot.Get()
-		require.NoError(t, err)
+		_ = must(f.slot.Get())(t)
 		time.Sleep(time.Nanosecond)
-		_, err = f.slot.Get()
+		_, err := f.slot.Get()
 		require.ErrorIs(t, err, memcache.ErrMiss)
 
 		require.NoError(t, f.slot.PutEntry(memcache.Entry{}, token1, time.Second))

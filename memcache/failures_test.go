@@ -9,19 +9,17 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
 // Tries are counted until they are forgotten.
 func TestCountFailure_UntilForgotten(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for range 2 {
 			require.NoError(t, slot.ForgetFailures(), "also where there are none")
 			for want := 1; want <= 12; want++ { // the number gets longer on its way
-				n, err := slot.CountFailure()
-				require.NoError(t, err)
+				n := must(slot.CountFailure())(t)
 				require.Equal(t, want, n)
 			}
 			s.assertItem(t, "wx1:failures", "12", 3600)
@@ -34,8 +32,7 @@ func TestCountFailure_UntilForgotten(t *testing.T) {
 
 // Every try of every sidecar counts.
 func TestCountFailure_OfManySidecars(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		const tries = 40
 		counted := make(chan int, tries)
 		var all sync.WaitGroup
@@ -62,15 +59,12 @@ func TestCountFailure_EndsAfterAnHour(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
-		_, err := f.slot.CountFailure()
-		require.NoError(t, err)
+		_ = must(f.slot.CountFailure())(t)
 		time.Sleep(time.Hour - 1)
-		n, err := f.slot.CountFailure()
-		require.NoError(t, err)
+		n := must(f.slot.CountFailure())(t)
 		require.Equal(t, 2, n)
 		time.Sleep(time.Nanosecond)
-		n, err = f.slot.CountFailure()
-		require.NoError(t, err)
+		n = must(f.slot.CountFailure())(t)
 		assert.Equal(t, 1, n)
 	})
 }
@@ -86,23 +80,19 @@ func TestCountFailure_CounterLostInBetween(t *testing.T) {
 			}
 			return memcachetest.None
 		})
-		n, err := f.slot.CountFailure()
-		require.NoError(t, err)
+		n := must(f.slot.CountFailure())(t)
 		assert.Equal(t, 1, n)
 	})
 }
 
 // A counter that is not a number is a failure.
 func TestCountFailure_NotANumber(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		s.put(t, "wx1:failures", token1, 0)
 		_, err := slot.CountFailure()
 		assertFailure(t, err)
 		s.put(t, "wx1:failures", "18446744073709551614", 0)
-		n, err := slot.CountFailure()
-		require.NoError(t, err)
+		n := must(slot.CountFailure())(t)
 		assert.Equal(t, 1<<30, n, "no overflow")
 	})
 }

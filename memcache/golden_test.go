@@ -26,8 +26,7 @@ import (
 // golden returns a file's text without the line end that editors want.
 func golden(t *testing.T, name string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("testdata", "golden", name))
-	require.NoError(t, err)
+	text := must(os.ReadFile(filepath.Join("testdata", "golden", name)))(t)
 	return strings.TrimSuffix(string(text), "\n")
 }
 
@@ -83,8 +82,7 @@ var goldenCooldowns = map[string]memcache.Cooldown{
 
 // Every kind of record is written as its file has it, and read from the file.
 func TestGolden_Records(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		for name, record := range goldenRecords {
 			text := golden(t, name+".json")
 			require.NoError(t, slotOf(t, s.Store).PutRecord(memcache.Seen{}, record, time.Hour), name)
@@ -100,23 +98,19 @@ func TestGolden_Records(t *testing.T) {
 
 // A record without a version is read as an older one.
 func TestGolden_RecordOfVersion0(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		s.put(t, "wx1:record", golden(t, "record_version_0.json"), 0)
-		seen, err := slotOf(t, s.Store).Record()
-		require.NoError(t, err)
+		seen := must(slotOf(t, s.Store).Record())(t)
 		assert.Equal(t, goldenRecord(func(r *memcache.Record) { r.V = 0 }), seen.Record)
 	})
 }
 
 // A newer version's record is read, and put back byte for byte.
 func TestGolden_RecordOfANewerVersion(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		text := golden(t, "record_newer.json")
 		s.put(t, "wx1:record", text, 0)
-		seen, err := slotOf(t, s.Store).Record()
-		require.NoError(t, err)
+		seen := must(slotOf(t, s.Store).Record())(t)
 		require.NotNil(t, seen.Record)
 		assert.Equal(t, 2, seen.Record.V)
 		assert.Equal(t, token2, seen.Record.Token)
@@ -128,16 +122,12 @@ func TestGolden_RecordOfANewerVersion(t *testing.T) {
 
 // A cooldown is written as its file has it, and read from the file.
 func TestGolden_Cooldowns(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for name, cooldown := range goldenCooldowns {
-			lease, err := slot.TakeLease()
-			require.NoError(t, err)
+			lease := must(slot.TakeLease())(t)
 			require.NoError(t, lease.CoolDown(cooldown, time.Minute))
 			s.assertItem(t, "wx1:lease", golden(t, name+".json"), 60)
-			seen, err := slot.Lease()
-			require.NoError(t, err)
+			seen := must(slot.Lease())(t)
 			assert.False(t, seen.Held, name)
 			assert.Equal(t, &cooldown, seen.Cooldown, name)
 			s.remove(t, "wx1:lease")
@@ -147,43 +137,33 @@ func TestGolden_Cooldowns(t *testing.T) {
 
 // The values that are no JSON are understood as their files have them.
 func TestGolden_BareValues(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		s.put(t, "wx1", golden(t, "entry.txt"), 0)
-		token, err := slot.Get()
-		require.NoError(t, err)
+		token := must(slot.Get())(t)
 		assert.Equal(t, token2, token)
 
 		s.put(t, "wx1:lease", golden(t, "lease_held.txt"), 0)
-		seen, err := slot.Lease()
-		require.NoError(t, err)
+		seen := must(slot.Lease())(t)
 		assert.True(t, seen.Held)
 
 		s.put(t, "wx1:planned", golden(t, "mark.txt"), 0)
-		ok, err := slot.Mark(memcache.MarkPlanned, time.Minute)
-		require.NoError(t, err)
+		ok := must(slot.Mark(memcache.MarkPlanned, time.Minute))(t)
 		assert.False(t, ok)
 
 		s.put(t, "wx1:failures", golden(t, "count.txt"), 0)
-		n, err := slot.CountFailure()
-		require.NoError(t, err)
+		n := must(slot.CountFailure())(t)
 		assert.Equal(t, 13, n)
 	})
 }
 
 // The values that are no JSON are written in the form of their files.
 func TestGolden_BareValuesWritten(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		require.NoError(t, slot.PutEntry(memcache.Entry{}, token2, time.Hour))
 		s.assertItem(t, "wx1", golden(t, "entry.txt"), 3600)
-		_, err := slot.TakeLease()
-		require.NoError(t, err)
-		_, err = slot.Mark(memcache.MarkPlanned, time.Minute)
-		require.NoError(t, err)
-		_, _, err = slot.Spend(memcache.MarkBudget, 1, time.Minute)
+		_ = must(slot.TakeLease())(t)
+		_ = must(slot.Mark(memcache.MarkPlanned, time.Minute))(t)
+		_, _, err := slot.Spend(memcache.MarkBudget, 1, time.Minute)
 		require.NoError(t, err)
 		for _, key := range []string{"wx1:lease", "wx1:planned", "wx1:budget:0"} {
 			i, _ := s.peek(t, key)
@@ -192,8 +172,7 @@ func TestGolden_BareValuesWritten(t *testing.T) {
 			assert.Len(t, i.value, len(golden(t, "lease_held.txt")), key)
 		}
 		for range 12 {
-			_, err = slot.CountFailure()
-			require.NoError(t, err)
+			_ = must(slot.CountFailure())(t)
 		}
 		s.assertItem(t, "wx1:failures", golden(t, "count.txt"), 3600)
 	})
@@ -215,8 +194,7 @@ func TestGolden_Keys(t *testing.T) {
 			return memcachetest.None
 		})
 		for _, kind := range []memcache.Kind{memcache.AccessToken, memcache.JSAPITicket, memcache.WXCardTicket} {
-			slot, err := open(t, memcache.Config{Prefix: "P:", Dial: fake.Dial}).Slot("wx1", kind)
-			require.NoError(t, err)
+			slot := must(open(t, memcache.Config{Prefix: "P:", Dial: fake.Dial}).Slot("wx1", kind))(t)
 			useAll(t, slot)
 		}
 		slices.Sort(used)
@@ -227,8 +205,7 @@ func TestGolden_Keys(t *testing.T) {
 // The package comment's table has a line for every key.
 func TestGolden_KeysAreInThePackageComment(t *testing.T) {
 	t.Parallel()
-	source, err := os.ReadFile("memcache.go")
-	require.NoError(t, err)
+	source := must(os.ReadFile("memcache.go"))(t)
 	comment, _, found := strings.Cut(string(source), "\npackage memcache\n")
 	require.True(t, found)
 	for key := range strings.Lines(golden(t, "keys.txt")) {
@@ -280,8 +257,7 @@ func TestGolden_EveryFileIsUsed(t *testing.T) {
 	for name := range goldenCooldowns {
 		used = append(used, name+".json")
 	}
-	files, err := os.ReadDir(filepath.Join("testdata", "golden"))
-	require.NoError(t, err)
+	files := must(os.ReadDir(filepath.Join("testdata", "golden")))(t)
 	var there []string
 	for _, file := range files {
 		there = append(there, file.Name())

@@ -88,10 +88,8 @@ func newTwoSlots(t *testing.T, holder string) *twoSlots {
 	t.Helper()
 	two := &twoSlots{server: memcachetest.New()}
 	open := func(name string) *side {
-		store, err := memcache.New(memcache.Config{Dial: func(context.Context, string, string) (net.Conn, error) { return two.server.Inline() }})
-		require.NoError(t, err)
-		slot, err := store.Slot("wx1", memcache.AccessToken)
-		require.NoError(t, err)
+		store := must(memcache.New(memcache.Config{Dial: func(context.Context, string, string) (net.Conn, error) { return two.server.Inline() }}))(t)
+		slot := must(store.Slot("wx1", memcache.AccessToken))(t)
 		return &side{name: name, server: two.server, slot: slot}
 	}
 	two.a, two.b = open("A"), open("B")

@@ -50,13 +50,11 @@ func TestCheckPrefix_PrintableAndShort(t *testing.T) {
 
 // memcached accepts the longest keys.
 func TestSlot_LongestKeys(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		config := s.config
 		config.Prefix = strings.Repeat("p", 120)
 		store := open(t, config)
-		slot, err := store.Slot(strings.Repeat("a", 64), "wx_card_ticket")
-		require.NoError(t, err)
+		slot := must(store.Slot(strings.Repeat("a", 64), "wx_card_ticket"))(t)
 		useAll(t, slot)
 	})
 }
@@ -76,13 +74,11 @@ func useAll(t *testing.T, slot *memcache.Slot) {
 	t.Helper()
 	require.NoError(t, slot.PutEntry(memcache.Entry{}, token1, time.Hour))
 	require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
-	lease, err := slot.TakeLease()
-	require.NoError(t, err)
+	lease := must(slot.TakeLease())(t)
 	require.NoError(t, lease.Release())
 	for name, uses := range marks {
 		if uses == 0 {
-			ok, err := slot.Mark(name, time.Hour)
-			require.NoError(t, err)
+			ok := must(slot.Mark(name, time.Hour))(t)
 			require.True(t, ok)
 		}
 		for range uses {
@@ -91,29 +87,24 @@ func useAll(t *testing.T, slot *memcache.Slot) {
 			require.True(t, ok)
 		}
 	}
-	_, err = slot.CountRequest(20261123)
-	require.NoError(t, err)
-	_, err = slot.CountFailure()
-	require.NoError(t, err)
+	_ = must(slot.CountRequest(20261123))(t)
+	_ = must(slot.CountFailure())(t)
 	require.NoError(t, slot.ForgetFailures())
-	view, err := slot.Poll()
-	require.NoError(t, err)
+	view := must(slot.Poll())(t)
 	require.Equal(t, token1, view.Entry.Token)
 	require.Equal(t, newRecord(token1), view.Record.Record)
 }
 
 // Credentials share no key.
 func TestSlot_CredentialsShareNothing(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		for _, prefix := range []string{"", "prod:", "test:"} {
 			config := s.config
 			config.Prefix = prefix
 			store := open(t, config)
 			for _, appID := range []string{"wx1", "wx2"} {
 				for _, kind := range []memcache.Kind{memcache.AccessToken, "jsapi_ticket", "wx_card_ticket"} {
-					slot, err := store.Slot(appID, kind)
-					require.NoError(t, err)
+					slot := must(store.Slot(appID, kind))(t)
 					useAll(t, slot)
 				}
 			}

@@ -15,8 +15,7 @@ import (
 
 // One of many sidecars gets the lease.
 func TestTakeLease_OneOfMany(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		const takers = 50
 		leases := make(chan *memcache.Lease, takers)
 		var all sync.WaitGroup
@@ -41,8 +40,7 @@ func TestTakeLease_OneOfMany(t *testing.T) {
 		require.True(t, there)
 		assert.Regexp(t, `^[0-9a-f]{32}$`, i.value, "a random id")
 		s.assertItem(t, "wx1:lease", i.value, 15)
-		seen, err := slotOf(t, s.Store).Lease()
-		require.NoError(t, err)
+		seen := must(slotOf(t, s.Store).Lease())(t)
 		assert.True(t, seen.Held)
 		assert.Nil(t, seen.Cooldown)
 	})
@@ -50,18 +48,14 @@ func TestTakeLease_OneOfMany(t *testing.T) {
 
 // A released lease is free at once, and its holder has lost it.
 func TestRelease_FreesTheLeaseAtOnce(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		var ids []string
 		for range 3 {
-			lease, err := slot.TakeLease()
-			require.NoError(t, err)
+			lease := must(slot.TakeLease())(t)
 			i, _ := s.peek(t, "wx1:lease")
 			ids = append(ids, i.value)
 			require.NoError(t, lease.Release())
-			seen, err := slot.Lease()
-			require.NoError(t, err)
+			seen := must(slot.Lease())(t)
 			require.Equal(t, memcache.LeaseSeen{}, seen)
 			require.ErrorIs(t, lease.Verify(), memcache.ErrLost)
 			require.ErrorIs(t, lease.Release(), memcache.ErrLost, "twice")
@@ -74,16 +68,12 @@ func TestRelease_FreesTheLeaseAtOnce(t *testing.T) {
 
 // The holder of a lost lease does not touch the next one.
 func TestRelease_LeavesTheNextLease(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
-		lost, err := slot.TakeLease()
-		require.NoError(t, err)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+		lost := must(slot.TakeLease())(t)
 		s.remove(t, "wx1:lease")
 		require.ErrorIs(t, lost.Verify(), memcache.ErrLost, "nobody's")
 		require.ErrorIs(t, lost.Release(), memcache.ErrLost)
-		next, err := slot.TakeLease()
-		require.NoError(t, err)
+		next := must(slot.TakeLease())(t)
 		require.ErrorIs(t, lost.Verify(), memcache.ErrLost, "another's")
 		require.ErrorIs(t, lost.Release(), memcache.ErrLost)
 		require.ErrorIs(t, lost.CoolDown(memcache.Cooldown{Class: "person"}, time.Minute), memcache.ErrLost)
@@ -101,9 +91,9 @@ func TestRelease_LeaseChangesHands(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := setup(t)
-			a, err := f.slot.TakeLease()
-			require.NoError(t, err)
+			a := must(f.slot.TakeLease())(t)
 			var b *memcache.Lease
+			var err error
 			f.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
 				if c.Verb == "cas" {
 					f.Evict("wx1:lease")
@@ -124,8 +114,7 @@ func TestRelease_NeverDeletes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
-		lease, err := f.slot.TakeLease()
-		require.NoError(t, err)
+		lease := must(f.slot.TakeLease())(t)
 		require.NoError(t, lease.Release())
 		assert.Zero(t, f.Count("delete"))
 		assert.Empty(t, f.Keys())
@@ -139,11 +128,10 @@ func TestLease_EndsAfter14To15Seconds(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := setup(t)
 			time.Sleep(phase) // on memcached's clock of whole seconds
-			lease, err := f.slot.TakeLease()
-			require.NoError(t, err)
+			lease := must(f.slot.TakeLease())(t)
 			time.Sleep(memcache.LeaseUse - 1)
 			require.NoError(t, lease.Verify(), "the holder's last moment")
-			_, err = f.slot.TakeLease()
+			_, err := f.slot.TakeLease()
 			require.ErrorIs(t, err, memcache.ErrHeld)
 			time.Sleep(time.Second + 1)
 			_, err = f.slot.TakeLease()
@@ -157,8 +145,7 @@ func TestLease_HolderCountsOn14Seconds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)
-		lease, err := f.slot.TakeLease()
-		require.NoError(t, err)
+		lease := must(f.slot.TakeLease())(t)
 		require.Equal(t, 14*time.Second, lease.Left())
 		time.Sleep(3 * time.Second)
 		require.Equal(t, 11*time.Second, lease.Left())
@@ -190,8 +177,7 @@ func TestLease_CountsFromBeforeTheAdd(t *testing.T) {
 				return memcachetest.None
 			})
 			began := time.Now()
-			lease, err := f.slot.TakeLease()
-			require.NoError(t, err)
+			lease := must(f.slot.TakeLease())(t)
 			require.GreaterOrEqual(t, time.Since(began), 150*time.Millisecond)
 			assert.Equal(t, memcache.LeaseUse-time.Since(began), lease.Left())
 		})

@@ -230,8 +230,7 @@ func TestCountFailure_LostAnswer(t *testing.T) {
 					assert.GreaterOrEqual(t, n, 1)
 				}
 				f.OnCommand(nil)
-				m, err := f.slot.CountFailure()
-				require.NoError(t, err)
+				m := must(f.slot.CountFailure())(t)
 				assert.Greater(t, m, n, "%s of %s", fault.name, verb)
 			})
 		}

@@ -16,8 +16,7 @@ import (
 
 // One of many sidecars sets a mark.
 func TestMark_OnceForTheFleet(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		first := make(chan bool, 50)
 		var all sync.WaitGroup
 		for range cap(first) {
@@ -34,8 +33,7 @@ func TestMark_OnceForTheFleet(t *testing.T) {
 		i, there := s.peek(t, "wx1:report_throttle")
 		require.True(t, there)
 		s.assertItem(t, "wx1:report_throttle", i.value, 31)
-		ok, err := slotOf(t, s.Store).Mark(memcache.MarkForceRefresh, 4500*time.Second)
-		require.NoError(t, err)
+		ok := must(slotOf(t, s.Store).Mark(memcache.MarkForceRefresh, 4500*time.Second))(t)
 		assert.True(t, ok, "another name")
 	})
 }
@@ -47,12 +45,10 @@ func TestMark_AgainAfterItsLife(t *testing.T) {
 		f := setup(t)
 		time.Sleep(time.Second / 2)
 		for range 3 {
-			ok, err := f.slot.Mark(memcache.MarkReportThrottle, 31*time.Second)
-			require.NoError(t, err)
+			ok := must(f.slot.Mark(memcache.MarkReportThrottle, 31*time.Second))(t)
 			require.True(t, ok)
 			time.Sleep(30 * time.Second)
-			ok, err = f.slot.Mark(memcache.MarkReportThrottle, 31*time.Second)
-			require.NoError(t, err)
+			ok = must(f.slot.Mark(memcache.MarkReportThrottle, 31*time.Second))(t)
 			require.False(t, ok)
 			time.Sleep(time.Second)
 		}
@@ -61,8 +57,7 @@ func TestMark_AgainAfterItsLife(t *testing.T) {
 
 // All sidecars together spend as many uses as there are.
 func TestSpend_UpToTheLimit(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		const limit = 10
 		var mu sync.Mutex
 		spent := 0
@@ -128,9 +123,7 @@ func TestSpend_NoWindowExceedsTheLimit(t *testing.T) {
 
 // A use that is given back is free at once, for every sidecar.
 func TestGiveBack_FreesTheUse(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		spend := func() (memcache.Spent, bool) {
 			spent, ok, err := slotOf(t, open(t, s.config)).Spend(memcache.MarkBudget, 2, 10*time.Minute)
 			require.NoError(t, err)
@@ -226,15 +219,12 @@ func TestGiveBack_WithoutCas(t *testing.T) {
 
 // Each day has a count of its own, which outlives the day.
 func TestCountRequest_CountsByDay(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		for want := 1; want <= 3; want++ {
-			n, err := slotOf(t, s.Store).CountRequest(20261123)
-			require.NoError(t, err)
+			n := must(slotOf(t, s.Store).CountRequest(20261123))(t)
 			require.Equal(t, want, n)
 		}
-		n, err := slotOf(t, s.Store).CountRequest(20261124)
-		require.NoError(t, err)
+		n := must(slotOf(t, s.Store).CountRequest(20261124))(t)
 		assert.Equal(t, 1, n)
 		s.assertItem(t, "wx1:requests:20261123", "3", 26*3600)
 	})

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
@@ -53,8 +52,7 @@ func TestObserve_EveryOperation(t *testing.T) {
 	assert.Equal(t, 2, o.done["cas"])
 	assert.Empty(t, o.failed, "a miss and a conflict are answers")
 
-	entry, err := slot.Entry()
-	require.NoError(t, err)
+	entry := must(slot.Entry())(t)
 	fake.SetFault(memcachetest.ServerError)
 	everything()
 	_ = slot.PutEntry(entry, token2, time.Hour)

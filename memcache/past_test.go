@@ -61,17 +61,14 @@ func TestRecord_ReadsEightFingerprints(t *testing.T) {
 		past = append(past, fmt.Sprintf(`"%08x"`, i))
 	}
 	list := strings.Join(past, ",")
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for name, value := range map[string]string{
 			"a dozen":                 with(`"past":[` + list + `]`),
 			"among what is none":      with(`"past":["","canarytoken-1","9F86D081","9f86d0812",` + list + `]`),
 			"in a record of no token": `{"number":5,"past":[` + list + `]}`,
 		} {
 			s.put(t, "wx1:record", value, 0)
-			seen, err := slot.Record()
-			require.NoError(t, err)
+			seen := must(slot.Record())(t)
 			require.NotNil(t, seen.Record, name)
 			assert.Equal(t, []string{
 				"00000000", "00000001", "00000002", "00000003", "00000004", "00000005", "00000006", "00000007",

@@ -28,16 +28,14 @@ func manySlots(t *testing.T, store *memcache.Store, n int) []*memcache.Slot {
 
 // Poll reads entries and records of many credentials, to be replaced.
 func TestPoll_ReadsManyCredentials(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		slots := manySlots(t, s.Store, 250)
 		s.put(t, "wx0", token1, 0)
 		s.put(t, "wx0:record", with(`"number":7`), 0)
 		s.put(t, "wx99", token2, 1)
 		s.put(t, "wx100:record", "nonsense", 0)
 		s.put(t, "wx249", token3, 0)
-		views, err := s.Poll(slots)
-		require.NoError(t, err)
+		views := must(s.Poll(slots))(t)
 		require.Len(t, views, 250)
 		assert.Equal(t, token1, views[0].Entry.Token)
 		assert.EqualValues(t, 7, views[0].Record.Record.Number)
@@ -55,8 +53,7 @@ func TestPoll_ReadsManyCredentials(t *testing.T) {
 		require.NoError(t, slots[100].PutRecord(views[100].Record, newRecord(token1), time.Hour))
 		require.NoError(t, slots[1].PutEntry(views[1].Entry, token1, time.Hour))
 		require.ErrorIs(t, slots[99].PutEntry(views[99].Entry, token2, time.Hour), memcache.ErrConflict)
-		view, err := slots[100].Poll()
-		require.NoError(t, err)
+		view := must(slots[100].Poll())(t)
 		assert.Equal(t, newRecord(token1), view.Record.Record)
 		assert.Equal(t, memcache.Entry{}, view.Entry)
 	})
@@ -76,8 +73,7 @@ func TestPoll_EntriesBeforeRecords(t *testing.T) {
 				asked = append(asked, c.Keys)
 				return memcachetest.None
 			})
-			views, err := f.store.Poll(manySlots(t, f.store, n))
-			require.NoError(t, err)
+			views := must(f.store.Poll(manySlots(t, f.store, n)))(t)
 			assert.Len(t, views, n)
 
 			var want [][]string
@@ -125,19 +121,15 @@ func TestPoll_NothingIfABatchFails(t *testing.T) {
 
 // A record that did not change is decoded once.
 func TestPoll_UnchangedRecordIsDecodedOnce(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		poll := func() *memcache.Record {
-			view, err := slot.Poll()
-			require.NoError(t, err)
+			view := must(slot.Poll())(t)
 			return view.Record.Record
 		}
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
 		first := poll()
 		assert.Same(t, first, poll())
-		seen, err := slot.Record()
-		require.NoError(t, err)
+		seen := must(slot.Record())(t)
 		assert.Same(t, first, seen.Record)
 
 		require.NoError(t, slot.PutRecord(seen, newRecord(token2), time.Hour))

@@ -21,50 +21,40 @@ func newRecord(token string) *memcache.Record {
 
 // A record is read as it was written, with or without a token.
 func TestRecord_ReadAsWritten(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
-		missing, err := slot.Record()
-		require.NoError(t, err)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+		missing := must(slot.Record())(t)
 		require.Equal(t, memcache.Seen{}, missing)
 
 		written := newRecord(token1)
 		require.NoError(t, slot.PutRecord(missing, written, 7200*time.Second))
 		s.assertItem(t, "wx1:record", `{"v":1,"token":"canarytoken-1","number":1763811900123,"issued":1763811900,"expires":1763819100,`+
 			`"api":"token","by":"pod-7f9c","doubt":1763812000,"past":["9f86d081","00000000"]}`, 7200)
-		seen, err := slot.Record()
-		require.NoError(t, err)
+		seen := must(slot.Record())(t)
 		assert.False(t, seen.Unreadable)
 		assert.Equal(t, written, seen.Record)
 		assert.Equal(t, 2*time.Hour, seen.Record.Life())
 
 		marked := &memcache.Record{Number: 1763811900124, Doubt: 1763812060}
 		require.NoError(t, slot.PutRecord(seen, marked, time.Minute), "no token: a doubt alone")
-		again, err := slot.Record()
-		require.NoError(t, err)
+		again := must(slot.Record())(t)
 		assert.Equal(t, marked, again.Record)
 	})
 }
 
 // A record is replaced only if it is still as it was seen.
 func TestPutRecord_OnlyIfUnchanged(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
 		require.ErrorIs(t, slot.PutRecord(memcache.Seen{}, newRecord(token2), time.Hour), memcache.ErrConflict, "not missing")
-		seen, err := slot.Record()
-		require.NoError(t, err)
+		seen := must(slot.Record())(t)
 		require.NoError(t, slot.PutRecord(seen, newRecord(token2), time.Hour))
 		require.ErrorIs(t, slot.PutRecord(seen, newRecord(token3), time.Hour), memcache.ErrConflict, "changed since")
-		seen, err = slot.Record()
-		require.NoError(t, err)
+		seen = must(slot.Record())(t)
 		assert.Equal(t, token2, seen.Record.Token)
 
 		s.remove(t, "wx1:record")
 		require.ErrorIs(t, slot.PutRecord(seen, newRecord(token3), time.Hour), memcache.ErrConflict, "gone")
-		seen, err = slot.Record()
-		require.NoError(t, err)
+		seen = must(slot.Record())(t)
 		assert.Nil(t, seen.Record)
 	})
 }
@@ -111,19 +101,15 @@ func TestRecord_UnreadableIsReplaced(t *testing.T) {
 		"past is no list":              with(`"past":"9f86d081"`),
 		"over 16 KiB":                  with(`"colour":"` + strings.Repeat("x", 16<<10) + `"`),
 	}
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for name, value := range unreadable {
 			t.Run(name, func(t *testing.T) {
 				s.put(t, "wx1:record", value, 0)
-				seen, err := slot.Record()
-				require.NoError(t, err)
+				seen := must(slot.Record())(t)
 				assert.True(t, seen.Unreadable)
 				assert.Nil(t, seen.Record)
 				require.NoError(t, slot.PutRecord(seen, newRecord(token2), time.Hour))
-				seen, err = slot.Record()
-				require.NoError(t, err)
+				seen = must(slot.Record())(t)
 				assert.False(t, seen.Unreadable)
 				assert.Equal(t, token2, seen.Record.Token)
 			})
@@ -133,9 +119,7 @@ func TestRecord_UnreadableIsReplaced(t *testing.T) {
 
 // Values at the limits are readable.
 func TestRecord_LimitsAreReadable(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for name, value := range map[string]string{
 			"number 1":               with(`"number":1`),
 			"the largest number":     with(`"number":4503599627370496`),
@@ -168,16 +152,13 @@ func TestRecord_LimitsAreReadable(t *testing.T) {
 // The counts of a day are read as written. Implausible ones are dropped, and the
 // record stays readable.
 func TestRecord_DayCounts(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		written := newRecord(token1)
 		written.Today = memcache.Day{Date: 20261123, Requests: 31, Renewals: 27, ForceRefreshes: 2}
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, written, time.Hour))
 		i, _ := s.peek(t, "wx1:record")
 		assert.Contains(t, i.value, `"today":{"date":20261123,"requests":31,"renewals":27,"force_refreshes":2}`)
-		seen, err := slot.Record()
-		require.NoError(t, err)
+		seen := must(slot.Record())(t)
 		assert.Equal(t, written, seen.Record)
 
 		for _, absurd := range []string{
@@ -185,8 +166,7 @@ func TestRecord_DayCounts(t *testing.T) {
 			`{"requests":1,"renewals":-1}`, `{"requests":1,"force_refreshes":2}`, `{"requests":1,"force_refreshes":-1}`,
 		} {
 			s.put(t, "wx1:record", with(`"today":`+absurd), 0)
-			seen, err := slot.Record()
-			require.NoError(t, err)
+			seen := must(slot.Record())(t)
 			require.NotNil(t, seen.Record, "the token is none the worse for it: %s", absurd)
 			assert.Zero(t, seen.Record.Today, absurd)
 		}
@@ -195,27 +175,21 @@ func TestRecord_DayCounts(t *testing.T) {
 
 // An unchanged record is decoded once, and a record that was read never changes.
 func TestRecord_UnchangedIsDecodedOnce(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
-		first, err := slot.Record()
-		require.NoError(t, err)
-		view, err := slot.Poll()
-		require.NoError(t, err)
+		first := must(slot.Record())(t)
+		view := must(slot.Poll())(t)
 		assert.Same(t, first.Record, view.Record.Record)
 
 		changed := newRecord(token1)
 		changed.Number++
 		require.NoError(t, slot.PutRecord(view.Record, changed, time.Hour))
-		second, err := slot.Record()
-		require.NoError(t, err)
+		second := must(slot.Record())(t)
 		assert.Equal(t, changed, second.Record)
 		assert.Equal(t, newRecord(token1), first.Record, "the one before stays")
 
 		s.put(t, "wx1:record", "nonsense", 0)
-		third, err := slot.Record()
-		require.NoError(t, err)
+		third := must(slot.Record())(t)
 		assert.True(t, third.Unreadable)
 		require.NoError(t, slot.PutRecord(third, changed, time.Hour), "the version is the one read last")
 	})

@@ -25,8 +25,7 @@ func answered(err error) bool {
 
 // Many idle connections of the previous process fail no call.
 func TestRestart_ManyIdleConnections(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		const idle = 64
 		dial := s.config.Dial
 		if dial == nil {
@@ -101,8 +100,7 @@ func (s *server) reuse(t *testing.T, key string) {
 // ids begin at 1 again when memcached restarts: an id that was seen before says
 // nothing about the value that has it now.
 func TestCAS_IDReusedAfterRestart(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		for name, write := range map[string]struct {
 			key string
 			do  func(sc *scene) error
@@ -200,12 +198,10 @@ func TestCAS_OneConnection(t *testing.T) {
 
 // Each of many concurrent swaps has a connection.
 func TestCAS_ManyAtOnce(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
+	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		const n = 40
 		slots := manySlots(t, s.Store, n)
-		views, err := s.Poll(slots)
-		require.NoError(t, err)
+		views := must(s.Poll(slots))(t)
 		for range 3 {
 			var all sync.WaitGroup
 			for i, slot := range slots {
@@ -215,8 +211,7 @@ func TestCAS_ManyAtOnce(t *testing.T) {
 				})
 			}
 			all.Wait()
-			views, err = s.Poll(slots)
-			require.NoError(t, err)
+			views = must(s.Poll(slots))(t)
 		}
 	})
 }

@@ -20,7 +20,6 @@ import (
 // server is a memcached that the suite runs against, and a Store on it.
 type server struct {
 	*memcache.Store
-	t       *testing.T
 	config  memcache.Config
 	dial    func() (net.Conn, error)
 	restart func(t *testing.T)
@@ -34,17 +33,16 @@ var servers = map[string]func(t *testing.T) *server{
 }
 
 // onEach runs a test against each server, a fresh one for every test.
-func onEach(t *testing.T, test func(s *server)) {
+func onEach(t *testing.T, test func(t *testing.T, s *server, slot *memcache.Slot)) {
 	t.Helper()
 	t.Parallel()
 	for name, start := range servers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t)
-			s.t = t
 			s.config.Timeout = 10 * time.Second // a loaded machine is no fault
 			s.Store = open(t, s.config)
-			test(s)
+			test(t, s, slotOf(t, s.Store))
 		})
 	}
 }
@@ -52,17 +50,24 @@ func onEach(t *testing.T, test func(s *server)) {
 // open returns a Store that is closed with the test.
 func open(t *testing.T, config memcache.Config) *memcache.Store {
 	t.Helper()
-	store, err := memcache.New(config)
-	require.NoError(t, err)
+	store := must(memcache.New(config))(t)
 	t.Cleanup(func() { _ = store.Close() })
 	return store
 }
 
-// slotOf returns the place of wx1's access_token.
+// must returns v, or ends the test if err is not nil.
+func must[T any](v T, err error) func(t *testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		require.NoError(t, err)
+		return v
+	}
+}
+
+// slotOf returns the Slot of wx1's access_token.
 func slotOf(t *testing.T, store *memcache.Store) *memcache.Slot {
 	t.Helper()
-	slot, err := store.Slot("wx1", memcache.AccessToken)
-	require.NoError(t, err)
+	slot := must(store.Slot("wx1", memcache.AccessToken))(t)
 	return slot
 }
 
@@ -95,8 +100,7 @@ func startPipe(t *testing.T) *server {
 
 func startTCP(t *testing.T) *server {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	l := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	fake := memcachetest.New()
 	ended := make(chan error, 1)
 	go func() { ended <- fake.Serve(l) }()
@@ -128,8 +132,7 @@ func startReal(t *testing.T) *server {
 // say says text over a connection of its own and returns all that is answered.
 func (s *server) say(t *testing.T, text string) string {
 	t.Helper()
-	conn, err := s.dial()
-	require.NoError(t, err)
+	conn := must(s.dial())(t)
 	defer func() { _ = conn.Close() }()
 	require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
 	wrote := make(chan struct{})
@@ -141,8 +144,7 @@ func (s *server) say(t *testing.T, text string) string {
 	var got []byte
 	buf := make([]byte, 64<<10)
 	for !bytes.HasSuffix(got, []byte("MN\r\n")) {
-		n, err := conn.Read(buf)
-		require.NoError(t, err)
+		n := must(conn.Read(buf))(t)
 		got = append(got, buf[:n]...)
 	}
 	return strings.TrimSuffix(string(got), "MN\r\n")

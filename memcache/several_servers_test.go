@@ -24,19 +24,15 @@ func TestStore_OneServerPerCredential(t *testing.T) {
 	names := []string{"a:11211", "b:11211", "c:11211"}
 	store := open(t, memcache.Config{Servers: names, Hash: ring.PHPMemcacheConsistent, Prefix: "prod:", Dial: dialEach(t, fakes, names...)})
 	server := ring.New(ring.PHPMemcacheConsistent, names)
-	ticket, err := store.Slot("wx0", memcache.JSAPITicket)
-	require.NoError(t, err)
+	ticket := must(store.Slot("wx0", memcache.JSAPITicket))(t)
 	assert.Equal(t, names[server("prod:wx0:jsapi_ticket")], ticket.Server())
 	for i, slot := range manySlots(t, store, 60) {
 		assert.Equal(t, names[server(fmt.Sprintf("prod:wx%d", i))], slot.Server())
 		require.NoError(t, slot.PutEntry(memcache.Entry{}, token1, longLife))
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), longLife))
-		_, err := slot.TakeLease()
-		require.NoError(t, err)
-		_, err = slot.Mark(memcache.MarkReportThrottle, longLife)
-		require.NoError(t, err)
-		_, err = slot.CountFailure()
-		require.NoError(t, err)
+		_ = must(slot.TakeLease())(t)
+		_ = must(slot.Mark(memcache.MarkReportThrottle, longLife))(t)
+		_ = must(slot.CountFailure())(t)
 	}
 	for name, fake := range fakes {
 		keys := fake.Keys()
@@ -77,17 +73,15 @@ func TestPoll_AsksOnlyTheServersOfItsSlots(t *testing.T) {
 	for i, slot := range slots {
 		require.NoError(t, slot.PutEntry(memcache.Entry{}, fmt.Sprintf("%s-%d", token1, i), longLife))
 	}
-	views, err := store.Poll(slots)
-	require.NoError(t, err)
+	views := must(store.Poll(slots))(t)
 	for i, view := range views {
 		assert.Equal(t, memcache.Fingerprint(fmt.Sprintf("%s-%d", token1, i)), memcache.Fingerprint(view.Entry.Token), "in the order of the slots")
 	}
 
 	fakes["b:11211"].SetFault(memcachetest.Refuse)
-	_, err = store.Poll(slots)
+	_, err := store.Poll(slots)
 	require.Error(t, err)
 	healthy := slices.DeleteFunc(slots, func(s *memcache.Slot) bool { return s.Server() == "b:11211" })
-	views, err = store.Poll(healthy)
-	require.NoError(t, err)
+	views = must(store.Poll(healthy))(t)
 	assert.Len(t, views, len(healthy))
 }

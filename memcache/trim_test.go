@@ -17,16 +17,14 @@ import (
 func TestTrim_ClosesABurst(t *testing.T) {
 	fake := memcachetest.New()
 	defer func() { _ = fake.Close() }()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	go func() { _ = fake.Serve(listener) }()
 	store := open(t, memcache.Config{Servers: []string{listener.Addr().String()}, Timeout: 5 * time.Second})
 	slot := slotOf(t, store)
 
 	require.NoError(t, store.Ping())
 	require.NoError(t, slot.PutEntry(memcache.Entry{}, token1, time.Minute))
-	seen, err := slot.Entry()
-	require.NoError(t, err)
+	seen := must(slot.Entry())(t)
 	require.NoError(t, slot.PutEntry(seen, token2, time.Minute))
 	assert.Equal(t, 2, fake.Connections(), "one that reads, one that swaps")
 	store.Trim()
@@ -52,8 +50,7 @@ func TestTrim_ClosesABurst(t *testing.T) {
 	assert.Equal(t, 4, fake.Connections())
 	store.Trim()
 	assert.Eventually(t, func() bool { return fake.Connections() == 0 }, 10*time.Second, time.Millisecond)
-	got, err := slot.Get()
-	require.NoError(t, err)
+	got := must(slot.Get())(t)
 	same := got == token2
 	assert.True(t, same, "the store goes on")
 	store.Trim()

@@ -19,12 +19,9 @@ const newerJSON = ` {"token":"canarytoken-1", "v":2,"number":5,"issued":100,"exp
 // A record of a newer version is put back byte for byte, also after a memcached
 // restart and by a sidecar that knows it for long.
 func TestRecordNewer_PutBackByteForByte(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		s.put(t, "wx1:record", newerJSON, 0)
-		seen, err := slot.Record()
-		require.NoError(t, err)
+		seen := must(slot.Record())(t)
 		require.NotNil(t, seen.Record)
 		assert.True(t, seen.Record.Newer())
 		assert.Equal(t, 2, seen.Record.V)
@@ -35,8 +32,7 @@ func TestRecordNewer_PutBackByteForByte(t *testing.T) {
 			s.remove(t, "wx1:record")
 			require.NoError(t, slot.PutRecord(memcache.Seen{}, seen.Record, time.Hour))
 			s.assertItem(t, "wx1:record", newerJSON, 3600)
-			view, err := slot.Poll()
-			require.NoError(t, err)
+			view := must(slot.Poll())(t)
 			seen = view.Record
 			assert.True(t, seen.Record.Newer())
 		}
@@ -46,12 +42,9 @@ func TestRecordNewer_PutBackByteForByte(t *testing.T) {
 // A changed copy of a newer version's record never carries the JSON of the
 // original: the change would be lost.
 func TestRecordNewer_ChangedCopyIsEncodedAnew(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		s.put(t, "wx1:record", newerJSON, 0)
-		seen, err := slot.Record()
-		require.NoError(t, err)
+		seen := must(slot.Record())(t)
 		byValue := *seen.Record
 		for name, changed := range map[string]*memcache.Record{"Clone": seen.Record.Clone(), "by value": &byValue} {
 			changed.Doubt, changed.Claim = 9, "mine"
@@ -59,8 +52,7 @@ func TestRecordNewer_ChangedCopyIsEncodedAnew(t *testing.T) {
 			i, _ := s.peek(t, "wx1:record")
 			assert.JSONEq(t, `{"v":2,"token":"canarytoken-1","number":5,"issued":100,"expires":7300,"api":"token","by":"pod","doubt":9,"claim":"mine",`+
 				`"past":["00000000"],"today":{"date":20261123,"requests":2,"renewals":1},"upstream_number":7,"colour":"<"}`, i.value, name)
-			seen, err = slot.Record()
-			require.NoError(t, err)
+			seen = must(slot.Record())(t)
 			assert.True(t, seen.Holds(changed), name)
 		}
 	})
@@ -68,13 +60,10 @@ func TestRecordNewer_ChangedCopyIsEncodedAnew(t *testing.T) {
 
 // Records of this version and older ones are not newer, and keep their version.
 func TestRecordNewer_OnlyAboveThisVersion(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for version, newer := range map[int]bool{0: false, memcache.RecordVersion: false, memcache.RecordVersion + 1: true, 1000: true} {
 			s.put(t, "wx1:record", with(fmt.Sprintf(`"v":%d`, version)), 0)
-			seen, err := slot.Record()
-			require.NoError(t, err)
+			seen := must(slot.Record())(t)
 			require.NotNil(t, seen.Record)
 			assert.Equal(t, newer, seen.Record.Newer(), version)
 			assert.Equal(t, version, seen.Record.V)
@@ -85,12 +74,9 @@ func TestRecordNewer_OnlyAboveThisVersion(t *testing.T) {
 
 // A clone keeps the unknown fields of its token, as they were written.
 func TestRecordClone_KeepsUnknownFields(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		s.put(t, "wx1:record", with(`"colour":"<blue> & \u5fae","nested":{ "a": [1, 2.50, null] }`), 0)
-		seen, err := slot.Record()
-		require.NoError(t, err)
+		seen := must(slot.Record())(t)
 		clone := seen.Record.Clone()
 		clone.Doubt = 9
 		require.NoError(t, slot.PutRecord(seen, clone, time.Hour))
@@ -105,12 +91,9 @@ func TestRecordClone_KeepsUnknownFields(t *testing.T) {
 
 // A new token's record is a new literal: unknown fields end with their token.
 func TestRecord_UnknownFieldsEndWithTheirToken(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		s.put(t, "wx1:record", newerJSON, 0)
-		seen, err := slot.Record()
-		require.NoError(t, err)
+		seen := must(slot.Record())(t)
 		require.NoError(t, slot.PutRecord(seen, newRecord(token2), time.Hour))
 		i, _ := s.peek(t, "wx1:record")
 		assert.NotContains(t, i.value, "colour")
@@ -132,18 +115,14 @@ func TestRecordClone_IsDeep(t *testing.T) {
 // Unknown fields that could make the record too long for every reader are
 // dropped, and the record itself is written.
 func TestRecord_TooLongUnknownFieldsAreDropped(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		s.put(t, "wx1:record", with(`"colour":"`+strings.Repeat("<", 15<<10)+`"`), 0)
-		seen, err := slot.Record()
-		require.NoError(t, err)
+		seen := must(slot.Record())(t)
 		require.NotNil(t, seen.Record)
 		clone := seen.Record.Clone()
 		clone.Token = canary + strings.Repeat("x", 2048-len(canary))
 		require.NoError(t, slot.PutRecord(seen, clone, time.Hour))
-		again, err := slot.Record()
-		require.NoError(t, err)
+		again := must(slot.Record())(t)
 		require.False(t, again.Unreadable)
 		assert.Equal(t, clone.Token, again.Record.Token)
 	})
@@ -152,13 +131,10 @@ func TestRecord_TooLongUnknownFieldsAreDropped(t *testing.T) {
 // encoding/json accepts a field in any case, and the Kelvin sign for a k. Such a
 // field must not come back later and replace the token.
 func TestRecord_FieldInAnotherCaseIsNotUnknown(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for _, name := range []string{"Token", "TOKEN", "to\u212aen", "i\u017f\u017fued", "Number", "V", "Claim"} {
 			s.put(t, "wx1:record", fmt.Sprintf(`{%q:null,%s`, name, with(`"number":7`)[1:]), 0)
-			seen, err := slot.Record()
-			require.NoError(t, err)
+			seen := must(slot.Record())(t)
 			require.NotNil(t, seen.Record)
 			require.NoError(t, slot.PutRecord(seen, seen.Record.Clone(), time.Hour))
 			i, _ := s.peek(t, "wx1:record")
@@ -170,15 +146,12 @@ func TestRecord_FieldInAnotherCaseIsNotUnknown(t *testing.T) {
 // A reported token is named by its fingerprint. Anything else is dropped, and the
 // record stays readable.
 func TestRecord_ReportedIsAFingerprint(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for value, want := range map[string]string{
 			"71766c1f": "71766c1f", "": "", token1: "", "71766C1F": "", "71766c1": "", "71766c1f0": "", "71766c1g": "",
 		} {
 			s.put(t, "wx1:record", with(fmt.Sprintf(`"reported":%q`, value)), 0)
-			seen, err := slot.Record()
-			require.NoError(t, err)
+			seen := must(slot.Record())(t)
 			require.NotNil(t, seen.Record)
 			assert.Equal(t, want, seen.Record.Reported)
 		}
@@ -187,9 +160,7 @@ func TestRecord_ReportedIsAFingerprint(t *testing.T) {
 
 // Another sidecar's claim can differ in its id alone, so the whole value counts.
 func TestSeenHolds_OnlyTheWholeValue(t *testing.T) {
-	onEach(t, func(s *server) {
-		t := s.t
-		slot := slotOf(t, s.Store)
+	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		claim := newRecord(token1)
 		claim.Claim = "a"
 		assert.False(t, memcache.Seen{}.Holds(claim), "nothing was read")
@@ -209,8 +180,7 @@ func TestSeenHolds_OnlyTheWholeValue(t *testing.T) {
 			assert.False(t, seen.Holds(other), name)
 		}
 		s.put(t, "wx1:record", "nonsense", 0)
-		seen, err = slot.Record()
-		require.NoError(t, err)
+		seen = must(slot.Record())(t)
 		assert.False(t, seen.Holds(claim))
 	})
 }
