@@ -249,7 +249,7 @@ func (a *attempt) waitForBudget(lease *memcache.Lease) error {
 		Hint: a.budgetHint(), RetryAfter: protocol.PersonWait,
 	}
 	_ = lease.CoolDown(memcache.Cooldown{
-		Class: budgetClass, ErrCode: e.Code, ErrMsg: e.Message, Until: a.Wall().Add(protocol.PersonWait).Unix(),
+		Class: string(protocol.OverBudget), ErrCode: e.Code, ErrMsg: e.Message, Until: a.Wall().Add(protocol.PersonWait).Unix(),
 	}, protocol.PersonWait)
 	a.count(func(n *Counts) { n.failed(e.Code) })
 	a.log().Error("renewal refused by the budget", "hint", e.Hint)

@@ -13,23 +13,21 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-// Classes of cooldowns that no errcode caused.
-const (
-	budgetClass     = "budget"
-	rebuildClass    = "rebuild"
-	unreachedClass  = "unreached"  // no host of WeChat's could be reached
-	unansweredClass = "unanswered" // there was no readable answer
-)
+// classes has the protocol's class for each of WeChat's.
+var classes = map[wechat.Class]protocol.Class{
+	wechat.Transient: protocol.Transient, wechat.Refused: protocol.Refused, wechat.Minute: protocol.Minute,
+	wechat.Day: protocol.Day, wechat.Timed: protocol.Timed, wechat.Person: protocol.Person, wechat.Defect: protocol.Defect,
+}
 
-// classOf returns the class of the cooldown after a failure.
-func classOf(e *wechat.Error) string {
+// classOf returns the class of a failure.
+func classOf(e *wechat.Error) protocol.Class {
 	switch {
 	case e.Unsent:
-		return unreachedClass
+		return protocol.Unreached
 	case e.MayHaveIssued:
-		return unansweredClass
+		return protocol.Unanswered
 	}
-	return e.Class.String()
+	return classes[e.Class]
 }
 
 // shortestWait is a little longer than memcached keeps a cooldown of one second. A sidecar
@@ -44,12 +42,8 @@ func (h *handedOver) Unwrap() error { return h.error }
 
 // failureOf returns a failed request as the protocol sees it.
 func (c *credential) failureOf(e *wechat.Error) protocol.Failure {
-	classes := map[wechat.Class]protocol.Class{
-		wechat.Minute: protocol.Minute, wechat.Day: protocol.Day, wechat.Timed: protocol.Timed,
-		wechat.Person: protocol.Person, wechat.Defect: protocol.Person,
-	}
 	return protocol.Failure{
-		Class: classes[e.Class], Wait: e.Wait, Local: e.Local(), Unsent: e.Unsent, Lost: e.MayHaveIssued && c.claims(),
+		Class: classOf(e), Wait: e.Wait, Local: e.Local(), Unsent: e.Unsent, Lost: e.MayHaveIssued && c.claims(),
 	}
 }
 
@@ -82,7 +76,7 @@ func (a *attempt) failed(err error) error {
 	}
 	retry := a.retry(f)
 	failed := &failure{err: err, until: time.Now().Add(max(retry.Own, shortestWait)), local: f.Local}
-	cooldown := memcache.Cooldown{Class: classOf(e), ErrCode: e.Code, ErrMsg: e.Message, Until: a.Wall().Add(retry.All).Unix()}
+	cooldown := memcache.Cooldown{Class: string(f.Class), ErrCode: e.Code, ErrMsg: e.Message, Until: a.Wall().Add(retry.All).Unix()}
 	if e.Class == wechat.Person && !f.Local {
 		failed.secret = memcache.Fingerprint(a.request.Secret)
 		cooldown.Secret = failed.secret
@@ -174,7 +168,7 @@ func (c *credential) waitForRebuild() {
 		return
 	}
 	_ = lease.CoolDown(memcache.Cooldown{
-		Class: rebuildClass, ErrCode: busyCode, Until: c.Wall().Add(protocol.Rebuild).Unix(),
+		Class: string(protocol.Rebuilding), ErrCode: busyCode, Until: c.Wall().Add(protocol.Rebuild).Unix(),
 		ErrMsg: "memcached was emptied: waiting for what the other sidecars hold",
 	}, protocol.Rebuild)
 }
@@ -188,7 +182,7 @@ func (c *credential) noSecret(err error) *failure {
 	}
 	c.mu.Lock()
 	c.counts.failed(e.Code)
-	known := c.backoff.err != nil && c.backoff.err.Message == e.Message
+	known := c.backoff.err != nil && c.backoff.err.Hint == e.Hint
 	c.mu.Unlock()
 	if !known { // it is tried again at every poll
 		c.log().Error("AppSecret not readable", "error", err.Error(), "hint", e.Hint)
@@ -201,7 +195,7 @@ func (c *credential) noSecret(err error) *failure {
 func (c *credential) lastsTooLong(seen memcache.LeaseSeen) bool {
 	most := awaitLife
 	if seen.Cooldown != nil {
-		most = protocol.CooldownMost(seen.Cooldown.Class, seen.Cooldown.ErrCode)
+		most = protocol.CooldownMost(protocol.Class(seen.Cooldown.Class), seen.Cooldown.ErrCode)
 	}
 	now := time.Now()
 	c.mu.Lock()
@@ -220,7 +214,7 @@ func (c *credential) lastsTooLong(seen memcache.LeaseSeen) bool {
 // otherSecret reports whether the cooldown is about another AppSecret than this sidecar's,
 // and this one's was not refused too.
 func (c *credential) otherSecret(w *memcache.Cooldown) bool {
-	if w.Class != wechat.Person.String() || w.Secret == "" {
+	if protocol.Class(w.Class) != protocol.Person || w.Secret == "" {
 		return false
 	}
 	secret, err := c.account.Secret()

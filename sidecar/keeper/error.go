@@ -3,6 +3,7 @@ package keeper
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
@@ -73,7 +74,7 @@ func asError(err error) *Error {
 		return ours
 	case errors.As(err, &theirs):
 		e := &Error{Reason: Unavailable, Code: theirs.Code, Message: theirs.Message, Hint: theirs.Hint, RetryAfter: retryAfter}
-		if byPerson(theirs.Class.String()) {
+		if byPerson(classes[theirs.Class]) {
 			e.Reason = Refused
 		}
 		return e
@@ -82,31 +83,27 @@ func asError(err error) *Error {
 }
 
 // byPerson reports whether only a person can end a cooldown of this class early.
-func byPerson(class string) bool {
-	switch class {
-	case wechat.Person.String(), wechat.Defect.String(), wechat.Timed.String(), wechat.Day.String():
-		return true
-	}
-	return false
+func byPerson(class protocol.Class) bool {
+	return slices.Contains([]protocol.Class{protocol.Person, protocol.Defect, protocol.Timed, protocol.Day}, class)
 }
 
 // cooling returns why no sidecar renews during a cooldown.
 func (c *credential) cooling(w *memcache.Cooldown) *Error {
 	e := &Error{Reason: Unavailable, Code: w.ErrCode, Message: w.ErrMsg, Hint: wechat.Hint(w.ErrCode, w.ErrMsg)}
-	switch {
-	case w.Class == budgetClass:
+	switch class := protocol.Class(w.Class); {
+	case class == protocol.OverBudget:
 		e.Reason, e.Hint = Budget, c.budgetHint() // no errcode of WeChat's
-	case w.Class == unreachedClass:
+	case class == protocol.Unreached:
 		e.Hint = hint.Unreached("WeChat") // the message names the host
-	case w.Class == unansweredClass:
+	case class == protocol.Unanswered:
 		e.Hint = hint.Unanswered
-	case byPerson(w.Class):
+	case byPerson(class):
 		e.Reason = Refused
 		if c.isTicket() && wechat.RefusesToken(w.ErrCode) {
 			e.Hint = hint.ExternalTicket
 		}
 	}
-	e.RetryAfter = min(max(time.Second, time.Unix(w.Until, 0).Sub(c.Wall())), protocol.CooldownMost(w.Class, w.ErrCode))
+	e.RetryAfter = min(max(time.Second, time.Unix(w.Until, 0).Sub(c.Wall())), protocol.CooldownMost(protocol.Class(w.Class), w.ErrCode))
 	return e
 }
 

@@ -154,7 +154,7 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 	tooLong := c.lastsTooLong(held)
 	switch {
 	case tooLong, held.Cooldown == nil, c.otherSecret(held.Cooldown):
-	case held.Cooldown.Class != rebuildClass:
+	case protocol.Class(held.Cooldown.Class) != protocol.Rebuilding:
 		return nil, c.leave(held.Cooldown, v.why)
 	case c.serves(v.why):
 		return nil, errRenewalInProgress

@@ -79,11 +79,15 @@ func (h *Held) Reconcile(p Polled, now Now) Repair {
 	case there == nil: // unclear for too long: the record is put back, and the next poll decides
 	default:
 		r.External = entry
-		r.Renew = mine.API == "token"
+		r.Renew = isClassic(mine)
 		r.Publish = !r.Renew
 	}
 	return r
 }
+
+// isClassic reports whether each request to the API of r's token invalidates the one
+// before it. The text is wechat.Token, as records have it.
+func isClassic(r *memcache.Record) bool { return r.API == "token" }
 
 // lacks reports whether the record in memcached is missing, or older than the held one.
 // Two tokens can have the same number if the record of the first was lost: then it is
@@ -111,7 +115,7 @@ func (h *Held) putBack(there *memcache.Record, now Now) *memcache.Record {
 	}
 	if there != nil && there.Token != "" && !h.Record.Knows(there.Token) {
 		change()
-		if back.API == "token" {
+		if isClassic(back) {
 			back.Doubt, back.Claim = now.Wall.Unix(), "" // it is unknown which came last
 		}
 		back.Number = h.NextNumber(now)

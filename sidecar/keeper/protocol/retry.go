@@ -2,16 +2,23 @@ package protocol
 
 import "time"
 
-// Class says how to continue after a request failed.
-type Class int
+// Class is why a request failed or all sidecars wait, and decides for how long. The text
+// is in the cooldowns in memcached: it must not change.
+type Class string
 
-// Classes of failures.
+// The classes. The zero value counts as Transient.
 const (
-	Transient Class = iota // passes by itself
-	Minute                 // a limit per minute
-	Day                    // a limit per day
-	Person                 // stays until somebody changes something
-	Timed                  // WeChat says for how long
+	Transient  Class = "transient"  // ends without intervention
+	Refused    Class = "refused"    // WeChat refused the token of a ticket request
+	Unreached  Class = "unreached"  // no host of WeChat's could be reached
+	Unanswered Class = "unanswered" // there was no readable answer
+	Minute     Class = "minute"     // a limit per minute
+	Day        Class = "day"        // a limit per day
+	Person     Class = "person"     // lasts until a person changes something
+	Defect     Class = "defect"     // lasts until this program is changed
+	Timed      Class = "timed"      // WeChat says for how long
+	OverBudget Class = "budget"     // no use of the budget is free
+	Rebuilding Class = "rebuild"    // every sidecar puts back what it holds
 )
 
 // Failure is a request that brought no credential.
@@ -50,9 +57,9 @@ func Cooldown(f Failure, tries int, lease time.Duration, now Now, spread float64
 		return min(time.Hour, midnight.Sub(now.Wall))
 	case Timed:
 		return f.Wait
-	case Person:
+	case Person, Defect:
 		return PersonWait
-	case Transient:
+	case Transient, Refused, Unreached, Unanswered, OverBudget, Rebuilding:
 	}
 	seconds := min(60, 1<<min(max(tries-1, 0), 6))
 	wait := time.Duration((0.9 + 0.2*spread) * float64(seconds) * float64(time.Second))
@@ -129,16 +136,20 @@ func Yield(f Failure, valid, handedOver bool, streak int, usual, entry time.Dura
 	return r
 }
 
-// CooldownMost returns how long a cooldown of this class and errcode can last at most.
-// One that lasts longer was written by hand, or its writer is gone: it may be taken
-// over. No clock but this sidecar's monotonic one counts.
-func CooldownMost(class string, errcode int) time.Duration {
+// declinedTwice is the errcode with the longest cooldown: the administrator declined the
+// request twice.
+const declinedTwice = 89506
+
+// CooldownMost returns how long a cooldown of this class and errcode can last at most. One
+// that lasts longer was written by hand, and can be taken over. The time counts from first
+// sight, on the monotonic clock.
+func CooldownMost(class Class, errcode int) time.Duration {
 	switch {
-	case errcode == 89506:
+	case errcode == declinedTwice:
 		return 24 * time.Hour
-	case class == "day", class == "timed":
+	case class == Day, class == Timed:
 		return time.Hour
-	case class == "minute":
+	case class == Minute:
 		return 2 * time.Minute
 	}
 	return 130 * time.Second

@@ -33,6 +33,8 @@ func TestCooldown_ByClass(t *testing.T) {
 		{Failure{Class: Day}, 1, 0, night.Add(-time.Hour), time.Hour},
 		{Failure{Class: Day}, 1, 0, night.Add(time.Minute), time.Hour},
 		{Failure{Class: Person}, 5, 0, night, 61 * s},
+		{Failure{Class: Defect}, 1, 0, night, 61 * s},
+		{Failure{Class: Refused}, 2, 0.5, night, 2 * s},
 		{Failure{Class: Timed, Wait: 24 * time.Hour}, 1, 0, night, 24 * time.Hour},
 	} {
 		got := Cooldown(c.failure, c.tries, 14*s, Now{Wall: c.wall}, c.spread)
@@ -92,16 +94,16 @@ func TestYield_KeepsTheBudget(t *testing.T) {
 // A cooldown that lasts longer than its writer can have meant is taken over.
 func TestCooldownMost_ByClass(t *testing.T) {
 	for _, c := range []struct {
-		class   string
+		class   Class
 		errcode int
 		want    time.Duration
 	}{
-		{"transient", -1, 130 * s},
-		{"person", 40164, 130 * s},
-		{"minute", 45011, 120 * s},
-		{"day", 45009, time.Hour},
-		{"timed", 89507, time.Hour},
-		{"timed", 89506, 24 * time.Hour},
+		{Transient, -1, 130 * s},
+		{Person, 40164, 130 * s},
+		{Minute, 45011, 120 * s},
+		{Day, 45009, time.Hour},
+		{Timed, 89507, time.Hour},
+		{Timed, 89506, 24 * time.Hour},
 		{"written by hand", 0, 130 * s},
 	} {
 		assert.Equal(t, c.want, CooldownMost(c.class, c.errcode), "%s %d", c.class, c.errcode)
