@@ -21,7 +21,7 @@ type Group struct {
 	behind      bool               // the last progress that was logged was not the end
 	outages     map[string]*outage // by the server's name; none for a server that answers
 	running     sync.WaitGroup     // polls and renewals
-	owners      owners
+	ownerPoll   *ownerPoll         // the last one
 
 	queue *queue // the renewals that nobody waits for
 
@@ -80,7 +80,6 @@ func (g *Group) SetAccounts(accounts []Account) error {
 			fresh = append(fresh, wanted[at])
 		}
 	}
-	g.owners.tokens = nil
 	g.forgetOutages()
 	g.mu.Unlock()
 	for _, old := range gone {
