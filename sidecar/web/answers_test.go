@@ -31,7 +31,8 @@ const (
 	refreshPath = tokenPath + "/refresh"
 )
 
-func TestEveryAnswerIsAsTheContractSays(t *testing.T) {
+// Every answer is the one in the golden file.
+func TestAPI_Answers(t *testing.T) {
 	ids := []string{appID}
 	for id := range failing {
 		ids = append(ids, id)
@@ -120,7 +121,8 @@ func TestEveryAnswerIsAsTheContractSays(t *testing.T) {
 	golden(t, "answers", text.String())
 }
 
-func TestAReportBringsOneRenewalAndTheNextOneIsRefusedByTheBudget(t *testing.T) {
+// A report causes one renewal, and the throttle refuses the next one.
+func TestAPI_ReportRenewsOnce(t *testing.T) {
 	h := newHouse(t, nil, appID)
 	dial := serve(t, h.api(t, ""), "127.0.0.1:0")
 	first := token(t, ask{target: tokenPath}.over(t, dial))

@@ -11,37 +11,37 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
 const (
 	// maxWait is how long a request waits for a renewal. Clients wait a second more.
 	maxWait = 12 * time.Second
-	// maxUnderWay bounds the requests under way, and so the memory: see conns.go.
+	// maxUnderWay bounds the open requests, and so the memory.
 	maxUnderWay = 20_000
 )
 
-// APIConfig says what the API gives, and to whom.
+// APIConfig configures the API.
 type APIConfig struct {
-	// Group keeps the credentials.
+	// Group has the credentials.
 	Group *keeper.Group
-	// BearerFile holds the bearer token that callers must send; white space at
-	// its ends is cut. It is read again when it changes. "" means that none is
-	// asked for.
+	// BearerFile holds the bearer token that callers must send. White space at its ends
+	// is cut, and the file is read again when it changes. "" means no bearer token.
 	BearerFile string
-	// Compat also serves WeChat's own routes of credentials.
+	// Compat also serves WeChat's own credential routes.
 	Compat bool
-	// Metrics counts the answers; nil means that nobody does.
+	// Metrics counts the answers; nil means none.
 	Metrics *Metrics
-	// Log receives a line per request at debug, and what is wrong with
-	// BearerFile; nil means none.
+	// Log receives a line for each request at debug, and errors of BearerFile; nil
+	// means none.
 	Log *slog.Logger
 }
 
 // api is the handler of the API.
 type api struct {
 	group    *keeper.Group
-	bearer   *bearer // nil: none is asked for
+	bearer   *bearer // nil: none is configured
 	compat   bool
 	metrics  *Metrics
 	log      *slog.Logger
@@ -49,8 +49,8 @@ type api struct {
 	max      int64
 }
 
-// NewAPI returns the API's handler. It fails where BearerFile cannot be read or
-// holds no usable token.
+// NewAPI returns the API's handler. It fails if BearerFile cannot be read or holds no
+// usable token.
 func NewAPI(cfg APIConfig) (http.Handler, error) {
 	a := &api{group: cfg.Group, compat: cfg.Compat, metrics: cfg.Metrics, log: cfg.Log, max: maxUnderWay}
 	if a.metrics == nil {
@@ -89,8 +89,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"duration_ms", time.Since(start).Milliseconds())
 }
 
-// recovered answers for a handler that panicked. What it panicked with is shown
-// only where the runtime made it: it cannot hold a credential.
+// recovered answers if a handler panicked. It logs the value only if the runtime made
+// it: another one can hold a credential.
 func recovered(w http.ResponseWriter, log *slog.Logger) {
 	cause := recover()
 	if cause == nil {
@@ -100,12 +100,11 @@ func recovered(w http.ResponseWriter, log *slog.Logger) {
 	if fault, ok := cause.(runtime.Error); ok {
 		text = fault.Error()
 	}
-	log.Error("a request failed by a fault of wxsidecar", "panic", text, "stack", string(debug.Stack()),
-		"hint", "report it as a fault of wxsidecar")
-	refuse(http.StatusInternalServerError, "a fault of wxsidecar", "see its log").write(w)
+	log.Error("request panicked", "panic", text, "stack", string(debug.Stack()), "hint", hint.Fault)
+	refuse(http.StatusInternalServerError, "internal error of wxsidecar", "see its log").write(w)
 }
 
-// serve answers r. It returns the refusal, if it is one.
+// serve answers r. It returns the refusal, if any.
 func (a *api) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	if a.isCompat(r) {
 		return a.serveCompat(w, r)
@@ -121,7 +120,7 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	return nil
 }
 
-// count counts where a credential came from.
+// count counts the source of a credential.
 func (a *api) count(grant keeper.Grant) {
 	if grant.Waited {
 		a.metrics.renewal.Inc()
@@ -130,7 +129,7 @@ func (a *api) count(grant keeper.Grant) {
 	}
 }
 
-// grant brings the credential that r asks for, and says of which kind it is.
+// grant returns the credential that r asks for, and its kind.
 func (a *api) grant(w http.ResponseWriter, r *http.Request) (grant keeper.Grant, kind memcache.Kind, refused *refusal) {
 	if refused = a.guard(r); refused != nil {
 		return grant, kind, refused
@@ -151,7 +150,7 @@ func (a *api) grant(w http.ResponseWriter, r *http.Request) (grant keeper.Grant,
 	var err error
 	if to.refresh {
 		var rejected string
-		if rejected, refused = readRejection(w, r); refused != nil {
+		if rejected, refused = readReport(w, r); refused != nil {
 			return grant, kind, refused
 		}
 		grant, err = a.group.Refresh(ctx, to.appID, to.kind, rejected)

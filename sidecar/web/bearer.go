@@ -15,17 +15,17 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// bearer is a bearer token in a file that may change. Only its SHA-256 is kept.
+// bearer is a bearer token in a file that can change. It holds the SHA-256 alone.
 type bearer struct {
 	path string
 	log  *slog.Logger
 	good atomic.Pointer[bearerFile]
 
-	mu     sync.Mutex // guards what follows
-	broken bool       // the file cannot be used for now, and the log says so
+	mu     sync.Mutex // guards broken
+	broken bool       // the file is unusable, and the log says so
 }
 
-// bearerFile is the file as it was last read.
+// bearerFile is the file as last read.
 type bearerFile struct {
 	info   fs.FileInfo
 	read   time.Time
@@ -43,8 +43,7 @@ func newBearer(path string, log *slog.Logger) (*bearer, error) {
 	return b, nil
 }
 
-// matches reports whether the values of an Authorization header are one, and
-// carry the token.
+// matches reports whether there is one Authorization header, which carries the token.
 func (b *bearer) matches(authorization []string) bool {
 	if len(authorization) != 1 {
 		return false
@@ -56,22 +55,19 @@ func (b *bearer) matches(authorization []string) bool {
 	return b.is(strings.TrimSpace(token))
 }
 
-// is reports whether a token is the one in the file. The comparison takes the
-// same time wherever they differ.
+// is reports whether a token is the one in the file, in constant time.
 func (b *bearer) is(token string) bool {
 	given, wanted := sha256.Sum256([]byte(token)), b.current().digest
 	return subtle.ConstantTimeCompare(given[:], wanted[:]) == 1
 }
 
-// current is the file as it is, or as it last was while it could be used. To
-// look whether it changed costs a stat, about 1 µs.
+// current returns the file, or its last usable version. A stat, about 1 µs, shows
+// whether it changed.
 func (b *bearer) current() *bearerFile {
 	last := b.good.Load()
 	info, err := os.Stat(b.path)
-	if err == nil && last.is(info) {
-		if last.settled() {
-			return last
-		}
+	if err == nil && last.is(info) && last.settled() {
+		return last
 	}
 	fresh, err := readBearer(b.path)
 	b.mu.Lock()
@@ -79,32 +75,32 @@ func (b *bearer) current() *bearerFile {
 	if err != nil {
 		if !b.broken {
 			b.broken = true
-			b.log.Error("the bearer token cannot be read: the last one stays good", "error", err.Error(),
+			b.log.Error("bearer token unreadable, the last one stays valid", "error", err.Error(),
 				"hint", "check SIDECAR_AUTH_TOKEN_FILE and the Secret behind it")
 		}
 		return last
 	}
 	if b.broken || fresh.digest != last.digest {
 		b.broken = false
-		b.log.Info("read the bearer token again")
+		b.log.Info("bearer token read again")
 	}
 	b.good.Store(fresh)
 	return fresh
 }
 
-// is reports whether info is that of the file that was read.
+// is reports whether info is that of this version of the file.
 func (f *bearerFile) is(info fs.FileInfo) bool {
 	return os.SameFile(f.info, info) && f.info.ModTime().Equal(info.ModTime()) && f.info.Size() == info.Size()
 }
 
-// settled reports whether another change must show in the time of the file: two
-// within one tick of the file system's clock leave the same.
+// settled reports whether a further change must show in the file's time: two changes
+// within one tick of the file system's clock have the same time.
 func (f *bearerFile) settled() bool { return f.read.Sub(f.info.ModTime()).Abs() > 2*time.Second }
 
 func readBearer(path string) (*bearerFile, error) {
 	f := &bearerFile{read: time.Now()}
 	var err error
-	if f.info, err = os.Stat(path); err != nil { // before reading: what comes in between shows
+	if f.info, err = os.Stat(path); err != nil { // before reading, so that a change in between shows
 		return nil, fmt.Errorf("bearer token: %w", err)
 	}
 	text, err := os.ReadFile(path) //nolint:gosec // the operator names it
@@ -113,7 +109,7 @@ func readBearer(path string) (*bearerFile, error) {
 	}
 	token := strings.TrimSpace(string(text))
 	if !memcache.ValidCredential(token) {
-		return nil, fmt.Errorf("bearer token: %s is empty, longer than %d bytes, or has spaces or control characters", path, memcache.MaxCredential)
+		return nil, fmt.Errorf("bearer token: %s is empty, longer than %d bytes, or has spaces or control characters; write one token into it", path, memcache.MaxCredential)
 	}
 	f.digest = sha256.Sum256([]byte(token))
 	return f, nil

@@ -21,44 +21,44 @@ const (
 	compatTicket = compatPrefix + "ticket/getticket"
 )
 
-// ticketTypes is what WeChat calls the tickets.
+// ticketTypes are WeChat's names of the tickets.
 var ticketTypes = map[string]memcache.Kind{"jsapi": memcache.JSAPITicket, "wx_card": memcache.WXCardTicket}
 
-// unknownAppID is what WeChat answers to an AppID that it does not know.
+// unknownAppID is WeChat's errcode for an AppID that it does not know.
 const unknownAppID = 40013
 
-// What WeChat says of a request, in its own words.
+// WeChat's answers to a wrong request, in its own words.
 var (
-	strangeToken   = weChatSays(40001, "invalid credential, access_token is invalid or not latest")
+	foreignToken   = weChatSays(40001, "invalid credential, access_token is invalid or not latest")
 	wrongGrantType = weChatSays(40002, "invalid grant_type")
 	wrongType      = weChatSays(40097, "invalid args: type must be jsapi or wx_card")
 	noToken        = weChatSays(41001, "access_token missing")
 	noAppID        = weChatSays(41002, "appid missing")
-	noSecret       = weChatSays(41004, "appsecret missing: send what SIDECAR_AUTH_TOKEN_FILE holds as secret")
+	noSecret       = weChatSays(41004, "appsecret missing: send the content of SIDECAR_AUTH_TOKEN_FILE as secret")
 	notGET         = weChatSays(43001, "require GET method")
 	notPOST        = weChatSays(43002, "require POST method")
 	wrongBody      = weChatSays(47001, "data format error: the body must be a JSON object of this form, of at most 8 KiB")
-	// 40001, which WeChat says too, would have programs fetch a token and repeat.
-	wrongSecret = weChatSays(40125, "invalid appsecret: send what SIDECAR_AUTH_TOKEN_FILE holds as secret")
+	// WeChat says 40001 too, but then programs fetch a token and repeat the request.
+	wrongSecret = weChatSays(40125, "invalid appsecret: send the content of SIDECAR_AUTH_TOKEN_FILE as secret")
 )
 
-// weChatSays is a refusal as WeChat's are: HTTP 200, and the errcode in the body.
+// weChatSays returns a refusal like WeChat's: HTTP 200, and the errcode in the body.
 func weChatSays(code int, message string) *refusal {
 	return &refusal{status: http.StatusOK, code: code, message: message}
 }
 
-// asked is the credential that a request to one of WeChat's routes is for.
+// asked is the credential that a request wants.
 type asked struct {
 	appID string
 	kind  memcache.Kind
 }
 
-// isCompat reports whether r asks for one of WeChat's routes, and they are served.
+// isCompat reports whether r is for one of WeChat's routes, and they are on.
 func (a *api) isCompat(r *http.Request) bool {
 	return a.compat && r.URL.Host == "" && r.URL.RawPath == "" && strings.HasPrefix(r.URL.Path, compatPrefix)
 }
 
-// serveCompat answers r as WeChat would. It returns the refusal, if it is one.
+// serveCompat answers r as WeChat does. It returns the refusal, if any.
 func (a *api) serveCompat(w http.ResponseWriter, r *http.Request) *refusal {
 	grant, kind, refused := a.grantCompat(w, r)
 	if refused != nil {
@@ -75,10 +75,10 @@ func (a *api) serveCompat(w http.ResponseWriter, r *http.Request) *refusal {
 	return nil
 }
 
-// grantCompat brings the credential that r asks for, and says of which kind it is.
+// grantCompat returns the credential that r asks for, and its kind.
 func (a *api) grantCompat(w http.ResponseWriter, r *http.Request) (keeper.Grant, memcache.Kind, *refusal) {
 	if a.bearer == nil {
-		if refused := refuseStrangers(r); refused != nil {
+		if refused := refuseForwarded(r); refused != nil {
 			return keeper.Grant{}, "", refused
 		}
 	}
@@ -99,15 +99,15 @@ func (a *api) grantCompat(w http.ResponseWriter, r *http.Request) (keeper.Grant,
 	return grant, want.kind, nil
 }
 
-// parseCompat reads what r asks for, and finds whether it may.
+// parseCompat reads and authorizes r.
 func (a *api) parseCompat(ctx context.Context, w http.ResponseWriter, r *http.Request) (asked, *refusal) {
 	switch r.URL.Path {
 	case compatStable:
 		return a.parseStable(w, r)
 	case compatToken, compatTicket:
 	default:
-		return asked{}, refuse(http.StatusNotFound, "of WeChat's routes only those of credentials are served here",
-			"ask WeChat itself for all but "+compatToken+", "+compatStable+" and "+compatTicket)
+		return asked{}, refuse(http.StatusNotFound, "this sidecar does not serve this route of WeChat's",
+			"send everything except "+compatToken+", "+compatStable+" and "+compatTicket+" to WeChat")
 	}
 	if r.Method != http.MethodGet {
 		return asked{}, notGET
@@ -119,8 +119,8 @@ func (a *api) parseCompat(ctx context.Context, w http.ResponseWriter, r *http.Re
 	return a.ticketOf(ctx, query.Get("access_token"), query.Get("type"))
 }
 
-// parseStable reads the body of a request for a stable_token. force_refresh is not
-// read: when to renew is the keeper's to decide.
+// parseStable reads the body of a request for a stable_token. It ignores force_refresh:
+// the keeper decides when to renew.
 func (a *api) parseStable(w http.ResponseWriter, r *http.Request) (asked, *refusal) {
 	if r.Method != http.MethodPost {
 		return asked{}, notPOST
@@ -137,8 +137,9 @@ func (a *api) parseStable(w http.ResponseWriter, r *http.Request) (asked, *refus
 	return a.tokenOf(body.GrantType, body.AppID, body.Secret)
 }
 
-// tokenOf is an account's token. Where a bearer is configured the secret must be
-// it, and nobody else learns which accounts there are; else it is not looked at.
+// tokenOf authorizes a request for an account's token. If a bearer token is configured,
+// the secret must be equal to it, before anybody learns which accounts there are. If none
+// is, the secret does not matter.
 func (a *api) tokenOf(grantType, appID, secret string) (asked, *refusal) {
 	switch {
 	case grantType != "client_credential":
@@ -153,17 +154,17 @@ func (a *api) tokenOf(grantType, appID, secret string) (asked, *refusal) {
 	return asked{appID, memcache.AccessToken}, nil
 }
 
-// ticketOf is a ticket of the account that owns the token. The request has no
-// place for a secret, at WeChat's neither: the token lets the caller in, since
-// whoever has it can fetch the ticket from WeChat. So where a bearer is configured
-// a token that is known by 32 bits alone is nobody's: those can be guessed.
+// ticketOf authorizes a request for a ticket of the account that owns the token. The
+// request has no secret, as at WeChat: the token authorizes it, because its holder can
+// fetch the ticket from WeChat. So if a bearer token is configured, a token that is known
+// by 32 bits alone is not enough: those can be guessed.
 func (a *api) ticketOf(ctx context.Context, token, ticketType string) (asked, *refusal) {
 	if token == "" {
 		return asked{}, noToken
 	}
 	appID, proven := a.group.OwnerOf(ctx, token)
 	if appID == "" || (a.bearer != nil && !proven) {
-		return asked{}, strangeToken
+		return asked{}, foreignToken
 	}
 	kind, ok := ticketTypes[ticketType]
 	if !ok {
@@ -172,13 +173,12 @@ func (a *api) ticketOf(ctx context.Context, token, ticketType string) (asked, *r
 	return asked{appID, kind}, nil
 }
 
-// compatRefusal is what the keeper failed with, as WeChat would tell it. Its own
-// refusals pass through; what it has no errcode for is -1, which programs take
-// for "try again".
+// compatRefusal returns the keeper's error as WeChat would say it. WeChat's own refusals
+// stay. Errors without an errcode of WeChat's are -1, which programs take for "try again".
 func compatRefusal(err error) *refusal {
 	var e *keeper.Error
 	if !errors.As(err, &e) {
-		return weChatSays(busyCode, "a fault of wxsidecar, report it")
+		return weChatSays(busyCode, "internal error of wxsidecar: "+hint.Fault.English)
 	}
 	message := e.Message
 	if e.Hint != (hint.Hint{}) {
@@ -186,8 +186,7 @@ func compatRefusal(err error) *refusal {
 	}
 	switch {
 	case e.Reason == keeper.NotConfigured && e.Code != unknownAppID:
-		// WeChat's code for an API that the account has no right to: no program renews
-		// its token for it, or tries again.
+		// The account may not use this API: programs neither renew their token nor repeat.
 		return weChatSays(48001, "api unauthorized: "+message)
 	case e.Reason == keeper.NotConfigured:
 		return weChatSays(unknownAppID, message)
@@ -197,10 +196,10 @@ func compatRefusal(err error) *refusal {
 	return weChatSays(busyCode, message)
 }
 
-// writeTicketAsWeChat answers with a ticket: some SDKs look at its errcode.
+// writeTicketAsWeChat answers with a ticket. Some SDKs need its errcode.
 func writeTicketAsWeChat(w http.ResponseWriter, grant keeper.Grant) {
 	setHeaders(w.Header())
-	_ = json.NewEncoder(w).Encode(struct { // the caller has gone: nobody to tell
+	_ = json.NewEncoder(w).Encode(struct { // if it fails, nobody reads
 		Code      int    `json:"errcode"`
 		Message   string `json:"errmsg"`
 		Ticket    string `json:"ticket"`

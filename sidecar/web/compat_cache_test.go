@@ -153,7 +153,8 @@ func (c *cachers) start(d time.Duration) {
 	}
 }
 
-func TestAProgramThatKeepsATokenForItsExpiresInNeverUsesADeadOne(t *testing.T) {
+// A program that caches a token for its expires_in never uses an invalid one.
+func TestCompat_ExpiresInIsAPromise(t *testing.T) {
 	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
 		t.Run(string(api), func(t *testing.T) {
 			withCachers(t, api, func(c *cachers) {
@@ -167,7 +168,8 @@ func TestAProgramThatKeepsATokenForItsExpiresInNeverUsesADeadOne(t *testing.T) {
 	}
 }
 
-func TestAProgramThatKeepsATokenForItsExpiresInNeverUsesADeadOneThoughAllAroundFails(t *testing.T) {
+// The same while WeChat and memcached fail.
+func TestCompat_ExpiresInDuringFailures(t *testing.T) {
 	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
 		t.Run(string(api), func(t *testing.T) {
 			withCachers(t, api, func(c *cachers) {
@@ -187,7 +189,8 @@ func TestAProgramThatKeepsATokenForItsExpiresInNeverUsesADeadOneThoughAllAroundF
 	}
 }
 
-func TestAProgramThatKeepsATokenOfAShortLifeNeverUsesADeadOne(t *testing.T) {
+// The same for tokens with a short life.
+func TestCompat_ExpiresInOfShortTokens(t *testing.T) {
 	withCachers(t, wechat.Token, func(c *cachers) {
 		c.wechat.SetExpiresIn(3 * time.Minute) // shorter ones would use up the budget of ten requests in ten minutes
 		time.Sleep(2 * time.Hour)              // the first one's life is over

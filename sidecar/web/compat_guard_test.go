@@ -24,7 +24,8 @@ func withBearer(t *testing.T) string {
 	return file
 }
 
-func TestTheOtherGuardsStayOnWeChatsOwnRoutes(t *testing.T) {
+// All guards but X-Wxsidecar apply to WeChat's own routes.
+func TestCompat_Guards(t *testing.T) {
 	h := newHouse(t, nil, appID)
 	api := h.compat(t, "")
 	dial, dialUnix := serve(t, api, "127.0.0.1:0"), serve(t, api, "unix://"+filepath.Join(t.TempDir(), "s"))
@@ -43,7 +44,8 @@ func TestTheOtherGuardsStayOnWeChatsOwnRoutes(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, plain("http://evil.com"+classicPath+appID).over(t, dial).status)
 }
 
-func TestWithABearerTokenTheSecretMustBeIt(t *testing.T) {
+// With a bearer token, the secret must be equal to it.
+func TestCompat_SecretIsTheBearer(t *testing.T) {
 	h := newHouse(t, nil, appID)
 	dial := serve(t, h.compat(t, withBearer(t)), "127.0.0.1:0")
 	asks := func(account, secret string) [2]ask {
@@ -74,7 +76,8 @@ func TestWithABearerTokenTheSecretMustBeIt(t *testing.T) {
 	assert.Equal(t, 40125, errcode(t, twice), "the first one counts")
 }
 
-func TestATokenLetsItsOwnerInToTheTickets(t *testing.T) {
+// A token authorizes a request for its own account's tickets.
+func TestCompat_TokenAuthorizesTickets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID, "wxother")
 		open, closed := newPipes(), newPipes()
@@ -100,7 +103,8 @@ func TestATokenLetsItsOwnerInToTheTickets(t *testing.T) {
 	})
 }
 
-func TestWhereABearerIsAskedForATokenKnownByItsFingerprintAloneIsNobodys(t *testing.T) {
+// With a bearer token, a token known by its fingerprint alone authorizes nothing.
+func TestCompat_FingerprintIsNoProof(t *testing.T) {
 	h := newHouse(t, nil)
 	now := time.Now().Unix()
 	const before = "90_before"

@@ -57,7 +57,8 @@ func errcode(t *testing.T, a answer) int {
 	return body.Code
 }
 
-func TestWeChatsOwnRoutesAnswerAsWeChatDoes(t *testing.T) {
+// WeChat's own routes answer as WeChat does.
+func TestCompat_Answers(t *testing.T) {
 	ids := []string{appID}
 	for id := range failing {
 		ids = append(ids, id)
@@ -136,7 +137,8 @@ func TestWeChatsOwnRoutesAnswerAsWeChatDoes(t *testing.T) {
 	assert.Contains(t, h.log.String(), "errcode=40164", "but what became of it, at debug")
 }
 
-func TestWeChatsOwnRoutesAreOffUnlessAskedFor(t *testing.T) {
+// WeChat's own routes are off by default.
+func TestCompat_OffByDefault(t *testing.T) {
 	h := newHouse(t, nil, appID)
 	dial := serve(t, h.api(t, ""), "127.0.0.1:0")
 	for _, target := range []string{classicPath + appID, stablePath, ticketPath + "x"} {
@@ -145,7 +147,8 @@ func TestWeChatsOwnRoutesAreOffUnlessAskedFor(t *testing.T) {
 	}
 }
 
-func TestWithWeChatsOwnRoutesTheOthersAreAsBefore(t *testing.T) {
+// WeChat's own routes do not change the others.
+func TestCompat_LeavesTheAPI(t *testing.T) {
 	h := newHouse(t, nil, appID)
 	dial := serve(t, h.compat(t, ""), "127.0.0.1:0")
 	token(t, ask{target: tokenPath}.over(t, dial))
@@ -158,7 +161,8 @@ func TestWithWeChatsOwnRoutesTheOthersAreAsBefore(t *testing.T) {
 	}
 }
 
-func TestATicketIsGivenAsWeChatGivesIt(t *testing.T) {
+// A ticket comes as WeChat gives it.
+func TestCompat_Ticket(t *testing.T) {
 	h := newHouse(t, nil)
 	h.wechat.AddAccount(appID, secret)
 	require.NoError(t, h.group.SetAccounts([]keeper.Account{{
@@ -181,7 +185,8 @@ func TestATicketIsGivenAsWeChatGivesIt(t *testing.T) {
 	assert.Len(t, h.wechat.Tickets(), 2)
 }
 
-func TestWhoWaitsInVainIsToldToTryAgainAsWeChatTells(t *testing.T) {
+// A request that waits in vain gets errcode -1.
+func TestCompat_WaitInVain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Minute} }, appID)
 		api := h.compat(t, "")
@@ -195,7 +200,7 @@ func TestWhoWaitsInVainIsToldToTryAgainAsWeChatTells(t *testing.T) {
 		synctest.Wait()
 		crowded := classic(appID).over(t, l.dial)
 		assert.Equal(t, -1, errcode(t, crowded))
-		assert.Contains(t, crowded.body, "too many requests are under way")
+		assert.Contains(t, crowded.body, "too many open requests")
 		took(t, start, 0)
 		assert.Equal(t, -1, errcode(t, readAnswer(t, waiting, "GET")))
 		assert.LessOrEqual(t, time.Since(start), 12*time.Second+50*time.Millisecond)
@@ -204,7 +209,8 @@ func TestWhoWaitsInVainIsToldToTryAgainAsWeChatTells(t *testing.T) {
 	})
 }
 
-func TestWhatTheKeeperFailsWithIsToldAsWeChatWould(t *testing.T) {
+// Each error of the keeper becomes an answer of WeChat's.
+func TestCompat_KeeperErrors(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		err  error
@@ -247,7 +253,7 @@ func TestWhatTheKeeperFailsWithIsToldAsWeChatWould(t *testing.T) {
 		},
 		{
 			"a fault", errors.New("canarysecret"),
-			`{"errcode":-1,"errmsg":"a fault of wxsidecar, report it"}`,
+			`{"errcode":-1,"errmsg":"internal error of wxsidecar: report it as a fault of wxsidecar"}`,
 		},
 	} {
 		status, body := web.AsWeChat(c.err)

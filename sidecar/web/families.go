@@ -7,34 +7,33 @@ const (
 	histogram = "histogram"
 )
 
-// family is one name in /metrics.
+// family is one metric family.
 type family struct{ name, kind, help string }
 
-// families is all of them, in the order of /metrics. What stands before
-// wxsidecar_accounts has the labels appid and kind, one series for each account
-// that is kept; no other label grows with what happens.
+// families are all families in the order of /metrics. Those before wxsidecar_accounts
+// have the labels appid and kind, one series for each credential. No other label grows.
 var families = []family{
-	{"wxsidecar_credential_valid", gauge, "1 while there is a live credential to give, published or not."},
-	{"wxsidecar_credential_published", gauge, "1 where memcached held the credential when last looked at."},
-	{"wxsidecar_credential_age_seconds", gauge, "Age of the credential; absent while there is none."},
-	{"wxsidecar_credential_expires_in_seconds", gauge, "Time until the credential dies; 0 while there is none."},
-	{"wxsidecar_credential_renewal_in_seconds", gauge, "Time until this sidecar would renew it, below 0 where that is overdue; absent while there is none."},
-	{"wxsidecar_requests_today", gauge, "Calls to WeChat since midnight in Beijing, of all sidecars, as of the last renewal."},
-	{"wxsidecar_renewals_today", gauge, "Those of the calls today that brought a credential."},
-	{"wxsidecar_force_refreshes_remaining", gauge, "What is left of the 20 forced renewals that WeChat allows a day; only with stable_token."},
+	{"wxsidecar_credential_valid", gauge, "1 if there is a valid credential, published or not."},
+	{"wxsidecar_credential_published", gauge, "1 if memcached held the credential at the last poll."},
+	{"wxsidecar_credential_age_seconds", gauge, "Age of the credential; absent if there is none."},
+	{"wxsidecar_credential_expires_in_seconds", gauge, "Time until the credential expires; 0 if there is none."},
+	{"wxsidecar_credential_renewal_in_seconds", gauge, "Time until this sidecar renews the credential, below 0 if that is overdue; absent if there is none."},
+	{"wxsidecar_requests_today", gauge, "Requests to WeChat since midnight in Beijing, by all sidecars, as of the last renewal."},
+	{"wxsidecar_renewals_today", gauge, "Those of the requests today that returned a credential."},
+	{"wxsidecar_force_refreshes_remaining", gauge, "Force refreshes that remain of the 20 that WeChat allows a day; with stable_token alone."},
 	{"wxsidecar_renewals_total", counter, "Renewals by result: success, failure, or adopted from another sidecar. " +
-		"errcode is WeChat's; -1: busy or no readable answer, 429: our own budget, other: one that WeChat does not document."},
-	{"wxsidecar_reports_total", counter, "Reports by apps that WeChat refused the current credential."},
-	{"wxsidecar_external_tokens_total", counter, "Credentials of strangers met in our entry: somebody else fetches for this AppID."},
+		"errcode is WeChat's; -1: busy or no readable answer, 429: the budget, other: not documented by WeChat."},
+	{"wxsidecar_reports_total", counter, "Reports by apps that the current credential is invalid."},
+	{"wxsidecar_external_tokens_total", counter, "External tokens found in the entry: another program fetches for this AppID."},
 	{"wxsidecar_lease_contention_total", counter, "Renewals that found the lease held by another sidecar."},
 
-	{"wxsidecar_accounts", gauge, "Accounts that are kept."},
-	{"wxsidecar_memcached_up", gauge, "1 where every memcached that keeps an account answered when last looked at."},
+	{"wxsidecar_accounts", gauge, "Accounts of this sidecar."},
+	{"wxsidecar_memcached_up", gauge, "1 if every memcached server of an account answered at the last poll."},
 	{"wxsidecar_memcached_operations_total", counter, "Operations on memcached."},
-	{"wxsidecar_memcached_failures_total", counter, "Operations on memcached that failed; a miss is none."},
-	{"wxsidecar_mirror_up", gauge, "1 where all that this mirror holds was written when last tried; only where one is configured."},
-	{"wxsidecar_answers_total", counter, "Answers of the API: a credential from memory, one that a renewal brought, or a refusal."},
-	{"wxsidecar_wechat_request_duration_seconds", histogram, "How long calls to WeChat took, those that failed included."},
+	{"wxsidecar_memcached_failures_total", counter, "Operations on memcached that failed; a miss is not a failure."},
+	{"wxsidecar_mirror_up", gauge, "1 if the last write of each credential to this mirror succeeded; absent if none is configured."},
+	{"wxsidecar_answers_total", counter, "Answers of the API: a credential from memory, a credential after a renewal, or a refusal."},
+	{"wxsidecar_wechat_request_duration_seconds", histogram, "Duration of requests to WeChat, failed ones included."},
 	{"wxsidecar_start_time_seconds", gauge, "When this process started, in Unix time."},
 	{"wxsidecar_build_info", gauge, "1, with the version of this program."},
 }

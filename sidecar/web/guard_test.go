@@ -13,7 +13,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 )
 
-func TestOnlyALoopbackHostIsAnsweredOverTCP(t *testing.T) {
+// Over TCP, the Host must be loopback.
+func TestGuard_HostOverTCP(t *testing.T) {
 	hosts := map[string]bool{
 		"127.0.0.1": true, "127.0.0.1:7200": true, "127.0.0.2": true, "localhost": true, "localhost:7200": true,
 		"LOCALHOST": true, "localhost.": true, "[::1]": true, "[::1]:7200": true, "[::ffff:127.0.0.1]": true,
@@ -46,7 +47,8 @@ func TestOnlyALoopbackHostIsAnsweredOverTCP(t *testing.T) {
 	assert.Equal(t, 403, readAnswer(t, bare, "GET").status, "HTTP/1.0 without a Host")
 }
 
-func TestAnyHostIsAnsweredOverAUnixSocketAndTheOtherGuardsStay(t *testing.T) {
+// Over a unix socket any Host passes, and the other guards apply.
+func TestGuard_HostOverUnixSocket(t *testing.T) {
 	h := newHouse(t, nil, appID)
 	dial := serve(t, h.api(t, ""), "unix://"+filepath.Join(t.TempDir(), "s"))
 	assert.Equal(t, 200, ask{target: tokenPath, host: "sidecar"}.over(t, dial).status)
@@ -55,7 +57,8 @@ func TestAnyHostIsAnsweredOverAUnixSocketAndTheOtherGuardsStay(t *testing.T) {
 	assert.Equal(t, 403, ask{target: tokenPath, header: []string{"X-Forwarded-For: 10.0.0.1"}}.over(t, dial).status)
 }
 
-func TestWithABearerTokenItAloneDecides(t *testing.T) {
+// With a bearer token, no other guard but X-Wxsidecar applies.
+func TestGuard_Bearer(t *testing.T) {
 	h := newHouse(t, nil, appID)
 	file := filepath.Join(t.TempDir(), "bearer")
 	require.NoError(t, os.WriteFile(file, []byte("\n "+bearer+" \r\n"), 0o600))
@@ -84,7 +87,8 @@ func TestWithABearerTokenItAloneDecides(t *testing.T) {
 	assert.Equal(t, 403, marked.over(t, dial).status, "X-Wxsidecar comes first")
 }
 
-func TestTheBearerFileIsReadAgainWhenItChanges(t *testing.T) {
+// The bearer file is read again when it changes.
+func TestBearer_FileChanges(t *testing.T) {
 	h := newHouse(t, nil, appID)
 	folder := t.TempDir()
 	// As Kubernetes mounts a Secret: a link to a file behind a link to a folder.
@@ -124,14 +128,15 @@ func TestTheBearerFileIsReadAgainWhenItChanges(t *testing.T) {
 	assert.Equal(t, 401, status(""))
 	require.NoError(t, os.Remove(file))
 	assert.Equal(t, 200, status("canarysecret-4"), "the last good one stays")
-	assert.Contains(t, h.log.String(), "the bearer token cannot be read")
+	assert.Contains(t, h.log.String(), "bearer token unreadable")
 
 	require.NoError(t, os.WriteFile(file, []byte("canarysecret-5"), 0o600))
 	assert.Equal(t, 200, status("canarysecret-5"))
 	assert.Equal(t, 401, status("canarysecret-4"))
 }
 
-func TestABearerFileThatCannotBeUsedAtTheStartIsAnError(t *testing.T) {
+// An unusable bearer file at the start is an error.
+func TestBearer_UnusableAtStart(t *testing.T) {
 	folder := t.TempDir()
 	for name, text := range map[string]string{"empty": "", "blank": " \n", "two-words": "canarysecret-1 canarysecret-2"} {
 		file := filepath.Join(folder, name)
@@ -144,7 +149,8 @@ func TestABearerFileThatCannotBeUsedAtTheStartIsAnError(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestTheLogSaysOnceThatTheBearerFileIsGone(t *testing.T) {
+// The log says once that the bearer file is gone.
+func TestBearer_LogsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID)
 		file := filepath.Join(t.TempDir(), "bearer")
@@ -157,6 +163,6 @@ func TestTheLogSaysOnceThatTheBearerFileIsGone(t *testing.T) {
 			got := ask{target: tokenPath, header: []string{"Authorization: Bearer " + bearer}}.over(t, l.dial)
 			assert.Equal(t, 200, got.status)
 		}
-		assert.Len(t, splitLines(h.log.String(), "cannot be read"), 1)
+		assert.Len(t, splitLines(h.log.String(), "bearer token unreadable"), 1)
 	})
 }

@@ -13,36 +13,36 @@ import (
 
 func init() { log.SetOutput(os.Stderr) }
 
-// Metrics counts what this process does. The rest of /metrics is read from the
-// keeper when somebody asks. It is safe for concurrent use.
+// Metrics counts what this process does. A request for /metrics reads the rest from the
+// keeper. It is safe for concurrent use.
 type Metrics struct {
 	operations, failures map[string]*metrics.Counter // by operation; the maps never change
 	memory               *metrics.Counter            // answers from memory
-	renewal              *metrics.Counter            // answers that a renewal brought
+	renewal              *metrics.Counter            // answers after a renewal
 	refusal              *metrics.Counter            // answers without a credential
-	calls                *metrics.Set                // holds duration alone
+	requests             *metrics.Set                // holds duration alone
 	duration             *metrics.PrometheusHistogram
 }
 
-// callBounds are the histogram's, in seconds: a call within China takes some
+// requestBounds are the histogram's, in seconds. A request within China takes some
 // 50 ms, an attempt at most 5 s, all attempts of one renewal 10 s.
-var callBounds = []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+var requestBounds = []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// NewMetrics returns Metrics that have counted nothing.
+// NewMetrics returns Metrics with all counts 0.
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		operations: map[string]*metrics.Counter{}, failures: map[string]*metrics.Counter{},
 		memory: new(metrics.Counter), renewal: new(metrics.Counter), refusal: new(metrics.Counter),
-		calls: metrics.NewSet(),
+		requests: metrics.NewSet(),
 	}
 	for _, operation := range memcache.Operations {
 		m.operations[operation], m.failures[operation] = new(metrics.Counter), new(metrics.Counter)
 	}
-	m.duration = m.calls.NewPrometheusHistogramExt("wxsidecar_wechat_request_duration_seconds", callBounds)
+	m.duration = m.requests.NewPrometheusHistogramExt("wxsidecar_wechat_request_duration_seconds", requestBounds)
 	return m
 }
 
-// ObserveMemcached counts an operation: it is for memcache.Config.Observe.
+// ObserveMemcached counts an operation. It is for memcache.Config.Observe.
 func (m *Metrics) ObserveMemcached(operation string, failure error) {
 	counted, ok := m.operations[operation]
 	if !ok {
@@ -54,6 +54,6 @@ func (m *Metrics) ObserveMemcached(operation string, failure error) {
 	}
 }
 
-// ObserveWeChat counts a call: it is for wechat.Config.Observe. How calls fail is
-// counted by the keeper, for each account.
+// ObserveWeChat counts a request. It is for wechat.Config.Observe. The keeper counts
+// failures, for each account.
 func (m *Metrics) ObserveWeChat(took time.Duration, _ error) { m.duration.Update(took.Seconds()) }

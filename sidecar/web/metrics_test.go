@@ -26,11 +26,13 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestMetricsAreAsTheContractSays(t *testing.T) {
+// /metrics is the golden file.
+func TestMetrics_Golden(t *testing.T) {
 	golden(t, "metrics", probe(fixedOps(t, fixedStates(), noOutage), "GET", "/metrics").String())
 }
 
-func TestEveryFamilyOfTheTableIsScrapedOnceAndInItsOrder(t *testing.T) {
+// Every family of the table appears once, in its order.
+func TestMetrics_EveryFamilyOnce(t *testing.T) {
 	text := probe(fixedOps(t, fixedStates(), outage), "GET", "/metrics").body
 	var names []string
 	for _, line := range splitLines(text, "# TYPE ") {
@@ -62,7 +64,8 @@ func promtool(t *testing.T, stdin string) string {
 	return string(found)
 }
 
-func TestPromtoolFindsNothingWrongWithARealScrape(t *testing.T) {
+// promtool finds nothing wrong with /metrics.
+func TestMetrics_Promtool(t *testing.T) {
 	h := newHouse(t, failByAppID, appID, "wxwhitelist", "wxsecret")
 	api, ops := serve(t, h.api(t, ""), "127.0.0.1:0"), serve(t, h.ops(), "127.0.0.1:0")
 	for _, id := range []string{appID, "wxwhitelist", "wxsecret"} { // waits for each renewal's end
@@ -85,7 +88,8 @@ func sample(t *testing.T, text, name string) string {
 	return found[0][1]
 }
 
-func TestMetricsCountWhatHappens(t *testing.T) {
+// The metrics count requests, answers and operations.
+func TestMetrics_Count(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(c wechattest.Call) wechattest.Answer {
 			return wechattest.Answer{Errcode: failing[c.AppID], Delay: 3 * time.Second}
@@ -116,7 +120,8 @@ func TestMetricsCountWhatHappens(t *testing.T) {
 	})
 }
 
-func TestAnAccountThatIsGoneDisappearsFromMetricsStatusAndPage(t *testing.T) {
+// A removed account disappears from metrics, status and page.
+func TestOps_ForgetsAnAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID, "wxgoes")
 		ops := h.ops()
@@ -134,7 +139,8 @@ func TestAnAccountThatIsGoneDisappearsFromMetricsStatusAndPage(t *testing.T) {
 	})
 }
 
-func TestEveryOperationOnMemcachedIsCounted(t *testing.T) {
+// Every operation on memcached is counted.
+func TestMetrics_EveryOperation(t *testing.T) {
 	metrics := web.NewMetrics()
 	for _, operation := range memcache.Operations {
 		metrics.ObserveMemcached(operation, errors.New("x"))
@@ -147,7 +153,8 @@ func TestEveryOperationOnMemcachedIsCounted(t *testing.T) {
 	}
 }
 
-func TestLargeAnswersAreMadeFourAtATime(t *testing.T) {
+// Four large answers are made at a time.
+func TestOps_FourLargeAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ops := fixedOps(t, fixedStates(), noOutage)
 		l := newPipes()
@@ -171,7 +178,8 @@ func TestLargeAnswersAreMadeFourAtATime(t *testing.T) {
 	})
 }
 
-func TestWhoAsksWhileFourAreUnderWayIsToldToComeBack(t *testing.T) {
+// A fifth large request waits for 5 s, then gets 503.
+func TestOps_FifthLargeAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked, free := make(chan struct{}, 4), make(chan struct{})
 		ops := web.OpsThatAsks(t, func() []keeper.State {
@@ -197,7 +205,8 @@ func TestWhoAsksWhileFourAreUnderWayIsToldToComeBack(t *testing.T) {
 	})
 }
 
-func TestAFaultOfAnOpsAnswerIsLoggedAndAnswered(t *testing.T) {
+// A panic is logged and answered, without its value.
+func TestOps_Panic(t *testing.T) {
 	var log bytes.Buffer
 	ops := web.OpsThatFails(slog.New(slog.NewJSONHandler(&log, nil)))
 	assert.Equal(t, 500, probe(ops, "GET", "/readyz").status)
@@ -205,7 +214,8 @@ func TestAFaultOfAnOpsAnswerIsLoggedAndAnswered(t *testing.T) {
 	assert.NotContains(t, log.String(), "canarysecret")
 }
 
-func TestWhoConnectsToTheOpsListenerAndSaysNothingIsCutOffAfterASecond(t *testing.T) {
+// The ops listener closes a silent connection after 1 s.
+func TestOps_SilentClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipes()
 		ctx, cancel := context.WithCancel(t.Context())

@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestAMirrorThatFailsIsToldOfAndDoesNotMakeASidecarUnready(t *testing.T) {
+// /readyz names a failing mirror, and stays 200.
+func TestReadyz_FailingMirror(t *testing.T) {
 	t.Parallel()
 	const says = "mirror mysql has failed for 4 min: access_token of wx0healthy: dial tcp 10.0.0.8:3306: connect: connection refused; and 1 more; " +
 		"check that the database runs, the address in MIRROR_MYSQL_DSN, and the NetworkPolicy\n"

@@ -12,31 +12,31 @@ import (
 )
 
 const (
-	// largeAtOnce is how many of the answers are made at a time that hold the
-	// states of all accounts, 3 to 6 MB where there are ten thousand.
+	// largeAtOnce is how many answers that hold the states of all accounts are made at a
+	// time. Each takes 3 to 6 MB with 10,000 accounts.
 	largeAtOnce = 4
-	// largePatience is how long a request for one waits for its turn.
-	largePatience = 5 * time.Second
-	// largeWrite is how long one may take to be read: a slow reader must not keep
-	// the others waiting.
+	// largeWait is how long a request for one waits for its turn.
+	largeWait = 5 * time.Second
+	// largeWrite is how long the client has to read one. A slow client must not keep the
+	// others waiting.
 	largeWrite = 4 * time.Second
 )
 
-// OpsConfig says what the ops listener tells about.
+// OpsConfig configures the ops listener.
 type OpsConfig struct {
-	// Group keeps the credentials.
+	// Group has the credentials.
 	Group *keeper.Group
-	// Metrics counts what this process does; nil means that nothing is counted.
+	// Metrics counts what this process does; nil means that all counts are 0.
 	Metrics *Metrics
-	// API is how tokens are fetched; "" means wechat.Token.
+	// API is the API that tokens come from; "" means wechat.Token.
 	API wechat.API
-	// Name is this sidecar's, and Version that of its program. Either may be empty.
+	// Name is the sidecar's, and Version the program's. Either can be empty.
 	Name, Version string
-	// Servers are memcached's, as people know them.
+	// Servers are memcached's, as configured.
 	Servers []string
-	// Mirrors is how each mirror is doing; nil means that there are none.
+	// Mirrors returns the state of each mirror; nil means that there are none.
 	Mirrors func() []mirror.State
-	// Log receives what was this program's fault; nil means none.
+	// Log receives panics; nil means none.
 	Log *slog.Logger
 }
 
@@ -47,12 +47,11 @@ type ops struct {
 	memcached func() keeper.Outage
 	now       func() time.Time
 	start     time.Time
-	started   atomic.Bool   // every account had a published credential, or it took too long
-	large     chan struct{} // holds one for each large answer under way
+	started   atomic.Bool   // every account had a published credential
+	large     chan struct{} // holds one element for each large answer that is being made
 }
 
-// NewOps returns the handler of the ops listener. It counts the time of the
-// start from now.
+// NewOps returns the handler of the ops listener. The process counts as started now.
 func NewOps(cfg OpsConfig) http.Handler {
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics()
@@ -67,7 +66,7 @@ func NewOps(cfg OpsConfig) http.Handler {
 	}
 }
 
-// mirrors is how each mirror is doing.
+// mirrors returns the state of each mirror.
 func (o *ops) mirrors() []mirror.State {
 	if o.cfg.Mirrors == nil {
 		return nil
@@ -84,16 +83,16 @@ func (o *ops) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve := o.route(r.URL.Path)
 	switch {
 	case serve == nil:
-		writeText(w, http.StatusNotFound, "no such route: there are /, /metrics, /status.json, /livez, /startupz and /readyz\n")
+		writeText(w, http.StatusNotFound, "no such route; use /, /metrics, /status.json, /livez, /startupz or /readyz\n")
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		h.Set("Allow", "GET, HEAD")
-		writeText(w, http.StatusMethodNotAllowed, "use GET or HEAD\n")
+		writeText(w, http.StatusMethodNotAllowed, "method not allowed; use GET or HEAD\n")
 	default:
 		serve(w, r)
 	}
 }
 
-// route is what answers for a path; nil where nothing does.
+// route returns the handler of a path, or nil.
 func (o *ops) route(path string) func(http.ResponseWriter, *http.Request) {
 	switch path {
 	case "/livez":
@@ -115,20 +114,20 @@ func (o *ops) route(path string) func(http.ResponseWriter, *http.Request) {
 	return nil
 }
 
-// inTurn bounds the answers under way that take the states of all accounts.
+// inTurn bounds the answers that hold the states of all accounts.
 func (o *ops) inTurn(serve func(http.ResponseWriter, *http.Request)) func(http.ResponseWriter, *http.Request) {
 	return func(w http.ResponseWriter, r *http.Request) {
-		timer := time.NewTimer(largePatience)
+		timer := time.NewTimer(largeWait)
 		defer timer.Stop()
 		select {
 		case o.large <- struct{}{}:
 			defer func() { <-o.large }()
-			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(largeWrite)) // a test's has none
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(largeWrite)) // a test recorder has none
 			serve(w, r)
 		case <-timer.C:
 			w.Header().Set("Retry-After", "1")
-			writeText(w, http.StatusServiceUnavailable, "too many ask at a time\n")
-		case <-r.Context().Done(): // who asked has gone
+			writeText(w, http.StatusServiceUnavailable, "too many requests; try again\n")
+		case <-r.Context().Done(): // the client left
 		}
 	}
 }
@@ -136,5 +135,5 @@ func (o *ops) inTurn(serve func(http.ResponseWriter, *http.Request)) func(http.R
 func writeText(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text)) // who asked has gone: nobody to tell
+	_, _ = w.Write([]byte(text)) // if it fails, nobody reads
 }

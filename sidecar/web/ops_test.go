@@ -24,7 +24,8 @@ func probe(ops http.Handler, method, target string) answer {
 
 func statusCode(ops http.Handler, target string) int { return probe(ops, "GET", target).status }
 
-func TestProbesOfAHealthySidecarSayOK(t *testing.T) {
+// The probes of a healthy sidecar are 200.
+func TestProbes_Healthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID)
 		ops := h.ops()
@@ -39,7 +40,8 @@ func TestProbesOfAHealthySidecarSayOK(t *testing.T) {
 	})
 }
 
-func TestReadyzNamesWhatFailsAndWhatToDo(t *testing.T) {
+// /readyz names failing accounts with hints.
+func TestReadyz_NamesFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, failByAppID, appID, "wxwhitelist", "wxsecret", "wxbusy")
 		ops := h.ops()
@@ -50,7 +52,8 @@ func TestReadyzNamesWhatFailsAndWhatToDo(t *testing.T) {
 	})
 }
 
-func TestReadyzNamesTwentyAccountsAtMost(t *testing.T) {
+// /readyz names 20 accounts at most.
+func TestReadyz_TwentyAccounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ids []string
 		for i := range 25 {
@@ -63,11 +66,12 @@ func TestReadyzNamesTwentyAccountsAtMost(t *testing.T) {
 		assert.Equal(t, 503, got.status)
 		lines := strings.Split(strings.TrimSpace(got.body), "\n")
 		assert.Len(t, lines, 21)
-		assert.Equal(t, "and 5 more; of 25 accounts, 0 are fine", lines[20])
+		assert.Equal(t, "and 5 more; 0 of 25 accounts are ready", lines[20])
 	})
 }
 
-func TestStartupzWaitsForThePublishedTokenAndStays(t *testing.T) {
+// /startupz waits for the published token, and then stays 200.
+func TestStartupz_WaitsForTheEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 3 * time.Second} }
 		h := newHouse(t, slow, appID)
@@ -81,11 +85,12 @@ func TestStartupzWaitsForThePublishedTokenAndStays(t *testing.T) {
 		assert.Equal(t, 200, statusCode(ops, "/readyz"))
 		h.keep(t)
 		assert.Equal(t, 200, statusCode(ops, "/startupz"), "once started it stays so")
-		assert.Equal(t, "no account: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n", probe(ops, "GET", "/readyz").body)
+		assert.Equal(t, "no accounts configured; set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n", probe(ops, "GET", "/readyz").body)
 	})
 }
 
-func TestStartupzGivesUpWaitingAfterTenSeconds(t *testing.T) {
+// /startupz is 200 after 10 s at the latest.
+func TestStartupz_GivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, failByAppID, "wxwhitelist")
 		ops := h.ops()
@@ -97,7 +102,8 @@ func TestStartupzGivesUpWaitingAfterTenSeconds(t *testing.T) {
 	})
 }
 
-func TestStartupzWithoutAnAccountIsNoSuccessAtOnce(t *testing.T) {
+// /startupz without an account is not 200 at once.
+func TestStartupz_NoAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)
 		ops := h.ops()
@@ -109,7 +115,8 @@ func TestStartupzWithoutAnAccountIsNoSuccessAtOnce(t *testing.T) {
 	})
 }
 
-func TestReadyzIsContentWithATokenThatMemcachedDoesNotHold(t *testing.T) {
+// /readyz needs no published token.
+func TestReadyz_Unpublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)
 		h.memcached.SetFault(memcachetest.Refuse)

@@ -48,14 +48,16 @@ func assertWellFormed(t *testing.T, page string) {
 	}
 }
 
-func TestThePageIsAsTheGoldenFilesSay(t *testing.T) {
+// The page is the golden file, in both languages.
+func TestPage_Golden(t *testing.T) {
 	for _, language := range []string{"en", "zh"} {
 		golden(t, "page."+language, pageOf(t, language, fixedStates(), noOutage)+"\n=== memcached is down, no account\n"+
 			pageOf(t, language, nil, outage))
 	}
 }
 
-func TestThePageLetsNothingRunAndLoadsNothing(t *testing.T) {
+// The page runs and loads nothing.
+func TestPage_Policy(t *testing.T) {
 	got := probe(fixedOps(t, fixedStates(), outage), "GET", "/")
 	style := styleElement.FindStringSubmatch(got.body)
 	require.Len(t, style, 2)
@@ -75,14 +77,16 @@ func TestThePageLetsNothingRunAndLoadsNothing(t *testing.T) {
 	assert.Contains(t, got.body, `<meta http-equiv="refresh" content="10">`)
 }
 
-func TestTheLanguageCanBeNamedInTheAddress(t *testing.T) {
+// The query lang chooses the language.
+func TestPage_LanguageInTheAddress(t *testing.T) {
 	ops := fixedOps(t, fixedStates(), noOutage)
 	assert.Contains(t, probe(ops, "GET", "/?lang=zh").body, `<html lang="zh-Hans">`)
 	assert.Contains(t, probe(ops, "GET", "/?lang=en").body, `<html lang="en">`)
 	assert.Contains(t, probe(ops, "GET", "/?lang=%3Cscript%3E").body, `<html lang="en">`)
 }
 
-func TestThePageShowsTheMostUrgentTwoHundredAndCountsTheOthers(t *testing.T) {
+// The page shows the most urgent 200 credentials, and counts the others.
+func TestPage_TwoHundredCredentials(t *testing.T) {
 	var states []keeper.State
 	for i := range 10_000 {
 		s := fixedStates()[0]
@@ -105,7 +109,8 @@ func TestThePageShowsTheMostUrgentTwoHundredAndCountsTheOthers(t *testing.T) {
 	assert.Contains(t, pageOf(t, "zh", states, noOutage), "另有 9800 个未显示")
 }
 
-func TestAnAccountWithTwoCredentialsIsAsIllAsTheWorse(t *testing.T) {
+// An account is as healthy as its worst credential.
+func TestPage_WorstCredentialCounts(t *testing.T) {
 	token, ticket := fixedStates()[0], fixedStates()[2]
 	ticket.AppID, ticket.Kind = token.AppID, "jsapi_ticket"
 	page := pageOf(t, "en", []keeper.State{token, ticket}, noOutage)

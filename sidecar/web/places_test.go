@@ -33,7 +33,8 @@ func servePlaces(t *testing.T, api http.Handler, places int) *pipes {
 	return l
 }
 
-func TestWhoIsSlowTakesNobodysPlace(t *testing.T) {
+// Slow clients keep nobody out.
+func TestServe_SlowClients(t *testing.T) {
 	for name, part := range map[string]string{
 		"nothing said":      "",
 		"half a head":       "GET " + tokenPath + " HTTP/1.1\r\nHost: localhost\r\nX-Slow: ",
@@ -72,7 +73,8 @@ func TestWhoIsSlowTakesNobodysPlace(t *testing.T) {
 	}
 }
 
-func TestWhoWaitsForACredentialKeepsHisPlace(t *testing.T) {
+// A client that waits for a credential keeps its connection.
+func TestServe_WaitingClientStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} }, appID)
 		l := servePlaces(t, h.api(t, ""), 1)
@@ -98,7 +100,8 @@ func TestWhoWaitsForACredentialKeepsHisPlace(t *testing.T) {
 	})
 }
 
-func TestWhoAskedLastKeepsHisPlaceAmongThoseThatRest(t *testing.T) {
+// Of idle connections, the one that was idle longest is closed.
+func TestServe_LatestIdleClientStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID)
 		l := servePlaces(t, h.api(t, ""), 3)
@@ -126,7 +129,8 @@ func TestWhoAskedLastKeepsHisPlaceAmongThoseThatRest(t *testing.T) {
 	})
 }
 
-func TestAListenerThatIsFullCanBeClosed(t *testing.T) {
+// A full listener can be closed.
+func TestServe_FullListenerCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} }, appID)
 		l := newPipes()

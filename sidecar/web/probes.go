@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// startPatience is how long /startupz waits for credentials: an outage
-	// elsewhere must not stop a rollout.
-	startPatience = 10 * time.Second
+	// startTimeout is how long /startupz waits for credentials. An outage elsewhere must
+	// not stop a rollout.
+	startTimeout = 10 * time.Second
 	// maxFailures is how many accounts an answer names.
 	maxFailures = 20
 )
@@ -32,15 +32,14 @@ func probe(ask func() (bool, string)) func(http.ResponseWriter, *http.Request) {
 	}
 }
 
-// live is /livez: the process works, whatever else does, draining included.
+// live is /livez: the process works, whatever else fails; also while it drains.
 func (o *ops) live() (bool, string) { return true, "ok\n" }
 
-// isStarted reports whether /startupz was true once, or the time for it is up.
-func (o *ops) isStarted() bool { return o.started.Load() || time.Since(o.start) >= startPatience }
+// isStarted reports whether /startupz was true once, or startTimeout has passed.
+func (o *ops) isStarted() bool { return o.started.Load() || time.Since(o.start) >= startTimeout }
 
-// startup is /startupz: every account has a published credential, so that an
-// app that starts now meets a hit; or the time for that is up. Once it was true
-// it stays so.
+// startup is /startupz: every account has a published credential, so that an app that
+// starts now gets a hit. Once it was true, it stays so.
 func (o *ops) startup() (bool, string) {
 	published := func(s *keeper.State) bool { return s.Published }
 	found, lacking := missing(o.states(), published, "nothing published yet")
@@ -54,21 +53,21 @@ func (o *ops) startup() (bool, string) {
 	return true, "ok\n"
 }
 
-// ready is /readyz: every account has a valid token to give, published or not. A
-// mirror that fails is told of, and changes nothing about that.
+// ready is /readyz: every account has a valid token, published or not. It names mirrors
+// that fail, which does not change the result.
 func (o *ops) ready() (bool, string) {
 	found, lacking := missing(o.states(), isValid, "no valid access_token")
 	switch {
 	case !found:
 		return false, noAccount
 	case lacking != "":
-		return false, lacking + o.illMirrors()
+		return false, lacking + o.failingMirrors()
 	}
-	return true, "ok\n" + o.illMirrors()
+	return true, "ok\n" + o.failingMirrors()
 }
 
-// illMirrors is a line for each mirror that fails.
-func (o *ops) illMirrors() string {
+// failingMirrors returns a line for each mirror that fails.
+func (o *ops) failingMirrors() string {
 	var text strings.Builder
 	for _, m := range o.mirrors() {
 		if !m.Up() {
@@ -86,13 +85,13 @@ func isReady(states []keeper.State) bool {
 
 func isValid(s *keeper.State) bool { return s.Valid }
 
-// noAccount is no readiness: the folder is empty, or its mount is not there yet.
-const noAccount = "no account: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n"
+// noAccount is the answer if the folder is empty, or not mounted yet.
+const noAccount = "no accounts configured; set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n"
 
-// missing names the access_tokens that are not as they should be, what says why,
-// one line each, bounded in number: where there are more, the last line counts, so
-// that a start with thousands says how far it is. No other kind counts for probes.
-// found: there is an access_token at all.
+// missing returns a line for each access_token that is not good, 20 at most, and what
+// is missing. A last line counts the others, so that a start with thousands shows its
+// progress. Tickets do not count for probes. found reports whether there is any
+// access_token.
 func missing(states []keeper.State, good func(*keeper.State) bool, what string) (found bool, list string) {
 	var text strings.Builder
 	all, bad := 0, 0
@@ -110,16 +109,15 @@ func missing(states []keeper.State, good func(*keeper.State) bool, what string) 
 		}
 	}
 	if bad > maxFailures {
-		fmt.Fprintf(&text, "and %d more; of %d accounts, %d are fine\n", bad-maxFailures, all, all-bad)
+		fmt.Fprintf(&text, "and %d more; %[3]d of %[2]d accounts are ready\n", bad-maxFailures, all, all-bad)
 	}
 	return all > 0, text.String()
 }
 
-// because tells why there is no credential. WeChat's errmsg names the egress
-// address that it does not know, and the hint repeats it.
+// because says why there is no credential.
 func because(e *keeper.Error) string {
 	if e == nil {
-		return ", and no renewal has ended yet"
+		return ", no renewal has ended yet"
 	}
 	text := fmt.Sprintf(", errcode %d: %s", e.Code, e.Message)
 	if e.Hint != (hint.Hint{}) {

@@ -9,36 +9,37 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
 // busyCode is WeChat's own code for "try again": SDKs know it.
 const busyCode = -1
 
-// refusal is an answer without a credential. It carries no secret.
+// refusal is an answer without a credential. It holds no secret.
 type refusal struct {
 	status     int
 	code       int
 	message    string
 	hint       string        // may be empty
-	retryAfter time.Duration // 0: nobody can say
+	retryAfter time.Duration // 0: unknown
 	allow      string        // the method allowed, for 405
 }
 
-// refuse is a refusal of our own: its errcode is the status.
+// refuse returns a refusal of this program, not of WeChat. Its errcode is the status.
 func refuse(status int, message, hint string) *refusal {
 	return &refusal{status: status, code: status, message: message, hint: hint}
 }
 
 func tooMany() *refusal {
-	return &refusal{status: http.StatusServiceUnavailable, code: busyCode, message: "too many requests are under way", retryAfter: time.Second}
+	return &refusal{status: http.StatusServiceUnavailable, code: busyCode, message: "too many open requests", retryAfter: time.Second}
 }
 
-// refusalOf is the answer to what the keeper failed with.
+// refusalOf returns the answer to the keeper's error.
 func refusalOf(err error) *refusal {
 	var e *keeper.Error
 	if !errors.As(err, &e) {
-		return refuse(http.StatusInternalServerError, "a fault of wxsidecar", "report it")
+		return refuse(http.StatusInternalServerError, "internal error of wxsidecar", hint.Fault.English)
 	}
 	refused := &refusal{code: e.Code, message: e.Message, hint: e.Hint.String(), retryAfter: e.RetryAfter}
 	switch e.Reason {
@@ -52,7 +53,7 @@ func refusalOf(err error) *refusal {
 		refused.retryAfter = max(refused.retryAfter, time.Second)
 	case keeper.Unavailable:
 		refused.status = http.StatusServiceUnavailable
-		if e.Code > 0 { // WeChat's, of a kind that passes by itself
+		if e.Code > 0 { // WeChat's, and transient
 			refused.message = fmt.Sprintf("errcode %d: %s", e.Code, e.Message)
 		}
 		refused.code = busyCode
@@ -76,17 +77,17 @@ func (e *refusal) write(w http.ResponseWriter) {
 		h.Set("WWW-Authenticate", `Bearer realm="wxsidecar"`)
 	}
 	w.WriteHeader(e.status)
-	_, _ = w.Write(e.body()) //nolint:gosec // JSON, and says so; an error: nobody is there to tell
+	_, _ = w.Write(e.body()) //nolint:gosec // JSON, with its Content-Type; if it fails, nobody reads
 }
 
 func (e *refusal) body() []byte {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // hints are for people
+	encoder.SetEscapeHTML(false) // people read it
 	_ = encoder.Encode(struct {
 		Code    int    `json:"errcode"`
 		Message string `json:"errmsg"`
 		Hint    string `json:"hint,omitempty"`
-	}{e.code, e.message, e.hint}) // numbers and strings always can be
+	}{e.code, e.message, e.hint}) // it cannot fail
 	return text.Bytes()
 }

@@ -15,12 +15,12 @@ type route struct {
 	method  string // the only one allowed
 }
 
-// parseRoute reads the path: /v1/{appid}/{kind}, or that and /refresh.
-// http.ServeMux would redirect to a cleaned path, and decode what is encoded.
+// parseRoute reads the path: /v1/{appid}/{kind} or /v1/{appid}/{kind}/refresh.
+// http.ServeMux would redirect to a cleaned path, and decode an encoded one.
 func parseRoute(r *http.Request) (route, *refusal) {
 	if r.URL.Host != "" || r.URL.Opaque != "" || r.URL.RawPath != "" {
-		// http://host/path, or an encoding that nobody needs for this path.
-		return route{}, refuse(http.StatusBadRequest, "malformed path", "ask for /v1/{appid}/access_token, nothing of it percent-encoded")
+		// http://host/path, or an encoding, which these paths never need.
+		return route{}, refuse(http.StatusBadRequest, "malformed path", "request /v1/{appid}/access_token without percent-encoding")
 	}
 	rest, ok := strings.CutPrefix(r.URL.Path, "/v1/")
 	if !ok {
@@ -49,7 +49,7 @@ func parseRoute(r *http.Request) (route, *refusal) {
 }
 
 func noRoute() *refusal {
-	return refuse(http.StatusNotFound, "no such route", "ask for /v1/{appid}/access_token, or jsapi_ticket or wx_card_ticket")
+	return refuse(http.StatusNotFound, "no such route", "request /v1/{appid}/access_token, jsapi_ticket or wx_card_ticket")
 }
 
 func methodNotAllowed(allowed string) *refusal {

@@ -17,9 +17,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-// forcedADay is how often a day WeChat's stable_token issues another token
-// because somebody forces it.
-const forcedADay = 20
+// forceRefreshesADay is how many force refreshes WeChat's stable_token allows a day.
+const forceRefreshesADay = 20
 
 // scrape is one answer to /metrics.
 type scrape struct {
@@ -28,22 +27,22 @@ type scrape struct {
 	labels []string // of states: appid="…",kind="…"
 }
 
-// serveMetrics is /metrics. It is written as it is made: ten thousand accounts
-// make 13 MB of it, which a small pod has not.
+// serveMetrics is /metrics. It never holds all of the text: 10,000 accounts make 13 MB,
+// which a small pod does not have.
 func (o *ops) serveMetrics(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 	s := &scrape{Writer: bufio.NewWriterSize(w, 32<<10), states: o.states()}
 	s.labels = make([]string, len(s.states))
 	for i := range s.states {
-		s.labels[i] = fmt.Sprintf(`appid="%s",kind="%s"`, s.states[i].AppID, s.states[i].Kind) // both are checked names
+		s.labels[i] = fmt.Sprintf(`appid="%s",kind="%s"`, s.states[i].AppID, s.states[i].Kind) // both are valid names
 	}
 	s.credentials(o.cfg.API == wechat.StableToken)
 	s.counts()
 	s.process(o)
-	_ = s.Flush() // who asked has gone: nobody to tell
+	_ = s.Flush() // if it fails, nobody reads
 }
 
-// credentials is how each credential is doing.
+// credentials writes the state of each credential.
 func (s *scrape) credentials(stable bool) {
 	s.gauges("wxsidecar_credential_valid", func(c *keeper.State) (float64, bool) { return oneIf(c.Valid), true })
 	s.gauges("wxsidecar_credential_published", func(c *keeper.State) (float64, bool) { return oneIf(c.Published), true })
@@ -54,12 +53,12 @@ func (s *scrape) credentials(stable bool) {
 	s.gauges("wxsidecar_renewals_today", func(c *keeper.State) (float64, bool) { return float64(c.Today.Renewals), true })
 	if stable {
 		s.gauges("wxsidecar_force_refreshes_remaining", func(c *keeper.State) (float64, bool) {
-			return float64(max(0, forcedADay-c.Today.ForceRefreshes)), true
+			return float64(max(0, forceRefreshesADay-c.Today.ForceRefreshes)), true
 		})
 	}
 }
 
-// counts is what this sidecar did for each credential.
+// counts writes what this sidecar did for each credential.
 func (s *scrape) counts() {
 	const name = "wxsidecar_renewals_total"
 	s.family(name)
@@ -79,7 +78,7 @@ func (s *scrape) counts() {
 	s.counters("wxsidecar_lease_contention_total", func(n *keeper.Counts) uint64 { return n.Contended })
 }
 
-// process is how this process is doing.
+// process writes the state of this process.
 func (s *scrape) process(o *ops) {
 	m := o.cfg.Metrics
 	s.one("wxsidecar_accounts", float64(s.accounts()))
@@ -93,7 +92,7 @@ func (s *scrape) process(o *ops) {
 	metrics.WriteCounterUint64(s, answers+`{source="renewal"}`, m.renewal.Get())
 	metrics.WriteCounterUint64(s, answers+`{source="refusal"}`, m.refusal.Get())
 	s.family("wxsidecar_wechat_request_duration_seconds")
-	m.calls.WritePrometheus(s)
+	m.requests.WritePrometheus(s)
 	s.family("wxsidecar_start_time_seconds")
 	metrics.WriteGaugeUint64(s, "wxsidecar_start_time_seconds", uint64(o.start.Unix())) //nolint:gosec // not before 1970
 	s.family("wxsidecar_build_info")
@@ -111,7 +110,7 @@ func (s *scrape) accounts() int {
 	return n
 }
 
-// mirrors is how each of those that are configured is doing.
+// mirrors writes the state of each mirror.
 func (s *scrape) mirrors(all []mirror.State) {
 	if len(all) == 0 {
 		return
@@ -123,7 +122,7 @@ func (s *scrape) mirrors(all []mirror.State) {
 	}
 }
 
-// family writes what stands before the samples of one.
+// family writes the lines before the samples of a family.
 func (s *scrape) family(name string) {
 	for _, f := range families {
 		if f.name == name {
@@ -131,10 +130,10 @@ func (s *scrape) family(name string) {
 			return
 		}
 	}
-	panic("no such family: " + name) // a fault of this package, which the first test meets
+	panic("no such family: " + name) // every test of /metrics would find it
 }
 
-// gauges writes a family with a sample for each credential that has one.
+// gauges writes a family with a sample for each credential that has a value.
 func (s *scrape) gauges(name string, value func(*keeper.State) (float64, bool)) {
 	s.family(name)
 	for i := range s.states {
@@ -170,8 +169,8 @@ func oneIf(yes bool) float64 {
 	return 0
 }
 
-// millis is a duration in seconds, to the millisecond.
+// millis returns a duration in seconds, to the millisecond.
 func millis(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
-// labelValue escapes what a label's value may not hold.
+// labelValue escapes a label's value.
 var labelValue = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)

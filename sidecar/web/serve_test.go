@@ -20,7 +20,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-func TestWhatIsInFlightIsFinishedWhenServeEnds(t *testing.T) {
+// Open requests finish when Serve ends.
+func TestServe_Drains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 3 * time.Second} }
 		h := newHouse(t, slow, appID)
@@ -49,7 +50,8 @@ func TestWhatIsInFlightIsFinishedWhenServeEnds(t *testing.T) {
 	})
 }
 
-func TestWhoStillWaitsNearTheEndOfTheDrainIsToldSo(t *testing.T) {
+// A request that waits near the end of the drain gets 503.
+func TestServe_DrainRefusesWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: wechattest.Hang} }
 		h := newHouse(t, hang, appID)
@@ -73,7 +75,8 @@ func TestWhoStillWaitsNearTheEndOfTheDrainIsToldSo(t *testing.T) {
 	})
 }
 
-func TestWhoDoesNotTakeHisAnswerIsCutAfterFourSeconds(t *testing.T) {
+// The drain ends after 4 s, though a client does not read.
+func TestServe_DrainCutsSlowReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID)
 		l := newPipes()
@@ -94,7 +97,8 @@ func TestWhoDoesNotTakeHisAnswerIsCutAfterFourSeconds(t *testing.T) {
 	})
 }
 
-func TestARequestWaitsTwelveSeconds(t *testing.T) {
+// A request waits for 12 s at most.
+func TestServe_WaitsTwelveSeconds(t *testing.T) {
 	for _, a := range []ask{{target: tokenPath}, {method: "POST", target: refreshPath, body: `{"rejected":"x"}`}} {
 		synctest.Test(t, func(t *testing.T) {
 			h := newHouse(t, nil)
@@ -114,7 +118,8 @@ func TestARequestWaitsTwelveSeconds(t *testing.T) {
 	}
 }
 
-func TestAHeadThatDoesNotEndIsCutAfterFiveSeconds(t *testing.T) {
+// An incomplete head is cut after 5 s.
+func TestServe_EndlessHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID)
 		l := newPipes()
@@ -130,7 +135,8 @@ func TestAHeadThatDoesNotEndIsCutAfterFiveSeconds(t *testing.T) {
 	})
 }
 
-func TestABodyThatDoesNotEndIsCutAfterFiveSeconds(t *testing.T) {
+// An incomplete body is cut after 5 s.
+func TestServe_EndlessBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID)
 		l := newPipes()
@@ -146,7 +152,8 @@ func TestABodyThatDoesNotEndIsCutAfterFiveSeconds(t *testing.T) {
 	})
 }
 
-func TestWhoDoesNotTakeHisAnswerIsCutAfterTwentySeconds(t *testing.T) {
+// An unread answer is cut after 20 s.
+func TestServe_UnreadAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID)
 		l := newPipes()
@@ -175,7 +182,8 @@ func TestWhoDoesNotTakeHisAnswerIsCutAfterTwentySeconds(t *testing.T) {
 	})
 }
 
-func TestWhoStillSendsCanReadWhyHeIsRefused(t *testing.T) {
+// A client that still sends can read its refusal.
+func TestServe_RefusalWhileSending(t *testing.T) {
 	h := newHouse(t, nil, appID)
 	for _, address := range []string{"127.0.0.1:0", "unix://" + filepath.Join(t.TempDir(), "s")} {
 		dial := serve(t, h.api(t, ""), address)
@@ -187,7 +195,8 @@ func TestWhoStillSendsCanReadWhyHeIsRefused(t *testing.T) {
 	}
 }
 
-func TestAConnectionServesManyRequestsAndMayRestFifteenSeconds(t *testing.T) {
+// A connection serves many requests, and may be idle for 15 s.
+func TestServe_IdleFifteenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID)
 		l := newPipes()
@@ -207,7 +216,8 @@ func TestAConnectionServesManyRequestsAndMayRestFifteenSeconds(t *testing.T) {
 	})
 }
 
-func TestAHeadOverEightKiBIsRefused(t *testing.T) {
+// A head over 8 KiB is refused.
+func TestServe_LongHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil, appID)
 		l := newPipes()
@@ -220,7 +230,8 @@ func TestAHeadOverEightKiBIsRefused(t *testing.T) {
 	})
 }
 
-func TestAListenerThatFailsEndsServeWithItsError(t *testing.T) {
+// Serve returns the listener's error.
+func TestServe_FailingListener(t *testing.T) {
 	broken := errors.New("broken")
 	err := listener.Serve(t.Context(), failingListener{newPipes(), broken}, http.NotFoundHandler(), listener.APILimits())
 	assert.ErrorIs(t, err, broken)

@@ -28,7 +28,8 @@ func statusOf(t *testing.T, text string) status.Sidecar {
 	return read
 }
 
-func TestStatusIsAsTheContractSays(t *testing.T) {
+// /status.json is the golden file, and the exported types hold all of it.
+func TestStatus_Golden(t *testing.T) {
 	healthy := probe(fixedOps(t, fixedStates(), noOutage), "GET", "/status.json")
 	golden(t, "status", healthy.String()+"\n=== memcached is down, no account\n"+
 		probe(fixedOps(t, nil, outage), "GET", "/status.json").String())
@@ -39,7 +40,8 @@ func TestStatusIsAsTheContractSays(t *testing.T) {
 	assert.JSONEq(t, healthy.body, string(again), "the exported types say all of it")
 }
 
-func TestStatusNamesTheHealthOfACredential(t *testing.T) {
+// The state is the credential's health.
+func TestStatus_Health(t *testing.T) {
 	failed := &keeper.Error{Code: -1, Message: "x"}
 	for want, s := range map[status.Health]keeper.State{
 		status.OK:          {Valid: true},
@@ -58,7 +60,8 @@ func TestStatusNamesTheHealthOfACredential(t *testing.T) {
 	assert.Zero(t, status.Health("what a newer version calls it").Compare(status.Unavailable))
 }
 
-func TestStatusTellsALifeAndWhenAFailedRenewalIsTriedAgain(t *testing.T) {
+// The status has a credential's times, and the next attempt after a failure.
+func TestStatus_Times(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, failByAppID, appID, "wxwhitelist")
 		ops := h.ops()
@@ -83,7 +86,8 @@ func TestStatusTellsALifeAndWhenAFailedRenewalIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestStatusTellsWhenTheWaitOfAnotherSidecarEnds(t *testing.T) {
+// The status has the end of another sidecar's cooldown.
+func TestStatus_Cooldown(t *testing.T) {
 	// Looked at every second, and no use before the other one's wait is over.
 	waiting := fixedStates()[2]
 	waiting.Err.RetryAfter, waiting.Retry = time.Minute, fixedNow.Add(-11*time.Second)
@@ -91,7 +95,8 @@ func TestStatusTellsWhenTheWaitOfAnotherSidecarEnds(t *testing.T) {
 	assert.Equal(t, 48, read.Credentials[0].Error.RetryInSeconds)
 }
 
-func TestStatusOfTenThousandAccountsIsWhole(t *testing.T) {
+// The status of 10,000 accounts is complete.
+func TestStatus_TenThousandAccounts(t *testing.T) {
 	states := make([]keeper.State, 10_000)
 	for i := range states {
 		states[i] = fixedStates()[0]
@@ -102,7 +107,8 @@ func TestStatusOfTenThousandAccountsIsWhole(t *testing.T) {
 	assert.Equal(t, "wx09999", read.Credentials[9_999].AppID)
 }
 
-func TestStatusSaysWhoSpendsTheBudgetWhereAnotherSidecarFoundItSpent(t *testing.T) {
+// A budget that another sidecar found spent has a hint.
+func TestStatus_BudgetOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, nil)
 		until := time.Now().Add(time.Minute).Unix()
@@ -117,7 +123,8 @@ func TestStatusSaysWhoSpendsTheBudgetWhereAnotherSidecarFoundItSpent(t *testing.
 	})
 }
 
-func TestSeveralServersThatFailAreToldByNameAndSinceTheFirst(t *testing.T) {
+// Several failing servers are one outage, with their names, since the first.
+func TestOneOutage(t *testing.T) {
 	t.Parallel()
 	refused := errors.New("connection refused")
 	one := keeper.Outage{Server: "b:11211", Since: fixedNow, Err: refused}

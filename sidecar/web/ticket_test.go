@@ -12,7 +12,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
-func TestATicketIsGivenAndRenewedLikeAToken(t *testing.T) {
+// A ticket is given and renewed like a token.
+func TestAPI_Ticket(t *testing.T) {
 	h := newHouse(t, nil)
 	h.wechat.AddAccount(appID, secret)
 	require.NoError(t, h.group.SetAccounts([]keeper.Account{{

@@ -18,7 +18,8 @@ import (
 // in-memory connection included.
 const perCaller = 40 << 10
 
-func TestTenThousandCallersWaitForOneRenewalInBoundedMemory(t *testing.T) {
+// 10,000 requests wait for one renewal, in bounded memory.
+func TestAPI_TenThousandWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const callers = 10_000
 		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} })
@@ -61,7 +62,8 @@ func inUse() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
-func TestTenThousandCallersOfARejectedTokenCauseOneRenewal(t *testing.T) {
+// 10,000 reports of one token cause one renewal.
+func TestAPI_TenThousandReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const callers = 10_000
 		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} }, appID)
@@ -84,7 +86,8 @@ func TestTenThousandCallersOfARejectedTokenCauseOneRenewal(t *testing.T) {
 	})
 }
 
-func TestWhoComesWhenTooManyWaitIsToldToComeBack(t *testing.T) {
+// One request too many gets 503.
+func TestAPI_TooManyRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} }, appID)
 		api := h.api(t, "")
@@ -108,7 +111,8 @@ func TestWhoComesWhenTooManyWaitIsToldToComeBack(t *testing.T) {
 	})
 }
 
-func TestACallerWhoLeavesIsNotWaitedFor(t *testing.T) {
+// A request ends when its client leaves.
+func TestAPI_ClientLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} }, appID)
 		api := h.compat(t, "")

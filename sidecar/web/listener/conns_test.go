@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestConnectionsFitIntoHalfOfTheMemoryLimit(t *testing.T) {
+// All connections fit into half of the memory limit.
+func TestShare_FitsTheMemoryLimit(t *testing.T) {
 	for _, c := range []struct {
 		limit    int64
 		api, ops int

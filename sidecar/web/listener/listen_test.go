@@ -13,7 +13,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 )
 
-func TestListenAddressesAreCheckedAndToldApart(t *testing.T) {
+// Malformed addresses are errors, and local ones are recognized.
+func TestCheckAddress(t *testing.T) {
 	local := map[string]bool{
 		"127.0.0.1:7200": true, "127.8.8.8:0": true, "localhost:7200": true, "[::1]:7200": true,
 		"unix:///run/wxsidecar/api.sock": true,
@@ -35,7 +36,8 @@ func TestListenAddressesAreCheckedAndToldApart(t *testing.T) {
 	}
 }
 
-func TestASocketHasMode0660AndGoesWithItsListener(t *testing.T) {
+// A socket has mode 0660, and goes with its listener.
+func TestOpen_SocketMode(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := listener.Open(t.Context(), "unix://"+path)
 	require.NoError(t, err)
@@ -47,7 +49,8 @@ func TestASocketHasMode0660AndGoesWithItsListener(t *testing.T) {
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestASocketThatNobodyAnswersOnIsRemoved(t *testing.T) {
+// A socket on which nothing answers is removed.
+func TestOpen_StaleSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	require.NoError(t, err)
@@ -61,7 +64,8 @@ func TestASocketThatNobodyAnswersOnIsRemoved(t *testing.T) {
 	require.NoError(t, l.Close())
 }
 
-func TestASocketThatSomebodyAnswersOnStays(t *testing.T) {
+// A socket on which a process answers stays.
+func TestOpen_UsedSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	first, err := listener.Open(t.Context(), "unix://"+path)
 	require.NoError(t, err)
@@ -73,7 +77,8 @@ func TestASocketThatSomebodyAnswersOnStays(t *testing.T) {
 	require.NoError(t, conn.Close())
 }
 
-func TestWhatIsNoSocketStays(t *testing.T) {
+// A file that is not a socket stays.
+func TestOpen_OtherFile(t *testing.T) {
 	folder := t.TempDir()
 	file, directory, link := filepath.Join(folder, "file"), filepath.Join(folder, "folder"), filepath.Join(folder, "link")
 	require.NoError(t, os.WriteFile(file, []byte("data"), 0o600))
@@ -90,13 +95,15 @@ func TestWhatIsNoSocketStays(t *testing.T) {
 	assert.Equal(t, "data", string(text))
 }
 
-func TestASocketInAFolderThatIsNotThereIsAClearError(t *testing.T) {
+// The error names the missing folder.
+func TestOpen_NoFolder(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "missing")
 	_, err := listener.Open(t.Context(), "unix://"+filepath.Join(folder, "s"))
 	assert.ErrorContains(t, err, "the folder "+folder+" does not exist")
 }
 
-func TestAPortThatIsTakenIsAnError(t *testing.T) {
+// A used port is an error.
+func TestOpen_UsedPort(t *testing.T) {
 	first, err := listener.Open(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { assert.NoError(t, first.Close()) }()

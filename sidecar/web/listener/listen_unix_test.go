@@ -15,7 +15,7 @@ import (
 )
 
 // What waits in the kernel counts in the pod's memory, see TestAttack_All.
-func TestTheKernelKeepsLittleOfAConnection(t *testing.T) {
+func TestOpen_KernelBuffers(t *testing.T) {
 	t.Parallel()
 	const little = 8 << 10
 	for name, address := range map[string]string{

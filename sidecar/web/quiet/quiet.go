@@ -1,12 +1,11 @@
-// Package quiet holds the standard library's logger back while the packages of
-// other people are initialized. github.com/VictoriaMetrics/metrics writes a line
-// there, on nodes whose kernel has no pressure-stall information, that is no JSON
-// and tells an operator nothing he could act upon; it comes before main could
-// prevent it.
+// Package quiet silences the standard logger while other packages initialize.
+// github.com/VictoriaMetrics/metrics logs a line there on nodes whose kernel has no
+// pressure-stall information. The line is not JSON, does not help an operator, and comes
+// before main can prevent it.
 //
-// Go initializes packages in the order of their import paths, each once all that
-// it imports is ready. This one needs io and log alone, the library net/http too:
-// so this one comes first. Package web lets the logger speak again.
+// Go initializes packages in the order of their import paths, once their imports are
+// ready. This package imports io and log alone, and the library net/http too, so this
+// one is first. Package web restores the logger.
 package quiet
 
 import (
