@@ -19,7 +19,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// allocated is how many bytes work allocates, whether they are freed or not.
+// allocated returns the bytes that work allocates, freed or not.
 func allocated(work func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -74,7 +74,7 @@ func TestConn_GiantValueIsDamaged(t *testing.T) {
 	taken := allocated(func() {
 		views = must(store.Poll(slots))(t)
 	})
-	t.Logf("a look at %d accounts allocated %d bytes", accounts, taken)
+	t.Logf("a poll of %d accounts allocated %d bytes", accounts, taken)
 	assert.Less(t, taken, uint64(4<<20))
 	last := accounts/4 - 1 // what was written last is there
 	assert.True(t, views[last].Entry.Damaged)
@@ -92,7 +92,7 @@ func TestConn_GiantValueIsDamaged(t *testing.T) {
 	assert.True(t, view.Entry.Token == token1 && view.Record.Record.Token == token1)
 }
 
-// streams gives every connection, once it has asked, what write writes.
+// streams answers the first request of every connection by write.
 func streams(t *testing.T, write func(conn net.Conn)) (address string) {
 	t.Helper()
 	l := must(net.Listen("tcp", "127.0.0.1:0"))(t)

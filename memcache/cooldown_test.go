@@ -16,7 +16,7 @@ var badIP = memcache.Cooldown{
 	Class: "person", ErrCode: 40164, ErrMsg: "invalid ip 1.2.3.4 <not> in whitelist", Secret: "1f3870be", Until: 1763811960,
 }
 
-// A failed request turns the lease into a cooldown that says why.
+// A failed request turns the lease into a cooldown with the reason.
 func TestCoolDown_SaysWhy(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		lease := must(slot.TakeLease())(t)
@@ -50,7 +50,7 @@ func TestTakeOver_Once(t *testing.T) {
 		i, _ := s.peek(t, "wx1:lease")
 		s.assertItem(t, "wx1:lease", i.value, 15)
 		_, err = slot.TakeOver(cooling)
-		require.ErrorIs(t, err, memcache.ErrHeld, "somebody was faster")
+		require.ErrorIs(t, err, memcache.ErrHeld, "another sidecar was faster")
 		require.NoError(t, mine.Release())
 		_, err = slot.TakeOver(cooling)
 		require.ErrorIs(t, err, memcache.ErrHeld, "what was seen is gone")
@@ -80,8 +80,8 @@ func TestCoolDown_AtLeastASecond(t *testing.T) {
 	}
 }
 
-// A cooldown that nobody can read would be taken for a held lease: held for hours, without
-// a reason, and no new AppSecret could end it.
+// An unreadable cooldown would count as a held lease, for hours and without a reason. No
+// new AppSecret could end it.
 func TestCoolDown_LongErrMsg(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		for _, errMsg := range []string{strings.Repeat("<", 512), strings.Repeat("\x01", 512), strings.Repeat("x", 10_000)} {

@@ -17,7 +17,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// dials notes what was dialled.
+// dials logs the dialled addresses.
 type dials struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -32,7 +32,7 @@ func (d *dials) Dial(ctx context.Context, network, address string) (net.Conn, er
 	return d.dial(ctx, network, address)
 }
 
-// take returns what was dialled since the last take.
+// take returns the addresses dialled since the last take.
 func (d *dials) take() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -67,7 +67,7 @@ func TestDial_ResolvesTheNameEveryTime(t *testing.T) {
 				require.Equal(t, []string{want}, d.take(), "one connection serves both")
 				require.NoError(t, store.Close())
 			}
-			// What replaces by compare-and-swap dials the same name.
+			// Connections for compare-and-swap dial the same name.
 			useAll(t, slotOf(t, store))
 			for _, address := range d.take() {
 				assert.Equal(t, want, address)
@@ -147,7 +147,7 @@ func TestConfig_MaxIdleConns(t *testing.T) {
 	}
 }
 
-// burst asks n times at once.
+// burst sends n requests at once.
 func burst(t *testing.T, store *memcache.Store, n int) {
 	t.Helper()
 	var all sync.WaitGroup

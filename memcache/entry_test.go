@@ -12,7 +12,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// Tokens of the tests: no error and no output may contain the word.
+// Tokens of the tests. No error and no output can contain canary.
 const (
 	canary = "canarytoken"
 	token1 = "canarytoken-1"
@@ -96,7 +96,7 @@ func TestEntry_DamagedIsReplaced(t *testing.T) {
 				assert.Empty(t, seen.Token)
 				require.NoError(t, slot.PutEntry(seen, token2, time.Hour))
 				s.assertItem(t, "wx1", token2, 3600)
-				assert.ErrorIs(t, slot.PutEntry(seen, token3, time.Hour), memcache.ErrConflict, "mended already")
+				assert.ErrorIs(t, slot.PutEntry(seen, token3, time.Hour), memcache.ErrConflict, "repaired already")
 			})
 		}
 	})

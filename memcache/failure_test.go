@@ -12,7 +12,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// faults are all in which no answer comes, or none in time.
+// faults are the faults without an answer in time.
 var faults = []struct {
 	memcachetest.Fault
 	name string
@@ -27,8 +27,8 @@ var faults = []struct {
 	{memcachetest.Slow, "Slow, too late"},
 }
 
-// assertFailure asserts that err says that memcached failed: it is none of the
-// answers that somebody would act upon, and names no value.
+// assertFailure asserts that err means a failure of memcached: it is not an answer, and
+// contains no value.
 func assertFailure(t *testing.T, err error) {
 	t.Helper()
 	require.Error(t, err)
@@ -40,7 +40,7 @@ func assertFailure(t *testing.T, err error) {
 	assert.NotContains(t, err.Error(), canary)
 }
 
-// scene is a store on which everything can be done.
+// scene is a store on which every operation can run.
 type scene struct {
 	store    *memcache.Store
 	slot     *memcache.Slot
@@ -74,7 +74,7 @@ func newScene(t *testing.T, store *memcache.Store) *scene {
 	return sc
 }
 
-// operations are all that ask memcached something.
+// operations are all operations with a request to memcached.
 var operations = map[string]func(sc *scene) error{
 	"Ping":                   func(sc *scene) error { return sc.store.Ping() },
 	"Get":                    func(sc *scene) error { _, err := sc.slot.Get(); return err },
@@ -116,7 +116,7 @@ func TestFailure_IsNeverAnAnswer(t *testing.T) {
 					f.SetFault(fault.Fault)
 					began := time.Now()
 					assertFailure(t, operation(sc))
-					assert.LessOrEqual(t, time.Since(began), 2*memcache.DefaultTimeout, "nobody waits for long")
+					assert.LessOrEqual(t, time.Since(began), 2*memcache.DefaultTimeout, "no call waits for long")
 				})
 			})
 		}

@@ -17,7 +17,7 @@ import (
 func TestCountFailure_UntilForgotten(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		for range 2 {
-			require.NoError(t, slot.ForgetFailures(), "also where there are none")
+			require.NoError(t, slot.ForgetFailures(), "also if there are none")
 			for want := 1; want <= 12; want++ { // the number gets longer on its way
 				n := must(slot.CountFailure())(t)
 				require.Equal(t, want, n)

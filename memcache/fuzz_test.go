@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzRecord: whatever lies under the record's key, reading it does not panic,
-// what is read is within its limits, and what is written of it reads the same.
+// FuzzRecord reads any value as a record. That never panics, the record is within its
+// limits, and it reads the same after it is written.
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte(`{"token":"canarytoken-1","number":5,"issued":100,"expires":7300,"api":"token","by":"pod","doubt":0,"past":["9f86d081"]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -69,9 +69,9 @@ func assertLimits(t *testing.T, r *Record) {
 	}
 }
 
-// assertSame asserts that two records say the same. White space within unknown
-// fields may differ, and all of them go where they would make a record too long,
-// which those of a short one never do.
+// assertSame asserts that two records are the same. White space within unknown fields can
+// differ. All unknown fields are dropped if the record would be too long, and those of a
+// short record never are.
 func assertSame(t *testing.T, want, got *Record, size int) {
 	t.Helper()
 	if got.unknownFields == nil && size > maxRecord/8 {
@@ -87,8 +87,8 @@ func assertSame(t *testing.T, want, got *Record, size int) {
 	assert.Equal(t, a, b)
 }
 
-// FuzzLease: whatever lies under the lease's key is a lease or a wait, and a wait
-// that is written reads the same.
+// FuzzLease reads any value as a lease or a cooldown. A cooldown reads the same after it
+// is written.
 func FuzzLease(f *testing.F) {
 	f.Add([]byte(`{"cooldown":"person","errcode":40164,"errmsg":"invalid ip","secret":"1f3870be","until":1763811960}`))
 	f.Fuzz(func(t *testing.T, value []byte) {
@@ -109,7 +109,8 @@ func FuzzLease(f *testing.F) {
 	})
 }
 
-// FuzzEntry: an entry is a credential or damaged, and apps and sidecars agree.
+// FuzzEntry reads any value as an entry: a credential or damaged, the same for apps and
+// sidecars.
 func FuzzEntry(f *testing.F) {
 	f.Add([]byte("canarytoken-1"), uint32(0))
 	f.Fuzz(func(t *testing.T, value []byte, flags uint32) {

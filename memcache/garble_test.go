@@ -13,7 +13,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// nonsense gives every connection the same answer, whatever it asks, and ends it.
+// nonsense gives every connection the same answer to any request, and closes it.
 func nonsense(t *testing.T, answer string) (address string) {
 	t.Helper()
 	return streams(t, func(conn net.Conn) { _, _ = conn.Write([]byte(answer)) })
@@ -47,7 +47,7 @@ var garbled = map[string]string{
 	"a reply of the binary kind": "\x81\x00\x00\x00" + token1,
 }
 
-// The first answers of a memcached are sound, so that there is a scene.
+// The first answers are correct, so that there is a scene.
 func TestGarbled_IsAFailureWithoutQuotes(t *testing.T) {
 	t.Parallel()
 	for story, answer := range garbled {

@@ -20,17 +20,17 @@ import (
 
 // The files in testdata/golden are every kind of value of version 1, the keys, and
 // the fields. Sidecars of several versions run side by side, and each must read the
-// values of the others. So after a release a file is never changed, and none goes;
-// a later version adds files.
+// values of the others. So after a release no file is changed or removed, and a later
+// version adds files.
 
-// golden returns a file's text without the line end that editors want.
+// golden returns a file's text without its last line end.
 func golden(t *testing.T, name string) string {
 	t.Helper()
 	text := must(os.ReadFile(filepath.Join("testdata", "golden", name)))(t)
 	return strings.TrimSuffix(string(text), "\n")
 }
 
-// goldenRecord returns the record that most files vary.
+// goldenRecord returns the record that most files are variations of.
 func goldenRecord(change func(r *memcache.Record)) *memcache.Record {
 	r := &memcache.Record{
 		V: 1, Token: token2, Number: 1763811900123, Issued: 1763811900, Expires: 1763819100,
@@ -135,7 +135,7 @@ func TestGolden_Cooldowns(t *testing.T) {
 	})
 }
 
-// The values that are no JSON are understood as their files have them.
+// The values that are not JSON are read as in their files.
 func TestGolden_BareValues(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		s.put(t, "wx1", golden(t, "entry.txt"), 0)
@@ -156,7 +156,7 @@ func TestGolden_BareValues(t *testing.T) {
 	})
 }
 
-// The values that are no JSON are written in the form of their files.
+// The values that are not JSON are written as in their files.
 func TestGolden_BareValuesWritten(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		require.NoError(t, slot.PutEntry(memcache.Entry{}, token2, time.Hour))
@@ -245,7 +245,7 @@ func fieldsOf(path string, of reflect.Type) []string {
 	return lines
 }
 
-// No file is forgotten: each is read by a test above.
+// Each file is read by a test above.
 func TestGolden_EveryFileIsUsed(t *testing.T) {
 	t.Parallel()
 	used := []string{

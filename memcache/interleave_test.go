@@ -17,18 +17,18 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// An operation of a Slot is some commands: a get and a cas, say. Between any two of them
-// another sidecar can do any operation of its own. The result, and what memcached has
-// then, must be as if one of the two had come after the other: so the keeper need not know
-// what an operation is made of.
+// An operation of a Slot is several commands, for example a get and a cas. Between any two
+// of them, another sidecar can run any operation. The results, and what memcached has then,
+// must be the same as if the two operations ran one after the other. So the keeper does not
+// depend on the commands of an operation.
 
-// twoSlots is one memcached as two sidecars see it.
+// twoSlots is one memcached with two sidecars.
 type twoSlots struct {
 	server *memcachetest.Server
 	a, b   *side
 }
 
-// side is one of them, and what it has read or taken before.
+// side is one sidecar, and what it has read or taken.
 type side struct {
 	name   string
 	server *memcachetest.Server
@@ -39,10 +39,10 @@ type side struct {
 	spent  memcache.Spent
 }
 
-// afterItsEnd is an operation of a sidecar that waited until the lease of the other ended.
+// afterItsEnd is an operation after the end of the other sidecar's lease.
 const afterItsEnd = "take it after its end"
 
-// slotOperations are all that change something. Each returns what its caller learns.
+// slotOperations are all operations that write. Each returns its result.
 var slotOperations = map[string]func(*side) string{
 	"take the lease": func(s *side) string {
 		_, err := s.slot.TakeLease()
@@ -83,7 +83,7 @@ func result(err error) string {
 	return "ok"
 }
 
-// newTwoSlots returns a memcached in which the lease is the one's that holds it, or free.
+// newTwoSlots returns a memcached. The named sidecar holds the lease, or none does.
 func newTwoSlots(t *testing.T, holder string) *twoSlots {
 	t.Helper()
 	two := &twoSlots{server: memcachetest.New()}
@@ -133,7 +133,7 @@ func (two *twoSlots) state() string {
 	return strings.Join(all, " ")
 }
 
-// outcome is what both learned, and what memcached has then.
+// outcome is the results of both, and what memcached has then.
 func (two *twoSlots) outcome(a, b string) string { return "A: " + a + "; B: " + b + "; " + two.state() }
 
 func TestSlot_OperationsAreAtomic(t *testing.T) {
@@ -157,7 +157,7 @@ func TestSlot_OperationsAreAtomic(t *testing.T) {
 	}
 }
 
-// inOrder returns the outcomes if one of the two comes after the other.
+// inOrder returns the outcomes if one of the two runs after the other.
 func inOrder(t *testing.T, holder string, a, b func(*side) string) []string {
 	t.Helper()
 	first := newTwoSlots(t, holder)
@@ -168,7 +168,7 @@ func inOrder(t *testing.T, holder string, a, b func(*side) string) []string {
 	return []string{outcome, second.outcome(a(second.a), resultB)}
 }
 
-// interleave does B's operation before A's command with this number. happened is false if
+// interleave runs B's operation before A's command with this number. happened is false if
 // A has no such command.
 func (two *twoSlots) interleave(a, b func(*side) string, at int) (outcome string, happened bool) {
 	commands, resultB, busy := 0, "", false
@@ -187,8 +187,8 @@ func (two *twoSlots) interleave(a, b func(*side) string, at int) (outcome string
 	return two.outcome(resultA, resultB), happened
 }
 
-// Before any command of an operation, memcached can restart, lose the key, or carry the
-// command out and lose its answer. The caller then learns the truth, or that it failed.
+// Before any command of an operation, memcached can restart, lose the key, or run the
+// command and lose its answer. The result is then the truth, or a failure.
 func TestSlot_FaultsBetweenCommands(t *testing.T) {
 	faults := map[string]func(*memcachetest.Server) memcachetest.Fault{
 		"restart":        func(s *memcachetest.Server) memcachetest.Fault { s.Restart(); return memcachetest.None },
@@ -225,10 +225,10 @@ func TestSlot_FaultsBetweenCommands(t *testing.T) {
 				if name == "take a use" { // any one will do
 					outcome = strings.Replace(outcome, "wx1:budget:1", "wx1:budget:0", 1)
 				}
-				// It says that it failed, or did all, on what was there or on nothing, or did it
-				// before memcached lost it.
+				// It failed, or did everything, on the value or on none, or did it before
+				// memcached lost the value.
 				fine := strings.HasSuffix(got, "failed") || outcome == done || outcome == again || two.state() == ""
-				if name != "count" { // it may be off by one
+				if name != "count" { // it can be off by one
 					assert.True(t, fine, "%s, %s before command %d: %s", name, faultName, at, outcome)
 				}
 			}

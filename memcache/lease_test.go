@@ -66,7 +66,7 @@ func TestRelease_FreesTheLeaseAtOnce(t *testing.T) {
 	})
 }
 
-// The holder of a lost lease does not touch the next one.
+// The holder of a lost lease does not change the next lease.
 func TestRelease_LeavesTheNextLease(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		lost := must(slot.TakeLease())(t)
@@ -81,8 +81,8 @@ func TestRelease_LeavesTheNextLease(t *testing.T) {
 	})
 }
 
-// The race that Release's comment tells: the lease changes hands after A has seen
-// that it is A's. A delete would end B's.
+// The race in Release's comment: the lease changes hands after A has read it as A's own.
+// A delete would end B's lease.
 func TestRelease_LeaseChangesHands(t *testing.T) {
 	t.Parallel()
 	for name, giveBack := range map[string]func(*memcache.Lease) error{
@@ -156,8 +156,8 @@ func TestLease_HolderCountsOn14Seconds(t *testing.T) {
 		require.ErrorIs(t, lease.Verify(), memcache.ErrLost)
 		require.ErrorIs(t, lease.CoolDown(memcache.Cooldown{Class: "person"}, time.Hour), memcache.ErrLost)
 		now, _ := f.Peek("wx1:lease")
-		require.Equal(t, item, now, "and nobody touched it")
-		require.NoError(t, lease.Release(), "so that nobody waits for it")
+		require.Equal(t, item, now, "and it is unchanged")
+		require.NoError(t, lease.Release(), "so that no sidecar waits for it")
 		_, there = f.Peek("wx1:lease")
 		assert.False(t, there)
 	})

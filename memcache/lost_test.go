@@ -13,7 +13,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// write is a write that must be told truthfully.
+// write is a write whose result must be the truth.
 type write struct {
 	verb string
 	key  string
@@ -45,7 +45,7 @@ func verified(lease *memcache.Lease, err error) error {
 	return lease.Verify()
 }
 
-// marked turns false into an error of its own.
+// marked turns false into its own error.
 func marked(ok bool, err error) error {
 	if err == nil && !ok {
 		return memcache.ErrConflict
@@ -53,7 +53,7 @@ func marked(ok bool, err error) error {
 	return err
 }
 
-// failing has the n-th write fail as the n-th fault says, and counts them.
+// failing makes the n-th write fail with the n-th fault, and counts the writes.
 func failing(f *fixture, verb string, then func(n int), faults ...memcachetest.Fault) *atomic.Int32 {
 	var count atomic.Int32
 	f.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
@@ -88,13 +88,13 @@ func TestAdd_LostAnswer(t *testing.T) {
 		"no fault":                        {nil, 1, true},
 		"it happened, and the line broke": {[]memcachetest.Fault{after}, 1, true},
 		"half the answer came":            {[]memcachetest.Fault{mid}, 1, true},
-		"it happened, and nobody said so": {[]memcachetest.Fault{hangAfter}, 1, true},
+		"it happened, without an answer":  {[]memcachetest.Fault{hangAfter}, 1, true},
 		"the line broke before":           {[]memcachetest.Fault{before}, 2, true},
 		"it broke before, then after":     {[]memcachetest.Fault{before, after}, 2, true},
 		"it broke before, then in half":   {[]memcachetest.Fault{before, mid}, 2, true},
 		"it broke before, then silence":   {[]memcachetest.Fault{before, hangAfter}, 2, true},
 		"it broke before twice":           {[]memcachetest.Fault{before, before}, 2, false},
-		"it hangs, and may still happen":  {[]memcachetest.Fault{hang}, 1, false},
+		"it hangs, and can still happen":  {[]memcachetest.Fault{hang}, 1, false},
 		"memcached refuses":               {[]memcachetest.Fault{serverError}, 1, false},
 		"it broke, then was refused":      {[]memcachetest.Fault{before, serverError}, 2, false},
 	} {
@@ -133,7 +133,7 @@ func TestLostAnswer_FasterSidecarWins(t *testing.T) {
 			"just before the write":                      {memcachetest.None, 1},
 			"just before a write that is lost":           {memcachetest.DropBefore, 1},
 			"just before a write whose answer is lost":   {memcachetest.DropAfter, 1},
-			"just before a write that nobody answers":    {memcachetest.HangAfter, 1},
+			"just before a write without an answer":      {memcachetest.HangAfter, 1},
 			"between a write that is lost and the next ": {memcachetest.DropBefore, 2},
 		} {
 			t.Run(name+"/"+story, func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestLostAnswer_GoneIsNotWrittenTwice(t *testing.T) {
 	}
 }
 
-// A try that is counted twice only waits longer; one that is not counted would not.
+// A failure whose answer is lost is counted, perhaps twice: that only waits longer.
 func TestCountFailure_LostAnswer(t *testing.T) {
 	t.Parallel()
 	for _, fault := range faults {

@@ -55,7 +55,7 @@ func TestMark_AgainAfterItsLife(t *testing.T) {
 	})
 }
 
-// All sidecars together spend as many uses as there are.
+// All sidecars together can spend the limit.
 func TestSpend_UpToTheLimit(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		const limit = 10
@@ -79,7 +79,7 @@ func TestSpend_UpToTheLimit(t *testing.T) {
 		s.assertItem(t, "wx1:budget:9", i.value, 601)
 		_, ok, err := slotOf(t, s.Store).Spend(memcache.MarkBudget, 0, time.Minute)
 		require.NoError(t, err)
-		assert.False(t, ok, "no places")
+		assert.False(t, ok, "no use is free")
 	})
 }
 
@@ -107,7 +107,7 @@ func TestSpend_NoWindowExceedsTheLimit(t *testing.T) {
 					spent = append(spent, time.Now())
 				}
 			}
-			require.Greater(t, len(spent), limit, "places become free again")
+			require.Greater(t, len(spent), limit, "uses become free again")
 			for i := limit; i < len(spent); i++ {
 				assert.GreaterOrEqual(t, spent[i].Sub(spent[i-limit]), window, "seed %d: %d within %s", seed, limit+1, window)
 			}
@@ -202,7 +202,7 @@ func TestGiveBack_ReportsAFailure(t *testing.T) {
 	})
 }
 
-// A server that refuses cas alone has the use deleted.
+// If the server refuses cas alone, GiveBack deletes the use.
 func TestGiveBack_WithoutCas(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -217,7 +217,7 @@ func TestGiveBack_WithoutCas(t *testing.T) {
 	})
 }
 
-// Each day has a count of its own, which outlives the day.
+// Each day has its own count, which outlives the day.
 func TestCountRequest_CountsByDay(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		for want := 1; want <= 3; want++ {

@@ -13,7 +13,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// observer counts what it is told.
+// observer counts the calls of Observe.
 type observer struct {
 	mu           sync.Mutex
 	done, failed map[string]int

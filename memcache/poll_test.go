@@ -14,7 +14,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// manySlots are the places of wx0, wx1 and so on.
+// manySlots returns the Slots of wx0, wx1 and so on.
 func manySlots(t *testing.T, store *memcache.Store, n int) []*memcache.Slot {
 	t.Helper()
 	slots := make([]*memcache.Slot, n)
@@ -26,7 +26,7 @@ func manySlots(t *testing.T, store *memcache.Store, n int) []*memcache.Slot {
 	return slots
 }
 
-// Poll reads entries and records of many credentials, to be replaced.
+// Poll reads entries and records of many credentials, for a replacement.
 func TestPoll_ReadsManyCredentials(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		slots := manySlots(t, s.Store, 250)
@@ -48,7 +48,7 @@ func TestPoll_ReadsManyCredentials(t *testing.T) {
 			}
 		}
 
-		// What Poll read can be replaced.
+		// The entry and the record that Poll read can be replaced.
 		require.NoError(t, slots[99].PutEntry(views[99].Entry, token1, time.Hour))
 		require.NoError(t, slots[100].PutRecord(views[100].Record, newRecord(token1), time.Hour))
 		require.NoError(t, slots[1].PutEntry(views[1].Entry, token1, time.Hour))
@@ -59,7 +59,7 @@ func TestPoll_ReadsManyCredentials(t *testing.T) {
 	})
 }
 
-// An entry that is written in between is then never newer than its record.
+// Entries are read before records, so an entry is never newer than its record.
 func TestPoll_EntriesBeforeRecords(t *testing.T) {
 	t.Parallel()
 	for n, batches := range map[int][]int{0: nil, 1: {1}, 100: {100}, 101: {100, 1}, 250: {100, 100, 50}} {

@@ -17,7 +17,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// answered reports whether memcached could be asked, whatever it said.
+// answered reports whether memcached answered, with any answer.
 func answered(err error) bool {
 	return err == nil || errors.Is(err, memcache.ErrMiss) || errors.Is(err, memcache.ErrConflict) ||
 		errors.Is(err, memcache.ErrHeld) || errors.Is(err, memcache.ErrLost)
@@ -37,7 +37,7 @@ func TestRestart_ManyIdleConnections(t *testing.T) {
 		config := s.config
 		config.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			if waits {
-				together.Done() // nobody goes on before all have dialled
+				together.Done() // all dial before the first continues
 				together.Wait()
 			}
 			return dial(ctx, network, address)
@@ -79,8 +79,8 @@ func TestRestart_FirstCallSucceeds(t *testing.T) {
 	}
 }
 
-// reuse restarts s and has a stranger write under the key until his value has the
-// CAS id that was seen before.
+// reuse restarts s, and writes the key as another client until its value has the CAS id
+// that was seen before.
 func (s *server) reuse(t *testing.T, key string) {
 	t.Helper()
 	seen, there := s.peek(t, key)
@@ -97,8 +97,8 @@ func (s *server) reuse(t *testing.T, key string) {
 	}
 }
 
-// ids begin at 1 again when memcached restarts: an id that was seen before says
-// nothing about the value that has it now.
+// A CAS id that is used again after a restart overwrites nothing. Ids begin at 1 again, so
+// an id proves nothing about the value.
 func TestCAS_IDReusedAfterRestart(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
 		for name, write := range map[string]struct {
@@ -122,8 +122,8 @@ func TestCAS_IDReusedAfterRestart(t *testing.T) {
 	})
 }
 
-// The same, at the worst moment: after memcached was asked whether the value is
-// still the one that was seen.
+// The same with the restart at the worst moment: after the value was read again, and
+// before the cas.
 func TestCAS_RestartRightBefore(t *testing.T) {
 	t.Parallel()
 	for name, w := range writes {
@@ -151,7 +151,7 @@ func TestCAS_RestartRightBefore(t *testing.T) {
 	}
 }
 
-// tapped runs tap, once, when an answer has arrived and nobody has seen it yet.
+// tapped runs tap once, after an answer has arrived and before it is read.
 type tapped struct {
 	net.Conn
 	tap *atomic.Pointer[func()]
@@ -165,8 +165,8 @@ func (c tapped) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// And at a worse one: memcached restarts when it has said that the value is still
-// the one, and another call leaves a new connection that the write could go over.
+// A cas uses the connection that read the value. Memcached restarts after the read, and
+// another call leaves a new connection that the write could use.
 func TestCAS_OneConnection(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"PutEntry by swap", "PutRecord by swap", "TakeOver"} {

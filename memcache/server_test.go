@@ -17,7 +17,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/realmemcached"
 )
 
-// server is a memcached that the suite runs against, and a Store on it.
+// server is a memcached under test, and a Store on it.
 type server struct {
 	*memcache.Store
 	config  memcache.Config
@@ -25,7 +25,7 @@ type server struct {
 	restart func(t *testing.T)
 }
 
-// servers are the fake over both of its roads, and the real one.
+// servers are the fake, over TCP and in memory, and the real memcached.
 var servers = map[string]func(t *testing.T) *server{
 	"fake over TCP":      startTCP,
 	"fake over net.Pipe": startPipe,
@@ -40,7 +40,7 @@ func onEach(t *testing.T, test func(t *testing.T, s *server, slot *memcache.Slot
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t)
-			s.config.Timeout = 10 * time.Second // a loaded machine is no fault
+			s.config.Timeout = 10 * time.Second // for a loaded machine
 			s.Store = open(t, s.config)
 			test(t, s, slotOf(t, s.Store))
 		})
@@ -71,8 +71,8 @@ func slotOf(t *testing.T, store *memcache.Store) *memcache.Slot {
 	return slot
 }
 
-// fixture is a fake in memory, for what the real server does not do on demand or
-// not in virtual time. Within a bubble it must be made there.
+// fixture is a fake in memory: for faults, and for virtual time. Inside a bubble it must
+// be made there.
 type fixture struct {
 	*memcachetest.Server
 	store *memcache.Store
@@ -129,14 +129,14 @@ func startReal(t *testing.T) *server {
 	return s
 }
 
-// say says text over a connection of its own and returns all that is answered.
+// say sends text over its own connection, and returns the whole answer.
 func (s *server) say(t *testing.T, text string) string {
 	t.Helper()
 	conn := must(s.dial())(t)
 	defer func() { _ = conn.Close() }()
 	require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
 	wrote := make(chan struct{})
-	go func() { // a pipe holds nothing: what is answered meanwhile must be read
+	go func() { // a pipe has no buffer: the answer must be read meanwhile
 		defer close(wrote)
 		_, _ = io.WriteString(conn, text+"mn\r\n") // the no-op marks the end
 	}()
@@ -150,7 +150,7 @@ func (s *server) say(t *testing.T, text string) string {
 	return strings.TrimSuffix(string(got), "MN\r\n")
 }
 
-// put stores a value as a stranger would.
+// put stores a value as another client does.
 func (s *server) put(t *testing.T, key, value string, flags int) {
 	t.Helper()
 	require.Equal(t, "STORED\r\n", s.say(t, fmt.Sprintf("set %s %d 3600 %d\r\n%s\r\n", key, flags, len(value), value)))
@@ -162,7 +162,7 @@ func (s *server) remove(t *testing.T, key string) {
 	require.Equal(t, "DELETED\r\n", s.say(t, "delete "+key+"\r\n"))
 }
 
-// item is what lies under a key: its flags, and the seconds that are left.
+// item is an item with its flags and its remaining seconds.
 type item struct {
 	value       string
 	flags, left int
@@ -186,12 +186,12 @@ func (s *server) peek(t *testing.T, key string) (i item, there bool) {
 	return i, true
 }
 
-// assertItem asserts a value with flags 0 and an exptime that was just written:
-// memcached's clock may have ticked once since.
+// assertItem asserts a value with flags 0 and an exptime that was just written.
+// memcached's clock can have ticked once since.
 func (s *server) assertItem(t *testing.T, key, value string, exptime int) {
 	t.Helper()
 	i, there := s.peek(t, key)
-	require.True(t, there, "nothing is there")
+	require.True(t, there, "missing")
 	assert.Equal(t, value, i.value)
 	assert.Zero(t, i.flags, "PHP reads flags 0 as the plain string")
 	assert.InDelta(t, float64(exptime)-0.5, i.left, 0.5, "seconds left")

@@ -51,7 +51,7 @@ func TestStore_OneServerPerCredential(t *testing.T) {
 // longLife is longer than any test.
 const longLife = time.Hour
 
-// dialEach makes a fake for each name, and dials them by name.
+// dialEach makes a fake for each name, and returns a dial function for them.
 func dialEach(t *testing.T, fakes map[string]*memcachetest.Server, names ...string) func(context.Context, string, string) (net.Conn, error) {
 	t.Helper()
 	for _, name := range names {

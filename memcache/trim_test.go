@@ -30,7 +30,7 @@ func TestTrim_ClosesABurst(t *testing.T) {
 	store.Trim()
 	assert.Eventually(t, func() bool { return fake.Connections() == 1 }, 10*time.Second, time.Millisecond, "one that reads")
 
-	// A burst: four at a time, none of which ends before all have come.
+	// A burst: four at a time, and none ends before all have arrived.
 	var together sync.WaitGroup
 	together.Add(4)
 	fake.OnCommand(func(memcachetest.Command) memcachetest.Fault {
@@ -52,7 +52,7 @@ func TestTrim_ClosesABurst(t *testing.T) {
 	assert.Eventually(t, func() bool { return fake.Connections() == 0 }, 10*time.Second, time.Millisecond)
 	got := must(slot.Get())(t)
 	same := got == token2
-	assert.True(t, same, "the store goes on")
+	assert.True(t, same, "the store continues")
 	store.Trim()
 	assert.Equal(t, 1, fake.Connections())
 }

@@ -12,12 +12,12 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
-// newerJSON is a record of a later version, written as this version would not.
+// newerJSON is a record of a later version, in a form that this version does not write.
 const newerJSON = ` {"token":"canarytoken-1", "v":2,"number":5,"issued":100,"expires":7300,"api":"token","by":"pod","doubt":0,` +
 	`"past":["00000000","later"],"today":{"date":20261123,"requests":2,"renewals":1,"later":3},"upstream_number":7,"colour":"\u003c" }` + "\n"
 
-// A record of a newer version is put back byte for byte, also after a memcached
-// restart and by a sidecar that knows it for long.
+// A record of a newer version is put back byte for byte, also after a memcached restart
+// and by a sidecar that read it long ago.
 func TestRecordNewer_PutBackByteForByte(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
 		s.put(t, "wx1:record", newerJSON, 0)

@@ -54,16 +54,16 @@ const (
 	badDelta  = "CLIENT_ERROR invalid numeric delta argument\r\n"
 )
 
-// padded is the answer to a get of a counter that became shorter. Memcached
-// fills it up with spaces (the fake always does), unless a thread of its own
-// happens to hold the item: then it stores a new, shorter one.
+// padded is the answer to a get of a counter that became shorter. Memcached pads it with
+// spaces, as the fake always does, unless another of its threads uses the item. Then it
+// stores a new, shorter one.
 func padded(key, value string, width int) step {
 	spaces := strings.Repeat(" ", width-len(value))
 	return step{"get " + key + "\r\n", fmt.Sprintf("VALUE %s 0 {%d|%d}\r\n%s{%s|}\r\nEND\r\n", key, width, len(value), value, spaces)}
 }
 
-// Values of 2^63 and more are left out: memcached 1.6.18 then looks for a minus
-// sign beyond the value's end, and what it finds there is chance.
+// Values of 2^63 and more are left out: memcached 1.6.18 then looks for a minus sign
+// beyond the value's end, with a random result.
 var counterCases = []exchange{
 	{name: "incr and decr count", steps: []step{
 		{"incr n 1\r\n", "NOT_FOUND\r\n"},

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// exchange is one case: what is sent, and what every memcached answers.
+// exchange is one case: a request, and the answer of every memcached.
 type exchange struct {
 	name   string
 	steps  []step
@@ -43,7 +43,7 @@ func sized(verb string, flags, n int) string {
 	return fmt.Sprintf("%s big %d 0 %d\r\n%s\r\n", verb, flags, n, strings.Repeat("x", n))
 }
 
-// conformance is what memcached 1.6 and the fake agree on.
+// conformance has the cases with equal answers of memcached 1.6 and the fake.
 var conformance = slicesOf(storageCases, casCases, counterCases, lookupCases, metaCases, errorCases, exptimeCases)
 
 func slicesOf(parts ...[]exchange) (all []exchange) {
@@ -161,8 +161,8 @@ var storageCases = []exchange{
 	}},
 }
 
-// lifetime is one case of the clock: after the steps the key lives for more
-// than life-1 and at most life seconds.
+// lifetime is one case of the clock. After the steps, the key lives for more than life-1
+// and at most life seconds.
 type lifetime struct {
 	name  string
 	key   string

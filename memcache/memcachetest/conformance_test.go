@@ -23,10 +23,10 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/realmemcached"
 )
 
-// dialer makes a connection to the memcached under test.
+// dialer connects to the memcached under test.
 type dialer func(ctx context.Context) (net.Conn, error)
 
-// targets are the fake over each of its roads, and the real server.
+// targets are the fake over each kind of connection, and the real server.
 var targets = map[string]func(t *testing.T) dialer{
 	"fake over TCP":           startTCP,
 	"fake over net.Pipe":      startPipe,
@@ -53,7 +53,8 @@ func TestConformance_Answers(t *testing.T) {
 	}
 }
 
-// All items live at the same time, or this would take a minute.
+// Items live as long as in the real memcached. All run at the same time, or this would take
+// a minute.
 func TestConformance_Lifetimes(t *testing.T) {
 	t.Parallel()
 	type life struct {
@@ -73,7 +74,7 @@ func TestConformance_Lifetimes(t *testing.T) {
 			lives = append(lives, life{s, c, name, began})
 		}
 	}
-	const slack = 100 * time.Millisecond // the real clock's tick may come late
+	const slack = 100 * time.Millisecond // the real clock's tick can be late
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for len(lives) > 0 {
@@ -83,7 +84,7 @@ func TestConformance_Lifetimes(t *testing.T) {
 			there := strings.Contains(l.ask("get "+l.key+"\r\n"), "VALUE")
 			most := time.Duration(l.life) * time.Second
 			if there {
-				// Asked at before at the earliest: by then it may have gone.
+				// The request was not sent earlier than before, so it can have expired.
 				return !assert.LessOrEqual(t, before, most+slack, "%s, %s: lives too long", l.where, l.name)
 			}
 			assert.GreaterOrEqual(t, time.Since(l.began), most-time.Second-slack, "%s, %s: gone too early", l.where, l.name)
@@ -106,7 +107,7 @@ func startTCP(t *testing.T) dialer {
 	return serve(t, l)
 }
 
-// startInline is for a session, which writes and reads at the same time.
+// startInline is for a session, because that writes and reads at the same time.
 func startInline(*testing.T) dialer {
 	server := memcachetest.New()
 	return func(context.Context) (net.Conn, error) {
@@ -165,8 +166,8 @@ func serve(t *testing.T, l net.Listener) dialer {
 	return dialTo(l.Addr().Network(), l.Addr().String())
 }
 
-// startReal starts it with one thread: with more, stats may be answered before
-// another has counted what it wrote.
+// startReal starts memcached with one thread. With more, stats can be answered before
+// another thread has counted its write.
 func startReal(t *testing.T) dialer {
 	t.Helper()
 	return dialTo("tcp", realmemcached.Start(t, "", "-t", "1").Address)
@@ -178,7 +179,7 @@ func dialTo(network, address string) dialer {
 	}
 }
 
-// session talks to one memcached and remembers the CAS ids it saw.
+// session is a connection to one memcached, and the CAS ids it has seen.
 type session struct {
 	t    *testing.T
 	dial dialer
@@ -202,9 +203,8 @@ func (s *session) connect() {
 	s.conn = conn
 }
 
-// ask sends text and returns everything that is answered to it. The no-op
-// behind it marks the end, also where nothing is answered. A closed connection
-// shows as "(closed)" and is replaced.
+// ask sends text and returns the whole answer. A no-op after it marks the end of the
+// answer. A closed connection shows as "(closed)" and is replaced.
 func (s *session) ask(text string) string {
 	s.t.Helper()
 	const mark = "MN\r\n"
@@ -248,7 +248,7 @@ func (s *session) play(c exchange) {
 
 var hole = regexp.MustCompile(`\{[^{}]+\}`)
 
-// fill fills the holes of what is sent: {name} is a number seen, {now-1} and
+// fill replaces the placeholders of a request: {name} is a number seen before, {now-1} and
 // {now+1000} are Unix times.
 func (s *session) fill(send string) string {
 	for name, value := range s.seen {
@@ -259,12 +259,12 @@ func (s *session) fill(send string) string {
 	return strings.ReplaceAll(send, "{now+1000}", strconv.FormatInt(now+1000, 10))
 }
 
-// match compares an answer. In want, {name} is a number to remember, or the
-// number remembered under that name; {a|b} is one of these; {…} is any word.
+// match compares an answer. In want, {name} is a number to store under that name, or the
+// stored number; {a|b} is one of these; {…} is any word.
 func (s *session) match(what, want, got string) {
 	s.t.Helper()
 	if !hole.MatchString(want) {
-		if want != got { // may be a megabyte: not the place for assert.Equal
+		if want != got { // it can be a megabyte, too long for assert.Equal
 			assert.Failf(s.t, what, "want %.200q\ngot  %.200q", want, got)
 		}
 		return

@@ -16,7 +16,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// newClient returns the client library on a server; it waits for 200 ms.
+// newClient returns the client library for a server, with a timeout of 200 ms.
 func newClient(t *testing.T, server *memcachetest.Server) *memcache.Client {
 	t.Helper()
 	client := memcache.New("127.0.0.1:11211")
@@ -81,7 +81,7 @@ func TestFault_ErrorAndEffect(t *testing.T) {
 				assert.Equal(t, c.done, there, "carried out")
 
 				server.SetFault(memcachetest.None)
-				_ = client.Close() // what is idle may be broken
+				_ = client.Close() // an idle connection can be broken
 				assert.NoError(t, client.Set(&memcache.Item{Key: "b", Value: []byte("1")}), "healed")
 			})
 		})
@@ -145,15 +145,15 @@ func TestOnCommand_BeforeTheCommand(t *testing.T) {
 			seen = append(seen, c)
 			if c.Verb == "cas" {
 				server.SetFault(memcachetest.None) // from the next command on
-				server.Put("a", "a stranger's", 0, 0)
+				server.Put("a", "another's", 0, 0)
 				return memcachetest.DropAfter
 			}
 			return memcachetest.None
 		})
-		require.ErrorIs(t, client.CompareAndSwap(item), io.EOF, "the hook goes before SetFault")
+		require.ErrorIs(t, client.CompareAndSwap(item), io.EOF, "the hook has priority over SetFault")
 		server.OnCommand(nil)
 		now, _ := server.Peek("a")
-		assert.Equal(t, "a stranger's", now.Value, "the cas came too late")
+		assert.Equal(t, "another's", now.Value, "the cas came too late")
 		_, err = client.GetMulti([]string{"a", "b"})
 		require.NoError(t, err, "healed")
 		assert.Equal(t, []memcachetest.Command{{Verb: "cas", Keys: []string{"a"}}}, seen)

@@ -123,7 +123,7 @@ func TestClose_AnswersNothing(t *testing.T) {
 	assert.NoError(t, server.Close(), "twice")
 }
 
-// A bubble does not end while a goroutine of it is left.
+// Close ends every goroutine: a bubble waits for all of them.
 func TestClose_NoGoroutineInABubble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -136,7 +136,7 @@ func TestClose_NoGoroutineInABubble(t *testing.T) {
 }
 
 // Close ends every goroutine of TCP connections.
-// Not parallel: it looks at the goroutines of the whole process.
+// Not parallel: it counts the goroutines of the whole process.
 func TestClose_NoGoroutineOverTCP(t *testing.T) {
 	server := memcachetest.New()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -156,8 +156,8 @@ func TestClose_NoGoroutineOverTCP(t *testing.T) {
 	assert.ErrorIs(t, err, syscall.ECONNREFUSED)
 }
 
-// leaveHalfway closes the server while connections are idle, hang, wait for a
-// slow answer, are in the middle of a value and leave an answer unread.
+// leaveHalfway closes the server while connections are idle, hang, wait for a slow answer,
+// are in the middle of a value, and have an unread answer.
 func leaveHalfway(t *testing.T, server *memcachetest.Server, dial func(*memcachetest.Server) net.Conn) {
 	t.Helper()
 	server.SetDelay(time.Hour)
@@ -179,7 +179,7 @@ func leaveHalfway(t *testing.T, server *memcachetest.Server, dial func(*memcache
 	require.NoError(t, server.Close())
 	for i, conn := range conns {
 		_, err := io.Copy(io.Discard, conn)
-		if i < 3 { // over TCP half a value or an answer that was not read yet may turn the end into a reset
+		if i < 3 { // over TCP, half a value or an unread answer can cause a reset
 			require.NoError(t, err, "ended, connection %d", i)
 		}
 		assert.NoError(t, conn.Close())
@@ -204,7 +204,7 @@ func TestRefuse_OverTCP(t *testing.T) {
 	assert.NoError(t, client.Ping(), "healed")
 }
 
-// Whatever comes in, the connection's goroutine neither panics nor gets stuck.
+// Any bytes are answered: the connection's goroutine neither panics nor blocks.
 func FuzzServe(f *testing.F) {
 	for _, c := range conformance {
 		for _, st := range c.steps {

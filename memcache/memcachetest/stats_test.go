@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// counted are the numbers of stats that the fake keeps as memcached does.
+// counted are the names of stats that the fake counts as memcached does.
 var counted = []string{
 	"curr_connections", "total_connections", "cmd_get", "cmd_set", "get_hits", "get_misses", "delete_hits", "delete_misses",
 	"incr_hits", "incr_misses", "decr_hits", "decr_misses", "cas_hits", "cas_misses", "cas_badval", "bytes_read", "bytes_written",
@@ -66,7 +66,7 @@ func TestStats_LikeTheRealMemcached(t *testing.T) {
 	}
 }
 
-// stats are the numbers that stats answers with, and the length of the answer.
+// stats returns the numbers in the answer to stats, and the answer's length.
 func (s *session) stats() map[string]int {
 	s.t.Helper()
 	text := s.ask("stats\r\n")

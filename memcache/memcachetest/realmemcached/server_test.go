@@ -41,7 +41,7 @@ func TestKill_UntilRestart(t *testing.T) {
 		m.Kill()
 		assert.False(t, listens(m.Address))
 	}
-	assert.Equal(t, m.Address, realmemcached.Start(t, m.Address).Address, "another one takes its place")
+	assert.Equal(t, m.Address, realmemcached.Start(t, m.Address).Address, "another one can use its address")
 	assert.True(t, listens(m.Address))
 }
 
@@ -60,7 +60,7 @@ func TestSignal_FreezeAndThaw(t *testing.T) {
 	}
 
 	m.Signal(syscall.SIGSTOP)
-	for began := time.Now(); err == nil && time.Since(began) < patience; { // it may answer until all its threads stand
+	for began := time.Now(); err == nil && time.Since(began) < patience; { // it can answer until all its threads are stopped
 		_, err = io.WriteString(conn, "mn\r\n")
 		require.NoError(t, err)
 		err = read(100 * time.Millisecond)
