@@ -44,7 +44,7 @@ func TestPHP_ReadsThePublishedToken(t *testing.T) {
 		assert.Equal(t, want, string(got), extension)
 	}
 
-	assert.Regexp(t, `^HD t(3600|3599)$`, m.Ask(t, "mg p:"+appID+" t"), "its lifetime")
+	assert.Regexp(t, `^HD t(3600|359\d)$`, m.Ask(t, "mg p:"+appID+" t"), "its lifetime")
 	assert.Equal(t, fmt.Sprintf("VALUE p:%s 0 %d", appID, len(w.LastToken())), m.Ask(t, "get p:"+appID), "flags 0, nothing but the token")
 }
 
