@@ -23,17 +23,17 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
-// phpToken is a token that must never be printed, by the app or by a test.
+// phpToken must never be printed, by the app or by a test.
 const phpToken = "canarytoken-of-the-php-app"
 
-// phpApp is app.php as its Deployment runs it, with a memcached and with what stands for its sidecar.
+// phpApp is app.php as its Deployment runs it, with memcached and a fake sidecar.
 type phpApp struct {
 	lines chan string // what it prints
 	asked atomic.Int32
 	cmd   *exec.Cmd
 }
 
-// runPHPApp starts it. entry is what memcached holds; status and answer are what the sidecar says.
+// runPHPApp starts it. memcached holds entry, and the sidecar answers with status and answer.
 func runPHPApp(t *testing.T, entry string, status int, answer string) *phpApp {
 	t.Helper()
 	app := &phpApp{lines: make(chan string)}
@@ -72,7 +72,7 @@ func runPHPApp(t *testing.T, entry string, status int, answer string) *phpApp {
 	return app
 }
 
-// serveMemcached is a memcached that holds one entry, or none.
+// serveMemcached runs a memcached with one entry, or none.
 func serveMemcached(t *testing.T, key, entry string) (address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -94,7 +94,7 @@ func serveMemcached(t *testing.T, key, entry string) (address string) {
 	return listener.Addr().String()
 }
 
-// serveSocket is an HTTP server on a unix socket.
+// serveSocket runs an HTTP server on a unix socket.
 func serveSocket(t *testing.T, handler http.HandlerFunc) (socket string) {
 	t.Helper()
 	folder, err := os.MkdirTemp("", "wx") //nolint:usetesting // t.TempDir's names are too long for a socket
@@ -109,7 +109,7 @@ func serveSocket(t *testing.T, handler http.HandlerFunc) (socket string) {
 	return socket
 }
 
-// line is the next that it prints; after its end "".
+// line returns its next line, or "" after its end.
 func (a *phpApp) line(t *testing.T) string {
 	t.Helper()
 	select {
@@ -131,11 +131,12 @@ func (a *phpApp) ends(t *testing.T) time.Duration {
 	require.NoError(t, a.cmd.Process.Signal(syscall.SIGTERM))
 	for range a.lines { // until it closes its output
 	}
-	require.NoError(t, a.cmd.Wait(), "killed by the signal: as process 1 it would live on")
+	require.NoError(t, a.cmd.Wait(), "the signal killed it: as process 1 it would ignore it")
 	return time.Since(start)
 }
 
-func TestThePHPAppReadsMemcachedAndAsksNobodyElse(t *testing.T) {
+// It does not ask the sidecar on a hit.
+func TestPHPApp_ReadsMemcached(t *testing.T) {
 	t.Parallel()
 	app := runPHPApp(t, phpToken, http.StatusOK, `{"access_token":"another","expires_in":3600}`)
 	for range 2 {
@@ -145,7 +146,8 @@ func TestThePHPAppReadsMemcachedAndAsksNobodyElse(t *testing.T) {
 	assert.Zero(t, app.asked.Load())
 }
 
-func TestThePHPAppAsksTheSidecarOverItsSocketWhereMemcachedHasNone(t *testing.T) {
+// On a miss and on a damaged value, over the unix socket.
+func TestPHPApp_AsksTheSidecarOnAMiss(t *testing.T) {
 	t.Parallel()
 	for name, entry := range map[string]string{"a miss": "", "what cannot be a token": "a b"} {
 		app := runPHPApp(t, entry, http.StatusOK, `{"access_token":"`+phpToken+`","expires_in":3600}`)
@@ -155,14 +157,14 @@ func TestThePHPAppAsksTheSidecarOverItsSocketWhereMemcachedHasNone(t *testing.T)
 	}
 }
 
-func TestThePHPAppSaysWhyThereIsNoToken(t *testing.T) {
+func TestPHPApp_PrintsTheErrcode(t *testing.T) {
 	t.Parallel()
 	app := runPHPApp(t, "", http.StatusBadGateway, `{"errcode":40164,"errmsg":"invalid ip 203.0.113.7"}`)
 	assert.Regexp(t, `^\d\d:\d\d:\d\d  no token: 40164: invalid ip 203\.0\.113\.7$`, app.line(t))
 	app.ends(t)
 }
 
-func TestThePHPAppEndsSoonAfterSIGTERM(t *testing.T) {
+func TestPHPApp_EndsAfterSIGTERM(t *testing.T) {
 	t.Parallel()
 	app := runPHPApp(t, phpToken, http.StatusOK, "")
 	app.line(t)

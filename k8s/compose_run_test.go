@@ -19,9 +19,9 @@ import (
 
 const composeSecret = "canarysecret-of-the-compose-file"
 
-// Where no engine is, processes share the loopback as the containers do. What
-// differs is where memcached, the secret and the listeners are.
-func TestTheComposedCommandsGiveTheAppAToken(t *testing.T) {
+// Without an engine, processes share the loopback as the containers do. Only the
+// addresses of memcached, the secret and the listeners differ.
+func TestCompose_CommandsGiveAToken(t *testing.T) {
 	for name, files := range map[string][]string{
 		"over the shared loopback": {composeFile}, "over the socket": {composeFile, composeSocket},
 	} {
@@ -48,13 +48,13 @@ func TestTheComposedCommandsGiveTheAppAToken(t *testing.T) {
 	}
 }
 
-// composed is what the services of a compose file live on.
+// composed is the environment of a compose file's services.
 type composed struct {
 	program string
 	appID   string
 	wechat  *wechattest.Server
 	where   *strings.Replacer
-	more    []string // variables in place of their defaults
+	more    []string // other values for defaults
 }
 
 func newComposed(t *testing.T, app types.MappingWithEquals) *composed {
@@ -80,8 +80,7 @@ func newComposed(t *testing.T, app types.MappingWithEquals) *composed {
 	return c
 }
 
-// environ are a service's variables. What the file says comes after the
-// defaults, and of two the last counts.
+// environ returns a service's variables. Those of the file come last, so they win.
 func (c *composed) environ(service types.MappingWithEquals) []string {
 	environ := append([]string{}, c.more...)
 	for name, value := range service {
@@ -90,7 +89,7 @@ func (c *composed) environ(service types.MappingWithEquals) []string {
 	return environ
 }
 
-// spawn starts the image's program as a service does, until the test's end.
+// spawn runs the image's program as a service does, until the test ends.
 func (c *composed) spawn(t *testing.T, service types.MappingWithEquals, args ...string) *bufio.Reader {
 	t.Helper()
 	command := exec.Command(c.program, args...)
@@ -105,7 +104,7 @@ func (c *composed) spawn(t *testing.T, service types.MappingWithEquals, args ...
 	return bufio.NewReader(stdout)
 }
 
-// freeAddress is a TCP address that no program listens on.
+// freeAddress returns a TCP address that no program uses.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	address, err := programtest.FreeAddress()

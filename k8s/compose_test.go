@@ -13,14 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The files of ../docs for Docker Compose.
+// The files for Docker Compose.
 const (
 	composeFile   = "../docs/install/compose.yaml"
 	composeSocket = "../docs/install/compose.socket.yaml"
 )
 
-// compose reads files as `docker compose config` does: with its own library,
-// which validates them against the specification's schema. It needs no engine.
+// compose reads files as `docker compose config` does. Compose's own library checks
+// them against the specification's schema, without an engine.
 func compose(t *testing.T, files ...string) *types.Project {
 	t.Helper()
 	options, err := cli.NewProjectOptions(files, cli.WithResolvedPaths(true), cli.WithEnv(nil))
@@ -30,7 +30,7 @@ func compose(t *testing.T, files ...string) *types.Project {
 	return project
 }
 
-func TestAMisspeltWordInAComposeFileIsNoticed(t *testing.T) {
+func TestCompose_MisspelledWordFails(t *testing.T) {
 	text := string(read(t, composeFile))
 	for word, misspelt := range map[string]string{"network_mode": "networkmode", "healthcheck": "healtcheck", "condition: service_started": "condition: service_begun"} {
 		require.Contains(t, text, word)
@@ -43,7 +43,7 @@ func TestAMisspeltWordInAComposeFileIsNoticed(t *testing.T) {
 	}
 }
 
-func TestTheComposedSidecarSharesTheAppsLoopback(t *testing.T) {
+func TestCompose_SharedLoopback(t *testing.T) {
 	p := compose(t, composeFile)
 	app, sidecar := p.Services["app"], p.Services["wxsidecar"]
 	assert.Equal(t, "service:app", sidecar.NetworkMode)
@@ -55,7 +55,7 @@ func TestTheComposedSidecarSharesTheAppsLoopback(t *testing.T) {
 	assertComposed(t, p)
 }
 
-func TestTheComposedSidecarOnASocketHasANetworkOfItsOwn(t *testing.T) {
+func TestCompose_SocketAndOwnNetwork(t *testing.T) {
 	p := compose(t, composeFile, composeSocket)
 	app, sidecar := p.Services["app"], p.Services["wxsidecar"]
 	assert.Empty(t, sidecar.NetworkMode)
@@ -69,17 +69,17 @@ func TestTheComposedSidecarOnASocketHasANetworkOfItsOwn(t *testing.T) {
 	require.Len(t, sidecar.Volumes, 1)
 	assert.Equal(t, folder, app.Volumes[0].Target)
 	assert.Equal(t, folder, sidecar.Volumes[0].Target)
-	assert.False(t, sidecar.Volumes[0].ReadOnly, "the sidecar makes the socket")
+	assert.False(t, sidecar.Volumes[0].ReadOnly, "the sidecar creates the socket")
 	assert.Equal(t, app.Volumes[0].Source, sidecar.Volumes[0].Source)
 	assert.Equal(t, []string{user}, app.GroupAdd)
 	assert.Contains(t, p.Volumes["run"].DriverOpts["o"], "uid="+user+",gid="+user)
 	assertComposed(t, p)
 }
 
-// user is the image's, as ../Dockerfile has it.
+// user is the image's user in ../Dockerfile.
 const user = "65532"
 
-// assertOpsPort claims that the status page is for this machine alone.
+// assertOpsPort asserts that only this machine reaches the status page.
 func assertOpsPort(t *testing.T, s types.ServiceConfig) {
 	t.Helper()
 	require.Len(t, s.Ports, 1)
@@ -87,7 +87,7 @@ func assertOpsPort(t *testing.T, s types.ServiceConfig) {
 	assert.EqualValues(t, opsPort, s.Ports[0].Target)
 }
 
-// assertComposed claims what holds for both.
+// assertComposed asserts what both setups have in common.
 func assertComposed(t *testing.T, p *types.Project) {
 	t.Helper()
 	app, sidecar := p.Services["app"], p.Services["wxsidecar"]

@@ -1,8 +1,9 @@
-// Package k8s_test holds the manifests of this folder to what they promise, offline: each is built as
-// `kubectl apply -k` builds it, decoded strictly into the types of the Kubernetes API (a misspelt field is an error),
-// held against Pod Security `restricted`, and its cross references are followed. The PHP app of the manifests is run.
+// Package k8s_test checks the manifests of this folder offline. It builds each folder as `kubectl apply -k` does, and
+// decodes it strictly into the types of the Kubernetes API: a misspelled field is an error. It checks Pod Security
+// `restricted` and the cross references, and runs the PHP app of the manifests. kube-score and the cluster suite in e2e
+// check the rest.
 //
-// A module of its own: Kubernetes' libraries reach no user of the program or the client.
+// A module of its own, so Kubernetes' libraries reach no user of the program or the client.
 package k8s_test
 
 import (
@@ -29,10 +30,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// secretExample is the one manifest that no kustomization includes: the user writes Secrets of their own.
+// secretExample is the only manifest that no kustomization includes: users create their own Secrets.
 const secretExample = "secret.example.yaml"
 
-// manifests are what one `kubectl apply -k` brings, or several, by name.
+// manifests are the objects of one or several `kubectl apply -k`, by name.
 type manifests struct {
 	deployments map[string]*appsv1.Deployment
 	services    map[string]*corev1.Service
@@ -53,7 +54,7 @@ func newManifests() manifests {
 	}
 }
 
-// build is `kubectl kustomize folder`, decoded.
+// build returns the decoded output of `kubectl kustomize folder`.
 func build(t *testing.T, folder string) manifests {
 	t.Helper()
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
@@ -67,7 +68,7 @@ func build(t *testing.T, folder string) manifests {
 	return m
 }
 
-// all is what every folder brings, applied one after the other.
+// all returns the objects of every folder.
 func all(t *testing.T) manifests {
 	t.Helper()
 	m := newManifests()
@@ -82,8 +83,7 @@ func all(t *testing.T) manifests {
 	return m
 }
 
-// add takes one object in. A kind that it does not know fails the test: add it here together with the test of what it
-// refers to.
+// add decodes an object. An unknown kind fails the test: add the kind here, and a test of its references.
 func (m *manifests) add(t *testing.T, text []byte) {
 	t.Helper()
 	switch o := decode(t, text).(type) {
@@ -104,7 +104,7 @@ func (m *manifests) add(t *testing.T, text []byte) {
 	}
 }
 
-// objects are all but Secrets, by kind and name.
+// objects returns everything except Secrets, by kind and name.
 func (m *manifests) objects() map[string]metav1.Object {
 	found := map[string]metav1.Object{}
 	add(found, "Deployment", m.deployments)
@@ -121,7 +121,7 @@ func add[O metav1.Object](to map[string]metav1.Object, kind string, from map[str
 	}
 }
 
-// decode refuses unknown and doubled fields, as `kubectl apply --validate=strict` does.
+// decode fails on unknown and repeated fields, as `kubectl apply --validate=strict` does.
 func decode(t *testing.T, text []byte) runtime.Object {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -136,7 +136,7 @@ func decode(t *testing.T, text []byte) runtime.Object {
 	return object
 }
 
-// folders are those that a user may `kubectl apply -k`.
+// folders returns those for `kubectl apply -k`.
 func folders(t *testing.T) []string {
 	t.Helper()
 	found, err := filepath.Glob("*/kustomization.yaml")
@@ -148,7 +148,7 @@ func folders(t *testing.T) []string {
 	return found
 }
 
-// examples are the Secrets of secret.example.yaml.
+// examples returns the Secrets of secret.example.yaml.
 func examples(t *testing.T) map[string]*corev1.Secret {
 	t.Helper()
 	m := newManifests()
@@ -159,7 +159,7 @@ func examples(t *testing.T) map[string]*corev1.Secret {
 	return m.secrets
 }
 
-// listed are the files and folders that a folder's kustomization names.
+// listed returns the files and folders that a folder's kustomization names.
 func listed(t *testing.T, folder string) []string {
 	t.Helper()
 	var k struct {
@@ -177,7 +177,7 @@ func listed(t *testing.T, folder string) []string {
 	return k.Resources
 }
 
-// words are what the pattern's group matches in a file.
+// words returns the matches of the pattern's group in a file.
 func words(t *testing.T, file, pattern string) []string {
 	t.Helper()
 	var found []string
@@ -195,13 +195,13 @@ func read(t *testing.T, file string) []byte {
 	return text
 }
 
-// sorted are a map's keys.
+// sorted returns a map's keys in order.
 func sorted[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
-// hash is what kustomize puts behind the name of a generated ConfigMap.
+// hash matches the suffix that kustomize adds to the name of a generated ConfigMap.
 var hash = regexp.MustCompile(`-[bcdfghkmt2456789]{10}$`)
 
-// deref is *p, or what Kubernetes takes where nothing is said.
+// deref returns *p, or Kubernetes' default if p is nil.
 func deref[T any](p *T, absent T) T {
 	if p == nil {
 		return absent

@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestEachFolderBringsAllThatItNeeds(t *testing.T) {
+// Each folder includes everything it needs.
+func TestFolders_Objects(t *testing.T) {
 	memcached := []string{"Deployment/memcached", "Service/memcached"}
 	policies := []string{"NetworkPolicy/memcached", "NetworkPolicy/wxsidecar"}
 	for folder, want := range map[string][][]string{
@@ -34,7 +35,7 @@ func TestEachFolderBringsAllThatItNeeds(t *testing.T) {
 	}
 }
 
-func TestEveryFileIsAppliedBySomeKustomization(t *testing.T) {
+func TestFolders_ApplyEveryFile(t *testing.T) {
 	for _, folder := range folders(t) {
 		files, err := filepath.Glob(filepath.Join(folder, "*"))
 		require.NoError(t, err)
@@ -51,7 +52,8 @@ func TestEveryFileIsAppliedBySomeKustomization(t *testing.T) {
 	assert.Equal(t, []string{secretExample}, loose)
 }
 
-func TestWhatAFileRefersToIsThere(t *testing.T) {
+// Paths in comments and resources exist.
+func TestFiles_NameExistingPaths(t *testing.T) {
 	reference := regexp.MustCompile(`(?:\.\.|k8s)/[a-z][a-z./-]*[a-z]`)
 	files := []string{secretExample}
 	for _, folder := range folders(t) {
@@ -73,14 +75,14 @@ func TestWhatAFileRefersToIsThere(t *testing.T) {
 	}
 }
 
-func TestNoKustomizationBringsASecret(t *testing.T) {
+func TestFolders_IncludeNoSecret(t *testing.T) {
 	for _, folder := range folders(t) {
 		m := build(t, folder)
 		assert.Empty(t, m.secrets, "%s would write over the user's own", folder)
 	}
 }
 
-func TestLabelsSayWhatBelongsTogether(t *testing.T) {
+func TestLabels_NameAndPartOf(t *testing.T) {
 	m := all(t)
 	for name, object := range m.objects() {
 		if strings.HasPrefix(name, "ConfigMap/") {
@@ -92,7 +94,7 @@ func TestLabelsSayWhatBelongsTogether(t *testing.T) {
 	}
 }
 
-func TestMemcachedIsNeverTwo(t *testing.T) {
+func TestMemcached_NeverTwo(t *testing.T) {
 	d := build(t, "memcached").deployments["memcached"]
 	assert.EqualValues(t, 1, deref(d.Spec.Replicas, 1))
 	assert.EqualValues(t, "Recreate", d.Spec.Strategy.Type, "a rolling update runs the new one beside the old one")

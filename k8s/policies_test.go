@@ -18,7 +18,7 @@ import (
 // reader is on every pod that may reach memcached and the standalone sidecars' API.
 var reader = map[string]string{"wxsidecar/reader": "true"}
 
-// readers are the pods of the same namespace that carry it: a namespaceSelector beside it would be any namespace's.
+// readers are the pods of the same namespace with that label: a namespaceSelector would add other namespaces.
 var readers = networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{MatchLabels: reader}}
 
 func tcp(ports ...int32) (rule []networkingv1.NetworkPolicyPort) {
@@ -29,7 +29,7 @@ func tcp(ports ...int32) (rule []networkingv1.NetworkPolicyPort) {
 	return rule
 }
 
-func TestOnlyReadersReachMemcached(t *testing.T) {
+func TestPolicies_ReadersReachMemcached(t *testing.T) {
 	p := build(t, "networkpolicy").policies["memcached"]
 	assert.Equal(t, []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}, p.Spec.PolicyTypes)
 	assert.Equal(t, []networkingv1.NetworkPolicyIngressRule{
@@ -37,7 +37,8 @@ func TestOnlyReadersReachMemcached(t *testing.T) {
 	}, p.Spec.Ingress)
 }
 
-func TestOnlyReadersReachTheStandaloneAPIAndEveryPodItsHealth(t *testing.T) {
+// Every pod reaches health and metrics.
+func TestPolicies_ReadersReachTheAPI(t *testing.T) {
 	p := build(t, "networkpolicy").policies["wxsidecar"]
 	assert.Equal(t, []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}, p.Spec.PolicyTypes)
 	assert.Equal(t, []networkingv1.NetworkPolicyIngressRule{
@@ -46,42 +47,19 @@ func TestOnlyReadersReachTheStandaloneAPIAndEveryPodItsHealth(t *testing.T) {
 	}, p.Spec.Ingress)
 }
 
-func TestPodsThatTalkToMemcachedOrToASidecarElsewhereAreReaders(t *testing.T) {
+// Pods that read memcached or ask a sidecar have the label, and no others.
+func TestPods_ReadersHaveTheLabel(t *testing.T) {
 	for _, p := range pods(t) {
 		t.Run(p.name, func(t *testing.T) {
 			talks := slices.ContainsFunc(p.containers(), func(c corev1.Container) bool { return runsSidecar(&c) || readsTokens(&c) })
 			assert.Equal(t, talks, labels.SelectorFromSet(reader).Matches(labels.Set(p.Labels)))
-			assert.Equal(t, talks, path.Base(p.name) != "memcached", "memcached alone talks to nobody")
+			assert.Equal(t, talks, path.Base(p.name) != "memcached", "only memcached opens no connections")
 		})
 	}
 }
 
-func TestPoliciesOpenPortsThatTheirPodsHave(t *testing.T) {
-	m := all(t)
-	for name, p := range m.policies {
-		selector, err := metav1.LabelSelectorAsSelector(&p.Spec.PodSelector)
-		require.NoError(t, err)
-		for _, rule := range p.Spec.Ingress {
-			for _, port := range rule.Ports {
-				assert.True(t, m.serves(selector, *port.Port), "NetworkPolicy %s: no container has port %s", name, port.Port.String())
-			}
-		}
-		for _, rule := range p.Spec.Egress {
-			for _, peer := range rule.To {
-				if peer.PodSelector == nil {
-					continue
-				}
-				to, err := metav1.LabelSelectorAsSelector(peer.PodSelector)
-				require.NoError(t, err)
-				for _, port := range rule.Ports {
-					assert.True(t, m.serves(to, *port.Port), "NetworkPolicy %s: no container has port %s", name, port.Port.String())
-				}
-			}
-		}
-	}
-}
-
-func TestStandaloneSidecarsReachDNSMemcachedAndWeChat(t *testing.T) {
+// DNS, memcached and public addresses, but no private ones.
+func TestPolicies_StandaloneEgress(t *testing.T) {
 	egress := build(t, "networkpolicy").policies["wxsidecar"].Spec.Egress
 	require.Len(t, egress, 3)
 	dns, memcached, wechat := egress[0], egress[1], egress[2]
@@ -112,7 +90,7 @@ func TestStandaloneSidecarsReachDNSMemcachedAndWeChat(t *testing.T) {
 	}
 }
 
-// within tells whether an ipBlock has the address.
+// within reports whether an ipBlock contains the address.
 func within(t *testing.T, block *networkingv1.IPBlock, address string) bool {
 	t.Helper()
 	ip := netip.MustParseAddr(address)

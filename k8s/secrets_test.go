@@ -13,7 +13,7 @@ const (
 	bearerSecret   = "wxsidecar-bearer"
 )
 
-func TestExampleSecretsAreExamples(t *testing.T) {
+func TestSecrets_ExamplesOnly(t *testing.T) {
 	secrets := examples(t)
 	assert.Equal(t, []string{accountsSecret, bearerSecret}, sorted(secrets))
 	for name, secret := range secrets {
@@ -29,7 +29,7 @@ func TestExampleSecretsAreExamples(t *testing.T) {
 	}
 }
 
-func TestTheCommandsThatCreateSecretsNameTheirKeys(t *testing.T) {
+func TestSecrets_CommandsNameTheirKeys(t *testing.T) {
 	secrets := examples(t)
 	commands := words(t, secretExample, `kubectl create secret generic (\S+ --from-\w+-?\w*=[\w-]+)=`)
 	assert.Equal(t, []string{
@@ -38,7 +38,7 @@ func TestTheCommandsThatCreateSecretsNameTheirKeys(t *testing.T) {
 	}, commands)
 }
 
-func TestAppIDsAreKeysOfTheSecret(t *testing.T) {
+func TestSecrets_HaveTheAppIDs(t *testing.T) {
 	accounts := examples(t)[accountsSecret].StringData
 	for _, p := range pods(t) {
 		t.Run(p.name, func(t *testing.T) {
@@ -51,7 +51,7 @@ func TestAppIDsAreKeysOfTheSecret(t *testing.T) {
 	}
 }
 
-func TestSecretsAreReadBySidecarsAndNobodyElse(t *testing.T) {
+func TestSecrets_MountedBySidecarsAlone(t *testing.T) {
 	for _, p := range pods(t) {
 		t.Run(p.name, func(t *testing.T) {
 			for _, v := range p.Spec.Volumes {
@@ -59,7 +59,7 @@ func TestSecretsAreReadBySidecarsAndNobodyElse(t *testing.T) {
 					continue
 				}
 				assert.Contains(t, examples(t), v.Secret.SecretName)
-				assert.Empty(t, v.Secret.Items, "%s: keys that come later would be missing", v.Name)
+				assert.Empty(t, v.Secret.Items, "%s: later keys would be missing", v.Name)
 				assert.EqualValues(t, 0o440, deref(v.Secret.DefaultMode, 0o644), "%s: owner and group only", v.Name)
 				assert.Equal(t, p.Spec.SecurityContext.RunAsGroup, p.Spec.SecurityContext.FSGroup,
 					"the files belong to root: without fsGroup the sidecar cannot read them")
@@ -82,7 +82,7 @@ func TestSecretsAreReadBySidecarsAndNobodyElse(t *testing.T) {
 	}
 }
 
-func TestSidecarsLookForSecretsWhereTheyAreMounted(t *testing.T) {
+func TestSecrets_VariablesMatchMounts(t *testing.T) {
 	for _, p := range pods(t) {
 		t.Run(p.name, func(t *testing.T) {
 			c := p.sidecar()
@@ -99,7 +99,7 @@ func TestSidecarsLookForSecretsWhereTheyAreMounted(t *testing.T) {
 	}
 }
 
-// folderOf is where the pod's sidecar mounts a Secret, "" where it does not.
+// folderOf returns the path at which the pod's sidecar mounts a Secret, or "".
 func folderOf(p pod, secret string) string {
 	for _, v := range p.Spec.Volumes {
 		if v.Secret != nil && v.Secret.SecretName == secret {

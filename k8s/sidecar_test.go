@@ -12,18 +12,19 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// What the sidecar listens on where nothing is said, see ../sidecar/config.go.
+// The sidecar's default addresses: see ../sidecar/config.go.
 const (
 	apiAddress = "127.0.0.1:7200"
 	opsPort    = 7201
 )
 
-func TestTheDefaultsAreTheProgramsOwn(t *testing.T) {
+// The defaults here are those of config.go.
+func TestSidecar_Defaults(t *testing.T) {
 	assert.Equal(t, []string{apiAddress}, words(t, "../sidecar/config.go", `env:"SIDECAR_LISTEN" envDefault:"([^"]*)"`))
 	assert.Equal(t, []string{":7201"}, words(t, "../sidecar/config.go", `env:"SIDECAR_OPS_LISTEN" envDefault:"([^"]*)"`))
 }
 
-func TestASidecarBesideAnAppIsANativeOne(t *testing.T) {
+func TestSidecar_NativeBesideAnApp(t *testing.T) {
 	found := 0
 	for _, p := range pods(t) {
 		t.Run(p.name, func(t *testing.T) {
@@ -37,7 +38,7 @@ func TestASidecarBesideAnAppIsANativeOne(t *testing.T) {
 				assert.Nil(t, c.Lifecycle, "a preStop hook runs while the app still needs the sidecar")
 			}
 			if strings.HasPrefix(p.name, olderClusters+"/") {
-				return // says what that costs
+				return
 			}
 			for _, c := range p.Spec.Containers {
 				assert.False(t, runsSidecar(&c) && len(p.containers()) > 1, "%s starts beside the app instead of before it", c.Name)
@@ -50,9 +51,9 @@ func TestASidecarBesideAnAppIsANativeOne(t *testing.T) {
 // olderClusters is the folder for clusters without native sidecars.
 const olderClusters = "app-on-older-clusters"
 
-// On such a cluster the API server drops what it does not know: an init container
-// with restartPolicy would be one that never ends.
-func TestOnOlderClustersTheSidecarIsAnOrdinaryContainerStartedFirst(t *testing.T) {
+// An older API server drops restartPolicy, and would then wait for an init container
+// that never ends. The sidecar is the first container.
+func TestOlderClusters_OrdinaryContainer(t *testing.T) {
 	native, ordinary := build(t, "app-with-sidecar"), build(t, olderClusters)
 	was, is := native.deployments["app-with-sidecar"].Spec.Template.Spec, ordinary.deployments["app-with-sidecar"].Spec.Template.Spec
 	assert.Empty(t, is.InitContainers)
@@ -65,7 +66,8 @@ func TestOnOlderClustersTheSidecarIsAnOrdinaryContainerStartedFirst(t *testing.T
 	assert.Equal(t, was, is, "nothing else differs")
 }
 
-func TestSidecarsAreProbedForWhatARestartCanHeal(t *testing.T) {
+// A probe fails only if a restart can help.
+func TestSidecar_Probes(t *testing.T) {
 	for _, p := range pods(t) {
 		t.Run(p.name, func(t *testing.T) {
 			c := p.sidecar()
@@ -79,13 +81,13 @@ func TestSidecarsAreProbedForWhatARestartCanHeal(t *testing.T) {
 				assert.EqualValues(t, opsPort, portOf(c, probe.HTTPGet.Port), route)
 			}
 			window := c.StartupProbe.PeriodSeconds * c.StartupProbe.FailureThreshold
-			assert.Greater(t, window, int32(15), "/startupz may take 10 s: fewer would restart the sidecar for ever")
+			assert.Greater(t, window, int32(15), "/startupz may take 10 s: fewer would restart the sidecar again and again")
 		})
 	}
 }
 
-// The app's own manifest is explained line by line in one folder only.
-func TestAllSidecarsAreTheSameButForTheirListener(t *testing.T) {
+// One folder explains each line for all of them.
+func TestSidecars_DifferInTheListenerAlone(t *testing.T) {
 	var first *corev1.Container
 	for _, p := range pods(t) {
 		t.Run(p.name, func(t *testing.T) {
@@ -111,7 +113,7 @@ func TestAllSidecarsAreTheSameButForTheirListener(t *testing.T) {
 	assert.NotNil(t, first)
 }
 
-func TestVariablesAreTheProgramsOwn(t *testing.T) {
+func TestVariables_Exist(t *testing.T) {
 	sidecarVariables := words(t, "../sidecar/config.go", `env:"([A-Z_]+)"`)
 	clientVariables := words(t, "../client/config_env.go", `"([A-Z]+_[A-Z_]+)"`)
 	for _, p := range pods(t) {
@@ -129,7 +131,7 @@ func TestVariablesAreTheProgramsOwn(t *testing.T) {
 	}
 }
 
-func TestTheAPIIsWhereItsCallersAsk(t *testing.T) {
+func TestAPI_ListensWhereAppsAsk(t *testing.T) {
 	sockets := 0
 	for _, p := range pods(t) {
 		t.Run(p.name, func(t *testing.T) {
@@ -157,14 +159,14 @@ func TestTheAPIIsWhereItsCallersAsk(t *testing.T) {
 	assert.Equal(t, 1, sockets)
 }
 
-// share claims that both mount the folder of the socket, and that the socket can live there.
+// share asserts that both containers mount the socket's folder, and that the sidecar can write there.
 func share(t *testing.T, p pod, sidecar, app *corev1.Container, folder string) {
 	t.Helper()
 	volume := ""
 	for _, mount := range sidecar.VolumeMounts {
 		if mount.MountPath == folder {
 			volume = mount.Name
-			assert.False(t, mount.ReadOnly, "the sidecar makes the socket")
+			assert.False(t, mount.ReadOnly, "the sidecar creates the socket")
 		}
 	}
 	require.NotEmpty(t, volume, "%s mounts nothing at %s, and its root is read-only", sidecar.Name, folder)
@@ -177,7 +179,7 @@ func share(t *testing.T, p pod, sidecar, app *corev1.Container, folder string) {
 	assert.NotZero(t, deref(p.Spec.SecurityContext.FSGroup, 0), "an app that runs as another user could not connect")
 }
 
-func TestMetricsAreScrapedWhereTheyAre(t *testing.T) {
+func TestMetrics_Annotations(t *testing.T) {
 	for _, p := range pods(t) {
 		t.Run(p.name, func(t *testing.T) {
 			if p.sidecar() == nil {

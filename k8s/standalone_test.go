@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-func TestOfTwoStandaloneSidecarsOneAlwaysAnswers(t *testing.T) {
+func TestStandalone_OneAlwaysAnswers(t *testing.T) {
 	d := build(t, "standalone").deployments["wxsidecar"]
 	assert.EqualValues(t, 2, deref(d.Spec.Replicas, 1))
 	assert.Equal(t, appsv1.RollingUpdateDeploymentStrategyType, d.Spec.Strategy.Type)
@@ -23,20 +23,20 @@ func TestOfTwoStandaloneSidecarsOneAlwaysAnswers(t *testing.T) {
 	assert.EqualValues(t, "ScheduleAnyway", spread[0].WhenUnsatisfiable, "a cluster of one node would run one sidecar")
 }
 
-func TestStandaloneSidecarsAreReadyWhileTheyAnswer(t *testing.T) {
+func TestStandalone_ReadyWhileAnswering(t *testing.T) {
 	d := build(t, "standalone").deployments["wxsidecar"]
 	c := pod{PodTemplateSpec: &d.Spec.Template}.sidecar()
 	require.NotNil(t, c)
 	require.NotNil(t, c.ReadinessProbe)
 	require.NotNil(t, c.ReadinessProbe.HTTPGet)
-	assert.Equal(t, "/livez", c.ReadinessProbe.HTTPGet.Path, "with /readyz one ill account takes both out of the Service")
-	require.NotNil(t, c.Lifecycle, "it would refuse callers that do not know yet of its end")
+	assert.Equal(t, "/livez", c.ReadinessProbe.HTTPGet.Path, "with /readyz, one failing account removes both from the Service")
+	require.NotNil(t, c.Lifecycle, "nodes still send callers after SIGTERM")
 	require.NotNil(t, c.Lifecycle.PreStop.Sleep)
 	ends := c.Lifecycle.PreStop.Sleep.Seconds + 5 // the sidecar's own
 	assert.Less(t, ends, deref(d.Spec.Template.Spec.TerminationGracePeriodSeconds, 30))
 }
 
-func TestStandaloneSidecarsListenWhereTheServiceSends(t *testing.T) {
+func TestStandalone_ListensForTheService(t *testing.T) {
 	m := build(t, "standalone")
 	c := pod{PodTemplateSpec: &m.deployments["wxsidecar"].Spec.Template}.sidecar()
 	require.NotNil(t, c)
@@ -49,13 +49,13 @@ func TestStandaloneSidecarsListenWhereTheServiceSends(t *testing.T) {
 	assert.NotEmpty(t, value(c, "SIDECAR_AUTH_TOKEN_FILE"), "it does not start without one")
 }
 
-func TestBudgetsSelectTheirDeploymentsAndLetNodesBeDrained(t *testing.T) {
+// kube-score checks the selector.
+func TestBudgets_LetNodesDrain(t *testing.T) {
 	m := all(t)
 	require.NotEmpty(t, m.budgets)
 	for name, budget := range m.budgets {
 		d := m.deployments[name]
 		require.NotNil(t, d, "no Deployment is named %s", name)
-		assert.Equal(t, d.Spec.Selector, budget.Spec.Selector, name)
 		require.NotNil(t, budget.Spec.MinAvailable, name)
 		assert.Positive(t, budget.Spec.MinAvailable.IntVal, name)
 		assert.Less(t, budget.Spec.MinAvailable.IntVal, deref(d.Spec.Replicas, 1), "%s: no pod could ever be evicted", name)
