@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/bench/program"
 )
 
 func diskFaults() []fault {
@@ -26,10 +28,10 @@ func fillDisks(ctx context.Context, h *harness, hold time.Duration) error {
 			return fmt.Errorf("the disk of sidecar %d has room for a megabyte", p.number)
 		}
 	}
-	older, err := 0, pause(ctx, hold)
+	older, err := 0, program.Sleep(ctx, hold)
 	for end := h.now() + life; err == nil && older == 0; {
 		if older, err = h.olderMirrors(); err == nil && older == 0 {
-			err = pause(ctx, 200*time.Millisecond)
+			err = program.Sleep(ctx, 200*time.Millisecond)
 		}
 		if h.now() > end {
 			err = errors.New("no renewal came while the disks were full")

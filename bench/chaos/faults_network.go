@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/bench/program"
 )
 
 // networkFaults returns the faults of the network between pods and memcached.
@@ -15,7 +17,7 @@ func networkFaults() []fault {
 					return err
 				}
 			}
-			err := pause(ctx, hold)
+			err := program.Sleep(ctx, hold)
 			for _, p := range h.pods {
 				if cured := p.proxy.cure(); err == nil {
 					err = cured
@@ -45,7 +47,7 @@ func cutOffHalf(ctx context.Context, h *harness, hold time.Duration) error {
 	for _, p := range half {
 		p.proxy.Stop()
 	}
-	err := pause(ctx, hold)
+	err := program.Sleep(ctx, hold)
 	for _, p := range half {
 		if started := p.proxy.Start(); err == nil {
 			err = started

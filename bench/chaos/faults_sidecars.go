@@ -5,6 +5,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/wxsidecar/wxsidecar/bench/program"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -24,7 +25,7 @@ func killFaults() []fault {
 		{
 			name: "half of the sidecars killed, later started again", hold: 8 * time.Second, short: 4 * time.Second,
 			run: func(ctx context.Context, h *harness, hold time.Duration) error {
-				return h.restart(ctx, h.pods[:sidecars/2], func() error { return pause(ctx, hold) })
+				return h.restart(ctx, h.pods[:sidecars/2], func() error { return program.Sleep(ctx, hold) })
 			},
 		},
 		{name: "killed in each step", ownRows: true, run: func(ctx context.Context, h *harness, _ time.Duration) error {
@@ -38,7 +39,7 @@ func killFaults() []fault {
 			run: func(ctx context.Context, h *harness, _ time.Duration) error {
 				return h.restart(ctx, h.pods, func() error {
 					defer func() { h.forgotten = h.now() }()
-					return h.memcached.FlushAll()
+					return h.entries.FlushAll()
 				})
 			},
 		},
@@ -58,10 +59,10 @@ func (h *harness) restart(ctx context.Context, pods []*pod, between func() error
 
 func freezeHalf(ctx context.Context, h *harness, hold time.Duration) error {
 	for _, p := range h.pods[:sidecars/2] {
-		p.running().Signal(syscall.SIGSTOP)
-		defer p.running().Signal(syscall.SIGCONT)
+		p.signal(syscall.SIGSTOP)
+		defer p.signal(syscall.SIGCONT)
 	}
-	return pause(ctx, hold)
+	return program.Sleep(ctx, hold)
 }
 
 // freeze is longer than the life of a lease.
@@ -114,21 +115,21 @@ func (h *harness) hitInStep(ctx context.Context, r *row, step string, kill bool)
 		return nil, err
 	}
 	if during {
-		if err = pause(ctx, time.Second); err != nil {
+		if err = program.Sleep(ctx, time.Second); err != nil {
 			return nil, err
 		}
-		p.running().Signal(signal)
+		p.signal(signal)
 	}
 	r.undone = h.now()
 	h.judge.note(event{at: r.undone, AppID: account, Kind: sidecarHit, fault: r.name})
 	return func() error {
 		if !kill {
-			err := pause(ctx, freeze)
-			p.running().Signal(syscall.SIGCONT)
+			err := program.Sleep(ctx, freeze)
+			p.signal(syscall.SIGCONT)
 			return err
 		}
-		<-p.running().Ended
-		if err := pause(ctx, 5*time.Second); err != nil {
+		p.running().Kill() // it can be about to end
+		if err := program.Sleep(ctx, 5*time.Second); err != nil {
 			return err
 		}
 		return p.start(ctx)

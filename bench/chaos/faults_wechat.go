@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/wxsidecar/wxsidecar/bench/program"
 	"github.com/wxsidecar/wxsidecar/client"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
@@ -56,10 +57,13 @@ func weChatFaults() []fault {
 func outage(name string, hold, short time.Duration, begin, end func(*harness) error) fault {
 	return fault{name: name, hold: hold, short: short, run: func(ctx context.Context, h *harness, hold time.Duration) error {
 		from := h.now()
-		if err := errors.Join(begin(h), pause(ctx, hold)); err != nil {
+		if err := errors.Join(begin(h), program.Sleep(ctx, hold)); err != nil {
 			return err
 		}
 		err := await(ctx, life, 100*time.Millisecond, func(context.Context) error {
+			if err := h.judge.readLogs(h.out); err != nil {
+				return err
+			}
 			if len(h.judge.find(renewalFailed, "", from, h.now())) == 0 {
 				return errors.New("no renewal failed")
 			}
@@ -161,7 +165,7 @@ func useUpQuota(ctx context.Context, h *harness, r *row) (func() error, error) {
 		if err == nil && got != token {
 			return nil, errors.New("another token after errcode 45009")
 		}
-		if err = pause(ctx, time.Second); err != nil {
+		if err = program.Sleep(ctx, time.Second); err != nil {
 			return nil, err
 		}
 	}

@@ -10,6 +10,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/bradfitz/gomemcache/memcache" //nolint:depguard // the judge reads entries past the code that it judges
+
+	"github.com/wxsidecar/wxsidecar/bench/program"
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
@@ -29,7 +32,8 @@ type harness struct {
 	*journal
 	out, dir, root string
 	wechat         *weChat
-	memcached      *memcached
+	memcached      *program.Memcached
+	entries        *memcache.Client // of memcached itself, past all proxies
 	pods           []*pod
 	accounts       []string // the last one is quotaAccount
 	judge          *judge
@@ -59,18 +63,24 @@ func (h *harness) setUp(ctx context.Context, stderr io.Writer, firstLife time.Du
 		return err
 	}
 	h.judge = newJudge(h.journal)
-	if h.root, err = programtest.SourceRoot(ctx); err != nil {
+	if h.root, err = program.Go(ctx, "list", "-m", "-f", "{{.Dir}}", "github.com/wxsidecar/wxsidecar"); err != nil {
 		return err
 	}
-	if _, err = programtest.GoTool(ctx, h.root, "build", "-tags", "chaos", "-trimpath", "-ldflags", "-s -w", "-o", h.path("sidecar"), "./sidecar"); err != nil {
+	if _, err = program.Go(ctx, "build", "-C", h.root, "-tags", "chaos", "-trimpath", "-ldflags", program.LinkerFlags, "-o", h.path("sidecar"), "./sidecar"); err != nil {
 		return err
 	}
 	if h.wechat, err = newWeChat(h.journal); err != nil {
 		return err
 	}
-	if h.memcached, err = newMemcached(ctx); err != nil {
+	address, err := programtest.FreeAddress()
+	if err != nil {
 		return err
 	}
+	if h.memcached, err = program.StartMemcached(ctx, address, "-m", "8", "-t", "2"); err != nil {
+		return err
+	}
+	h.entries = h.memcached.Client()
+	h.entries.Timeout = time.Second
 	if err = errors.Join(os.Mkdir(h.path("failpoints"), 0o700), os.Mkdir(h.path("accounts"), 0o700)); err != nil {
 		return err
 	}
@@ -118,13 +128,11 @@ func (h *harness) resolve(known bool) error {
 // close ends everything that was started.
 func (h *harness) close() {
 	for _, p := range h.pods {
-		if running := p.running(); running != nil {
-			running.Kill()
-		}
+		p.running().Kill()
 		p.proxy.Stop()
 	}
-	if h.memcached != nil && h.memcached.process != nil {
-		h.memcached.process.Kill()
+	if h.memcached != nil {
+		h.memcached.Kill()
 	}
 	if h.wechat != nil {
 		h.wechat.close()

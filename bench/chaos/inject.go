@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wxsidecar/wxsidecar/bench/program"
 	"github.com/wxsidecar/wxsidecar/memcache"
 )
 
@@ -75,7 +76,7 @@ func (h *harness) awaitHealing(ctx context.Context, rows ...*row) error {
 	if r.notHealed = cmp.Or(r.notHealed, err); err != nil {
 		h.say("   NOT HEALED: %s", err)
 	}
-	err = pause(ctx, restAtLeast-(h.now()-r.undone))
+	err = program.Sleep(ctx, restAtLeast-(h.now()-r.undone))
 	for _, r := range rows {
 		r.to = h.now()
 	}

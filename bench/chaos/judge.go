@@ -2,7 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +18,8 @@ type judge struct {
 
 	mu     sync.Mutex // guards the fields below
 	reads  []read
-	events []event
+	events []event         // of this program
+	logged []event         // by the sidecars
 	held   map[string]bool // the tokens that some reader or entry had
 }
 
@@ -47,6 +51,7 @@ const (
 // event is a line of a sidecar's log, or a hit.
 type event struct {
 	at      time.Duration
+	Time    time.Time
 	AppID   string `json:"appid"`
 	Kind    string `json:"event"`
 	Class   string `json:"class"`
@@ -86,16 +91,29 @@ func (j *judge) wasHeld(token string) bool {
 	return j.held[token]
 }
 
-// readLog notes a line of a sidecar's log.
-func (j *judge) readLog(line []byte) {
-	e := event{at: j.journal.now()}
-	if json.Unmarshal(line, &e) != nil {
-		return
+// readLogs reads the events in the sidecars' logs of a folder.
+func (j *judge) readLogs(folder string) error {
+	paths, err := filepath.Glob(filepath.Join(folder, "sidecar-*.log"))
+	var logged []event
+	for _, path := range paths {
+		text, failed := os.ReadFile(path) //nolint:gosec // of this run
+		err = errors.Join(err, failed)
+		for line := range strings.Lines(string(text)) {
+			var e event
+			if json.Unmarshal([]byte(line), &e) != nil {
+				continue // the end of a sidecar that was killed
+			}
+			if e.Class != "" {
+				e.Kind = renewalFailed
+			}
+			e.at = j.journal.at(e.Time)
+			logged = append(logged, e)
+		}
 	}
-	if e.Class != "" {
-		e.Kind = renewalFailed
-	}
-	j.note(e)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.logged = logged
+	return err
 }
 
 func (j *judge) note(e event) {
@@ -108,7 +126,7 @@ func (j *judge) note(e event) {
 func (j *judge) find(kind, account string, from, to time.Duration) (found []event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for _, e := range j.events {
+	for _, e := range slices.Concat(j.events, j.logged) {
 		if e.Kind == kind && (account == "" || e.AppID == account) && e.at >= from && e.at <= to {
 			found = append(found, e)
 		}
@@ -184,7 +202,7 @@ func (h *harness) judgeRow(r *row, requests []*request) line {
 	}
 	h.judge.mu.Unlock()
 	if unexcused[invalid] < l.invalid {
-		l.invalidNote = ": after a lost answer, the next request invalidates the token before it without a grace; last read " + seconds(latest) + " after that request"
+		l.invalidNote = ": after a lost answer, the last " + seconds(latest) + " after the next request"
 	}
 	l.check(r.notHealed == nil, "not healed: %w", r.notHealed)
 	l.check(unexcused[invalid] == 0, "%d invalid tokens read", unexcused[invalid])

@@ -15,17 +15,17 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/bench/program"
 	"github.com/wxsidecar/wxsidecar/memcache"
-	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 // The sidecar of users has no failpoints.
 func TestBuild_FailpointsNeedTag(t *testing.T) {
-	root, err := programtest.SourceRoot(t.Context())
+	root, err := program.Go(t.Context(), "list", "-m", "-f", "{{.Dir}}", "github.com/wxsidecar/wxsidecar")
 	require.NoError(t, err)
 	for tag, want := range map[string]bool{"none": false, "chaos": true} {
 		path := filepath.Join(t.TempDir(), tag)
-		_, err := programtest.GoTool(t.Context(), root, "build", "-tags", tag, "-o", path, "./sidecar")
+		_, err := program.Go(t.Context(), "build", "-C", root, "-tags", tag, "-o", path, "./sidecar")
 		require.NoError(t, err)
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -77,6 +77,15 @@ func (h *harness) request(account string, arrived bool) *request {
 	return r
 }
 
+// log writes a line of a sidecar's log, without its time, and reads it.
+func (h *harness) log(t *testing.T, line string) {
+	t.Helper()
+	h.out = t.TempDir()
+	line += fmt.Sprintf(`,"time":%q}`+"\ntruncated", time.Now().Format(time.RFC3339Nano))
+	require.NoError(t, os.WriteFile(filepath.Join(h.out, "sidecar-0.log"), []byte(line), 0o600))
+	require.NoError(t, h.judge.readLogs(h.out))
+}
+
 // An extra request has a cause, or counts as unexplained.
 func TestExplain_FindsCauses(t *testing.T) {
 	const account = "wx1"
@@ -99,12 +108,12 @@ func TestExplain_FindsCauses(t *testing.T) {
 		}, []string{"1 × killed"}},
 		"WeChat refused": {func(h *harness) {
 			h.request(account, false)
-			h.judge.readLog([]byte(`{"appid":"wx1","msg":"any","class":"person","errcode":40125}`))
+			h.log(t, `{"appid":"wx1","msg":"any","class":"person","errcode":40125`)
 			h.request(account, true)
 		}, []string{"1 × after errcode 40125"}},
 		"an app reported the token": {func(h *harness) {
 			h.request(account, true)
-			h.judge.readLog([]byte(`{"appid":"wx1","msg":"any","event":"token_reported"}`))
+			h.log(t, `{"appid":"wx1","msg":"any","event":"token_reported"`)
 			h.request(account, true)
 		}, []string{"1 × reported as invalid"}},
 		"a fault of memcached, the lease was lost": {func(h *harness) {

@@ -4,47 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os/exec"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache" //nolint:depguard // the judge reads entries past the code that it judges
 
-	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
+	"github.com/wxsidecar/wxsidecar/bench/program"
 )
-
-// memcached is a real one of 8 MB, and a connection to it past all proxies. It keeps
-// its address when it starts again.
-type memcached struct {
-	*memcache.Client
-	address string
-	process *programtest.Process
-}
-
-func newMemcached(ctx context.Context) (*memcached, error) {
-	address, err := programtest.FreeAddress()
-	if err != nil {
-		return nil, err
-	}
-	m := &memcached{Client: memcache.New(address), address: address}
-	m.Timeout = time.Second
-	return m, m.start(ctx)
-}
-
-func (m *memcached) start(ctx context.Context) error {
-	path, err := exec.LookPath("memcached")
-	if err != nil {
-		return errors.New("memcached is not installed: run .ci/setup")
-	}
-	host, port, _ := net.SplitHostPort(m.address)
-	m.process, err = start(exec.Command(path, "-l", host, "-p", port, "-u", "root", "-m", "8", "-t", "2", "-c", "2048")) //nolint:gosec,noctx // ended by Kill
-	if err != nil {
-		return err
-	}
-	return m.process.Await(ctx, func() bool { return m.Ping() == nil })
-}
 
 // memcachedFaults returns the faults of memcached itself.
 func memcachedFaults() []fault {
@@ -58,22 +25,24 @@ func memcachedFaults() []fault {
 }
 
 func killMemcached(ctx context.Context, h *harness, hold time.Duration) error {
-	h.memcached.process.Kill()
-	if err := pause(ctx, hold); err != nil {
+	h.memcached.Kill()
+	if err := program.Sleep(ctx, hold); err != nil {
 		return err
 	}
-	return h.memcached.start(ctx)
+	if err := h.memcached.Start(ctx); err != nil {
+		return err
+	}
+	return h.memcached.Until(ctx, 10*time.Millisecond, func() bool { return h.entries.Ping() == nil })
 }
 
 func freezeMemcached(ctx context.Context, h *harness, hold time.Duration) error {
-	h.memcached.process.Signal(syscall.SIGSTOP)
-	defer h.memcached.process.Signal(syscall.SIGCONT)
-	return pause(ctx, hold)
+	process := h.memcached.Cmd.Process
+	return errors.Join(process.Signal(syscall.SIGSTOP), program.Sleep(ctx, hold), process.Signal(syscall.SIGCONT))
 }
 
 func emptyMemcached(ctx context.Context, h *harness, hold time.Duration) error {
 	for range int(hold / time.Second) {
-		if err := errors.Join(h.memcached.FlushAll(), pause(ctx, time.Second)); err != nil {
+		if err := errors.Join(h.entries.FlushAll(), program.Sleep(ctx, time.Second)); err != nil {
 			return err
 		}
 	}
@@ -89,15 +58,15 @@ func fillMemcached(ctx context.Context, h *harness, hold time.Duration) error {
 		if n < 1000 {
 			first = append(first, key)
 		}
-		_ = h.memcached.Set(&memcache.Item{Key: key, Value: []byte(strings.Repeat("x", 16+n*37%1500))}) // it may have no room
+		_ = h.entries.Set(&memcache.Item{Key: key, Value: []byte(strings.Repeat("x", 16+n*37%1500))}) // it may have no room
 		if n%20 > 0 {
 			continue
 		}
-		if err := pause(ctx, 10*time.Millisecond); err != nil {
+		if err := program.Sleep(ctx, 10*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	left, err := h.memcached.GetMulti(first)
+	left, err := h.entries.GetMulti(first)
 	if err == nil && len(left) == len(first) {
 		err = errors.New("memcached evicted nothing")
 	}

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/wxsidecar/wxsidecar/bench/program"
 	"github.com/wxsidecar/wxsidecar/client"
 )
 
@@ -84,26 +86,23 @@ func (h *harness) readPHP(ctx context.Context, p *pod) error {
 		return errors.New("php is not installed: run .ci/setup")
 	}
 	host, port, _ := net.SplitHostPort(p.proxy.Listen)
-	cmd := exec.Command(php, filepath.Join(h.root, "bench", "chaos", "reader.php"), //nolint:gosec,noctx // ended by Kill
+	process, err := program.Start(ctx, []string{"PATH=" + os.Getenv("PATH")}, php, filepath.Join(h.root, "bench", "chaos", "reader.php"),
 		phpKind(p), host, port, "http://"+p.api, strings.Join(h.accounts, ","))
-	unreadable := make(chan error, 1)
-	cmd.Stdout = &lineWriter{each: func(line []byte) {
-		if err := h.judgePHP(namePHP(p), string(line)); err != nil && len(unreadable) == 0 {
-			unreadable <- err
-		}
-	}}
-	process, err := start(cmd)
 	if err != nil {
 		return err
 	}
 	defer process.Kill()
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-unreadable:
-		return err
-	case <-process.Ended:
-		return fmt.Errorf("php ended: %s", process.Stderr.String())
+	for {
+		line, err := process.Output.ReadString('\n')
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return process.Failed()
+		}
+		if err = h.judgePHP(namePHP(p), strings.TrimSuffix(line, "\n")); err != nil {
+			return err
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/bench/program"
 )
 
 // resources are what a sidecar uses.
@@ -46,7 +48,7 @@ func measure(ctx context.Context, h *harness, _ time.Duration) error {
 			}
 			least[p] = now
 		}
-		if err := pause(ctx, sampleEvery); err != nil {
+		if err := program.Sleep(ctx, sampleEvery); err != nil {
 			return err
 		}
 	}
@@ -59,8 +61,8 @@ func measure(ctx context.Context, h *harness, _ time.Duration) error {
 // bytes of its heap that were in use after the last collection, every second.
 func (h *harness) resources(p *pod) (resources, error) {
 	now := resources{pid: p.pid(), at: h.now()}
-	open, err1 := os.ReadDir(proc(now.pid, "fd"))
-	memory, err2 := os.ReadFile(proc(now.pid, "smaps_rollup"))
+	open, err1 := os.ReadDir(p.proc("fd"))
+	memory, err2 := os.ReadFile(p.proc("smaps_rollup"))
 	held, err3 := os.ReadFile(h.path("failpoints", "held."+strconv.Itoa(now.pid)))
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return now, err
@@ -100,7 +102,7 @@ func (h *harness) writeResources(b *strings.Builder) (err error) {
 		return nil
 	}
 	megabytes := func(start, end int) string { return fmt.Sprintf("%.1f → %.1f", float64(start)/1e6, float64(end)/1e6) }
-	var rows [][]string
+	rows := [][]string{{"sidecar", "seconds between", "descriptors", "goroutines", "heap in use, MB", "private memory, MB"}}
 	for _, p := range h.pods {
 		start, end := h.measured[0][p], h.measured[1][p]
 		if grown(start, end) {
@@ -112,7 +114,6 @@ func (h *harness) writeResources(b *strings.Builder) (err error) {
 			megabytes(start.heap, end.heap), megabytes(start.private, end.private),
 		})
 	}
-	b.WriteString(resourcesHead)
-	table(b, "sidecar | seconds between | descriptors | goroutines | heap in use, MB | private memory, MB", rows)
+	b.WriteString(resourcesHead + program.Markdown(0, rows))
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wxsidecar/wxsidecar/bench/program"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -41,9 +42,9 @@ func newWatch(h *harness) *watch {
 }
 
 func (w *watch) run(ctx context.Context) {
-	for pause(ctx, watchEvery) == nil {
+	for program.Sleep(ctx, watchEvery) == nil {
 		entries := map[string]string{}
-		items, err := w.harness.memcached.GetMulti(w.accounts) // without memcached, all are missing
+		items, err := w.harness.entries.GetMulti(w.accounts) // without memcached, all are missing
 		for key, item := range items {
 			if err == nil {
 				entries[key] = string(item.Value)

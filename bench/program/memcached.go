@@ -17,14 +17,16 @@ import (
 type Memcached struct {
 	*Process        // nil while it does not run
 	Address  string // host:port or /path/to.sock
+	options  []string
 }
 
 // Timeout is that of each operation of a Client: longer than a busy machine needs.
 const Timeout = 2 * time.Second
 
-// StartMemcached starts a memcached at an address and waits until it answers.
-func StartMemcached(ctx context.Context, address string) (*Memcached, error) {
-	m := &Memcached{Address: address}
+// StartMemcached starts a memcached at an address, with more of its command-line
+// options, and waits until it answers.
+func StartMemcached(ctx context.Context, address string, options ...string) (*Memcached, error) {
+	m := &Memcached{Address: address, options: options}
 	if err := m.Start(ctx); err != nil {
 		return nil, err
 	}
@@ -43,7 +45,7 @@ func (m *Memcached) Start(ctx context.Context) error {
 	if err != nil {
 		return errors.New("memcached is not installed; install it, for example with apt")
 	}
-	args := []string{"-c", "4096"}
+	args := append([]string{"-c", "4096"}, m.options...)
 	if who, err := user.Current(); err == nil {
 		args = append(args, "-u", who.Username) // memcached refuses to run as root without it
 	}
