@@ -165,17 +165,17 @@ func TestExplain_FindsCauses(t *testing.T) {
 		"a wrong answer": {func(h *harness) {
 			h.request(account, false).wrong = "a web page"
 			h.request(account, true)
-		}, []string{"1 × after a web page"}},
+		}, []string{"1 × after a wrong answer: a web page"}},
 		"a wrong answer, and its doubt": {func(h *harness) {
 			h.request(account, false).wrong = "a web page"
 			h.request(account, true)
 			h.request(account, true)
-		}, []string{"1 × after a web page", "1 × the doubt after a web page"}},
+		}, []string{"1 × after a wrong answer: a web page", "1 × the doubt after a wrong answer: a web page"}},
 		"a wrong answer, then stable_token": {func(h *harness) {
 			h.rows = []*row{{fault: fault{memcached: true}}}
 			h.request(account, false).wrong = "a web page"
 			h.request(account, true).api = "stable_token"
-		}, []string{"1 × after a web page"}},
+		}, []string{"1 × after a wrong answer: a web page"}},
 		"a frozen sidecar finds its lease lost after another one's request": {func(h *harness) {
 			h.request(account, false)
 			h.judge.note(event{at: h.now(), AppID: account, Kind: sidecarHit, fault: "frozen"})

@@ -79,7 +79,7 @@ func (h *harness) cause(r, before *request) string {
 	unwritten := h.judge.find(tokenUnwritten, r.account, from, to)
 	switch {
 	case before.wrong != "":
-		return "after " + before.wrong
+		return "after a wrong answer: " + before.wrong
 	case h.forgotten > 0 && h.forgotten >= before.at && h.forgotten <= r.at:
 		return "no sidecar remembered the token"
 	case lost && hit != "":
@@ -97,7 +97,7 @@ func (h *harness) cause(r, before *request) string {
 	case h.doubtOfFrozen(r) != "":
 		return "the doubt of " + h.doubtOfFrozen(r)
 	case r.doubt != "":
-		return "the doubt after " + r.doubt
+		return "the doubt after a wrong answer: " + r.doubt
 	case h.memcachedFailed(r.at) && len(h.judge.find(tokenDirect, r.account, from-grace, r.at)) > 0:
 		return "memcached reachable again: back from stable_token"
 	}
