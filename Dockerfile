@@ -1,24 +1,23 @@
-# The image of the sidecar: one static binary, the CA certificates, nothing else.
+# The image of the sidecar: one static binary and the CA certificates.
 #
-#   docker build -t wxsidecar:dev .            (or podman build; `make image` picks the one that is there)
+#   docker build -t wxsidecar:dev .            (or podman build; `make image` uses what is installed)
 #   docker build --build-arg VERSION=v1.2.3 -t registry.example.com/wxsidecar:v1.2.3 .
 #
-# Where docker.io and proxy.golang.org are out of reach, from their mirrors:
+# If the image registry or the Go module proxy is unreachable, use a mirror of each:
 #
-#   docker build --build-arg GO_IMAGE=m.daocloud.io/docker.io/library/golang:1.26 \
-#       --build-arg GOPROXY=https://goproxy.cn,direct -t wxsidecar:dev .
+#   docker build --build-arg GO_IMAGE=registry.example.com/golang:1.26 --build-arg GOPROXY=https://… -t wxsidecar:dev .
 
 ARG GO_IMAGE=docker.io/library/golang:1.26
 FROM ${GO_IMAGE} AS build
-# Of the build alone; without it Go's own.
+# For the build only. Unset means Go's default.
 ARG GOPROXY
 WORKDIR /src
-# The modules first: this layer is built again only when they change.
+# The modules first: this layer is rebuilt only if they change.
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 ARG VERSION=dev
-# CGO_ENABLED=0: nothing to link to in an empty image. The same source and VERSION give the same binary (-trimpath).
+# CGO_ENABLED=0: an empty image has no libraries. The same source and VERSION give the same binary (-trimpath).
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/sidecar ./sidecar
 
@@ -28,11 +27,11 @@ LABEL org.opencontainers.image.title="wxsidecar" \
       org.opencontainers.image.description="Keeps WeChat access_tokens in memcached, one renewal for a whole fleet" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}"
-# WeChat is asked over HTTPS; an empty image trusts nobody without these.
+# For HTTPS requests to WeChat: an empty image has no CA certificates.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/sidecar /sidecar
-# In numbers: Kubernetes cannot check runAsNonRoot against a name.
+# A number: Kubernetes cannot check runAsNonRoot against a name.
 USER 65532:65532
-# Health. The API, 7200, listens on loopback only: there is nothing to expose.
+# Health. The API listens on loopback port 7200, which is not exposed.
 EXPOSE 7201
 ENTRYPOINT ["/sidecar"]

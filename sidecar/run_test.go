@@ -123,7 +123,7 @@ func TestRun_AddressInUse(t *testing.T) {
 		assert.Equal(t, exitFailed, exit)
 		assert.Contains(t, stderr, variable+": ")
 		assert.Contains(t, stderr, "address already in use")
-		assert.Zero(t, w.WeChat.Calls("", ""), "nobody was called")
+		assert.Zero(t, w.WeChat.Calls("", ""), "no request was made")
 		programtest.AssertNoCanary(t, stderr)
 	}
 }
@@ -169,7 +169,7 @@ func TestRun_FirstCallerFindsTheAccount(t *testing.T) {
 	require.NoError(t, err)
 	c := newClient(t, w)
 	got := make(chan error, 1)
-	go func() { // the door is open, and nobody serves yet
+	go func() { // the socket accepts, and the sidecar does not serve yet
 		_, err := c.Refresh(context.Background(), "")
 		got <- err
 	}()

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Output is what is printed, readable meanwhile. The zero value is ready.
+// Output is a program's output, readable while the program runs. The zero value is ready.
 type Output struct {
 	mu   sync.Mutex // guards text
 	text bytes.Buffer
@@ -27,8 +27,7 @@ func (o *Output) String() string {
 	return o.text.String()
 }
 
-// canaries are the words in the tests' secrets, here in two parts: CI finds them
-// wherever they are printed.
+// canaries are the planted words, here in two parts, because CI searches for them.
 var canaries = []struct{ word, of string }{
 	{"canary" + "secret", "an AppSecret or a password"},
 	{"canary" + "token", "a token"},
@@ -39,8 +38,8 @@ var secret = regexp.MustCompile("canary" + "(secret|token)[A-Za-z0-9_-]*")
 // Redact returns the text without the tests' secrets and tokens.
 func Redact(text string) string { return secret.ReplaceAllString(text, "REDACTED") }
 
-// AssertNoCanary says that neither a secret nor a token was printed, without
-// printing it. It reports whether that is so.
+// AssertNoCanary asserts that text has neither a secret nor a token. It does not print
+// the text. It reports the result.
 func AssertNoCanary(t testing.TB, text string) bool { //nolint:thelper // the tests of this package give it a t of their own
 	t.Helper()
 	clean := true

@@ -1,10 +1,9 @@
-// Package programtest runs programs for tests, the sidecar above all, as processes
-// of their own: killed at the end of the test that started them, and with what
-// they print at hand while they run.
+// Package programtest runs programs for tests, mainly the sidecar, as processes. A test
+// reads their output while they run, and they are killed at its end. [Backends] are what
+// a sidecar needs.
 //
-// The AppSecrets and tokens of the tests all have a word in them that nothing else
-// has. [AssertNoCanary] looks for it in what a program printed, and so does CI in
-// all that the tests print.
+// The AppSecrets and tokens of all tests contain a planted word. [AssertNoCanary]
+// searches a program's output for it. CI searches everything that the tests print.
 package programtest
 
 import (
@@ -15,11 +14,11 @@ import (
 	"time"
 )
 
-// Process is a program that runs, at the latest until its test ends.
+// Process is a running program. It ends with its test at the latest.
 type Process struct {
-	Command *exec.Cmd     // its ProcessState is there once Ended is closed
-	Stdin   io.Closer     // a program that reads it may be told so that nothing more comes
-	Ended   chan struct{} // closed once it has ended
+	Command *exec.Cmd     // its ProcessState is set once Ended is closed
+	Stdin   io.Closer     // for programs that read until its end
+	Ended   chan struct{} // closed at its end
 	Stdout  Output
 	Stderr  Output
 }
@@ -43,22 +42,22 @@ func Start(t *testing.T, environ []string, path string, args ...string) *Process
 	}
 	go func() {
 		defer close(p.Ended)
-		_ = p.Command.Wait() // the exit code tells
+		_ = p.Command.Wait() // ProcessState has the exit code
 	}()
 	t.Cleanup(p.Kill)
 	return p
 }
 
-// Signal sends it a signal.
+// Signal sends a signal.
 func (p *Process) Signal(signal os.Signal) { _ = p.Command.Process.Signal(signal) } // it may have ended
 
-// Kill ends it at once, frozen or not, and waits.
+// Kill ends the program at once, even if it is stopped, and waits for it.
 func (p *Process) Kill() {
 	p.Signal(os.Kill)
 	<-p.Ended
 }
 
-// Ends waits for its end, and returns the exit code.
+// Ends waits for the end and returns the exit code.
 func (p *Process) Ends(t *testing.T, within time.Duration) int {
 	t.Helper()
 	select {

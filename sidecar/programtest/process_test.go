@@ -46,15 +46,15 @@ func TestProcess_EndsWithItsTest(t *testing.T) {
 	p.Kill()
 }
 
-// told is a test that is told of its errors and goes on.
-type told struct {
+// recorder is a testing.TB that records errors.
+type recorder struct {
 	testing.TB
 	errors []string
 }
 
-func (*told) Helper() {}
+func (*recorder) Helper() {}
 
-func (f *told) Errorf(format string, args ...any) {
+func (f *recorder) Errorf(format string, args ...any) {
 	f.errors = append(f.errors, fmt.Sprintf(format, args...))
 }
 
@@ -65,7 +65,7 @@ func TestAssertNoCanary_DoesNotPrintIt(t *testing.T) {
 		"": 0, "a canary, a secret, a token": 0,
 		"its canary" + "secret": 1, "canary" + "token-1": 1, "canary" + "token, canary" + "secret": 2,
 	} {
-		f := &told{TB: t}
+		f := &recorder{TB: t}
 		assert.Equal(t, errors == 0, programtest.AssertNoCanary(f, text))
 		assert.Len(t, f.errors, errors)
 		printed := strings.Contains(strings.Join(f.errors, ""), "canary") // claimed of a bool: a failure prints what it compares

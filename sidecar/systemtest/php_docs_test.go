@@ -76,9 +76,9 @@ func TestDocsPHP_ReadsTheEntry(t *testing.T) {
 	m := newRealMemcached(t)
 	w, _ := onLoopback(t, m.Address)
 	eventually(t, func() bool { return m.Ask(t, "get "+appID) != "END" }, "an entry")
-	nobody := programtest.Address(t)
+	closed := programtest.Address(t)
 	for extension := range extensions {
-		assert.Equal(t, sha256Of(w.LastToken()), askPHP(t, extension, m.Address, nobody, appID), extension)
+		assert.Equal(t, sha256Of(w.LastToken()), askPHP(t, extension, m.Address, closed, appID), extension)
 	}
 }
 
@@ -126,10 +126,10 @@ func TestDocsPHP_ThrowsTheError(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
 	_, api := onLoopback(t, m.Address)
-	nobody := programtest.Address(t)
+	closed := programtest.Address(t)
 	for extension := range extensions {
 		assert.Equal(t, "refused: 40013: invalid appid: not configured in this sidecar", askPHP(t, extension, m.Address, api, "wxunknown"), extension)
-		assert.Equal(t, "refused: no answer from the sidecar", askPHP(t, extension, m.Address, nobody, "wxunknown"), extension)
+		assert.Equal(t, "refused: no answer from the sidecar", askPHP(t, extension, m.Address, closed, "wxunknown"), extension)
 	}
 }
 

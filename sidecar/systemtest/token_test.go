@@ -41,7 +41,7 @@ func TestToken_ErrorsSayWhatIsMissing(t *testing.T) {
 	p := spawn(t, appEnviron(w)[1:], "token")
 	assert.Equal(t, exitBadUsage, p.Ends(t, patience))
 	assert.Contains(t, p.Stderr.String(), "WECHAT_APPID")
-	p = spawn(t, appEnviron(w), "token") // nobody put one there, and no sidecar runs
+	p = spawn(t, appEnviron(w), "token") // memcached has no entry, and no sidecar runs
 	assert.Equal(t, exitFailed, p.Ends(t, patience))
 	assert.Contains(t, p.Stderr.String(), "check SIDECAR_URL")
 	assert.Empty(t, p.Stdout.String())
