@@ -28,7 +28,7 @@ func TestChanged_EveryNewCredential(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 
-		require.Len(t, heard, 2, "each tells it once")
+		require.Len(t, heard, 2, "each is notified once")
 		own, others := <-heard, <-heard
 		assert.True(t, own.Own && !others.Own, "one of them fetched it")
 		grant, err := first.Token(t.Context(), "wx1", memcache.AccessToken)

@@ -113,12 +113,12 @@ func TestSetAccounts_ComeAndGo(t *testing.T) {
 		assert.Equal(t, keeper.NotConfigured, none.Reason)
 		assert.Equal(t, 40013, none.Code)
 		item, ok := h.memcached.Peek("wx1")
-		assert.True(t, ok, "what memcached holds of an account that is gone stays until it lapses")
+		assert.True(t, ok, "the entry of a removed account stays until it expires")
 		same := item.Value == first.Value
 		assert.True(t, same)
 
 		time.Sleep(2 * time.Hour)
-		assert.Equal(t, 1, h.wechat.Calls("wx1", ""), "nobody renews it any more")
+		assert.Equal(t, 1, h.wechat.Calls("wx1", ""), "no sidecar renews it any more")
 		assert.Equal(t, 3, h.wechat.Calls("wx2", ""))
 		assert.Equal(t, 3, h.wechat.Calls("wx3", ""))
 	})
@@ -347,7 +347,7 @@ func TestDoubt_LostLeaseAndAClockAhead(t *testing.T) {
 		})
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		time.Sleep(2 * time.Minute)
-		assert.Equal(t, 2, h.wechat.Calls("", ""), "nobody knows whose token came last: one more renewal")
+		assert.Equal(t, 2, h.wechat.Calls("", ""), "it is unknown whose token came last: one more renewal")
 		token, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
 		require.NoError(t, err)
 		assert.Zero(t, h.wechat.Accepts(token.Value))

@@ -43,7 +43,7 @@ func TestOwnerOf_CurrentAndPrevious(t *testing.T) {
 		first, other := give(t, h.group, "wx1"), give(t, h.group, "wx2")
 		assertOwner(t, h.group, first, "wx1", true, "current")
 		assertOwner(t, h.group, other, "wx2", true, "current")
-		assertOwner(t, h.group, first+"x", "", false, "nobody's")
+		assertOwner(t, h.group, first+"x", "", false, "unknown")
 		assertOwner(t, h.group, "", "", false, "no token")
 
 		second, err := h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, first)
@@ -53,7 +53,7 @@ func TestOwnerOf_CurrentAndPrevious(t *testing.T) {
 		time.Sleep(290 * time.Second)
 		assertOwner(t, h.group, first, "wx1", true, "the one before, in its grace")
 		time.Sleep(11 * time.Second)
-		assertOwner(t, h.group, first, "", false, "the one before, dead")
+		assertOwner(t, h.group, first, "", false, "the previous one, expired")
 
 		third, err := h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, second.Value)
 		require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestOwnerOf_ExpiredToken(t *testing.T) {
 		time.Sleep(2*time.Hour - 10*time.Second)
 		assertOwner(t, h.group, token, "wx1", true, "alive to the end, though WeChat is out of order")
 		time.Sleep(10 * time.Second)
-		assertOwner(t, h.group, token, "", false, "dead")
+		assertOwner(t, h.group, token, "", false, "expired")
 	})
 }
 
@@ -94,7 +94,7 @@ func TestOwnerOf_FetchedAMomentAgo(t *testing.T) {
 		assertOwner(t, second, first, "wx1", true, "seen")
 		renewed, err := h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, first)
 		require.NoError(t, err)
-		assertOwner(t, second, renewed.Value, "wx1", true, "before its next look")
+		assertOwner(t, second, renewed.Value, "wx1", true, "before its next poll")
 		assertOwner(t, second, first, "wx1", true, "the one before")
 	})
 }
@@ -114,7 +114,7 @@ func TestOwnerOf_ByFingerprint(t *testing.T) {
 		synctest.Wait()
 		assertOwner(t, late, first, "wx1", false, "the one before, which this sidecar never held")
 		time.Sleep(301 * time.Second)
-		assertOwner(t, late, first, "", false, "the one before, dead")
+		assertOwner(t, late, first, "", false, "the previous one, expired")
 	})
 }
 
@@ -126,12 +126,12 @@ func TestOwnerOf_UnknownTokensArePaced(t *testing.T) {
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		give(t, h.group, "wx1")
 		synctest.Wait()
-		looks := h.memcached.Count("gets")
+		polls := h.memcached.Count("gets")
 		for range 1000 {
-			assertOwner(t, h.group, "nobodys-token", "", false, "nobody's")
+			assertOwner(t, h.group, "nobodys-token", "", false, "unknown")
 			time.Sleep(10 * time.Millisecond)
 		}
-		assert.InDelta(t, 11, h.memcached.Count("gets")-looks, 1, "in ten seconds, the group's own included")
+		assert.InDelta(t, 11, h.memcached.Count("gets")-polls, 1, "in ten seconds, the group's own included")
 		assert.Equal(t, 1, h.wechat.Calls("", ""))
 	})
 }
@@ -156,16 +156,16 @@ func TestOwnerOf_MemcachedHangs(t *testing.T) {
 	})
 }
 
-// BenchmarkOwnerOf looks for a token of nobody: all are gone through.
+// BenchmarkOwnerOf searches for an unknown token: all are compared.
 func BenchmarkOwnerOf(b *testing.B) {
 	for _, accounts := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprintf("%d", accounts), func(b *testing.B) {
 			group := manyAccounts(b, accounts)
-			stranger := "90_canarytoken" + strings.Repeat("x", 122)
+			unknown := "90_canarytoken" + strings.Repeat("x", 122)
 			b.ReportAllocs()
 			for b.Loop() {
-				if owner, _ := group.OwnerOf(b.Context(), stranger); owner != "" {
-					b.Fatal("somebody owns it")
+				if owner, _ := group.OwnerOf(b.Context(), unknown); owner != "" {
+					b.Fatal("an account owns it")
 				}
 			}
 		})

@@ -135,7 +135,7 @@ func TestQueue_Runs32AtATime(t *testing.T) {
 	})
 }
 
-// A job that somebody waits for runs at once, however many run and wait. The jobs
+// A job that a caller waits for runs at once, however many run and wait. The jobs
 // behind it move up, and it is not run again.
 func TestQueue_RunsAwaitedJobAtOnce(t *testing.T) {
 	withQueue(t, func(q *queueTest) {
@@ -163,7 +163,7 @@ func TestQueue_RunsAwaitedJobAtOnce(t *testing.T) {
 	})
 }
 
-// The first job waits for its turn. If somebody begins to wait for it, the turn is the
+// The first job waits for its turn. If a caller begins to wait for it, the turn is the
 // next job's.
 func TestQueue_AwaitedJobLeavesItsTurn(t *testing.T) {
 	withQueue(t, func(q *queueTest) {

@@ -190,7 +190,7 @@ func TestStart_LogsItsProgress(t *testing.T) {
 		assert.Contains(t, logs, `"msg":"initial fetch finished","held":1999,"failed":1`)
 		lines := strings.Count(logs, "initial fetch finished")
 		time.Sleep(10 * time.Minute)
-		assert.Equal(t, lines, strings.Count(h.logs.String(), "initial fetch finished"), "told once")
+		assert.Equal(t, lines, strings.Count(h.logs.String(), "initial fetch finished"), "logged once")
 	})
 }
 
@@ -243,7 +243,7 @@ func TestEntry_DuringAnOutageOfWeChat(t *testing.T) {
 			}
 		}
 		assert.InDelta(t, 9, writes, 2, "in ten minutes, by four sidecars")
-		assert.Less(t, h.memcached.Count("gets")-asked, 430, "nobody asks for the wait at every look: 540 then")
+		assert.Less(t, h.memcached.Count("gets")-asked, 430, "otherwise the cooldown is read at every poll: 540")
 		time.Sleep(45 * time.Minute)
 		version()
 		h.wechat.Heal()

@@ -141,7 +141,7 @@ func TestCounts_OfWhatOthersDo(t *testing.T) {
 		token, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
 		require.NoError(t, err)
 
-		// A stranger's token in our entry is renewed away.
+		// An external token in the entry is replaced by a renewal.
 		h.memcached.Put("wx1", h.wechat.FetchExternally("wx1"), 0, 3600)
 		time.Sleep(16 * time.Second)
 		assert.EqualValues(t, 1, h.state().Counts.ExternalTokens)
@@ -202,7 +202,7 @@ func TestCounts_Contended(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		s := h.state()
 		assert.True(t, s.Valid)
-		assert.EqualValues(t, 1, s.Counts.Contended, "once, however often it looks")
+		assert.EqualValues(t, 1, s.Counts.Contended, "once, however often it polls")
 		assert.EqualValues(t, 1, s.Counts.Renewed)
 	})
 }
@@ -258,7 +258,7 @@ func TestOutages_EndWithTheLastAccount(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Len(t, h.group.Outages(), 1)
 		require.NoError(t, h.group.SetAccounts(nil))
-		assert.Empty(t, h.group.Outages(), "nobody looks at it any more")
+		assert.Empty(t, h.group.Outages(), "it is not polled any more")
 	})
 }
 

@@ -252,7 +252,7 @@ func TestTicket_WithoutMemcached(t *testing.T) {
 
 		time.Sleep(11 * time.Minute)
 		second, accepted := h.ticket()
-		assert.True(t, accepted, "the first one is dead")
+		assert.True(t, accepted, "the first one is invalid")
 		assert.Equal(t, 2, h.wechat.Calls("", "jsapi"))
 		time.Sleep(time.Minute)
 		third, err := h.group.Refresh(t.Context(), "wx1", memcache.JSAPITicket, second.Value)

@@ -24,6 +24,6 @@
 //
 // # Stories
 //
-// The scripts in sidecar/keeper/testdata/stories are single schedules, each told as a
+// The scripts in sidecar/keeper/testdata/stories are single schedules, each written as a
 // story. TestStories runs them. The type script has their language.
 package explore

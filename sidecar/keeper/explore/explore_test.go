@@ -84,7 +84,7 @@ func (e *search) report(t *testing.T, how string) {
 		t.Errorf("%s\n\tgo test ./sidecar/keeper/explore -run TestExplore -v -explore.starts='%s' -explore.replay=%s",
 			strings.Join(f.broken, "; "), e.start.name, cmp.Or(f.schedule.String(), "-"))
 		if i == 0 {
-			t.Log("\n" + tell(t, e.start, f.schedule))
+			t.Log("\n" + storyOf(t, e.start, f.schedule))
 		}
 	}
 }
@@ -94,15 +94,15 @@ func replay(t *testing.T, s start) {
 	t.Helper()
 	picks, err := parseSchedule(strings.TrimPrefix(*flagReplay, "-"))
 	require.NoError(t, err)
-	t.Log("\n" + tell(t, s, picks))
+	t.Log("\n" + storyOf(t, s, picks))
 }
 
-// tell runs one schedule, and returns its story.
-func tell(t *testing.T, s start, picks schedule) string {
+// storyOf runs one schedule, and returns its story.
+func storyOf(t *testing.T, s start, picks schedule) string {
 	t.Helper()
 	var out bytes.Buffer
 	synctest.Test(t, func(*testing.T) {
-		w := newWorldTold(s, &story{out: &out})
+		w := newWorldWith(s, &story{out: &out})
 		defer w.end()
 		r := w.run(picks, bound{100, 100}, nil, nil)
 		fmt.Fprintf(&out, "%d choices, %s, broken: %v\n", r.choices, r.took, r.broken)

@@ -41,7 +41,7 @@ type judge struct {
 	open     map[*sidecar]sentRequest
 }
 
-// sentRequest is a request to WeChat whose token nobody has written yet.
+// sentRequest is a request to WeChat whose token is not written yet.
 type sentRequest struct {
 	claim string
 }
@@ -72,7 +72,7 @@ func (j *judge) state() string {
 
 func (j *judge) fault(name string) {
 	j.faults = append(j.faults, name)
-	now := time.Now() // to mend it takes as long from now on
+	now := time.Now() // the repair takes as long from now on
 	if !j.missing.IsZero() {
 		j.missing = now
 	}
@@ -146,8 +146,8 @@ type view struct {
 	promise  time.Duration
 }
 
-// look returns what each sidecar would give.
-func (w *world) look() {
+// observe returns what each sidecar would give.
+func (w *world) observe() {
 	for i, s := range w.sidecars {
 		w.views[i] = view{}
 		if !s.runs() {
@@ -162,7 +162,7 @@ func (w *world) look() {
 // check checks the state.
 func (j *judge) check() {
 	now := time.Now()
-	j.w.look()
+	j.w.observe()
 	w := j.w
 	entry := w.entry()
 	j.checkEntry(entry, now)
@@ -244,20 +244,20 @@ func (j *judge) checkEntry(entry string, now time.Time) {
 	} else {
 		j.missing = time.Time{}
 		if !slices.ContainsFunc(w.sidecars, (*sidecar).runs) {
-			delete(j.invalid, "the entry") // nobody can write it
-		} else if now.After(w.healed.Add(onePoll)) { // else nobody may be able to write it
+			delete(j.invalid, "the entry") // no sidecar can write it
+		} else if now.After(w.healed.Add(onePoll)) { // otherwise perhaps no sidecar can write it
 			j.checkToken("the entry", entry, now)
 		}
 	}
 	n := w.names.number(entry)
 	r := w.record()
-	if n >= j.newest || (r != nil && r.Doubt != 0) { // in doubt: nobody knows which is newer
+	if n >= j.newest || (r != nil && r.Doubt != 0) { // in doubt: it is unknown which is newer
 		j.newest, j.backward = max(n, j.newest), time.Time{}
 	} else if n > 0 && j.backward.IsZero() {
 		j.backward = now
 	}
 	if !slices.ContainsFunc(w.views, func(v view) bool { return v.valid && w.names.number(v.token) > n }) {
-		j.backward = time.Time{} // who holds a newer one is stopped or dead
+		j.backward = time.Time{} // the holder of a newer one is stopped or killed
 	}
 	someRun := slices.ContainsFunc(w.views, func(v view) bool { return v.valid })
 	if !someRun || now.Before(w.healed.Add(onePoll)) {
@@ -274,7 +274,7 @@ func (j *judge) checkEntry(entry string, now time.Time) {
 		j.backward = now
 	}
 	allowed := 2 * onePoll
-	if j.troubles() > 1 { // whoever could write it is stopped, or must wait
+	if j.troubles() > 1 { // each sidecar that could write it is stopped, or must wait
 		allowed = 9 * time.Minute
 	}
 	if !j.missing.IsZero() && now.Sub(j.missing) > allowed {
@@ -296,7 +296,7 @@ func (j *judge) checkToken(where, token string, now time.Time) {
 	allowed := time.Duration(0)
 	switch {
 	case j.lenient() && (j.troubles() > 1 || (len(j.w.sidecars) > 2 && !j.w.healed.IsZero())):
-		// Those who can renew are stopped or must wait. Or nobody can write, and each
+		// Those who can renew are stopped or must wait. Or no sidecar can write, and each
 		// sidecar heals at a report of its own: 31 s apart.
 		allowed = 9 * time.Minute
 	case j.lenient():

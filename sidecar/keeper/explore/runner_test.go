@@ -73,7 +73,7 @@ func (s *script) run(t *testing.T) (printed string, err error) {
 	t.Helper()
 	var out bytes.Buffer
 	synctest.Test(t, func(*testing.T) {
-		r := &runner{world: newWorldTold(s.start, &story{out: &out}), found: map[*op]bool{}}
+		r := &runner{world: newWorldWith(s.start, &story{out: &out}), found: map[*op]bool{}}
 		defer r.end()
 		err = s.do(r)
 	})

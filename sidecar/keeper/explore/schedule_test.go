@@ -189,12 +189,12 @@ func (w *world) faults(o *op) (all []choice) {
 		add("WeChat is busy", func() { o.fails = busy; w.release(o) })
 		add(s.name+" has no route to WeChat", func() { s.unable, s.until = noRoute, time.Now().Add(10*time.Minute); w.release(o) })
 		add(s.name+" is off the whitelist", func() { s.unable, s.until = offWhitelist, time.Now().Add(10*time.Minute); w.release(o) })
-		add("external fetch", func() { w.steal(false) })
+		add("external fetch", func() { w.fetchExternally(false) })
 		add(s.name+" is killed", func() { w.kill(s) })
 		return all
 	case "answer":
 		add("WeChat's answer to "+s.name+" is lost", lose)
-		add("external fetch", func() { w.steal(false) })
+		add("external fetch", func() { w.fetchExternally(false) })
 		add(s.name+" is killed", func() { w.kill(s) })
 		return all
 	}
@@ -217,7 +217,7 @@ func (w *world) faults(o *op) (all []choice) {
 		if !hasSpace(o.key) {
 			add("memcached refuses cas", func() { w.refuse("cas") })
 		} else {
-			add("external fetch, written to the entry", func() { w.steal(true) })
+			add("external fetch, written to the entry", func() { w.fetchExternally(true) })
 		}
 	}
 	if len(w.memcached.Keys()) > 0 {
@@ -249,8 +249,8 @@ func (w *world) kill(s *sidecar) {
 	})
 }
 
-// steal has another program fetch a token. It can write it to the entry, as many do.
-func (w *world) steal(written bool) {
+// fetchExternally has another program fetch a token. It can write it to the entry, as many do.
+func (w *world) fetchExternally(written bool) {
 	token := w.wechat.FetchExternally(appID)
 	w.names.token(token)
 	w.note("", "WeChat issues %s to another program", w.names.of(token))

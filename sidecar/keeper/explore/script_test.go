@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// script is one story as a text file. It begins with a comment that tells it to people.
+// script is one story as a text file. It begins with a comment that tells the story.
 // Each other line is one step:
 //
 //	start due                     the situation, one of starts

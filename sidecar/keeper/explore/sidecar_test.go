@@ -22,7 +22,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-// sidecar is one of the two, in all its lives.
+// sidecar is one of the two, through all its processes.
 type sidecar struct {
 	world  *world
 	name   string
@@ -30,7 +30,7 @@ type sidecar struct {
 	draws  atomic.Int64  // how many jitters it drew
 	skew   time.Duration // of its wall clock
 
-	life *life // nil while it is dead
+	life *life // nil while it does not run
 
 	stopped   time.Time    // since when it is stopped; zero: it runs
 	phase     int          // how many of the phases of its stop have passed
@@ -109,7 +109,7 @@ func (s *sidecar) kill() {
 	})
 }
 
-// runs reports whether the sidecar is neither dead nor stopped.
+// runs reports whether the sidecar is neither killed nor stopped.
 func (s *sidecar) runs() bool { return s.life != nil && s.stopped.IsZero() }
 
 // conn is a connection to memcached whose commands the scheduler releases.

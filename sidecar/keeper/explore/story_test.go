@@ -35,7 +35,7 @@ func (s *story) repeats(who, text string) bool {
 	return again
 }
 
-// note tells of something that happened.
+// note prints something that happened.
 func (w *world) note(who, format string, args ...any) {
 	if w.story == nil {
 		return
@@ -56,8 +56,8 @@ func (w *world) note(who, format string, args ...any) {
 	_, _ = fmt.Fprintf(w.story.out, "%9.3f  %s%s%s\n", time.Since(w.begin).Seconds(), indent, who, text)
 }
 
-// tell returns an operation and its result in words.
-func (w *world) tell(o *op, result string) string {
+// line returns an operation and its result in words.
+func (w *world) line(o *op, result string) string {
 	if w.story == nil {
 		return ""
 	}

@@ -37,7 +37,7 @@ type op struct {
 	verb    string
 	key     string
 	sent    []byte
-	firm    bool // it continues the operation before it: nobody comes between
+	firm    bool // it continues the operation before it: none comes between
 	request *http.Request
 
 	decided chan verdict
@@ -64,8 +64,8 @@ type world struct {
 	sidecars  []*sidecar
 	judge     *judge
 	names     *names
-	logs      io.Writer // nil: nobody reads them
-	story     *story    // nil: nobody reads it
+	logs      io.Writer // nil: not printed
+	story     *story    // nil: not printed
 
 	mu      sync.Mutex // guards what follows
 	pending []*op
@@ -97,13 +97,13 @@ type start struct {
 }
 
 // newWorld returns a world in which nothing has happened. It is in a synctest bubble.
-func newWorld(s start) *world { return newWorldTold(s, nil) }
+func newWorld(s start) *world { return newWorldWith(s, nil) }
 
-func newWorldTold(s start, told *story) *world {
+func newWorldWith(s start, out *story) *world {
 	w := &world{
 		begin: time.Now(), api: s.api, memcached: memcachetest.New(), wechat: wechattest.New(),
 		arrived: make(chan struct{}, 1), versions: map[string]int{}, names: newNames(),
-		story: told, claims: map[*sidecar]time.Time{}, parsed: map[string]*memcache.Record{},
+		story: out, claims: map[*sidecar]time.Time{}, parsed: map[string]*memcache.Record{},
 	}
 	w.judge = newJudge(w)
 	w.wechat.AddAccount(appID, secret)
@@ -268,7 +268,7 @@ func (w *world) did(o *op, answer string) {
 			s.reads[o.key] = new(reading)
 		}
 		if s.reads[o.key].again(result) {
-			w.note(s.name, "%s", w.tell(o, result))
+			w.note(s.name, "%s", w.line(o, result))
 			return
 		}
 	}
@@ -310,7 +310,7 @@ func (w *world) log(o *op, result string) {
 	s := o.life.of
 	text := o.verb + " " + o.key + " " + w.names.plain(s, valueOf(o)) + " " + result
 	s.log = sum(s.log, text, phase(time.Since(s.rested)))
-	w.note(s.name, "%s", w.tell(o, result))
+	w.note(s.name, "%s", w.line(o, result))
 }
 
 // valueOf returns the value that an operation writes.

@@ -106,7 +106,7 @@ func TestSurviving_AllButTheOwnAndTheDue(t *testing.T) {
 	assert.Equal(t, Doubt{}, h.Surviving(nil, at(0)))
 	unseen := doubtful("a", 5, -time.Hour, "unseen")
 	assert.Equal(t, Doubt{At: unseen.Doubt, By: "unseen"}, h.Surviving(unseen, at(time.Hour)), "never dropped unseen")
-	assert.NotEqual(t, Doubt{}, h.Surviving(doubtful("a", 5, 0, ""), at(0), ""), "an empty id is nobody's own")
+	assert.NotEqual(t, Doubt{}, h.Surviving(doubtful("a", 5, 0, ""), at(0), ""), "an empty id is no sidecar's own")
 }
 
 // What is owed: a minute after a request whose answer was lost, and now if a token could

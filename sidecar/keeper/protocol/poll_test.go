@@ -78,7 +78,7 @@ func TestReconcile_RepairsWhatIsAmiss(t *testing.T) {
 }
 
 // A record that is put back is what is held, and no older than what stands there. Over a
-// token that it did not replace it is in doubt, for nobody knows which came last.
+// token that it did not replace it is in doubt, because it is unknown which came last.
 func TestReconcile_PutsBack(t *testing.T) {
 	now := origin.Add(100 * s)
 	for name, c := range map[string]struct {

@@ -54,7 +54,7 @@ func (w *world) another(than *pod) *pod {
 }
 
 // A sidecar renews for a report, and is killed after WeChat issued the token. Nothing
-// but its claim tells the others.
+// but the others read its claim.
 func TestAttack_HolderKilledInRequest(t *testing.T) {
 	t.Parallel()
 	w := attack(t, 601, wechat.Token, 5, 20, func(ctx context.Context, w *world) {

@@ -64,7 +64,7 @@ func TestAttack_ReportBesideFailingSidecar(t *testing.T) {
 				for range 8 {
 					token := w.held(ctx, w.pods[0])
 					w.invalidate()
-					// This sidecar owns the report, and its app may be told to ask again.
+					// This sidecar owns the report, and its app may have to ask again.
 					go func() { _, _ = w.pods[0].client.Refresh(ctx, token) }()
 					longest = max(longest, w.healed(ctx, appID, 20*time.Minute))
 					for _, p := range w.pods {

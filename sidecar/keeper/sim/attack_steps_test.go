@@ -18,7 +18,7 @@ import (
 )
 
 // Each of these tests does something between two steps of one renewal. It fails if the
-// step after that is left out, or does not look.
+// step after that is left out, or does not check.
 
 // onRecord calls do before each command on the record alone.
 func (w *world) onRecord(do func(verb string)) {
@@ -115,7 +115,7 @@ func TestAttack_HolderPromisesWhatItClaims(t *testing.T) {
 	assert.NotZero(t, promised)
 }
 
-// The lease is lost while the request runs, and nobody takes it: the claim stands, so the
+// The lease is lost while the request runs, and no sidecar takes it: the claim stands, so the
 // success replaces it, and nothing is in doubt.
 func TestAttack_LeaseLostClaimStands(t *testing.T) {
 	t.Parallel()
@@ -138,7 +138,7 @@ func TestAttack_MarkWhileTheRequestRuns(t *testing.T) {
 			t.Parallel()
 			least, claim := int64(0), ""
 			var swapped atomic.Bool
-			var number atomic.Int64 // of the success, before a poll looks at it
+			var number atomic.Int64 // of the success, before a poll reads it
 			w := attack(t, 624, wechat.Token, 5, 20, func(ctx context.Context, w *world) {
 				if w.inRequest(ctx, time.Second) == nil {
 					return

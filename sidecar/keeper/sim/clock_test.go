@@ -33,7 +33,7 @@ func TestClock_Jumps(t *testing.T) {
 						sleep(ctx, back)
 						end()
 					})
-					assert.Zero(t, w.judge.invalid, "reads of dead tokens")
+					assert.Zero(t, w.judge.invalid, "reads of invalid tokens")
 					assert.Zero(t, w.judge.failures, "reads without a token")
 					calls := w.wechat.Calls("", "")
 					planned := 1 + int((100*time.Minute+jumped+back)/(3300*time.Second))

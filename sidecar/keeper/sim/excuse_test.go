@@ -10,7 +10,7 @@ import (
 const (
 	// pollBound is a poll, and the writing after it.
 	pollBound = 16 * time.Second
-	// doubtBound is from a request whose answer nobody has to a new token everywhere:
+	// doubtBound is from a request whose answer is lost to a new token everywhere:
 	// the time of a claim's doubt, the jitter, a poll of who renews, the request, and
 	// a poll of all others.
 	doubtBound = 75*time.Second + 30*time.Second + pollBound + 5*time.Second + pollBound
@@ -26,7 +26,7 @@ const (
 	graceTime = 300 * time.Second
 )
 
-// excuse says why a dead token may have been given; empty where it may not.
+// excuse returns why a sidecar may have given an invalid token; empty if it must not.
 func (j *judge) excuse(p *pod, token string, now time.Time) string {
 	issued := j.world.wechat.Issued()
 	at := slices.IndexFunc(issued, func(i wechattest.Issue) bool { return i.Token == token })
@@ -45,7 +45,7 @@ func (j *judge) excuse(p *pod, token string, now time.Time) string {
 			continue
 		}
 		switch {
-		case i.ForceRefresh: // WeChat gives no grace: others learn of it at their look
+		case i.ForceRefresh: // WeChat gives no grace: others learn of it at their poll
 			if now.Sub(i.At) <= reportBound || j.troubled(now.Add(-11*time.Minute), now, wechatTrouble, memcachedTrouble, verbTrouble) {
 				return "forced"
 			}
@@ -104,7 +104,7 @@ func (j *judge) healing(since, now time.Time, bound time.Duration, own trouble, 
 	if own == podTrouble {
 		return false
 	}
-	// Nobody knows of a theft before the first report that follows the death.
+	// No sidecar knows of an external fetch before the first report of the invalid token.
 	for _, report := range reports {
 		if report.After(since) && now.Sub(report) > bound {
 			return false
@@ -113,7 +113,7 @@ func (j *judge) healing(since, now time.Time, bound time.Duration, own trouble, 
 	return true
 }
 
-// isLost reports whether nobody may hold this token, or nobody may know that it
+// isLost reports whether perhaps no sidecar holds this token, or knows that it
 // is the last. The caller holds mu.
 func (j *judge) isLost(i wechattest.Issue) bool {
 	at, ok := j.arrived[i.Token]

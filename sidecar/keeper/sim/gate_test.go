@@ -84,7 +84,7 @@ func (c gatedConn) Read(b []byte) (int, error) {
 }
 
 // Write of a process that was stopped just before it goes out when the process
-// goes on, although its time has run out meanwhile; the answer then finds nobody.
+// goes on, although its time has run out meanwhile; the answer then finds no reader.
 func (c gatedConn) Write(b []byte) (int, error) {
 	c.pod.step(b)
 	waited, err := c.gate.pass()

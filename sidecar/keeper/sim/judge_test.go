@@ -155,8 +155,8 @@ func (j *judge) writing(p *pod) {
 // caller holds mu.
 func (j *judge) goodFor(p *pod, value string, now time.Time) int64 {
 	type record struct {
-		Token                        string
-		Issued, Dies, Expires, Doubt int64
+		Token                  string
+		Issued, Expires, Doubt int64
 	}
 	var r, claimed record
 	_ = json.Unmarshal([]byte(value), &claimed)
@@ -164,7 +164,7 @@ func (j *judge) goodFor(p *pod, value string, now time.Time) int64 {
 		value = before.value
 	}
 	_ = json.Unmarshal([]byte(value), &r)
-	life, age := max(r.Dies, r.Expires)-r.Issued, now.Unix()-r.Issued
+	life, age := r.Expires-r.Issued, now.Unix()-r.Issued
 	if r.Token == "" || life <= 0 || r.Doubt != 0 || age <= 2 || j.reported[r.Token] {
 		return 0
 	}
@@ -311,7 +311,7 @@ func (j *judge) counts(api string, refused bool) {
 }
 
 // read judges a token that a reader was given.
-func (j *judge) read(p *pod, token string) (dead bool) {
+func (j *judge) read(p *pod, token string) (invalid bool) {
 	code := j.world.wechat.Accepts(token)
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -332,7 +332,7 @@ func (j *judge) read(p *pod, token string) (dead bool) {
 	return true
 }
 
-// falselyReported notes a report of a token, dead or not.
+// falselyReported notes a report of a token, invalid or not.
 func (j *judge) falselyReported(token string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -69,7 +69,7 @@ func apiOf(r *http.Request) string {
 	return strings.TrimPrefix(r.URL.Path, "/cgi-bin/")
 }
 
-// dialFails fails as a dial does. As http.Transport does, it tells the trace that
+// dialFails fails as a dial does. As http.Transport does, it notifies the trace that
 // a connection was looked for, and never that there was one.
 func dialFails(ctx context.Context, how wechatFault) error {
 	if trace := httptrace.ContextClientTrace(ctx); trace != nil {

@@ -54,7 +54,7 @@ func TestOutage_OfWeChat(t *testing.T) {
 		end()
 		sleep(ctx, 2*time.Hour)
 	})
-	assert.Zero(t, w.judge.invalid, "reads of dead tokens")
+	assert.Zero(t, w.judge.invalid, "reads of invalid tokens")
 	assert.Zero(t, w.judge.failures, "reads without a token")
 	t.Logf("%d reads, %d calls", w.judge.reads, w.wechat.Calls("", ""))
 }
@@ -76,7 +76,7 @@ func TestOutage_OfMemcached(t *testing.T) {
 				end()
 				sleep(ctx, long(2*time.Hour))
 			})
-			assert.Zero(t, w.judge.invalid, "reads of dead tokens")
+			assert.Zero(t, w.judge.invalid, "reads of invalid tokens")
 			assert.Zero(t, w.judge.failures, "reads without a token")
 			t.Logf("%d reads, calls: %d token, %d stable_token", w.judge.reads, w.wechat.Calls("", "token"), w.wechat.Calls("", "stable_token"))
 		})
@@ -99,7 +99,7 @@ func TestRestart_NeedsNoRequest(t *testing.T) {
 			}
 		}
 		end()
-		assert.NotZero(t, back, "the entry is back within a look")
+		assert.NotZero(t, back, "the entry is back within a poll")
 		assert.Equal(t, 1, w.wechat.Calls("", ""))
 		t.Logf("the entry was back after %s", back)
 	})
@@ -194,11 +194,11 @@ func TestExternal_HealsInOnePoll(t *testing.T) {
 		sleep(ctx, 10*time.Minute)
 		end := w.judge.begin(externalTrouble)
 		defer end()
-		stolen := w.wechat.FetchExternally(appID)
-		w.memcached.Put(appID, stolen, 0, 3600)
+		external := w.wechat.FetchExternally(appID)
+		w.memcached.Put(appID, external, 0, 3600)
 		at := time.Now()
 		for sleep(ctx, 10*time.Millisecond) && time.Since(at) < time.Minute {
-			if item, ok := w.memcached.Peek(appID); ok && item.Value != stolen {
+			if item, ok := w.memcached.Peek(appID); ok && item.Value != external {
 				break
 			}
 		}
@@ -223,7 +223,7 @@ func TestSecret_CorrectedEndsTheCooldown(t *testing.T) {
 		w.haveSecret = secret + "2"
 		w.mu.Unlock()
 		sleep(ctx, pollBound)
-		assert.Equal(t, before+1, w.wechat.Calls("", ""), "one call within one look")
+		assert.Equal(t, before+1, w.wechat.Calls("", ""), "one request within one poll")
 		assert.Equal(t, 2, w.wechat.Issues(appID))
 	})
 }
@@ -269,7 +269,7 @@ func TestRestart_JustAfterARenewal(t *testing.T) {
 			sleep(ctx, 10*time.Minute)
 		})
 		assert.Equal(t, 2, w.wechat.Calls("", ""), "seed %d: the first, and one renewal", seed)
-		assert.Zero(t, w.judge.invalid, "seed %d: reads of dead tokens", seed)
+		assert.Zero(t, w.judge.invalid, "seed %d: reads of invalid tokens", seed)
 	}
 }
 

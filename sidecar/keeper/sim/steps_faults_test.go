@@ -34,7 +34,7 @@ func duels(ctx context.Context, w *world, until time.Time) {
 	}
 }
 
-// ambushes stop a sidecar at a step of a renewal, until its lease has lapsed.
+// ambushes stop a sidecar at a step of a renewal, until its lease has expired.
 func ambushes(ctx context.Context, w *world, until time.Time) {
 	until = until.Add(time.Hour) // at least one renewal
 	for time.Now().Before(until) {

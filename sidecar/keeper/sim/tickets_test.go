@@ -47,7 +47,7 @@ func (w *world) readTicket(ctx context.Context, name string, p *pod) {
 
 // readTicket judges a ticket that a reader was given: it is never past its end,
 // and no longer voided than a report takes to be heard.
-func (j *judge) readTicket(p *pod, ticket string) (dead bool) {
+func (j *judge) readTicket(p *pod, ticket string) (invalid bool) {
 	code := j.world.wechat.AcceptsTicket(ticket)
 	j.mu.Lock()
 	defer j.mu.Unlock()

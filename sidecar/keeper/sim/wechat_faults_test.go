@@ -67,7 +67,7 @@ func lostAnswers(ctx context.Context, w *world, until time.Time) {
 	}
 }
 
-// outages keep WeChat down from before a renewal is due until its token is dead.
+// outages keep WeChat down from before a renewal is due until its token has expired.
 func outages(ctx context.Context, w *world, _ time.Time) {
 	w.untilDue(ctx)
 	end := w.judge.begin(wechatTrouble)

@@ -68,7 +68,7 @@ type cluster struct {
 
 	mu         sync.Mutex      // guards what follows
 	requests   []request       // the requests to WeChat, in their order
-	losing     func(*pod) bool // whose next answer from WeChat is lost; nil: nobody's
+	losing     func(*pod) bool // whose next answer from WeChat is lost; nil: none
 	events     []event
 	traffic    []uint64 // a sum of what was written to memcached, for each minute
 	haveSecret string
