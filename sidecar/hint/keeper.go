@@ -4,10 +4,7 @@ import "fmt"
 
 // Hints for what keeps a credential from being renewed, WeChat apart.
 var (
-	Memcached = Hint{
-		"check MEMCACHED_SERVERS and that memcached runs",
-		"请检查 MEMCACHED_SERVERS，并确认 memcached 正在运行。",
-	}
+	Memcached  = Hint{"check MEMCACHED_SERVERS and that memcached runs", "请检查 MEMCACHED_SERVERS，并确认 memcached 正在运行。"}
 	SecretFile = Hint{
 		"check WECHAT_APPSECRET_FILE or the file of this account in WECHAT_ACCOUNTS_DIR",
 		"请检查 WECHAT_APPSECRET_FILE，或 WECHAT_ACCOUNTS_DIR 中该账号的文件。",
@@ -25,22 +22,13 @@ var (
 		"report a token once; if each new one is refused too, " + ExternalToken.English,
 		"同一 token 只需上报一次；如果每个新 token 都被拒绝：" + ExternalToken.Chinese,
 	}
-	StillIssued = Hint{
-		"was it really refused with 40001, 40014 or 42001?",
-		"请确认该 token 确实被微信以 40001、40014 或 42001 拒绝。",
-	}
+	StillIssued   = Hint{"was it really refused with 40001, 40014 or 42001?", "请确认该 token 确实被微信以 40001、40014 或 42001 拒绝。"}
 	OtherSidecars = Hint{
 		"see the logs of the other sidecars; the lease is the AppID's key :lease in memcached",
 		"请查看其他 sidecar 的日志；租约是 memcached 中以 :lease 结尾的键。",
 	}
-	NewerRecord = Hint{
-		"update this sidecar: memcached has records of a newer version",
-		"请升级此 sidecar：memcached 中有更新版本写入的记录。",
-	}
-	UnknownAppID = Hint{
-		"check WECHAT_APPID, or the names of the files in WECHAT_ACCOUNTS_DIR",
-		"请检查 WECHAT_APPID，或 WECHAT_ACCOUNTS_DIR 中的文件名。",
-	}
+	NewerRecord  = Hint{"update this sidecar: memcached has records of a newer version", "请升级此 sidecar：memcached 中有更新版本写入的记录。"}
+	UnknownAppID = Hint{"check WECHAT_APPID, or the names of the files in WECHAT_ACCOUNTS_DIR", "请检查 WECHAT_APPID，或 WECHAT_ACCOUNTS_DIR 中的文件名。"}
 )
 
 // NoTicket is for a ticket that is not configured; name is what WECHAT_TICKETS calls it.

@@ -2,19 +2,13 @@ package hint
 
 // Hints for a file that cannot be written.
 var (
-	Folder = Hint{"check the folder of MIRROR_FILE", "请检查 MIRROR_FILE 所在的目录。"}
-	Volume = Hint{
-		"make room on the volume of MIRROR_FILE: the file there is unchanged",
-		"请清理 MIRROR_FILE 所在卷的空间；原有文件保持不变。",
-	}
+	Folder   = Hint{"check the folder of MIRROR_FILE", "请检查 MIRROR_FILE 所在的目录。"}
+	Volume   = Hint{"make room on the volume of MIRROR_FILE: the file there is unchanged", "请清理 MIRROR_FILE 所在卷的空间；原有文件保持不变。"}
 	Writable = Hint{
 		"let the sidecar's user write into the folder of MIRROR_FILE (on Kubernetes: fsGroup of the pod, no readOnly at the mount)",
 		"请允许 sidecar 的用户写入 MIRROR_FILE 所在的目录（Kubernetes：为 Pod 设置 fsGroup，挂载不要设为 readOnly）。",
 	}
-	Mounted = Hint{
-		"bring the folder of MIRROR_FILE back: is its volume still mounted?",
-		"请恢复 MIRROR_FILE 所在的目录：该卷是否仍已挂载？",
-	}
+	Mounted  = Hint{"bring the folder of MIRROR_FILE back: is its volume still mounted?", "请恢复 MIRROR_FILE 所在的目录：该卷是否仍已挂载？"}
 	InTheWay = Hint{"remove the folder at the path of MIRROR_FILE", "MIRROR_FILE 的位置上是一个目录，请将其删除。"}
 )
 
@@ -24,25 +18,16 @@ var (
 		"check that the database runs, the address in MIRROR_MYSQL_DSN, and the NetworkPolicy",
 		"请确认数据库正在运行，并检查 MIRROR_MYSQL_DSN 中的地址和网络策略。",
 	}
-	DSNFile = Hint{
-		"check the file of MIRROR_MYSQL_DSN_FILE; it is read again at the next attempt",
-		"请检查 MIRROR_MYSQL_DSN_FILE 指向的文件；下次重试时会重新读取。",
-	}
-	Login = Hint{
+	DSNFile = Hint{"check the file of MIRROR_MYSQL_DSN_FILE; it is read again at the next attempt", "请检查 MIRROR_MYSQL_DSN_FILE 指向的文件；下次重试时会重新读取。"}
+	Login   = Hint{
 		"check user and password in MIRROR_MYSQL_DSN; MIRROR_MYSQL_DSN_FILE is read again at the next attempt",
 		"请检查 MIRROR_MYSQL_DSN 中的用户名和密码；下次重试时会重新读取 MIRROR_MYSQL_DSN_FILE。",
 	}
-	HostDenied = Hint{
-		"allow the user of MIRROR_MYSQL_DSN to connect from this host",
-		"请允许 MIRROR_MYSQL_DSN 中的用户从本主机连接。",
-	}
+	HostDenied   = Hint{"allow the user of MIRROR_MYSQL_DSN to connect from this host", "请允许 MIRROR_MYSQL_DSN 中的用户从本主机连接。"}
 	HostBlocked  = Hint{"unblock this host: FLUSH HOSTS", "本主机已被数据库封禁，请执行 FLUSH HOSTS。"}
 	NoDatabase   = Hint{"create the database that MIRROR_MYSQL_DSN names", "请创建 MIRROR_MYSQL_DSN 中指定的数据库。"}
-	BadParameter = Hint{
-		"a parameter of MIRROR_MYSQL_DSN is not a variable of this server: remove it",
-		"MIRROR_MYSQL_DSN 中有一个参数不是该数据库的变量，请删除。",
-	}
-	TLS = Hint{
+	BadParameter = Hint{"a parameter of MIRROR_MYSQL_DSN is not a variable of this server: remove it", "MIRROR_MYSQL_DSN 中有一个参数不是该数据库的变量，请删除。"}
+	TLS          = Hint{
 		"the DSN says how the database is trusted: tls=true with its CA in the folder of SSL_CERT_DIR, or tls=skip-verify, or no tls",
 		"数据库证书不受信任，请在 DSN 中选择：tls=true（并将其 CA 放入 SSL_CERT_DIR 目录）、tls=skip-verify 或不用 tls。",
 	}
@@ -69,9 +54,6 @@ var (
 		"数据库连接过多或内存不足：请调大 max_connections，或找出占用连接的程序。",
 	}
 	Locked  = Hint{"find the transaction that holds the table: SHOW FULL PROCESSLIST", "请找出锁住该表的事务：SHOW FULL PROCESSLIST。"}
-	Replica = Hint{
-		"name the primary in MIRROR_MYSQL_DSN: this server takes no writes",
-		"该数据库只读，请在 MIRROR_MYSQL_DSN 中填写主库。",
-	}
-	Manual = Hint{"look up the number in the database's manual", "请在数据库手册中查询该错误号。"}
+	Replica = Hint{"name the primary in MIRROR_MYSQL_DSN: this server takes no writes", "该数据库只读，请在 MIRROR_MYSQL_DSN 中填写主库。"}
+	Manual  = Hint{"look up the number in the database's manual", "请在数据库手册中查询该错误号。"}
 )

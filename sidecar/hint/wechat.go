@@ -10,39 +10,21 @@ const (
 
 // Hints for WeChat's errcodes. Package wechat says which errcode has which.
 var (
-	Busy = Hint{
-		"WeChat is busy: nothing to do, the request is repeated",
-		"微信系统繁忙：无需处理，将自动重试。",
-	}
-	Internal = Hint{
-		"an error within WeChat: nothing to do, the request is repeated",
-		"微信内部错误：无需处理，将自动重试。",
-	}
-	Account = Hint{
-		"check AppID and AppSecret of the account: " + settings,
-		"请核对该账号的 AppID 和 AppSecret：" + chineseSettings + "。",
-	}
-	Defect = Hint{
+	Busy     = Hint{"WeChat is busy: nothing to do, the request is repeated", "微信系统繁忙：无需处理，将自动重试。"}
+	Internal = Hint{"an error within WeChat: nothing to do, the request is repeated", "微信内部错误：无需处理，将自动重试。"}
+	Account  = Hint{"check AppID and AppSecret of the account: " + settings, "请核对该账号的 AppID 和 AppSecret：" + chineseSettings + "。"}
+	Defect   = Hint{
 		"WeChat did not understand the request: report it as a fault of wxsidecar, with the rid",
 		"微信无法识别该请求：这是 wxsidecar 的缺陷，请附上 rid 反馈。",
 	}
-	Frozen = Hint{
-		"the AppSecret is frozen: unfreeze it at " + settings,
-		"AppSecret 已被冻结，请解冻：" + chineseSettings + "。",
-	}
+	Frozen       = Hint{"the AppSecret is frozen: unfreeze it at " + settings, "AppSecret 已被冻结，请解冻：" + chineseSettings + "。"}
 	NoPermission = Hint{
 		"the account may not use this API: see its permissions at mp.weixin.qq.com",
 		"该账号没有此接口的权限，请在微信公众平台（mp.weixin.qq.com）查看接口权限。",
 	}
-	Barred = Hint{
-		"the account is barred from this API: see its notices at mp.weixin.qq.com",
-		"该账号被禁止使用此接口，请查看微信公众平台（mp.weixin.qq.com）的通知。",
-	}
-	Cancelled = Hint{
-		"the account is cancelled: see its notices at mp.weixin.qq.com",
-		"该账号已注销，请查看微信公众平台（mp.weixin.qq.com）的通知。",
-	}
-	Confirm = Hint{
+	Barred    = Hint{"the account is barred from this API: see its notices at mp.weixin.qq.com", "该账号被禁止使用此接口，请查看微信公众平台（mp.weixin.qq.com）的通知。"}
+	Cancelled = Hint{"the account is cancelled: see its notices at mp.weixin.qq.com", "该账号已注销，请查看微信公众平台（mp.weixin.qq.com）的通知。"}
+	Confirm   = Hint{
 		"an administrator of the account must confirm this server's address: WeChat sent a message to their phone",
 		"请该账号的管理员确认本服务器的 IP：微信已向其手机发送确认消息。",
 	}
@@ -62,19 +44,13 @@ var (
 		"too many requests in this minute: find what else requests tokens for this AppID",
 		"本分钟调用过于频繁：请找出还有哪个程序在用此 AppID 获取 token。",
 	}
-	InvalidToken = Hint{
-		"renew the access_token and repeat the request once",
-		"请更新 access_token，然后重试一次。",
-	}
+	InvalidToken = Hint{"renew the access_token and repeat the request once", "请更新 access_token，然后重试一次。"}
 )
 
 // Whitelist is for errcode 40164. address is what WeChat saw; it may be empty.
 func Whitelist(address string) Hint {
 	english, chinese := egress(address)
-	return Hint{
-		"add " + english + " to the account's IP whitelist: " + settings,
-		"请将" + chinese + "加入该账号的 IP 白名单：" + chineseSettings + "。",
-	}
+	return Hint{"add " + english + " to the account's IP whitelist: " + settings, "请将" + chinese + "加入该账号的 IP 白名单：" + chineseSettings + "。"}
 }
 
 // PlatformWhitelist is the same for errcode 61004.
@@ -95,10 +71,7 @@ func egress(address string) (english, chinese string) {
 
 // UnknownCode is for an errcode that package wechat does not know.
 func UnknownCode(code int) Hint {
-	return Hint{
-		fmt.Sprintf("look up errcode %d in WeChat's documentation", code),
-		fmt.Sprintf("请在微信官方文档中查询错误码 %d。", code),
-	}
+	return Hint{fmt.Sprintf("look up errcode %d in WeChat's documentation", code), fmt.Sprintf("请在微信官方文档中查询错误码 %d。", code)}
 }
 
 // Hints for requests to WeChat that have no errcode.

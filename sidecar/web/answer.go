@@ -29,7 +29,7 @@ func writeGrant(w http.ResponseWriter, kind memcache.Kind, grant keeper.Grant) {
 		body.Ticket = grant.Value
 	}
 	setHeaders(w.Header())
-	_ = json.NewEncoder(w).Encode(body) // if it fails, nobody reads
+	_ = json.NewEncoder(w).Encode(body) //nolint:gosec // the credential is the answer; if it fails, nobody reads
 }
 
 func setHeaders(h http.Header) {

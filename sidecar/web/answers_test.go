@@ -37,7 +37,7 @@ func TestAPI_Answers(t *testing.T) {
 	for id := range failing {
 		ids = append(ids, id)
 	}
-	h := newHouse(t, failByAppID, ids...)
+	h := newTestSidecar(t, failByAppID, ids...)
 	dial := serve(t, h.api(t, ""), "127.0.0.1:0")
 	post := func(body string) ask { return ask{method: "POST", target: refreshPath, body: body} }
 	cases := []struct {
@@ -123,7 +123,7 @@ func TestAPI_Answers(t *testing.T) {
 
 // A report causes one renewal, and the throttle refuses the next one.
 func TestAPI_ReportRenewsOnce(t *testing.T) {
-	h := newHouse(t, nil, appID)
+	h := newTestSidecar(t, nil, appID)
 	dial := serve(t, h.api(t, ""), "127.0.0.1:0")
 	first := token(t, ask{target: tokenPath}.over(t, dial))
 	report := func(rejected string) answer {

@@ -21,7 +21,7 @@ import (
 // same Serve: it shows what the handler costs, not the time-outs. The program
 // beside a bare one is measured in bench/.
 func BenchmarkToken(b *testing.B) {
-	h := newHouse(b, nil, appID)
+	h := newTestSidecar(b, nil, appID)
 	api, err := web.NewAPI(web.APIConfig{Group: h.group, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(b, err)
 	body := []byte(`{"access_token":"` + strings.Repeat("x", 136) + `","expires_in":3575}` + "\n")

@@ -33,9 +33,9 @@ type cachers struct {
 	apis      []http.Handler
 	tickets   bool // they keep a ticket as well, which another sidecar gives for the token
 
-	running           sync.WaitGroup
-	uses, dead, unfed atomic.Int64
-	shortest, longest atomic.Int64 // seconds promised
+	running              sync.WaitGroup
+	uses, invalid, unfed atomic.Int64
+	shortest, longest    atomic.Int64 // seconds promised
 }
 
 // withCachers runs test in virtual time.
@@ -53,9 +53,9 @@ func withCachers(t *testing.T, api wechat.API, test func(c *cachers)) {
 		}
 		test(c)
 		c.running.Wait()
-		t.Logf("%d uses of tokens kept for %d to %d s, %d of them of dead ones; %d calls to WeChat",
-			c.uses.Load(), c.shortest.Load(), c.longest.Load(), c.dead.Load(), c.wechat.Calls("", ""))
-		assert.Zero(t, c.dead.Load(), "dead tokens used")
+		t.Logf("%d uses of tokens kept for %d to %d s, %d of them of invalid ones; %d calls to WeChat",
+			c.uses.Load(), c.shortest.Load(), c.longest.Load(), c.invalid.Load(), c.wechat.Calls("", ""))
+		assert.Zero(t, c.invalid.Load(), "invalid tokens used")
 		assert.Zero(t, c.unfed.Load(), "programs that got none")
 	})
 }
@@ -133,7 +133,7 @@ func (c *cachers) useUp(credential string, expiresIn int64, accepts func(string)
 		time.Sleep(wait)
 		c.uses.Add(1)
 		if accepts(credential) != 0 {
-			c.dead.Add(1)
+			c.invalid.Add(1)
 		}
 	}
 }

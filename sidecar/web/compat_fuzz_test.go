@@ -30,7 +30,7 @@ func FuzzCompat(f *testing.F) {
 	} {
 		f.Add(seed[0], []byte(seed[1]))
 	}
-	h := newHouse(f, nil, appID)
+	h := newTestSidecar(f, nil, appID)
 	api := h.compat(f, "")
 	token := httptest.NewRecorder()
 	api.ServeHTTP(token, compatRequest(http.MethodGet, classicPath+appID, nil))

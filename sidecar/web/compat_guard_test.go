@@ -26,7 +26,7 @@ func withBearer(t *testing.T) string {
 
 // All guards but X-Wxsidecar apply to WeChat's own routes.
 func TestCompat_Guards(t *testing.T) {
-	h := newHouse(t, nil, appID)
+	h := newTestSidecar(t, nil, appID)
 	api := h.compat(t, "")
 	dial, dialUnix := serve(t, api, "127.0.0.1:0"), serve(t, api, "unix://"+filepath.Join(t.TempDir(), "s"))
 	for _, one := range []ask{classic(appID), stable(`{"grant_type":"client_credential","appid":"` + appID + `"}`), plain(ticketPath + "x")} {
@@ -46,7 +46,7 @@ func TestCompat_Guards(t *testing.T) {
 
 // With a bearer token, the secret must be equal to it.
 func TestCompat_SecretIsTheBearer(t *testing.T) {
-	h := newHouse(t, nil, appID)
+	h := newTestSidecar(t, nil, appID)
 	dial := serve(t, h.compat(t, withBearer(t)), "127.0.0.1:0")
 	asks := func(account, secret string) [2]ask {
 		query := classicPath + account + "&secret=" + url.QueryEscape(secret)
@@ -65,7 +65,7 @@ func TestCompat_SecretIsTheBearer(t *testing.T) {
 		} {
 			for _, one := range asks(account, secret) {
 				one.header = []string{"Authorization: Bearer " + bearer}
-				assert.Equal(t, code, errcode(t, one.over(t, dial)), "nobody learns which accounts there are")
+				assert.Equal(t, code, errcode(t, one.over(t, dial)), "the answer does not show which accounts there are")
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func TestCompat_SecretIsTheBearer(t *testing.T) {
 // A token authorizes a request for its own account's tickets.
 func TestCompat_TokenAuthorizesTickets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil, appID, "wxother")
+		h := newTestSidecar(t, nil, appID, "wxother")
 		open, closed := newPipes(), newPipes()
 		serveOn(t, open, h.compat(t, ""))
 		serveOn(t, closed, h.compat(t, withBearer(t)))
@@ -93,19 +93,19 @@ func TestCompat_TokenAuthorizesTickets(t *testing.T) {
 		first := token(t, classic(appID).over(t, open.dial))
 		is(in, first, "the current one")
 		is(in, token(t, classic("wxother").over(t, open.dial)), "another account's")
-		is(out, first[1:], "nobody's")
+		is(out, first[1:], "unknown")
 		renewed, err := h.group.Refresh(t.Context(), appID, memcache.AccessToken, first)
 		require.NoError(t, err)
 		is(in, renewed.Value, "the current one")
 		is(in, first, "the one before")
 		time.Sleep(301 * time.Second)
-		is(out, first, "the one before, dead")
+		is(out, first, "the one before, invalid")
 	})
 }
 
 // With a bearer token, a token known by its fingerprint alone authorizes nothing.
 func TestCompat_FingerprintIsNoProof(t *testing.T) {
-	h := newHouse(t, nil)
+	h := newTestSidecar(t, nil)
 	now := time.Now().Unix()
 	const before = "90_before"
 	record, err := json.Marshal(memcache.Record{

@@ -21,8 +21,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// compat is the API over the house with WeChat's own routes, at debug.
-func (h *house) compat(tb testing.TB, bearerFile string) http.Handler {
+// compat is the API of the sidecar with WeChat's own routes, at debug.
+func (h *testSidecar) compat(tb testing.TB, bearerFile string) http.Handler {
 	tb.Helper()
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	api, err := web.NewAPI(web.APIConfig{Group: h.group, BearerFile: bearerFile, Compat: true, Metrics: h.metrics, Log: log})
@@ -63,7 +63,7 @@ func TestCompat_Answers(t *testing.T) {
 	for id := range failing {
 		ids = append(ids, id)
 	}
-	h := newHouse(t, failByAppID, ids...)
+	h := newTestSidecar(t, failByAppID, ids...)
 	dial := serve(t, h.compat(t, ""), "127.0.0.1:0")
 	current := token(t, classic(appID).over(t, dial))
 	const asWanted = `{"grant_type":"client_credential","appid":"` + appID + `","secret":"x"`
@@ -106,7 +106,7 @@ func TestCompat_Answers(t *testing.T) {
 		{"a ticket of another type", 40097, plain("/cgi-bin/ticket/getticket?type=sdk&access_token=" + current)},
 		{"a ticket of no type", 40097, plain("/cgi-bin/ticket/getticket?access_token=" + current)},
 		{"a ticket without a token", 41001, plain("/cgi-bin/ticket/getticket?type=jsapi")},
-		{"a ticket for a token of nobody", 40001, plain(ticketPath + "90_nobodys")},
+		{"a ticket for an unknown token", 40001, plain(ticketPath + "90_nobodys")},
 
 		{"WeChat does not know the egress address", 40164, classic("wxwhitelist")},
 		{"WeChat refuses the AppSecret", 40125, classic("wxsecret")},
@@ -139,7 +139,7 @@ func TestCompat_Answers(t *testing.T) {
 
 // WeChat's own routes are off by default.
 func TestCompat_OffByDefault(t *testing.T) {
-	h := newHouse(t, nil, appID)
+	h := newTestSidecar(t, nil, appID)
 	dial := serve(t, h.api(t, ""), "127.0.0.1:0")
 	for _, target := range []string{classicPath + appID, stablePath, ticketPath + "x"} {
 		assert.Equal(t, http.StatusForbidden, plain(target).over(t, dial).status, target)
@@ -149,7 +149,7 @@ func TestCompat_OffByDefault(t *testing.T) {
 
 // WeChat's own routes do not change the others.
 func TestCompat_LeavesTheAPI(t *testing.T) {
-	h := newHouse(t, nil, appID)
+	h := newTestSidecar(t, nil, appID)
 	dial := serve(t, h.compat(t, ""), "127.0.0.1:0")
 	token(t, ask{target: tokenPath}.over(t, dial))
 	assert.Equal(t, http.StatusForbidden, ask{target: tokenPath, noMark: true}.over(t, dial).status)
@@ -163,7 +163,7 @@ func TestCompat_LeavesTheAPI(t *testing.T) {
 
 // A ticket comes as WeChat gives it.
 func TestCompat_Ticket(t *testing.T) {
-	h := newHouse(t, nil)
+	h := newTestSidecar(t, nil)
 	h.wechat.AddAccount(appID, secret)
 	require.NoError(t, h.group.SetAccounts([]keeper.Account{{
 		AppID: appID, Secret: func() (string, error) { return secret, nil }, Tickets: []memcache.Kind{memcache.JSAPITicket, memcache.WXCardTicket},
@@ -188,7 +188,7 @@ func TestCompat_Ticket(t *testing.T) {
 // A request that waits in vain gets errcode -1.
 func TestCompat_WaitInVain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Minute} }, appID)
+		h := newTestSidecar(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Minute} }, appID)
 		api := h.compat(t, "")
 		l := newPipes()
 		serveOn(t, l, api)
@@ -238,8 +238,8 @@ func TestCompat_KeeperErrors(t *testing.T) {
 		},
 		{
 			"the budget is used up",
-			&keeper.Error{Reason: keeper.Budget, Code: 429, Message: "10 calls", Hint: hint.Hint{English: "find the stranger"}},
-			`{"errcode":-1,"errmsg":"10 calls (find the stranger)"}`,
+			&keeper.Error{Reason: keeper.Budget, Code: 429, Message: "10 calls", Hint: hint.Hint{English: "find the other program"}},
+			`{"errcode":-1,"errmsg":"10 calls (find the other program)"}`,
 		},
 		{
 			"no such account",

@@ -37,10 +37,10 @@ func FamilyNames() []string {
 	return names
 }
 
-// OneOutage is what is told of all servers that fail.
+// OneOutage is the outage of all servers that fail.
 func OneOutage(all []keeper.Outage, named bool) keeper.Outage { return oneOutage(all, named) }
 
-// OpsThatAsks is an ops handler that takes the states from somebody else.
+// OpsThatAsks is an ops handler with a function for the states.
 func OpsThatAsks(t *testing.T, states func() []keeper.State) http.Handler {
 	t.Helper()
 	o := OpsOf(OpsConfig{}, time.Now(), time.Now(), nil, keeper.Outage{}).(*ops)

@@ -30,7 +30,7 @@ var fixedMirrors = []mirror.State{
 	},
 }
 
-// hostile is what a stranger may write where text is shown.
+// hostile is a text that others can write into memcached.
 const hostile = `</p><script>alert(1)</script><img src=x onerror="x">' & ` + "\u202e\x1b[31m"
 
 // fixedStates is one credential of each health, and one whose texts are hostile.
@@ -47,17 +47,17 @@ func fixedStates() []keeper.State {
 	failing.Published, failing.InDoubt, failing.By = false, true, ""
 	failing.Err = &keeper.Error{Code: 45011, Message: wechatSays(45011), Hint: wechat.Hint(45011, ""), RetryAfter: time.Minute}
 	failing.Failed = fixedNow.Add(-18 * time.Second)
-	ill := keeper.State{
-		AppID: "wx2ill", Kind: memcache.AccessToken, Today: memcache.Day{Date: 20261123, Requests: 1},
+	unavailable := keeper.State{
+		AppID: "wx2unavailable", Kind: memcache.AccessToken, Today: memcache.Day{Date: 20261123, Requests: 1},
 		Err: &keeper.Error{Code: 40164, Message: wechatSays(40164), Hint: wechat.Hint(40164, wechatSays(40164))},
 	}
-	ill.Failed, ill.Retry = fixedNow.Add(-12*time.Second), fixedNow.Add(41500*time.Millisecond)
-	strange := well
-	strange.AppID, strange.By = "wx3strange", hostile
-	strange.Err = &keeper.Error{Code: 98765, Message: hostile, Hint: wechat.Hint(98765, hostile)}
-	strange.Failed = fixedNow
+	unavailable.Failed, unavailable.Retry = fixedNow.Add(-12*time.Second), fixedNow.Add(41500*time.Millisecond)
+	odd := well
+	odd.AppID, odd.By = "wx3hostile", hostile
+	odd.Err = &keeper.Error{Code: 98765, Message: hostile, Hint: wechat.Hint(98765, hostile)}
+	odd.Failed = fixedNow
 	starting := keeper.State{AppID: "wx4starting", Kind: memcache.AccessToken}
-	return []keeper.State{well, failing, ill, strange, starting}
+	return []keeper.State{well, failing, unavailable, odd, starting}
 }
 
 // wechatSays is an errmsg without anything that changes.

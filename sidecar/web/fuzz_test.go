@@ -23,7 +23,7 @@ func FuzzAPIPath(f *testing.F) {
 	} {
 		f.Add(path)
 	}
-	h := newHouse(f, nil, appID)
+	h := newTestSidecar(f, nil, appID)
 	api := h.api(f, "")
 	f.Fuzz(func(t *testing.T, path string) {
 		head := "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nX-Wxsidecar: 1\r\n\r\n"
@@ -55,7 +55,7 @@ func FuzzAPIBody(f *testing.F) {
 	} {
 		f.Add([]byte(body))
 	}
-	h := newHouse(f, nil, appID)
+	h := newTestSidecar(f, nil, appID)
 	api := h.api(f, "")
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r := httptest.NewRequest(http.MethodPost, refreshPath, bytes.NewReader(body))

@@ -23,7 +23,7 @@ func TestGuard_HostOverTCP(t *testing.T) {
 		"[::1": false, "::1]": false, "[::1]evil.com": false, "127.0.0.1:evil": false, "localhost:7200:1": false,
 		"[::1%25lo]": false, "evil.com#localhost": false, "localhost@evil.com": false, "localhost..": false,
 	}
-	h := newHouse(t, nil, appID)
+	h := newTestSidecar(t, nil, appID)
 	dial := serve(t, h.api(t, ""), "127.0.0.1:0")
 	for host, ok := range hosts {
 		assert.Equal(t, ok, web.IsLoopback(host), "Host: %s", host)
@@ -49,7 +49,7 @@ func TestGuard_HostOverTCP(t *testing.T) {
 
 // Over a unix socket any Host passes, and the other guards apply.
 func TestGuard_HostOverUnixSocket(t *testing.T) {
-	h := newHouse(t, nil, appID)
+	h := newTestSidecar(t, nil, appID)
 	dial := serve(t, h.api(t, ""), "unix://"+filepath.Join(t.TempDir(), "s"))
 	assert.Equal(t, 200, ask{target: tokenPath, host: "sidecar"}.over(t, dial).status)
 	assert.Equal(t, 403, ask{target: tokenPath, noMark: true}.over(t, dial).status)
@@ -59,7 +59,7 @@ func TestGuard_HostOverUnixSocket(t *testing.T) {
 
 // With a bearer token, no other guard but X-Wxsidecar applies.
 func TestGuard_Bearer(t *testing.T) {
-	h := newHouse(t, nil, appID)
+	h := newTestSidecar(t, nil, appID)
 	file := filepath.Join(t.TempDir(), "bearer")
 	require.NoError(t, os.WriteFile(file, []byte("\n "+bearer+" \r\n"), 0o600))
 	dial := serve(t, h.api(t, file), "127.0.0.1:0")
@@ -89,7 +89,7 @@ func TestGuard_Bearer(t *testing.T) {
 
 // The bearer file is read again when it changes.
 func TestBearer_FileChanges(t *testing.T) {
-	h := newHouse(t, nil, appID)
+	h := newTestSidecar(t, nil, appID)
 	folder := t.TempDir()
 	// As Kubernetes mounts a Secret: a link to a file behind a link to a folder.
 	put := func(version, text string) {
@@ -152,7 +152,7 @@ func TestBearer_UnusableAtStart(t *testing.T) {
 // The log says once that the bearer file is gone.
 func TestBearer_LogsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil, appID)
+		h := newTestSidecar(t, nil, appID)
 		file := filepath.Join(t.TempDir(), "bearer")
 		require.NoError(t, os.WriteFile(file, []byte(bearer), 0o600))
 		api := h.api(t, file)

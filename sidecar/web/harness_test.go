@@ -40,9 +40,9 @@ const (
 	bearer = "canarysecret-bearer-0123456789"
 )
 
-// house is a sidecar's keeper between a fake WeChat and a fake memcached, all in
+// testSidecar is a sidecar's keeper between a fake WeChat and a fake memcached, all in
 // memory.
-type house struct {
+type testSidecar struct {
 	wechat    *wechattest.Server
 	memcached *memcachetest.Server
 	group     *keeper.Group
@@ -50,10 +50,10 @@ type house struct {
 	log       *logbook
 }
 
-// newHouse has an account for each AppID. hook may be nil; see wechattest.
-func newHouse(tb testing.TB, hook func(wechattest.Call) wechattest.Answer, appIDs ...string) *house {
+// newTestSidecar has an account for each AppID. hook may be nil; see wechattest.
+func newTestSidecar(tb testing.TB, hook func(wechattest.Call) wechattest.Answer, appIDs ...string) *testSidecar {
 	tb.Helper()
-	h := &house{wechat: wechattest.New(), memcached: memcachetest.New(), metrics: web.NewMetrics(), log: &logbook{}}
+	h := &testSidecar{wechat: wechattest.New(), memcached: memcachetest.New(), metrics: web.NewMetrics(), log: &logbook{}}
 	h.wechat.OnCall(hook)
 	transport, stop := h.wechat.Pipe()
 	client, err := wechat.New(wechat.Config{
@@ -80,7 +80,7 @@ func newHouse(tb testing.TB, hook func(wechattest.Call) wechattest.Answer, appID
 }
 
 // keep says which accounts are kept.
-func (h *house) keep(tb testing.TB, appIDs ...string) {
+func (h *testSidecar) keep(tb testing.TB, appIDs ...string) {
 	tb.Helper()
 	accounts := make([]keeper.Account, len(appIDs))
 	for i, id := range appIDs {
@@ -90,8 +90,8 @@ func (h *house) keep(tb testing.TB, appIDs ...string) {
 	require.NoError(tb, h.group.SetAccounts(accounts))
 }
 
-// api is the API over the house, at debug, so that all it logs is seen.
-func (h *house) api(tb testing.TB, bearerFile string) http.Handler {
+// api is the API of the sidecar, at debug, so that all it logs is seen.
+func (h *testSidecar) api(tb testing.TB, bearerFile string) http.Handler {
 	tb.Helper()
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	api, err := web.NewAPI(web.APIConfig{Group: h.group, BearerFile: bearerFile, Metrics: h.metrics, Log: log})
@@ -99,8 +99,8 @@ func (h *house) api(tb testing.TB, bearerFile string) http.Handler {
 	return api
 }
 
-// ops is the ops listener's handler over the house.
-func (h *house) ops() http.Handler {
+// ops is the ops listener's handler of the sidecar.
+func (h *testSidecar) ops() http.Handler {
 	return web.NewOps(web.OpsConfig{
 		Group: h.group, Metrics: h.metrics, Name: "pod-7f9c", Version: "v0.1.0", Servers: []string{"memcached:11211"},
 	})

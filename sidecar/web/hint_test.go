@@ -38,7 +38,7 @@ func TestHints_WithoutAnErrcode(t *testing.T) {
 			}
 			return wechattest.Answer{}
 		}
-		h := newHouse(t, reset, appID, "wxreset")
+		h := newTestSidecar(t, reset, appID, "wxreset")
 		synctest.Wait()
 		assert.Equal(t, hint.Unanswered, h.group.States()[1].Err.Hint)
 

@@ -3,7 +3,6 @@ package web_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -18,7 +17,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
@@ -66,7 +64,7 @@ func promtool(t *testing.T, stdin string) string {
 
 // promtool finds nothing wrong with /metrics.
 func TestMetrics_Promtool(t *testing.T) {
-	h := newHouse(t, failByAppID, appID, "wxwhitelist", "wxsecret")
+	h := newTestSidecar(t, failByAppID, appID, "wxwhitelist", "wxsecret")
 	api, ops := serve(t, h.api(t, ""), "127.0.0.1:0"), serve(t, h.ops(), "127.0.0.1:0")
 	for _, id := range []string{appID, "wxwhitelist", "wxsecret"} { // waits for each renewal's end
 		ask{target: "/v1/" + id + "/access_token"}.over(t, api)
@@ -94,7 +92,7 @@ func TestMetrics_Count(t *testing.T) {
 		slow := func(c wechattest.Call) wechattest.Answer {
 			return wechattest.Answer{Errcode: failing[c.AppID], Delay: 3 * time.Second}
 		}
-		h := newHouse(t, slow, appID, "wxwhitelist")
+		h := newTestSidecar(t, slow, appID, "wxwhitelist")
 		ops, l := h.ops(), newPipes()
 		serveOn(t, l, h.api(t, ""))
 		value := func(name string) string { return sample(t, probe(ops, "GET", "/metrics").body, name) }
@@ -113,7 +111,7 @@ func TestMetrics_Count(t *testing.T) {
 		assert.NotEqual(t, "0", value(`wxsidecar_memcached_operations_total{operation="add"}`))
 		assert.Equal(t, "0", value(`wxsidecar_memcached_failures_total{operation="multiget"}`), "a miss is no failure")
 		h.memcached.SetFault(memcachetest.Refuse)
-		h.keep(t, appID, "wxnew") // has it looked at
+		h.keep(t, appID, "wxnew") // polls it
 		synctest.Wait()
 		assert.NotEqual(t, "0", value(`wxsidecar_memcached_failures_total{operation="multiget"}`))
 		assert.Equal(t, "0", value("wxsidecar_memcached_up"))
@@ -123,7 +121,7 @@ func TestMetrics_Count(t *testing.T) {
 // A removed account disappears from metrics, status and page.
 func TestOps_ForgetsAnAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil, appID, "wxgoes")
+		h := newTestSidecar(t, nil, appID, "wxgoes")
 		ops := h.ops()
 		synctest.Wait()
 		for _, target := range []string{"/metrics", "/status.json", "/"} {
@@ -137,20 +135,6 @@ func TestOps_ForgetsAnAccount(t *testing.T) {
 			assert.Zero(t, strings.Count(got, "canary"), target)
 		}
 	})
-}
-
-// Every operation on memcached is counted.
-func TestMetrics_EveryOperation(t *testing.T) {
-	metrics := web.NewMetrics()
-	for _, operation := range memcache.Operations {
-		metrics.ObserveMemcached(operation, errors.New("x"))
-	}
-	h := newHouse(t, nil)
-	text := probe(web.NewOps(web.OpsConfig{Group: h.group, Metrics: metrics}), "GET", "/metrics").body
-	for _, operation := range memcache.Operations {
-		assert.Equal(t, "1", sample(t, text, `wxsidecar_memcached_operations_total{operation="`+operation+`"}`))
-		assert.Equal(t, "1", sample(t, text, `wxsidecar_memcached_failures_total{operation="`+operation+`"}`))
-	}
 }
 
 // Four large answers are made at a time.

@@ -14,8 +14,8 @@ func TestReadyz_FailingMirror(t *testing.T) {
 	well := probe(fixedOps(t, fixedStates()[:1], noOutage), "GET", "/readyz")
 	assert.Equal(t, 200, well.status)
 	assert.Equal(t, "ok\n"+says, well.body)
-	ill := probe(fixedOps(t, fixedStates(), noOutage), "GET", "/readyz")
-	assert.Equal(t, 503, ill.status)
-	assert.Contains(t, ill.body, "\n"+says, "beside what makes it so")
+	unavailable := probe(fixedOps(t, fixedStates(), noOutage), "GET", "/readyz")
+	assert.Equal(t, 503, unavailable.status)
+	assert.Contains(t, unavailable.body, "\n"+says, "after the reasons for 503")
 	assert.Equal(t, 200, statusCode(fixedOps(t, fixedStates()[:1], noOutage), "/startupz"))
 }

@@ -27,7 +27,7 @@ func statusCode(ops http.Handler, target string) int { return probe(ops, "GET", 
 // The probes of a healthy sidecar are 200.
 func TestProbes_Healthy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil, appID)
+		h := newTestSidecar(t, nil, appID)
 		ops := h.ops()
 		synctest.Wait()
 		var text strings.Builder
@@ -43,7 +43,7 @@ func TestProbes_Healthy(t *testing.T) {
 // /readyz names failing accounts with hints.
 func TestReadyz_NamesFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, failByAppID, appID, "wxwhitelist", "wxsecret", "wxbusy")
+		h := newTestSidecar(t, failByAppID, appID, "wxwhitelist", "wxsecret", "wxbusy")
 		ops := h.ops()
 		synctest.Wait()
 		golden(t, "readyz", probe(ops, "GET", "/readyz").String())
@@ -59,7 +59,7 @@ func TestReadyz_TwentyAccounts(t *testing.T) {
 		for i := range 25 {
 			ids = append(ids, fmt.Sprintf("wx%02d", i))
 		}
-		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 40164} }, ids...)
+		h := newTestSidecar(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 40164} }, ids...)
 		ops := h.ops()
 		synctest.Wait()
 		got := probe(ops, "GET", "/readyz")
@@ -74,7 +74,7 @@ func TestReadyz_TwentyAccounts(t *testing.T) {
 func TestStartupz_WaitsForTheEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 3 * time.Second} }
-		h := newHouse(t, slow, appID)
+		h := newTestSidecar(t, slow, appID)
 		ops := h.ops()
 		synctest.Wait()
 		assert.Equal(t, 503, statusCode(ops, "/startupz"))
@@ -92,7 +92,7 @@ func TestStartupz_WaitsForTheEntry(t *testing.T) {
 // /startupz is 200 after 10 s at the latest.
 func TestStartupz_GivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, failByAppID, "wxwhitelist")
+		h := newTestSidecar(t, failByAppID, "wxwhitelist")
 		ops := h.ops()
 		time.Sleep(10*time.Second - 1)
 		assert.Equal(t, 503, statusCode(ops, "/startupz"))
@@ -105,7 +105,7 @@ func TestStartupz_GivesUp(t *testing.T) {
 // /startupz without an account is not 200 at once.
 func TestStartupz_NoAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil)
+		h := newTestSidecar(t, nil)
 		ops := h.ops()
 		assert.Equal(t, 503, statusCode(ops, "/startupz"))
 		assert.Equal(t, 503, statusCode(ops, "/readyz"))
@@ -118,7 +118,7 @@ func TestStartupz_NoAccount(t *testing.T) {
 // /readyz needs no published token.
 func TestReadyz_Unpublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil)
+		h := newTestSidecar(t, nil)
 		h.memcached.SetFault(memcachetest.Refuse)
 		h.keep(t, appID)
 		ops := h.ops()

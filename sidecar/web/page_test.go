@@ -91,7 +91,7 @@ func TestPage_TwoHundredCredentials(t *testing.T) {
 	for i := range 10_000 {
 		s := fixedStates()[0]
 		if i >= 9_800 {
-			s = fixedStates()[1+i%2] // failing or ill
+			s = fixedStates()[1+i%2] // failing or unavailable
 		}
 		if i == 9_799 {
 			s = fixedStates()[4]

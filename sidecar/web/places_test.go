@@ -45,7 +45,7 @@ func TestServe_SlowClients(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const places = 8
-				h := newHouse(t, nil, appID)
+				h := newTestSidecar(t, nil, appID)
 				l := servePlaces(t, h.api(t, ""), places)
 				slow := make([]net.Conn, 3*places)
 				for i := range slow {
@@ -76,7 +76,7 @@ func TestServe_SlowClients(t *testing.T) {
 // A client that waits for a credential keeps its connection.
 func TestServe_WaitingClientStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} }, appID)
+		h := newTestSidecar(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} }, appID)
 		l := servePlaces(t, h.api(t, ""), 1)
 		first := l.dial()
 		_, err := first.Write(ask{target: tokenPath}.bytes())
@@ -89,7 +89,7 @@ func TestServe_WaitingClientStays(t *testing.T) {
 			asked <- err
 		}()
 		synctest.Wait()
-		require.Empty(t, asked, "nobody reads what it says")
+		require.Empty(t, asked, "its request is not read yet")
 		assert.Equal(t, 200, readAnswer(t, first, "GET").status)
 		took(t, start, 5*time.Second)
 		require.NoError(t, <-asked)
@@ -103,7 +103,7 @@ func TestServe_WaitingClientStays(t *testing.T) {
 // Of idle connections, the one that was idle longest is closed.
 func TestServe_LatestIdleClientStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil, appID)
+		h := newTestSidecar(t, nil, appID)
 		l := servePlaces(t, h.api(t, ""), 3)
 		older, newer, other := l.dial(), l.dial(), l.dial()
 		reader := bufio.NewReader(older)
@@ -132,7 +132,7 @@ func TestServe_LatestIdleClientStays(t *testing.T) {
 // A full listener can be closed.
 func TestServe_FullListenerCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} }, appID)
+		h := newTestSidecar(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} }, appID)
 		l := newPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)

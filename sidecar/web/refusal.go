@@ -27,8 +27,8 @@ type refusal struct {
 }
 
 // refuse returns a refusal of this program, not of WeChat. Its errcode is the status.
-func refuse(status int, message, hint string) *refusal {
-	return &refusal{status: status, code: status, message: message, hint: hint}
+func refuse(status int, message, remedy string) *refusal {
+	return &refusal{status: status, code: status, message: message, hint: remedy}
 }
 
 func tooMany() *refusal {

@@ -24,7 +24,7 @@ import (
 func TestServe_Drains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 3 * time.Second} }
-		h := newHouse(t, slow, appID)
+		h := newTestSidecar(t, slow, appID)
 		l := newPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
@@ -54,7 +54,7 @@ func TestServe_Drains(t *testing.T) {
 func TestServe_DrainRefusesWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: wechattest.Hang} }
-		h := newHouse(t, hang, appID)
+		h := newTestSidecar(t, hang, appID)
 		l := newPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
@@ -78,7 +78,7 @@ func TestServe_DrainRefusesWaiting(t *testing.T) {
 // The drain ends after 4 s, though a client does not read.
 func TestServe_DrainCutsSlowReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil, appID)
+		h := newTestSidecar(t, nil, appID)
 		l := newPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)
@@ -101,7 +101,7 @@ func TestServe_DrainCutsSlowReaders(t *testing.T) {
 func TestServe_WaitsTwelveSeconds(t *testing.T) {
 	for _, a := range []ask{{target: tokenPath}, {method: "POST", target: refreshPath, body: `{"rejected":"x"}`}} {
 		synctest.Test(t, func(t *testing.T) {
-			h := newHouse(t, nil)
+			h := newTestSidecar(t, nil)
 			// Another sidecar holds the lease, and this one watches it for longer
 			// than a caller waits.
 			h.memcached.Put(appID+":lease", "another-sidecar", 0, 3600)
@@ -121,7 +121,7 @@ func TestServe_WaitsTwelveSeconds(t *testing.T) {
 // An incomplete head is cut after 5 s.
 func TestServe_EndlessHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil, appID)
+		h := newTestSidecar(t, nil, appID)
 		l := newPipes()
 		serveOn(t, l, h.api(t, ""))
 		conn := l.dial()
@@ -138,7 +138,7 @@ func TestServe_EndlessHead(t *testing.T) {
 // An incomplete body is cut after 5 s.
 func TestServe_EndlessBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil, appID)
+		h := newTestSidecar(t, nil, appID)
 		l := newPipes()
 		serveOn(t, l, h.api(t, ""))
 		conn := l.dial()
@@ -155,7 +155,7 @@ func TestServe_EndlessBody(t *testing.T) {
 // An unread answer is cut after 20 s.
 func TestServe_UnreadAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil, appID)
+		h := newTestSidecar(t, nil, appID)
 		l := newPipes()
 		serveOn(t, l, h.api(t, ""))
 		for _, answered := range []int{0, 3} { // the deadline is not set anew for each request
@@ -184,7 +184,7 @@ func TestServe_UnreadAnswer(t *testing.T) {
 
 // A client that still sends can read its refusal.
 func TestServe_RefusalWhileSending(t *testing.T) {
-	h := newHouse(t, nil, appID)
+	h := newTestSidecar(t, nil, appID)
 	for _, address := range []string{"127.0.0.1:0", "unix://" + filepath.Join(t.TempDir(), "s")} {
 		dial := serve(t, h.api(t, ""), address)
 		conn := dial()
@@ -198,7 +198,7 @@ func TestServe_RefusalWhileSending(t *testing.T) {
 // A connection serves many requests, and may be idle for 15 s.
 func TestServe_IdleFifteenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil, appID)
+		h := newTestSidecar(t, nil, appID)
 		l := newPipes()
 		serveOn(t, l, h.api(t, ""))
 		conn := l.dial()
@@ -219,7 +219,7 @@ func TestServe_IdleFifteenSeconds(t *testing.T) {
 // A head over 8 KiB is refused.
 func TestServe_LongHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil, appID)
+		h := newTestSidecar(t, nil, appID)
 		l := newPipes()
 		serveOn(t, l, h.api(t, ""))
 		conn := l.dial()

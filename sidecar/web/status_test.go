@@ -63,7 +63,7 @@ func TestStatus_Health(t *testing.T) {
 // The status has a credential's times, and the next attempt after a failure.
 func TestStatus_Times(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, failByAppID, appID, "wxwhitelist")
+		h := newTestSidecar(t, failByAppID, appID, "wxwhitelist")
 		ops := h.ops()
 		begin := time.Now().UTC()
 		synctest.Wait()
@@ -73,16 +73,16 @@ func TestStatus_Times(t *testing.T) {
 		assert.Equal(t, begin, read.Started)
 		assert.Equal(t, begin.Add(20*time.Second), read.Now)
 		require.Len(t, read.Credentials, 2)
-		well, ill := read.Credentials[0], read.Credentials[1]
+		well, unavailable := read.Credentials[0], read.Credentials[1]
 		assert.Equal(t, []time.Time{begin, begin.Add(2 * time.Hour)}, []time.Time{well.Issued, well.Expires})
 		assert.Equal(t, []int{20, 7180}, []int{well.AgeSeconds, well.ExpiresInSeconds})
 		assert.Equal(t, well.Due.Sub(read.Now), time.Duration(well.RenewalInSeconds)*time.Second)
 		assert.Equal(t, status.Day{Requests: 1, Renewals: 1}, well.Today)
-		require.NotNil(t, ill.Error)
-		assert.Equal(t, begin, ill.Error.At)
-		assert.Equal(t, 41, ill.Error.RetryInSeconds)
-		assert.Contains(t, ill.Error.Hint.English, wechattest.EgressIP)
-		assert.Equal(t, status.Day{Requests: 1, Failures: 1}, ill.Today)
+		require.NotNil(t, unavailable.Error)
+		assert.Equal(t, begin, unavailable.Error.At)
+		assert.Equal(t, 41, unavailable.Error.RetryInSeconds)
+		assert.Contains(t, unavailable.Error.Hint.English, wechattest.EgressIP)
+		assert.Equal(t, status.Day{Requests: 1, Failures: 1}, unavailable.Today)
 	})
 }
 
@@ -95,22 +95,10 @@ func TestStatus_Cooldown(t *testing.T) {
 	assert.Equal(t, 48, read.Credentials[0].Error.RetryInSeconds)
 }
 
-// The status of 10,000 accounts is complete.
-func TestStatus_TenThousandAccounts(t *testing.T) {
-	states := make([]keeper.State, 10_000)
-	for i := range states {
-		states[i] = fixedStates()[0]
-		states[i].AppID = fmt.Sprintf("wx%05d", i)
-	}
-	read := statusOf(t, probe(fixedOps(t, states, noOutage), "GET", "/status.json").body)
-	require.Len(t, read.Credentials, 10_000)
-	assert.Equal(t, "wx09999", read.Credentials[9_999].AppID)
-}
-
 // A budget that another sidecar found spent has a hint.
 func TestStatus_BudgetOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHouse(t, nil)
+		h := newTestSidecar(t, nil)
 		until := time.Now().Add(time.Minute).Unix()
 		h.memcached.Put(appID+":lease", fmt.Sprintf(`{"cooldown":"budget","errcode":429,"errmsg":"too many","until":%d}`, until), 0, 60)
 		h.keep(t, appID)

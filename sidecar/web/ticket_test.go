@@ -14,7 +14,7 @@ import (
 
 // A ticket is given and renewed like a token.
 func TestAPI_Ticket(t *testing.T) {
-	h := newHouse(t, nil)
+	h := newTestSidecar(t, nil)
 	h.wechat.AddAccount(appID, secret)
 	require.NoError(t, h.group.SetAccounts([]keeper.Account{{
 		AppID: appID, Secret: func() (string, error) { return secret, nil }, Tickets: []memcache.Kind{memcache.WXCardTicket},

@@ -52,10 +52,10 @@ func TestOpen_SocketMode(t *testing.T) {
 // A socket on which nothing answers is removed.
 func TestOpen_StaleSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	require.NoError(t, err)
-	dead.SetUnlinkOnClose(false) // as after a crash
-	require.NoError(t, dead.Close())
+	stale.SetUnlinkOnClose(false) // as after a crash
+	require.NoError(t, stale.Close())
 	l, err := listener.Open(t.Context(), "unix://"+path)
 	require.NoError(t, err)
 	conn, err := net.Dial("unix", path)

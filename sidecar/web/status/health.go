@@ -2,6 +2,7 @@ package status
 
 import (
 	"cmp"
+	"slices"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
@@ -27,14 +28,7 @@ var byUrgency = [...]Health{Unavailable, Failing, Starting, OK}
 func (h Health) Compare(b Health) int { return cmp.Compare(h.rank(), b.rank()) }
 
 // rank returns the place in byUrgency. A word of a newer version is the most urgent.
-func (h Health) rank() int {
-	for i, one := range byUrgency {
-		if h == one {
-			return i
-		}
-	}
-	return 0
-}
+func (h Health) rank() int { return max(0, slices.Index(byUrgency[:], h)) }
 
 func healthOf(s *keeper.State) Health {
 	switch {

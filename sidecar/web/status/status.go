@@ -106,7 +106,7 @@ func Of(now time.Time, s *keeper.State) Credential {
 	return c
 }
 
-// second is a time as /status.json has it. Tokens are issued at whole seconds:
+// Second returns a time as /status.json has it. Tokens are issued at whole seconds:
 // rounded, their times stay the same from one answer to the next.
 func Second(t time.Time) time.Time { return t.UTC().Round(time.Second) }
 
