@@ -392,7 +392,7 @@ func TestReport_FailsForBrokenLimits(t *testing.T) {
 			for range directAtMost + 2 {
 				h.request("wx1", true).api = "stable_token"
 			}
-		}, "most requests to `stable_token` for one account in ten minutes: 21 (limit: 20;"},
+		}, "most requests to `stable_token` for one account in ten minutes: 21 (limit: 20,"},
 		"an unexplained request": {func(h *harness) {
 			h.rows = []*row{{fault: fault{name: "a fault"}, span: span{to: time.Hour}}}
 			h.wechat.AddAccount("wx1", firstSecret)

@@ -91,7 +91,7 @@ func (h *harness) writeTotals(b *strings.Builder, whole line, requests []*reques
 		{configured <= requestsAtMost, "most extra requests for one account in ten minutes", fmt.Sprintf("%d (limit: %d)", configured, requestsAtMost)},
 		{
 			direct <= limit, "most requests to `stable_token` for one account in ten minutes",
-			fmt.Sprintf("%d (limit: %d; each sidecar asks at most once in 30 s while it cannot reach memcached)", direct, limit),
+			fmt.Sprintf("%d (limit: %d, which is %d for each sidecar)", direct, limit, directAtMost),
 		},
 		{older <= pollAtMost, "longest time that an entry was older than one before", seconds(older)},
 		{leaks == 0, "AppSecrets and tokens in the logs", leaks},
