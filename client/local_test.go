@@ -94,7 +94,7 @@ func TestLocal_FailedRefresh(t *testing.T) {
 //
 // A: asks memcached for the token, and is slow
 // B: Refresh(t1) returns t2, which is held
-// A: reads t1, which is invalid: storing it would give it to all callers
+// A: reads t1, which is invalid: storing it would give it to all callers.
 func TestLocal_ReadBeforeRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t, withLocal(time.Minute))
@@ -118,7 +118,7 @@ func TestLocal_ReadBeforeRefresh(t *testing.T) {
 //
 // B: Refresh(t1) asks the sidecar
 // A: reads t1 from memcached and holds it
-// B: the answer is t2, which replaces it
+// B: the answer is t2, which replaces it.
 func TestLocal_ReadDuringRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t, withLocal(time.Minute))
@@ -136,7 +136,7 @@ func TestLocal_ReadDuringRefresh(t *testing.T) {
 //
 // B: Refresh(t0) is answered with t1, and the answer is on its way
 // C: Refresh(t1) returns t2
-// B: its answer arrives, which is invalid: storing it would give it to all callers
+// B: its answer arrives, which is invalid: storing it would give it to all callers.
 func TestLocal_OvertakenRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t, withLocal(time.Minute))
