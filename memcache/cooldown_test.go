@@ -18,7 +18,8 @@ var badIP = memcache.Cooldown{
 
 // A failed request turns the lease into a cooldown with the reason.
 func TestCoolDown_SaysWhy(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		lease := must(slot.TakeLease())(t)
 		require.NoError(t, lease.CoolDown(badIP, 61*time.Second+1))
 		s.assertItem(t, "wx1:lease",
@@ -37,7 +38,8 @@ func TestCoolDown_SaysWhy(t *testing.T) {
 
 // A sidecar with another AppSecret takes a cooldown over, and only one does.
 func TestTakeOver_Once(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		lease := must(slot.TakeLease())(t)
 		held := must(slot.Lease())(t)
 		require.NoError(t, lease.CoolDown(badIP, time.Hour))
@@ -83,7 +85,8 @@ func TestCoolDown_AtLeastASecond(t *testing.T) {
 // An unreadable cooldown would count as a held lease, for hours and without a reason. No
 // new AppSecret could end it.
 func TestCoolDown_LongErrMsg(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		for _, errMsg := range []string{strings.Repeat("<", 512), strings.Repeat("\x01", 512), strings.Repeat("x", 10_000)} {
 			slot := slotOf(t, s.Store)
 			lease := must(slot.TakeLease())(t)
@@ -103,7 +106,8 @@ func TestCoolDown_LongErrMsg(t *testing.T) {
 
 // Every value that is not a cooldown counts as a held lease.
 func TestLease_AnyOtherValueIsHeld(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		for _, value := range []string{
 			"", "1", token1, `"person"`, `{}`, `{"cooldown":""}`, `{"cooldown":1}`, `{"cooldown":"person"`, `{"cooldown":"person"} x`, `[{"cooldown":"person"}]`,
 			`{"cooldown":"person","errmsg":"` + strings.Repeat("x", 4096) + `"}`,

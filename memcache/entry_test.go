@@ -22,7 +22,8 @@ const (
 
 // The first entry is written by add, and apps read it.
 func TestPutEntry_Adds(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		_, err := slot.Get()
 		require.ErrorIs(t, err, memcache.ErrMiss)
 		missing := must(slot.Entry())(t)
@@ -40,7 +41,8 @@ func TestPutEntry_Adds(t *testing.T) {
 
 // An entry is replaced only if it is still as it was seen.
 func TestPutEntry_OnlyIfUnchanged(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		s.put(t, "wx1", token1, 0)
 		seen := must(slot.Entry())(t)
 		require.Equal(t, token1, seen.Token)
@@ -84,7 +86,8 @@ func TestEntry_DamagedIsReplaced(t *testing.T) {
 		"2,049 bytes":            {canary + strings.Repeat("x", 2049-len(canary)), 0},
 		"a hundred thousand":     {canary + strings.Repeat("x", 100_000), 0},
 	}
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		for name, damage := range damages {
 			t.Run(name, func(t *testing.T) {
 				s.put(t, "wx1", damage.value, damage.flags)
@@ -116,7 +119,8 @@ func TestValidCredential_PrintableUpTo2048Bytes(t *testing.T) {
 	for _, no := range []string{"", " ", "a b", "a\n", "a\x7f", strings.Repeat("x", 2049)} {
 		assert.False(t, memcache.ValidCredential(no))
 	}
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		for name, credential := range credentials {
 			s.put(t, "wx1", credential, 0)
 			got, err := slot.Get()
@@ -128,7 +132,8 @@ func TestValidCredential_PrintableUpTo2048Bytes(t *testing.T) {
 
 // A lifetime is rounded down to whole seconds.
 func TestPutEntry_LifeInWholeSeconds(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		for life, exptime := range map[time.Duration]int{
 			2 * time.Second:        2,
 			3*time.Second - 1:      2,
@@ -147,7 +152,8 @@ func TestPutEntry_LifeInWholeSeconds(t *testing.T) {
 
 // A lifetime under a second is not written: exptime 0 means forever.
 func TestWrites_UnderASecondIsAnError(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		record := &memcache.Record{Number: 1}
 		for _, life := range []time.Duration{time.Second - 1, 1, 0, -1, -time.Hour} {
 			require.ErrorContains(t, slot.PutEntry(memcache.Entry{}, token1, life), "less than a second", life)

@@ -9,13 +9,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
 // Tries are counted until they are forgotten.
 func TestCountFailure_UntilForgotten(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		for range 2 {
 			require.NoError(t, slot.ForgetFailures(), "also if there are none")
 			for want := 1; want <= 12; want++ { // the number gets longer on its way
@@ -32,7 +32,8 @@ func TestCountFailure_UntilForgotten(t *testing.T) {
 
 // Every try of every sidecar counts.
 func TestCountFailure_OfManySidecars(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		const tries = 40
 		counted := make(chan int, tries)
 		var all sync.WaitGroup
@@ -87,7 +88,8 @@ func TestCountFailure_CounterLostInBetween(t *testing.T) {
 
 // A counter that is not a number is a failure.
 func TestCountFailure_NotANumber(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		s.put(t, "wx1:failures", token1, 0)
 		_, err := slot.CountFailure()
 		assertFailure(t, err)

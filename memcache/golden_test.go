@@ -82,7 +82,8 @@ var goldenCooldowns = map[string]memcache.Cooldown{
 
 // Every kind of record is written as its file has it, and read from the file.
 func TestGolden_Records(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		for name, record := range goldenRecords {
 			text := golden(t, name+".json")
 			require.NoError(t, slotOf(t, s.Store).PutRecord(memcache.Seen{}, record, time.Hour), name)
@@ -98,7 +99,8 @@ func TestGolden_Records(t *testing.T) {
 
 // A record without a version is read as an older one.
 func TestGolden_RecordOfVersion0(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		s.put(t, "wx1:record", golden(t, "record_version_0.json"), 0)
 		seen := must(slotOf(t, s.Store).Record())(t)
 		assert.Equal(t, goldenRecord(func(r *memcache.Record) { r.V = 0 }), seen.Record)
@@ -107,7 +109,8 @@ func TestGolden_RecordOfVersion0(t *testing.T) {
 
 // A newer version's record is read, and put back byte for byte.
 func TestGolden_RecordOfANewerVersion(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		text := golden(t, "record_newer.json")
 		s.put(t, "wx1:record", text, 0)
 		seen := must(slotOf(t, s.Store).Record())(t)
@@ -122,7 +125,8 @@ func TestGolden_RecordOfANewerVersion(t *testing.T) {
 
 // A cooldown is written as its file has it, and read from the file.
 func TestGolden_Cooldowns(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		for name, cooldown := range goldenCooldowns {
 			lease := must(slot.TakeLease())(t)
 			require.NoError(t, lease.CoolDown(cooldown, time.Minute))
@@ -137,7 +141,8 @@ func TestGolden_Cooldowns(t *testing.T) {
 
 // The values that are not JSON are read as in their files.
 func TestGolden_BareValues(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		s.put(t, "wx1", golden(t, "entry.txt"), 0)
 		token := must(slot.Get())(t)
 		assert.Equal(t, token2, token)
@@ -158,7 +163,8 @@ func TestGolden_BareValues(t *testing.T) {
 
 // The values that are not JSON are written as in their files.
 func TestGolden_BareValuesWritten(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		require.NoError(t, slot.PutEntry(memcache.Entry{}, token2, time.Hour))
 		s.assertItem(t, "wx1", golden(t, "entry.txt"), 3600)
 		_ = must(slot.TakeLease())(t)

@@ -50,7 +50,8 @@ func TestCheckPrefix_PrintableAndShort(t *testing.T) {
 
 // memcached accepts the longest keys.
 func TestSlot_LongestKeys(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		config := s.config
 		config.Prefix = strings.Repeat("p", 120)
 		store := open(t, config)
@@ -97,7 +98,8 @@ func useAll(t *testing.T, slot *memcache.Slot) {
 
 // Credentials share no key.
 func TestSlot_CredentialsShareNothing(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		for _, prefix := range []string{"", "prod:", "test:"} {
 			config := s.config
 			config.Prefix = prefix

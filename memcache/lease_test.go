@@ -15,7 +15,8 @@ import (
 
 // One of many sidecars gets the lease.
 func TestTakeLease_OneOfMany(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		const takers = 50
 		leases := make(chan *memcache.Lease, takers)
 		var all sync.WaitGroup
@@ -48,7 +49,8 @@ func TestTakeLease_OneOfMany(t *testing.T) {
 
 // A released lease is free at once, and its holder has lost it.
 func TestRelease_FreesTheLeaseAtOnce(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		var ids []string
 		for range 3 {
 			lease := must(slot.TakeLease())(t)
@@ -68,7 +70,8 @@ func TestRelease_FreesTheLeaseAtOnce(t *testing.T) {
 
 // The holder of a lost lease does not change the next lease.
 func TestRelease_LeavesTheNextLease(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		lost := must(slot.TakeLease())(t)
 		s.remove(t, "wx1:lease")
 		require.ErrorIs(t, lost.Verify(), memcache.ErrLost, "nobody's")

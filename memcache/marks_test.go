@@ -16,7 +16,8 @@ import (
 
 // One of many sidecars sets a mark.
 func TestMark_OnceForTheFleet(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		first := make(chan bool, 50)
 		var all sync.WaitGroup
 		for range cap(first) {
@@ -57,7 +58,8 @@ func TestMark_AgainAfterItsLife(t *testing.T) {
 
 // All sidecars together can spend the limit.
 func TestSpend_UpToTheLimit(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		const limit = 10
 		var mu sync.Mutex
 		spent := 0
@@ -123,7 +125,8 @@ func TestSpend_NoWindowExceedsTheLimit(t *testing.T) {
 
 // A use that is given back is free at once, for every sidecar.
 func TestGiveBack_FreesTheUse(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		spend := func() (memcache.Spent, bool) {
 			spent, ok, err := slotOf(t, open(t, s.config)).Spend(memcache.MarkBudget, 2, 10*time.Minute)
 			require.NoError(t, err)
@@ -219,7 +222,8 @@ func TestGiveBack_WithoutCas(t *testing.T) {
 
 // Each day has its own count, which outlives the day.
 func TestCountRequest_CountsByDay(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		for want := 1; want <= 3; want++ {
 			n := must(slotOf(t, s.Store).CountRequest(20261123))(t)
 			require.Equal(t, want, n)

@@ -61,7 +61,8 @@ func TestRecord_ReadsEightFingerprints(t *testing.T) {
 		past = append(past, fmt.Sprintf(`"%08x"`, i))
 	}
 	list := strings.Join(past, ",")
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		for name, value := range map[string]string{
 			"a dozen":                 with(`"past":[` + list + `]`),
 			"among what is none":      with(`"past":["","canarytoken-1","9F86D081","9f86d0812",` + list + `]`),

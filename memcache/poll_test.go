@@ -28,7 +28,8 @@ func manySlots(t *testing.T, store *memcache.Store, n int) []*memcache.Slot {
 
 // Poll reads entries and records of many credentials, for a replacement.
 func TestPoll_ReadsManyCredentials(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		slots := manySlots(t, s.Store, 250)
 		s.put(t, "wx0", token1, 0)
 		s.put(t, "wx0:record", with(`"number":7`), 0)
@@ -121,7 +122,8 @@ func TestPoll_NothingIfABatchFails(t *testing.T) {
 
 // A record that did not change is decoded once.
 func TestPoll_UnchangedRecordIsDecodedOnce(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		poll := func() *memcache.Record {
 			view := must(slot.Poll())(t)
 			return view.Record.Record

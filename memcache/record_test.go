@@ -21,7 +21,8 @@ func newRecord(token string) *memcache.Record {
 
 // A record is read as it was written, with or without a token.
 func TestRecord_ReadAsWritten(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		missing := must(slot.Record())(t)
 		require.Equal(t, memcache.Seen{}, missing)
 
@@ -43,7 +44,8 @@ func TestRecord_ReadAsWritten(t *testing.T) {
 
 // A record is replaced only if it is still as it was seen.
 func TestPutRecord_OnlyIfUnchanged(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
 		require.ErrorIs(t, slot.PutRecord(memcache.Seen{}, newRecord(token2), time.Hour), memcache.ErrConflict, "not missing")
 		seen := must(slot.Record())(t)
@@ -101,7 +103,8 @@ func TestRecord_UnreadableIsReplaced(t *testing.T) {
 		"past is no list":              with(`"past":"9f86d081"`),
 		"over 16 KiB":                  with(`"colour":"` + strings.Repeat("x", 16<<10) + `"`),
 	}
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		for name, value := range unreadable {
 			t.Run(name, func(t *testing.T) {
 				s.put(t, "wx1:record", value, 0)
@@ -119,7 +122,8 @@ func TestRecord_UnreadableIsReplaced(t *testing.T) {
 
 // Values at the limits are readable.
 func TestRecord_LimitsAreReadable(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		for name, value := range map[string]string{
 			"number 1":               with(`"number":1`),
 			"the largest number":     with(`"number":4503599627370496`),
@@ -152,7 +156,8 @@ func TestRecord_LimitsAreReadable(t *testing.T) {
 // The counts of a day are read as written. Implausible ones are dropped, and the
 // record stays readable.
 func TestRecord_DayCounts(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		written := newRecord(token1)
 		written.Today = memcache.Day{Date: 20261123, Requests: 31, Renewals: 27, ForceRefreshes: 2}
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, written, time.Hour))
@@ -175,7 +180,8 @@ func TestRecord_DayCounts(t *testing.T) {
 
 // An unchanged record is decoded once, and a record that was read never changes.
 func TestRecord_UnchangedIsDecodedOnce(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
 		first := must(slot.Record())(t)
 		view := must(slot.Poll())(t)

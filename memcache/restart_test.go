@@ -25,7 +25,8 @@ func answered(err error) bool {
 
 // Many idle connections of the previous process fail no call.
 func TestRestart_ManyIdleConnections(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		const idle = 64
 		dial := s.config.Dial
 		if dial == nil {
@@ -100,7 +101,8 @@ func (s *server) reuse(t *testing.T, key string) {
 // A CAS id that is used again after a restart overwrites nothing. Ids begin at 1 again, so
 // an id proves nothing about the value.
 func TestCAS_IDReusedAfterRestart(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		for name, write := range map[string]struct {
 			key string
 			do  func(sc *scene) error
@@ -198,7 +200,8 @@ func TestCAS_OneConnection(t *testing.T) {
 
 // Each of many concurrent swaps has a connection.
 func TestCAS_ManyAtOnce(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, _ *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t := s.t
 		const n = 40
 		slots := manySlots(t, s.Store, n)
 		views := must(s.Poll(slots))(t)

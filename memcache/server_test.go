@@ -20,6 +20,8 @@ import (
 // server is a memcached under test, and a Store on it.
 type server struct {
 	*memcache.Store
+	t       *testing.T
+	slot    *memcache.Slot
 	config  memcache.Config
 	dial    func() (net.Conn, error)
 	restart func(t *testing.T)
@@ -33,7 +35,7 @@ var servers = map[string]func(t *testing.T) *server{
 }
 
 // onEach runs a test against each server, a fresh one for every test.
-func onEach(t *testing.T, test func(t *testing.T, s *server, slot *memcache.Slot)) {
+func onEach(t *testing.T, test func(s *server)) {
 	t.Helper()
 	t.Parallel()
 	for name, start := range servers {
@@ -42,7 +44,8 @@ func onEach(t *testing.T, test func(t *testing.T, s *server, slot *memcache.Slot
 			s := start(t)
 			s.config.Timeout = 10 * time.Second // for a loaded machine
 			s.Store = open(t, s.config)
-			test(t, s, slotOf(t, s.Store))
+			s.t, s.slot = t, slotOf(t, s.Store)
+			test(s)
 		})
 	}
 }

@@ -19,7 +19,8 @@ const newerJSON = ` {"token":"canarytoken-1", "v":2,"number":5,"issued":100,"exp
 // A record of a newer version is put back byte for byte, also after a memcached restart
 // and by a sidecar that read it long ago.
 func TestRecordNewer_PutBackByteForByte(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		s.put(t, "wx1:record", newerJSON, 0)
 		seen := must(slot.Record())(t)
 		require.NotNil(t, seen.Record)
@@ -42,7 +43,8 @@ func TestRecordNewer_PutBackByteForByte(t *testing.T) {
 // A changed copy of a newer version's record never carries the JSON of the
 // original: the change would be lost.
 func TestRecordNewer_ChangedCopyIsEncodedAnew(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		s.put(t, "wx1:record", newerJSON, 0)
 		seen := must(slot.Record())(t)
 		byValue := *seen.Record
@@ -60,7 +62,8 @@ func TestRecordNewer_ChangedCopyIsEncodedAnew(t *testing.T) {
 
 // Records of this version and older ones are not newer, and keep their version.
 func TestRecordNewer_OnlyAboveThisVersion(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		for version, newer := range map[int]bool{0: false, memcache.RecordVersion: false, memcache.RecordVersion + 1: true, 1000: true} {
 			s.put(t, "wx1:record", with(fmt.Sprintf(`"v":%d`, version)), 0)
 			seen := must(slot.Record())(t)
@@ -74,7 +77,8 @@ func TestRecordNewer_OnlyAboveThisVersion(t *testing.T) {
 
 // A clone keeps the unknown fields of its token, as they were written.
 func TestRecordClone_KeepsUnknownFields(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		s.put(t, "wx1:record", with(`"colour":"<blue> & \u5fae","nested":{ "a": [1, 2.50, null] }`), 0)
 		seen := must(slot.Record())(t)
 		clone := seen.Record.Clone()
@@ -91,7 +95,8 @@ func TestRecordClone_KeepsUnknownFields(t *testing.T) {
 
 // A new token's record is a new literal: unknown fields end with their token.
 func TestRecord_UnknownFieldsEndWithTheirToken(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		s.put(t, "wx1:record", newerJSON, 0)
 		seen := must(slot.Record())(t)
 		require.NoError(t, slot.PutRecord(seen, newRecord(token2), time.Hour))
@@ -115,7 +120,8 @@ func TestRecordClone_IsDeep(t *testing.T) {
 // Unknown fields that could make the record too long for every reader are
 // dropped, and the record itself is written.
 func TestRecord_TooLongUnknownFieldsAreDropped(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		s.put(t, "wx1:record", with(`"colour":"`+strings.Repeat("<", 15<<10)+`"`), 0)
 		seen := must(slot.Record())(t)
 		require.NotNil(t, seen.Record)
@@ -131,7 +137,8 @@ func TestRecord_TooLongUnknownFieldsAreDropped(t *testing.T) {
 // encoding/json accepts a field in any case, and the Kelvin sign for a k. Such a
 // field must not come back later and replace the token.
 func TestRecord_FieldInAnotherCaseIsNotUnknown(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		for _, name := range []string{"Token", "TOKEN", "to\u212aen", "i\u017f\u017fued", "Number", "V", "Claim"} {
 			s.put(t, "wx1:record", fmt.Sprintf(`{%q:null,%s`, name, with(`"number":7`)[1:]), 0)
 			seen := must(slot.Record())(t)
@@ -146,7 +153,8 @@ func TestRecord_FieldInAnotherCaseIsNotUnknown(t *testing.T) {
 // A reported token is named by its fingerprint. Anything else is dropped, and the
 // record stays readable.
 func TestRecord_ReportedIsAFingerprint(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		for value, want := range map[string]string{
 			"71766c1f": "71766c1f", "": "", token1: "", "71766C1F": "", "71766c1": "", "71766c1f0": "", "71766c1g": "",
 		} {
@@ -160,7 +168,8 @@ func TestRecord_ReportedIsAFingerprint(t *testing.T) {
 
 // Another sidecar's claim can differ in its id alone, so the whole value counts.
 func TestSeenHolds_OnlyTheWholeValue(t *testing.T) {
-	onEach(t, func(t *testing.T, s *server, slot *memcache.Slot) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
 		claim := newRecord(token1)
 		claim.Claim = "a"
 		assert.False(t, memcache.Seen{}.Holds(claim), "nothing was read")

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/go-sql-driver/mysql"
+
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/go-sql-driver/mysql"
+
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
