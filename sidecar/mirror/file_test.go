@@ -27,8 +27,7 @@ func written(path, value string, expires time.Time) bool {
 // names returns the names in a folder.
 func names(t *testing.T, folder string) []string {
 	t.Helper()
-	entries, err := os.ReadDir(folder)
-	require.NoError(t, err)
+	entries := must(os.ReadDir(folder))(t)
 	all := make([]string, len(entries))
 	for i, entry := range entries {
 		all[i] = entry.Name()
@@ -52,8 +51,7 @@ func TestFile_WrittenAfterEachChange(t *testing.T) {
 		m.Changed(ticket)
 		eventually(t, func() bool { return written(path, mine.Value, mine.Expires) }, "the file")
 	}
-	info, err := os.Stat(path)
-	require.NoError(t, err)
+	info := must(os.Stat(path))(t)
 	assert.Equal(t, os.FileMode(0o640), info.Mode())
 	m.stop()
 	assert.Equal(t, []string{"access_token.json"}, names(t, folder), "no temporary file is left, and a ticket has no file")

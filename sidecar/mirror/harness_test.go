@@ -131,10 +131,8 @@ func newDatabase(t *testing.T, tables ...string) (name string, db *sql.DB) {
 func newDatabaseOn(t *testing.T, server *mirrortest.Server, tables ...string) (name string, db *sql.DB) {
 	t.Helper()
 	name = fmt.Sprintf("db%d", time.Now().UnixNano())
-	_, err := server.DB().Exec("CREATE DATABASE " + name)
-	require.NoError(t, err)
-	db, err = sql.Open("mysql", server.DSN(name))
-	require.NoError(t, err)
+	_ = must(server.DB().Exec("CREATE DATABASE " + name))(t)
+	db = must(sql.Open("mysql", server.DSN(name)))(t)
 	t.Cleanup(func() { assert.NoError(t, db.Close()) })
 	for _, statement := range tables {
 		execute(t, db, statement)
@@ -144,8 +142,7 @@ func newDatabaseOn(t *testing.T, server *mirrortest.Server, tables ...string) (n
 
 func execute(t *testing.T, db *sql.DB, statement string, args ...any) {
 	t.Helper()
-	_, err := db.Exec(statement, args...)
-	require.NoError(t, err)
+	_ = must(db.Exec(statement, args...))(t)
 }
 
 // keyless creates the table as users of the class do.
@@ -172,8 +169,7 @@ type line struct {
 // rows returns the rows of a table by id. A value shows as its fingerprint.
 func rows(t *testing.T, db *sql.DB, table string) []line {
 	t.Helper()
-	result, err := db.Query("SELECT id, type, expire, value FROM `" + table + "` ORDER BY id, type")
-	require.NoError(t, err)
+	result := must(db.Query("SELECT id, type, expire, value FROM `" + table + "` ORDER BY id, type"))(t)
 	defer func() { _ = result.Close() }()
 	var all []line
 	for result.Next() {
@@ -211,4 +207,13 @@ func state(t *testing.T, m *running) mirror.State {
 	all := m.States()
 	require.Len(t, all, 1)
 	return all[0]
+}
+
+// must returns v, or ends the test if err is not nil.
+func must[T any](v T, err error) func(t *testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		require.NoError(t, err)
+		return v
+	}
 }

@@ -32,8 +32,7 @@ func changeMany(t *testing.T, m *running, from int) (newest func(table func(int)
 // A frozen or killed database blocks nothing, and the row follows once it is back.
 func TestOutage_FrozenOrKilled(t *testing.T) {
 	t.Parallel()
-	server, err := mirrortest.Start()
-	require.NoError(t, err)
+	server := must(mirrortest.Start())(t)
 	t.Cleanup(func() { assert.NoError(t, server.Close()) })
 	name, db := newDatabaseOn(t, server)
 	db.SetMaxIdleConns(0)

@@ -33,14 +33,12 @@ func TestRace_OneRowWithoutAKey(t *testing.T) {
 			name, db := newDatabase(t, keyless+" ENGINE="+engine, "CREATE TRIGGER slow BEFORE INSERT ON wx_token FOR EACH ROW DO SLEEP(0.05)")
 			const sidecars = 4
 			all := fleet(t, name, sidecars)
-			holder, err := db.Conn(t.Context())
-			require.NoError(t, err)
+			holder := must(db.Conn(t.Context()))(t)
 			defer func() { assert.NoError(t, holder.Close()) }()
 			for round := range 3 {
 				execute(t, db, "DELETE FROM wx_token")
 				// All wait for the table, and get it together.
-				_, err = holder.ExecContext(t.Context(), "LOCK TABLES wx_token WRITE")
-				require.NoError(t, err)
+				_ = must(holder.ExecContext(t.Context(), "LOCK TABLES wx_token WRITE"))(t)
 				mine := change(round, inTwoHours().Add(time.Duration(round)*time.Second))
 				for _, m := range all {
 					m.Changed(mine)
@@ -50,8 +48,7 @@ func TestRace_OneRowWithoutAKey(t *testing.T) {
 					err := db.QueryRow("SELECT COUNT(*) FROM information_schema.processlist WHERE db = ? AND state LIKE 'Waiting for table%'", name).Scan(&n)
 					return err == nil && n == sidecars
 				}, "all wait")
-				_, err = holder.ExecContext(t.Context(), "UNLOCK TABLES")
-				require.NoError(t, err)
+				_ = must(holder.ExecContext(t.Context(), "UNLOCK TABLES"))(t)
 				for _, m := range all {
 					eventually(t, func() bool { return !waits(m) }, "all is written")
 				}

@@ -101,8 +101,7 @@ func writer(t *testing.T, env, path string) (*exec.Cmd, io.Writer) {
 	w := exec.Command(os.Args[0], "-test.run=^$")
 	w.Env = append(os.Environ(), env+"="+path)
 	w.Stderr = os.Stderr
-	in, err := w.StdinPipe()
-	require.NoError(t, err)
+	in := must(w.StdinPipe())(t)
 	t.Cleanup(func() { _ = in.Close() })
 	return w, in
 }
@@ -113,8 +112,7 @@ func TestFile_FullDisk(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "access_token.json")
 	w, in := writer(t, fullEnv, path)
-	out, err := w.StdoutPipe()
-	require.NoError(t, err)
+	out := must(w.StdoutPipe())(t)
 	require.NoError(t, w.Start())
 	lines := bufio.NewScanner(out)
 	require.True(t, lines.Scan())
@@ -125,8 +123,7 @@ func TestFile_FullDisk(t *testing.T) {
 	assert.True(t, written(path, token(1), diskExpires[0]), "the previous file is whole")
 	assert.Equal(t, []string{"access_token.json"}, names(t, folder), "no temporary file is left")
 
-	_, err = in.Write([]byte("\n"))
-	require.NoError(t, err)
+	_ = must(in.Write([]byte("\n")))(t)
 	require.True(t, lines.Scan())
 	require.NoError(t, w.Wait())
 	assert.True(t, written(path, token(2), diskExpires[1]), "once there is room")
@@ -151,8 +148,7 @@ func TestFile_KilledWriter(t *testing.T) {
 		require.NoError(t, w.Process.Kill())
 		_ = w.Wait() // was killed
 		require.Len(t, seen, 20, "it wrote")
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
+		text := must(os.ReadFile(path))(t)
 		assert.True(t, json.Valid(text), "half a file was left")
 	}
 	left := names(t, folder)

@@ -51,7 +51,6 @@ func TestNew_ReportsAllErrors(t *testing.T) {
 
 // The zero Config is valid.
 func TestNew_ZeroConfig(t *testing.T) {
-	c, err := wechat.New(wechat.Config{})
-	require.NoError(t, err)
+	c := must(wechat.New(wechat.Config{}))(t)
 	c.CloseIdleConnections()
 }

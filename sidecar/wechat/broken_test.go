@@ -105,8 +105,7 @@ func TestFetch_UnusualAnswers(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fake, c := newPiped(t)
 				fake.OnCall(func(wechattest.Call) wechattest.Answer { return raw(200, tt.body) })
-				cred, err := c.Fetch(t.Context(), request(wechat.Token))
-				require.NoError(t, err)
+				cred := must(c.Fetch(t.Context(), request(wechat.Token)))(t)
 				assert.Equal(t, tt.life, cred.ExpiresIn)
 			})
 		})

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
@@ -114,7 +113,6 @@ func TestFetch_Force(t *testing.T) {
 	fake, url := newFake(t)
 	r := request(wechat.StableToken)
 	r.Force = true
-	_, err := newClient(t, nil, url).Fetch(t.Context(), r)
-	require.NoError(t, err)
+	_ = must(newClient(t, nil, url).Fetch(t.Context(), r))(t)
 	assert.True(t, fake.Issued()[0].ForceRefresh)
 }

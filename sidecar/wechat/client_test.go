@@ -32,8 +32,7 @@ func newFake(t *testing.T) (fake *wechattest.Server, url string) {
 // newClient returns a client with a short timeout.
 func newClient(t *testing.T, transport http.RoundTripper, urls ...string) *wechat.Client {
 	t.Helper()
-	c, err := wechat.New(wechat.Config{BaseURLs: urls, Timeout: 2 * time.Second, Transport: transport})
-	require.NoError(t, err)
+	c := must(wechat.New(wechat.Config{BaseURLs: urls, Timeout: 2 * time.Second, Transport: transport}))(t)
 	t.Cleanup(c.CloseIdleConnections)
 	return c
 }
@@ -58,11 +57,19 @@ func TestFetch_ValidToken(t *testing.T) {
 	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
 		t.Run(string(api), func(t *testing.T) {
 			fake, url := newFake(t)
-			cred, err := newClient(t, nil, url).Fetch(t.Context(), request(api))
-			require.NoError(t, err)
+			cred := must(newClient(t, nil, url).Fetch(t.Context(), request(api)))(t)
 			assert.Equal(t, 7200*time.Second, cred.ExpiresIn)
 			assert.Zero(t, fake.Accepts(cred.Value))
 			assert.Equal(t, 1, fake.Calls(appID, string(api)))
 		})
+	}
+}
+
+// must returns v, or ends the test if err is not nil.
+func must[T any](v T, err error) func(t *testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		require.NoError(t, err)
+		return v
 	}
 }

@@ -24,8 +24,7 @@ func FuzzAnswer(f *testing.F) {
 		transport := roundTripper(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: status, Body: io.NopCloser(bytes.NewReader(body))}, nil
 		})
-		c, err := wechat.New(wechat.Config{Transport: transport})
-		require.NoError(t, err)
+		c := must(wechat.New(wechat.Config{Transport: transport}))(t)
 		cred, err := c.Fetch(t.Context(), request(wechat.Token))
 		if err == nil {
 			checkCredential(t, status, body, cred)
@@ -72,9 +71,8 @@ func FuzzErrmsg(f *testing.F) {
 			body := `{"errcode":40125,"errmsg":` + quoted(t, before+key+after) + `}`
 			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body))}, nil
 		})
-		c, err := wechat.New(wechat.Config{Transport: transport})
-		require.NoError(t, err)
-		_, err = c.Fetch(t.Context(), wechat.Request{API: wechat.Token, AppID: appID, Secret: key})
+		c := must(wechat.New(wechat.Config{Transport: transport}))(t)
+		_, err := c.Fetch(t.Context(), wechat.Request{API: wechat.Token, AppID: appID, Secret: key})
 		var e *wechat.Error
 		require.ErrorAs(t, err, &e)
 		leaks := strings.Contains(e.Message, key)

@@ -35,8 +35,7 @@ func newTLSFake(t *testing.T) (fake *wechattest.Server, url string, trusting *ht
 // silentHost accepts connections and sends nothing.
 func silentHost(t *testing.T) (addr string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	t.Cleanup(func() { _ = listener.Close() })
 	return listener.Addr().String()
 }
@@ -44,8 +43,7 @@ func silentHost(t *testing.T) (addr string) {
 // closedPort returns an address that refuses connections.
 func closedPort(t *testing.T) (addr string) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	require.NoError(t, listener.Close())
 	return listener.Addr().String()
 }
@@ -66,8 +64,7 @@ func TestHosts_NextIfNothingWasSent(t *testing.T) {
 				BaseURLs: []string{first, second}, Timeout: 500 * time.Millisecond, Transport: trusting,
 			})
 			require.NoError(t, err)
-			_, err = c.Fetch(t.Context(), request(wechat.Token))
-			require.NoError(t, err)
+			_ = must(c.Fetch(t.Context(), request(wechat.Token)))(t)
 			assert.Equal(t, 1, fake.Issues(appID))
 
 			only, err := wechat.New(wechat.Config{

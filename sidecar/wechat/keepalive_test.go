@@ -32,8 +32,7 @@ func TestFetch_BrokenKeptConnection(t *testing.T) {
 				GotConn: func(info httptrace.GotConnInfo) { reused.Store(info.Reused) },
 			})
 			c := newClient(t, &http.Transport{}, url)
-			_, err := c.Fetch(ctx, request(wechat.StableToken))
-			require.NoError(t, err)
+			_ = must(c.Fetch(ctx, request(wechat.StableToken)))(t)
 			e := failure(ctx, t, c, request(api))
 			require.True(t, reused.Load(), "the second call used the kept connection")
 			assert.True(t, e.MayHaveIssued)
@@ -51,8 +50,7 @@ func TestFetch_KeepsNoConnection(t *testing.T) {
 	})
 	c := newClient(t, nil, url)
 	for range 3 {
-		_, err := c.Fetch(ctx, request(wechat.Token))
-		require.NoError(t, err)
+		_ = must(c.Fetch(ctx, request(wechat.Token)))(t)
 	}
 	assert.False(t, reused.Load())
 }
@@ -75,8 +73,7 @@ func TestFetch_DecompressesNothing(t *testing.T) {
 	var bomb bytes.Buffer
 	packer := gzip.NewWriter(&bomb)
 	for range 4 {
-		_, err := packer.Write(bytes.Repeat([]byte(" "), 1<<20))
-		require.NoError(t, err)
+		_ = must(packer.Write(bytes.Repeat([]byte(" "), 1<<20)))(t)
 	}
 	require.NoError(t, packer.Close())
 	asked := make(chan string, 1)

@@ -69,8 +69,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func through(t *testing.T, transport *http.Transport, p *proxy) *http.Transport {
 	t.Helper()
-	u, err := url.Parse(p.URL)
-	require.NoError(t, err)
+	u := must(url.Parse(p.URL))(t)
 	transport.Proxy = http.ProxyURL(u)
 	return transport
 }
@@ -79,8 +78,7 @@ func through(t *testing.T, transport *http.Transport, p *proxy) *http.Transport 
 func TestProxy_Tunnel(t *testing.T) {
 	fake, target, trusting := newTLSFake(t)
 	p := newProxy(t, target, http.StatusOK)
-	_, err := newClient(t, through(t, trusting, p), "https://wechat.test").Fetch(t.Context(), request(wechat.Token))
-	require.NoError(t, err)
+	_ = must(newClient(t, through(t, trusting, p), "https://wechat.test").Fetch(t.Context(), request(wechat.Token)))(t)
 	assert.Equal(t, "CONNECT wechat.test:443", p.asked.Load())
 	assert.Equal(t, 1, fake.Issues(appID))
 }
@@ -113,8 +111,7 @@ const childURL = "WECHAT_TEST_CHILD_URL"
 // The environment names the proxy.
 func TestProxy_FromEnvironment(t *testing.T) {
 	if base := os.Getenv(childURL); base != "" {
-		_, err := newClient(t, nil, base).Fetch(t.Context(), request(wechat.Token))
-		require.NoError(t, err)
+		_ = must(newClient(t, nil, base).Fetch(t.Context(), request(wechat.Token)))(t)
 		return
 	}
 	fake := wechattest.New()

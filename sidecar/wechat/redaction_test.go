@@ -17,7 +17,6 @@ import (
 	"unicode"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
@@ -33,8 +32,7 @@ func spellings(t *testing.T, v any) string {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x"} {
 		fmt.Fprintf(&out, verb+"\n", v)
 	}
-	text, err := json.Marshal(v)
-	require.NoError(t, err)
+	text := must(json.Marshal(v))(t)
 	out.Write(text)
 	slog.New(slog.NewJSONHandler(&out, nil)).Error("x", "v", v)
 	slog.New(slog.NewTextHandler(&out, nil)).Error("x", "v", v)
@@ -63,8 +61,7 @@ func TestRedaction_ErrmsgWithSecret(t *testing.T) {
 	c := newClient(t, nil, base)
 	for _, key := range []string{secret, oddSecret, "CanarySecret-5F4DCC3B+5AA7"} {
 		query := url.Values{"grant_type": {"client_credential"}, "appid": {appID}, "secret": {key}}.Encode()
-		inJSON, err := json.Marshal(key)
-		require.NoError(t, err)
+		inJSON := must(json.Marshal(key))(t)
 		for name, errmsg := range map[string]string{
 			"plain":             "bad secret " + key + " given",
 			"twice":             key + key,
@@ -119,8 +116,7 @@ func TestRedaction_BoundedAndPrintable(t *testing.T) {
 
 // An answer that is not HTTP is not quoted.
 func TestRedaction_AnswerIsNoHTTP(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	listener := must(net.Listen("tcp", "127.0.0.1:0"))(t)
 	t.Cleanup(func() { _ = listener.Close() })
 	go func() {
 		conn, err := listener.Accept()
@@ -172,7 +168,6 @@ func TestRedaction_Printing(t *testing.T) {
 // quoted returns a string as JSON.
 func quoted(t *testing.T, s string) string {
 	t.Helper()
-	text, err := json.Marshal(s)
-	require.NoError(t, err)
+	text := must(json.Marshal(s))(t)
 	return string(text)
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
@@ -17,10 +16,8 @@ func TestFetch_ValidTicket(t *testing.T) {
 		t.Run(string(api), func(t *testing.T) {
 			fake, url := newFake(t)
 			c := newClient(t, nil, url)
-			token, err := c.Fetch(t.Context(), request(wechat.Token))
-			require.NoError(t, err)
-			ticket, err := c.Fetch(t.Context(), wechat.Request{API: api, AppID: appID, Token: token.Value})
-			require.NoError(t, err)
+			token := must(c.Fetch(t.Context(), request(wechat.Token)))(t)
+			ticket := must(c.Fetch(t.Context(), wechat.Request{API: api, AppID: appID, Token: token.Value}))(t)
 			assert.Equal(t, 7200*time.Second, ticket.ExpiresIn)
 			assert.Zero(t, fake.AcceptsTicket(ticket.Value))
 			assert.Equal(t, 1, fake.Calls(appID, string(api)))
