@@ -1,17 +1,17 @@
 #!/bin/sh
-# kube-score over what each `kubectl apply -k` brings: nothing critical (`make k8s`). What is ignored, and why:
+# Runs kube-score over the output of each `kubectl apply -k`: nothing critical (`make k8s`). Ignored checks:
 #
-#   CPU limits                 only make the few busy milliseconds slower; memory's stay checked
-#   …-image-pull-policy        Always asks the registry at each start, and fails while that is down
-#   …-ephemeral-storage-…      nothing is written to disk but logs, which the kubelet rotates
-#   pod-probes-identical       memcached: "it accepts connections" is all there is to know;
-#                              wxsidecar: standalone/deployment.yaml says why readiness is /livez
+#   CPU limits                 only add latency; memory limits stay checked
+#   …-image-pull-policy        Always needs the registry at each start
+#   …-ephemeral-storage-…      only logs are written to disk, and the kubelet rotates them
+#   pod-probes-identical       memcached works if it accepts connections;
+#                              standalone/deployment.yaml explains wxsidecar's
 #
-# and where no standalone sidecars are:
+# and in folders without standalone sidecars:
 #
-#   networkpolicy-targets-pod  networkpolicy/ is for them too
-#   pod-networkpolicy          whom an app talks to is its own business; memcached/ alone brings no policy
-#   …-poddisruptionbudget      how many of an app's pods may be away is, too
+#   networkpolicy-targets-pod  networkpolicy/ is also for standalone sidecars
+#   pod-networkpolicy          an app has policies of its own; memcached/ alone includes none
+#   …-poddisruptionbudget      an app has budgets of its own
 set -eu
 cd "$(dirname "$0")"
 everywhere='--ignore-container-cpu-limit --ignore-test container-image-pull-policy,pod-probes-identical

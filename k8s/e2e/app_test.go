@@ -18,8 +18,8 @@ func folder(name string) overlay {
 	return overlay{folder: name}.toFake(name, "initContainers")
 }
 
-// appWithSidecar applies k8s/app-with-sidecar as it is but for WeChat's address,
-// then with a reader as the app, and breaks things under it.
+// appWithSidecar applies k8s/app-with-sidecar with another address of WeChat, then
+// with a reader as the app, and injects failures.
 func appWithSidecar(t *testing.T) {
 	s := newSpace(t, "app")
 	s.withWeChat(t, 0)
@@ -27,11 +27,11 @@ func appWithSidecar(t *testing.T) {
 
 	t.Run("a sidecar that is killed is restarted, and its app reads on", s.killedSidecar)
 	t.Run("a memcached that is deleted is filled again without a call to WeChat", s.deletedMemcached)
-	t.Run("an account that is ill takes no pod out of its Service", s.illAccount)
+	t.Run("a failing account takes no pod out of its Service", s.failingAccount)
 }
 
 // appOnOlderClusters applies k8s/app-on-older-clusters, whose sidecar is an
-// ordinary container: newer clusters run that too.
+// ordinary container. Newer clusters run it too.
 func appOnOlderClusters(t *testing.T) {
 	s := newSpace(t, "older")
 	s.withWeChat(t, 0)
@@ -49,9 +49,9 @@ func appOnOlderClusters(t *testing.T) {
 	s.fewCalls(t, s.counts(t), 1)
 }
 
-// fewCalls says that there was one call per renewal, and none of a sidecar that
-// did not reach memcached when it started, because its pod's address was not known
-// to the NetworkPolicy yet or memcached was still starting.
+// fewCalls asserts one request per renewal. It excepts a sidecar that did not reach
+// memcached at its start, because the NetworkPolicy did not have its pod's address
+// yet or memcached was still starting.
 func (s *space) fewCalls(t *testing.T, c counts, renewals int) {
 	t.Helper()
 	assert.Equal(t, renewals, c.Calls, "calls to WeChat")
@@ -59,8 +59,8 @@ func (s *space) fewCalls(t *testing.T, c counts, renewals int) {
 	t.Logf("%d calls to WeChat", c.Calls)
 }
 
-// sharing lets a reader see the sidecar's process, to kill it: an image from
-// scratch has neither a shell nor a kill of its own.
+// sharing lets a reader kill the sidecar's process: an image from scratch has no
+// shell and no kill.
 func sharing() overlay {
 	return folder(app).withReader(app).with(app, object{"template": object{"spec": object{"shareProcessNamespace": true}}})
 }
@@ -73,7 +73,7 @@ func (s *space) killedSidecar(t *testing.T) {
 	before := s.readOn(t, 10)
 
 	start := time.Now()
-	for _, pod := range pods { // both: no sidecar is left that remembers anything
+	for _, pod := range pods { // both, so no sidecar has a token in memory
 		t.Logf("%s: %s", pod.Name, s.kubectl(t, "exec", pod.Name, "-c", "app", "--", "/fakewechat", "kill", "sidecar"))
 	}
 	poll(t, time.Minute, "both sidecars were restarted", func() (bool, string) {

@@ -1,8 +1,7 @@
 //go:build cluster
 
-// Package e2e_test holds the manifests of k8s/ to what they promise on a real
-// cluster: the one that the current kubeconfig names, kind and minikube among
-// them. It is behind the build tag `cluster`, because it needs one:
+// Package e2e_test runs the manifests of k8s/ on a real cluster, such as kind or
+// minikube: the one of the current kubeconfig. It has the build tag `cluster`:
 //
 //	k8s/e2e/images.sh docker                       # build the images, then load them into the cluster
 //	cd k8s && go test -tags cluster -count=1 -v -timeout 20m ./e2e
@@ -10,9 +9,8 @@
 // The suite works in namespaces of its own, wxe2e-…, under Pod Security
 // `restricted`, and deletes them. It applies the project's own folders with
 // `kubectl apply -k`, through overlays that change three things: WeChat's address
-// and its authority (a fake one of the suite's, over https), the app (a reader
-// that keeps books and asks the fake whether each token is alive), and the number
-// of pods. KUBECTL names another kubectl.
+// and certificate authority (a fake WeChat over https), the app (a reader that
+// counts, and asks the fake whether each token is valid), and the number of pods. KUBECTL names another kubectl.
 package e2e_test
 
 import (
@@ -27,10 +25,10 @@ import (
 	"time"
 )
 
-// TestCluster is everything. The rotation mostly waits for a token to fall due,
-// so the others run beside it, one after the other.
+// TestCluster runs everything. The rotation mostly waits until a token is due, so
+// the others run beside it, one after the other.
 func TestCluster(t *testing.T) {
-	t.Run("a rotated AppSecret is in use without a restart, and no reader notices", rotation)
+	t.Run("rotated AppSecret: used without a restart, unnoticed by readers", rotation)
 	t.Run("meanwhile", func(t *testing.T) {
 		t.Parallel()
 		t.Run("app-with-sidecar", appWithSidecar)
@@ -38,18 +36,18 @@ func TestCluster(t *testing.T) {
 		t.Run("app-on-older-clusters", appOnOlderClusters)
 		t.Run("standalone", standalone)
 		t.Run("monitoring", monitoring)
-		t.Run("ten pods restarted one after the other under constant reads", rollingRestart)
+		t.Run("ten pods restarted in turn under constant reads", rollingRestart)
 	})
 }
 
-// run tells this run's namespaces from another's.
+// run is the prefix of this run's namespaces.
 var run = func() string {
 	random := make([]byte, 3)
 	_, _ = rand.Read(random) // never fails
 	return "wxe2e-" + hex.EncodeToString(random)
 }()
 
-// spaces are the namespaces that were made, for the end.
+// spaces are the created namespaces, which TestMain waits for.
 var spaces struct {
 	mu    sync.Mutex // guards names
 	names []string
@@ -71,8 +69,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// gone waits until every namespace of this run has ended: their deletion began
-// with the end of each test.
+// gone waits until every namespace of this run is deleted. Each test begins the
+// deletion at its end.
 func gone(ctx context.Context) error {
 	spaces.mu.Lock()
 	defer spaces.mu.Unlock()
@@ -84,7 +82,7 @@ func gone(ctx context.Context) error {
 	return nil
 }
 
-// poll asks until it is so. It is for what kubectl cannot wait for.
+// poll asks until the condition is true, for conditions that kubectl cannot wait for.
 func poll(t *testing.T, within time.Duration, what string, ask func() (done bool, state string)) time.Duration {
 	t.Helper()
 	start := time.Now()
@@ -105,5 +103,5 @@ func poll(t *testing.T, within time.Duration, what string, ask func() (done bool
 	}
 }
 
-// short is a duration for people.
+// short formats a duration for people.
 func short(d time.Duration) string { return d.Round(10 * time.Millisecond).String() }

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Builds the images that the end-to-end suite runs: wxsidecar:dev, wx-php-app:dev and wxsidecar-e2e:dev.
+# Builds the images of the end-to-end suite: wxsidecar:dev, wx-php-app:dev and wxsidecar-e2e:dev.
 #
 #   k8s/e2e/images.sh docker|podman        BUILD_FLAGS='--pull=never' …: further flags for `build`
 #
-# Then into the cluster, for example:
+# Then load them into the cluster, for example:
 #
 #   kind load docker-image wxsidecar:dev wx-php-app:dev wxsidecar-e2e:dev
 #   minikube image load wxsidecar:dev                                  (and so on)
@@ -16,7 +16,7 @@ docker | podman) ;;
 esac
 cd "$(dirname "$0")/../.."
 
-# image NAME CONTEXT FLAGS...: docker.io/library is what Kubernetes puts before a bare name, and podman does not.
+# image NAME CONTEXT FLAGS...: Kubernetes puts docker.io/library before a bare name, podman does not.
 image() {
 	tag=docker.io/library/$1:dev context=$2
 	shift 2
@@ -27,5 +27,5 @@ image() {
 }
 
 image wxsidecar .
-image wxsidecar-e2e . -f k8s/e2e/Dockerfile # and the Dockerfile.dockerignore beside it
+image wxsidecar-e2e . -f k8s/e2e/Dockerfile # with Dockerfile.dockerignore
 image wx-php-app k8s/app-php-with-sidecar

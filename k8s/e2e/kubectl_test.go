@@ -19,13 +19,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// command is kubectl, ready to be started.
+// command returns kubectl, ready to start.
 func command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, cmp.Or(os.Getenv("KUBECTL"), "kubectl"), args...)
 }
 
-// kubectl returns what kubectl prints. An error says what it was told and what it
-// answered, and never what went in: that may be a Secret.
+// kubectl returns kubectl's output. An error has the arguments and the output, and
+// never the input, which can be a Secret.
 func kubectl(ctx context.Context, stdin string, args ...string) (string, error) {
 	cmd := command(ctx, args...)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -37,13 +37,13 @@ func kubectl(ctx context.Context, stdin string, args ...string) (string, error) 
 	return out.String(), nil
 }
 
-// kubectl is kubectl in this namespace, and must succeed.
+// kubectl runs kubectl in this namespace. A failure fails the test.
 func (s *space) kubectl(t *testing.T, args ...string) string {
 	t.Helper()
 	return s.feed(t, "", args...)
 }
 
-// feed is kubectl with a standard input.
+// feed runs kubectl with a standard input.
 func (s *space) feed(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	out, err := s.try(t, stdin, args...)
@@ -51,13 +51,13 @@ func (s *space) feed(t *testing.T, stdin string, args ...string) string {
 	return out
 }
 
-// try is kubectl in this namespace.
+// try runs kubectl in this namespace and returns its error.
 func (s *space) try(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
 	return kubectl(t.Context(), stdin, append([]string{"--namespace", s.name}, args...)...)
 }
 
-// get decodes what `kubectl get -o json` prints.
+// get decodes the output of `kubectl get -o json`.
 func get[T any](t *testing.T, s *space, args ...string) T {
 	t.Helper()
 	var object T
@@ -65,7 +65,7 @@ func get[T any](t *testing.T, s *space, args ...string) T {
 	return object
 }
 
-// apply is `kubectl apply -f -` with objects of any kind.
+// apply runs `kubectl apply -f -` with objects of any kind.
 func (s *space) apply(t *testing.T, objects ...any) {
 	t.Helper()
 	var text strings.Builder
@@ -77,7 +77,7 @@ func (s *space) apply(t *testing.T, objects ...any) {
 
 var forwarding = regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+)`)
 
-// forward is `kubectl port-forward` until the test ends. It returns the address.
+// forward runs `kubectl port-forward` until the test ends and returns the address.
 func (s *space) forward(t *testing.T, to string, port int) string {
 	t.Helper()
 	cmd := command(t.Context(), "port-forward", "--namespace", s.name, "--address", "127.0.0.1", to, fmt.Sprintf(":%d", port))

@@ -10,8 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// monitoring applies k8s/monitoring: the API server takes its ConfigMaps, whose
-// size it bounds, and needs no kind that is not in every cluster.
+// monitoring applies k8s/monitoring. The API server accepts its ConfigMaps, whose
+// size it limits. Every cluster has that kind.
 func monitoring(t *testing.T) {
 	s := newSpace(t, "monitoring")
 	start := time.Now()

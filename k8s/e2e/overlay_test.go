@@ -11,15 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// overlay is a folder of k8s/ with what the suite changes: strategic merge patches
-// of its Deployments, by name.
+// overlay is a folder of k8s/ with the suite's changes: strategic merge patches of
+// its Deployments, by name.
 type overlay struct {
 	folder  string
 	patches map[string][]object // of a Deployment's spec
 }
 
-// toFake leads the sidecar of a Deployment to the fake WeChat, by the Service's
-// name, with the suite's authority in place of the image's.
+// toFake makes the sidecar of a Deployment use the fake WeChat, by the Service's
+// name, with the suite's certificate authority.
 func (o overlay) toFake(deployment, containers string) overlay {
 	return o.with(deployment, object{"template": object{"spec": object{
 		containers: []object{{
@@ -34,7 +34,7 @@ func (o overlay) toFake(deployment, containers string) overlay {
 	}}})
 }
 
-// withReader puts a reader that keeps books in the app's place.
+// withReader replaces the app with a reader that counts.
 func (o overlay) withReader(deployment string) overlay {
 	return o.with(deployment, object{"template": object{"spec": object{
 		"containers": []object{{"name": "app", "image": "wxsidecar-e2e:dev", "args": []string{"read"}}},
@@ -56,8 +56,8 @@ func (o overlay) with(deployment string, spec object) overlay {
 	return o
 }
 
-// applyOverlay is `kubectl apply -k`, through a folder beside which kustomize finds the
-// project's own.
+// applyOverlay runs `kubectl apply -k` on a temporary folder that refers to the
+// project's folder.
 func (s *space) applyOverlay(t *testing.T, o overlay) {
 	t.Helper()
 	folder, err := filepath.EvalSymlinks(t.TempDir())
@@ -66,7 +66,7 @@ func (s *space) applyOverlay(t *testing.T, o overlay) {
 	require.NoError(t, err)
 	base, err = filepath.EvalSymlinks(base)
 	require.NoError(t, err)
-	relative, err := filepath.Rel(folder, base) // kustomize takes no absolute one
+	relative, err := filepath.Rel(folder, base) // kustomize accepts no absolute path
 	require.NoError(t, err)
 	var patches []object
 	for name, specs := range o.patches {

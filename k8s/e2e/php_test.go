@@ -16,8 +16,8 @@ import (
 
 const phpApp = "app-php-with-sidecar"
 
-// appPHPWithSidecar applies k8s/app-php-with-sidecar with nothing changed but
-// WeChat's address.
+// appPHPWithSidecar applies k8s/app-php-with-sidecar with another address of
+// WeChat.
 func appPHPWithSidecar(t *testing.T) {
 	s := newSpace(t, "php")
 	s.withWeChat(t, 0)
@@ -31,7 +31,7 @@ func appPHPWithSidecar(t *testing.T) {
 			read := func() { log = s.kubectl(t, "logs", pod.Name, "-c", "app") }
 			read()
 			was := strings.Count(log, "from sidecar")
-			// Over and over: a miss makes a sidecar look, so the entry is back before the other pod's app reads again.
+			// Repeatedly: a miss makes a sidecar poll, so the entry is back before the other pod's app reads again.
 			took := poll(t, time.Minute, pod.Name+" reads from the sidecar", func() (bool, string) {
 				forget()
 				read()
@@ -50,7 +50,7 @@ func appPHPWithSidecar(t *testing.T) {
 	})
 }
 
-// forgetter removes memcached's entry at each call, as an eviction would.
+// forgetter deletes memcached's entry at each call, as an eviction does.
 func (s *space) forgetter(t *testing.T) (forget func()) {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.forward(t, "service/memcached", 11211))

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Tokens of this life fall due after 30 to 33 s, so that renewals happen while
-// the pods are being restarted.
+// Tokens of this lifetime are due after 30 to 33 s, so renewals happen while the
+// pods restart.
 const (
 	rolloutLife = 60 * time.Second
 	rolloutDue  = rolloutLife / 2
@@ -38,7 +38,7 @@ func rollingRestart(t *testing.T) {
 		}
 		return true, ""
 	})
-	// A renewal under the new pods ends the story.
+	// The test ends with a renewal by the new pods.
 	var after counts
 	poll(t, 2*rolloutLife, "a token was renewed after the restart", func() (bool, string) {
 		after = s.counts(t)

@@ -11,16 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A token of this life falls due at its half, and has two and a half minutes left
-// for the rotation then: kubelet brings a changed Secret after 60 to 90 s where
-// it is set up as usual, and a sidecar looks every 10 to 15 s.
+// A token of this lifetime is due at half of it. Two and a half minutes are left for
+// the rotation: the kubelet updates a changed Secret after 60 to 90 s by default, and
+// a sidecar polls every 10 to 15 s.
 const (
 	rotationLife = 320 * time.Second
 	kubeletSync  = 90 * time.Second
 )
 
-// rotation changes the AppSecret at WeChat first, as people do, lets a renewal
-// fail for it, and changes the Secret then.
+// rotation changes the AppSecret at WeChat first, waits until a renewal fails, and
+// then changes the Secret.
 func rotation(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "rotation")
@@ -30,7 +30,7 @@ func rotation(t *testing.T) {
 	start := s.readOn(t, 5)
 
 	s.secret = "canary" + "secret-rotated-of-" + s.name
-	s.tell(t, "account", object{"appid": appID, "secret": s.secret})
+	s.post(t, "account", object{"appid": appID, "secret": s.secret})
 	poll(t, rotationLife/2+time.Minute, "WeChat has refused a renewal for the old AppSecret", func() (bool, string) {
 		c := s.counts(t)
 		return c.Refused > 0, fmt.Sprintf("%d calls, %d tokens", c.Calls, c.Issues)

@@ -15,16 +15,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// space is a namespace, with WeChat, or what stands for it, in it.
+// space is a namespace with a fake WeChat.
 type space struct {
 	name   string
-	secret string // the AppSecret that the Secret wechat-accounts holds
+	secret string // the AppSecret in the Secret wechat-accounts
 }
 
-// appID is the one that the manifests name.
+// appID is that of the manifests.
 const appID = "wx0123456789abcdef"
 
-// newSpace makes a namespace, deleted at the test's end.
+// newSpace creates a namespace, which is deleted when the test ends.
 func newSpace(t *testing.T, name string) *space {
 	t.Helper()
 	s := &space{name: run + "-" + name}
@@ -39,8 +39,8 @@ func newSpace(t *testing.T, name string) *space {
 	return s
 }
 
-// end looks for leaks, tells what there is where the test failed, and deletes the
-// namespace; TestMain waits until it is gone.
+// end searches the logs for secrets, logs the namespace's state if the test failed,
+// and deletes the namespace. TestMain waits for the deletion.
 func (s *space) end(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute) // the test's own has ended
@@ -84,8 +84,7 @@ func (s *space) rolledOut(t *testing.T, names ...string) time.Duration {
 	return time.Since(start)
 }
 
-// imagesThere ends the test where an image is missing in the cluster: waiting
-// would not bring it.
+// imagesThere fails the test if the cluster lacks an image.
 func (s *space) imagesThere(t *testing.T) {
 	t.Helper()
 	for _, pod := range s.pods(t, "") {
@@ -99,8 +98,8 @@ func (s *space) imagesThere(t *testing.T) {
 	}
 }
 
-// pods are those with this app.kubernetes.io/name, or all; not the ones that are
-// about to end.
+// pods returns the pods with this app.kubernetes.io/name, or all, except those that
+// are terminating.
 func (s *space) pods(t *testing.T, name string) []corev1.Pod {
 	t.Helper()
 	args := []string{"pods"}
@@ -116,7 +115,7 @@ func (s *space) pods(t *testing.T, name string) []corev1.Pod {
 	return live
 }
 
-// status is that of a container, native sidecars included.
+// status returns a container's status, native sidecars included.
 func status(t *testing.T, pod *corev1.Pod, container string) corev1.ContainerStatus {
 	t.Helper()
 	for _, c := range append(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses...) {
@@ -128,15 +127,14 @@ func status(t *testing.T, pod *corev1.Pod, container string) corev1.ContainerSta
 	return corev1.ContainerStatus{}
 }
 
-// isReady reports whether the pod is; one that was created just now has no
-// status of its containers yet.
+// isReady reports whether the pod is ready. A new pod has no container statuses.
 func isReady(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
 	})
 }
 
-// unrestarted says that no container of these pods was restarted.
+// unrestarted asserts that no container of these pods was restarted.
 func unrestarted(t *testing.T, pods []corev1.Pod) {
 	t.Helper()
 	for _, pod := range pods {
@@ -146,7 +144,7 @@ func unrestarted(t *testing.T, pods []corev1.Pod) {
 	}
 }
 
-// object is a Kubernetes object as JSON has it.
+// object is a Kubernetes object in JSON.
 type object = map[string]any
 
 func namedObject(apiVersion, kind, name string, rest object) object {

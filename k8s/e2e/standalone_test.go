@@ -16,12 +16,12 @@ import (
 
 const standaloneName = "wxsidecar"
 
-// standalone applies k8s/standalone with nothing changed but WeChat's address.
+// standalone applies k8s/standalone with another address of WeChat.
 func standalone(t *testing.T) {
 	s := newSpace(t, "standalone")
 	s.withWeChat(t, 0)
 	s.keepBearer(t)
-	// The folder's own policy lets the sidecars out to WeChat and to nothing in the cluster, where the fake is.
+	// The folder's policy admits no requests inside the cluster, but the fake WeChat is there.
 	s.apply(t, namedObject("networking.k8s.io/v1", "NetworkPolicy", "fakewechat", object{"spec": object{
 		"podSelector": object{"matchLabels": object{"app.kubernetes.io/name": standaloneName}},
 		"policyTypes": []string{"Egress"},
@@ -52,7 +52,7 @@ func standalone(t *testing.T) {
 	t.Run("two evictions leave one sidecar at any time, and no reader notices", s.evicted)
 }
 
-// keepBearer writes the Secret with the API's bearer token.
+// keepBearer creates the Secret with the API's bearer token.
 func (s *space) keepBearer(t *testing.T) {
 	t.Helper()
 	s.apply(t, namedObject("v1", "Secret", "wxsidecar-bearer", object{"stringData": object{"token": "canary" + "secret-bearer"}}))
@@ -103,7 +103,7 @@ func (s *space) runReaders(t *testing.T, home *space, labels object) {
 	}
 }
 
-// suffix tells the readers of another namespace from those at home.
+// suffix distinguishes the readers of another namespace.
 func (s *space) suffix(home *space) string {
 	if s == home {
 		return ""
@@ -115,11 +115,11 @@ var labelled = object{"wxsidecar/reader": "true"}
 
 func (s *space) onlyLabelled(t *testing.T) {
 	other := newSpace(t, "elsewhere")
-	other.keepBearer(t) // even whoever has it
+	other.keepBearer(t) // the policy refuses it even with the bearer token
 	s.runReaders(t, s, nil)
 	other.runReaders(t, s, labelled)
 	kept := []string{cacheReader, apiReader}
-	strangers := []string{cacheReader + other.suffix(s), apiReader + other.suffix(s)}
+	outsiders := []string{cacheReader + other.suffix(s), apiReader + other.suffix(s)}
 	var c counts
 	failed := func(names []string, more int, since counts) {
 		t.Helper()
@@ -134,15 +134,15 @@ func (s *space) onlyLabelled(t *testing.T) {
 			return true, ""
 		})
 	}
-	failed(append(kept, strangers...), 5, counts{})
-	for _, name := range append(kept, strangers...) {
+	failed(append(kept, outsiders...), 5, counts{})
+	for _, name := range append(kept, outsiders...) {
 		b := c.reader(name)
 		require.Zero(t, b.Reads, "%s got through: does this cluster's network plugin enforce NetworkPolicies?", name)
 		assert.Regexp(t, "timeout|deadline exceeded|refused", b.LastError)
 		t.Logf("%s: %s; the last: %s", name, b, b.LastError)
 	}
 
-	// The label alone lets those of the namespace in.
+	// The label alone admits pods of the namespace.
 	for _, name := range kept {
 		s.kubectl(t, "label", "pod", name, "wxsidecar/reader=true")
 	}
@@ -155,8 +155,8 @@ func (s *space) onlyLabelled(t *testing.T) {
 		}
 		return true, ""
 	})
-	failed(strangers, 3, c)
-	for _, name := range strangers {
+	failed(outsiders, 3, c)
+	for _, name := range outsiders {
 		assert.Zero(t, c.reader(name).Reads, name)
 	}
 	t.Logf("%s after the label both read: %s; %s", short(took), c.reader(cacheReader), c.reader(apiReader))
@@ -164,7 +164,7 @@ func (s *space) onlyLabelled(t *testing.T) {
 
 func (s *space) evicted(t *testing.T) {
 	for _, name := range []string{cacheReader, apiReader} {
-		s.kubectl(t, "label", "--overwrite", "pod", name, "wxsidecar/reader=true") // for the case that the test before ended early
+		s.kubectl(t, "label", "--overwrite", "pod", name, "wxsidecar/reader=true") // in case the previous test ended early
 	}
 	var before counts
 	poll(t, time.Minute, "both readers read", func() (bool, string) {
@@ -197,7 +197,7 @@ func (s *space) evicted(t *testing.T) {
 	}
 	assert.Positive(t, ready, "sidecars that were there when the second one went")
 	s.rolledOut(t, standaloneName)
-	poll(t, time.Minute, "the budget counts two", func() (bool, string) { // those that are ending count too
+	poll(t, time.Minute, "the budget counts two", func() (bool, string) { // terminating pods count too
 		budget := get[policyv1.PodDisruptionBudget](t, s, "poddisruptionbudget", standaloneName)
 		return budget.Status.ExpectedPods == 2, fmt.Sprint(budget.Status.ExpectedPods)
 	})
@@ -209,7 +209,7 @@ func (s *space) evicted(t *testing.T) {
 	for _, name := range []string{cacheReader, apiReader} {
 		was, is := before.reader(name), after.reader(name)
 		assert.Equal(t, was.Failed, is.Failed, "reads of %s that failed; the last: %s", name, is.LastError)
-		assert.Zero(t, is.Dead, "dead tokens read by %s", name)
+		assert.Zero(t, is.Invalid, "invalid tokens read by %s", name)
 		assert.Zero(t, is.Unjudged)
 		assert.Greater(t, is.Reads, was.Reads)
 		t.Logf("%s: %d reads meanwhile, %d failed", name, is.Reads-was.Reads, is.Failed-was.Failed)
@@ -219,8 +219,7 @@ func (s *space) evicted(t *testing.T) {
 		refusal, short(waited), short(time.Since(start)), after.Calls-before.Calls)
 }
 
-// evict is what `kubectl drain` does to a pod, on a cluster whose only node
-// nobody drains.
+// evict evicts a pod as `kubectl drain` does, without draining the only node.
 func (s *space) evict(t *testing.T, pod string) error {
 	t.Helper()
 	eviction := fmt.Sprintf(`{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":%q,"namespace":%q}}`, pod, s.name)

@@ -18,8 +18,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// starts is the way of pods to readiness, as `kubectl get --watch` tells it: the
-// timestamps in a pod's status are whole seconds.
+// starts records how pods become ready, from `kubectl get --watch`. The timestamps in
+// a pod's status are whole seconds.
 type starts struct {
 	mu   sync.Mutex // guards pods and wrong
 	pods map[string]*start
@@ -27,13 +27,13 @@ type starts struct {
 	wrong []string
 }
 
-// start is one pod's. Zero: not seen.
+// start has one pod's times. Zero means not seen.
 type start struct {
 	created, sidecarRuns, sidecarStarted, appRuns, ready time.Time
 }
 
 // watchStarts watches the pods of this name until the test ends. It returns when
-// the watch is on.
+// the watch has begun.
 func (s *space) watchStarts(t *testing.T, name string) *starts {
 	t.Helper()
 	w := &starts{pods: map[string]*start{}}
@@ -93,8 +93,8 @@ func (w *starts) saw(pod *corev1.Pod, now time.Time) {
 	}))
 }
 
-// inOrder says that no app ran before its sidecar's startup probe had passed, and
-// tells how long each step took.
+// inOrder asserts that no app ran before its sidecar's startup probe passed, and
+// logs how long each step took.
 func (w *starts) inOrder(t *testing.T, pods []corev1.Pod) {
 	t.Helper()
 	poll(t, 10*time.Second, "the watch has seen every pod become ready", func() (bool, string) {
@@ -125,8 +125,8 @@ func (w *starts) inOrder(t *testing.T, pods []corev1.Pod) {
 	}
 }
 
-// startsWithAHit applies the folder of an example app and says that each of its
-// two pods starts in order, and that its app finds its token in memcached.
+// startsWithAHit applies the folder of an example app. It asserts that its two pods
+// start in order and that the app finds its token in memcached.
 func (s *space) startsWithAHit(t *testing.T, name string) {
 	t.Helper()
 	watch := s.watchStarts(t, name)
@@ -143,8 +143,8 @@ func (s *space) startsWithAHit(t *testing.T, name string) {
 	s.fewCalls(t, s.counts(t), 1)
 }
 
-// firstReads says that the app's first read brought a token from memcached, which
-// is what the startup probe waits for.
+// firstReads asserts that the app's first read returned a token from memcached. The
+// startup probe waits for that.
 func (s *space) firstReads(t *testing.T, w *starts, pods []corev1.Pod) {
 	t.Helper()
 	w.mu.Lock()
@@ -156,10 +156,10 @@ func (s *space) firstReads(t *testing.T, w *starts, pods []corev1.Pod) {
 	}
 }
 
-// aRead is a line of both example apps about one read.
+// aRead matches a line of either example app about one read.
 var aRead = regexp.MustCompile(`.*(from (memcached|sidecar)|no token).*`)
 
-// firstRead is what an example app said about its first read.
+// firstRead returns an example app's line about its first read.
 func (s *space) firstRead(t *testing.T, pod string) string {
 	t.Helper()
 	var line string

@@ -21,17 +21,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// counts is what the fake WeChat has seen; fakewechat/control.go says what each is.
+// counts has the fake WeChat's counters: see fakewechat/control.go.
 type counts struct {
-	Calls, Stable, Refused, Issues, Strangers int
-	Issued                                    []struct {
+	Calls, Stable, Refused, Issues, External int
+	Issued                                   []struct {
 		At                      time.Time
 		AppID, API, Fingerprint string
 	}
 	Readers map[string]books
 }
 
-// books are a reader's; fakewechat/books.go says what each is.
+// books has a reader's counters: see fakewechat/books.go.
 type books struct {
 	Name          string
 	Ended         bool
@@ -39,7 +39,7 @@ type books struct {
 	FromMemcached int `json:"from_memcached"`
 	FromSidecar   int `json:"from_sidecar"`
 	Failed        int
-	Dead          int
+	Invalid       int
 	Unjudged      int
 	Tokens        int
 	LongestMS     int    `json:"longest_ms"`
@@ -53,8 +53,8 @@ type books struct {
 	}
 }
 
-// withWeChat brings a fake WeChat that knows the account, and the Secret with its
-// AppSecret. Its tokens live for so long; 0 means as long as WeChat's.
+// withWeChat starts a fake WeChat with the account, and creates the Secret with its
+// AppSecret. Tokens are valid for life; 0 means WeChat's two hours.
 func (s *space) withWeChat(t *testing.T, life time.Duration) {
 	t.Helper()
 	authority, certificate, key := certify(t, "fakewechat", "fakewechat."+s.name+".svc")
@@ -68,21 +68,21 @@ func (s *space) withWeChat(t *testing.T, life time.Duration) {
 	s.feed(t, string(manifest), "apply", "-f", "-")
 	s.rolledOut(t, "fakewechat")
 	if life > 0 {
-		s.tell(t, "expires_in", object{"seconds": int(life / time.Second)})
+		s.post(t, "expires_in", object{"seconds": int(life / time.Second)})
 	}
 	s.secret = "canary" + "secret-of-" + s.name
-	s.tell(t, "account", object{"appid": appID, "secret": s.secret})
+	s.post(t, "account", object{"appid": appID, "secret": s.secret})
 	s.keepAccounts(t, map[string]string{appID: s.secret})
 }
 
-// keepAccounts writes the Secret that the sidecars read.
+// keepAccounts creates the Secret that the sidecars read.
 func (s *space) keepAccounts(t *testing.T, accounts map[string]string) {
 	t.Helper()
 	s.apply(t, namedObject("v1", "Secret", "wechat-accounts", object{"stringData": accounts}))
 }
 
-// tell posts to a control route of the fake, through the API server.
-func (s *space) tell(t *testing.T, route string, body object) {
+// post posts to a control route of the fake, through the API server.
+func (s *space) post(t *testing.T, route string, body object) {
 	t.Helper()
 	text, err := json.Marshal(body)
 	require.NoError(t, err)
@@ -93,7 +93,7 @@ func (s *space) control(route string) string {
 	return "/api/v1/namespaces/" + s.name + "/services/fakewechat:control/proxy/" + route
 }
 
-// counts asks the fake what it has seen.
+// counts returns the fake's counters.
 func (s *space) counts(t *testing.T) counts {
 	t.Helper()
 	var c counts
@@ -101,7 +101,7 @@ func (s *space) counts(t *testing.T) counts {
 	return c
 }
 
-// reader is the books of the reader in that pod, the last where it was restarted.
+// reader returns the counters of the reader in that pod since its last restart.
 func (c counts) reader(pod string) books {
 	var last books
 	for name, b := range c.Readers {
@@ -112,7 +112,7 @@ func (c counts) reader(pod string) books {
 	return last
 }
 
-// sum is the books of all readers together, of the past ones too.
+// sum returns the counters of all readers together, past ones included.
 func (c counts) sum() books {
 	var all books
 	for _, b := range c.Readers {
@@ -120,28 +120,28 @@ func (c counts) sum() books {
 		all.FromMemcached += b.FromMemcached
 		all.FromSidecar += b.FromSidecar
 		all.Failed += b.Failed
-		all.Dead += b.Dead
+		all.Invalid += b.Invalid
 		all.Unjudged += b.Unjudged
 		all.LongestMS = max(all.LongestMS, b.LongestMS)
 	}
 	return all
 }
 
-// flawless says that no read failed and none brought a dead token.
+// flawless says that no read failed and none brought an invalid token.
 func (c counts) flawless(t *testing.T) {
 	t.Helper()
 	for name, b := range c.Readers {
 		assert.Zero(t, b.Failed, "reads of %s that failed; the last: %s", name, b.LastError)
-		assert.Zero(t, b.Dead, "dead tokens read by %s; the last: %s", name, b.LastError)
+		assert.Zero(t, b.Invalid, "invalid tokens read by %s; the last: %s", name, b.LastError)
 		assert.Zero(t, b.Unjudged, "tokens of %s that the fake did not judge", name)
 	}
-	assert.Zero(t, c.Strangers)
+	assert.Zero(t, c.External)
 }
 
 // String is the figures for people.
 func (b books) String() string {
-	return fmt.Sprintf("%d reads (%d from memcached, %d from a sidecar), %d failed, %d dead, longest %d ms",
-		b.Reads, b.FromMemcached, b.FromSidecar, b.Failed, b.Dead, b.LongestMS)
+	return fmt.Sprintf("%d reads (%d from memcached, %d from a sidecar), %d failed, %d invalid, longest %d ms",
+		b.Reads, b.FromMemcached, b.FromSidecar, b.Failed, b.Invalid, b.LongestMS)
 }
 
 // readOn waits until every reader that has not ended has read so many times more.

@@ -10,7 +10,7 @@ type books struct {
 	FromMemcached int       `json:"from_memcached"`
 	FromSidecar   int       `json:"from_sidecar"`
 	Failed        int       `json:"failed"`   // those that brought an error
-	Dead          int       `json:"dead"`     // tokens that WeChat would have refused at that moment
+	Invalid       int       `json:"invalid"`  // tokens that WeChat would have refused at that moment
 	Unjudged      int       `json:"unjudged"` // tokens about which the fake did not answer
 	Tokens        int       `json:"tokens"`   // different ones
 	LongestMS     int       `json:"longest_ms"`

@@ -32,13 +32,13 @@ type control struct {
 
 // counts is what happened so far.
 type counts struct {
-	Calls     int              `json:"calls"`     // credential calls that arrived
-	Stable    int              `json:"stable"`    // those of stable_token among them
-	Refused   int              `json:"refused"`   // those that brought no token, or not yet
-	Issues    int              `json:"issues"`    // new tokens, without the strangers'
-	Strangers int              `json:"strangers"` // tokens that others fetched
-	Issued    []issue          `json:"issued"`    // each new token, in order
-	Readers   map[string]books `json:"readers"`   // by the name that a reader gives itself
+	Calls    int              `json:"calls"`    // credential calls that arrived
+	Stable   int              `json:"stable"`   // those of stable_token among them
+	Refused  int              `json:"refused"`  // those that brought no token, or not yet
+	Issues   int              `json:"issues"`   // new tokens, without external ones
+	External int              `json:"external"` // external tokens
+	Issued   []issue          `json:"issued"`   // each new token, in order
+	Readers  map[string]books `json:"readers"`  // by the name that a reader gives itself
 }
 
 type issue struct {
@@ -103,7 +103,7 @@ func (c *control) counts() counts {
 	answered := 0
 	for _, i := range c.fake.Issued() {
 		if i.External {
-			all.Strangers++
+			all.External++
 			continue
 		}
 		answered++

@@ -149,8 +149,8 @@ func (r *reader) read(ctx context.Context, app *client.Client, source *client.So
 	case !judged:
 		b.Unjudged++
 	case errcode != 0:
-		b.Dead++
-		b.LastError, b.LastErrorAt = fmt.Sprintf("token %s is dead: WeChat would answer %d", b.Last, errcode), time.Now()
+		b.Invalid++
+		b.LastError, b.LastErrorAt = fmt.Sprintf("token %s is invalid: WeChat would answer %d", b.Last, errcode), time.Now()
 	}
 }
 

@@ -131,11 +131,11 @@ func (b *bench) ask(t *testing.T, route, body string, into any) {
 	}
 }
 
-func TestLiveTokensAreCountedByTheirSource(t *testing.T) {
+func TestReader_CountsValidTokensBySource(t *testing.T) {
 	b := newBench(t)
 	b.put(t, b.fake.FetchExternally(appID))
 	last := b.read(t, func(b books) bool { return b.Reads >= 20 })
-	assert.Zero(t, last.Failed+last.Dead+last.Unjudged)
+	assert.Zero(t, last.Failed+last.Invalid+last.Unjudged)
 	assert.Equal(t, last.Reads, last.FromMemcached)
 	assert.Equal(t, 1, last.Tokens)
 	assert.True(t, last.Entry.There)
@@ -148,25 +148,25 @@ func TestLiveTokensAreCountedByTheirSource(t *testing.T) {
 	assert.False(t, last.Entry.There)
 }
 
-func TestADeadTokenIsSeen(t *testing.T) {
+func TestReader_CountsInvalidTokens(t *testing.T) {
 	b := newBench(t)
-	dead := b.fake.FetchExternally(appID)
+	invalid := b.fake.FetchExternally(appID)
 	b.fake.FetchExternally(appID)
 	b.fake.FetchExternally(appID) // the third kills the first
-	b.put(t, dead)
+	b.put(t, invalid)
 	last := b.read(t, func(b books) bool { return b.Reads >= 5 })
-	assert.Equal(t, last.Reads, last.Dead)
-	assert.Contains(t, last.LastError, memcache.Fingerprint(dead))
+	assert.Equal(t, last.Reads, last.Invalid)
+	assert.Contains(t, last.LastError, memcache.Fingerprint(invalid))
 	assert.Contains(t, last.LastError, "40001")
 }
 
-func TestAFailedReadIsSeen(t *testing.T) {
+func TestReader_CountsFailedReads(t *testing.T) {
 	last := newBench(t).read(t, func(b books) bool { return b.Failed >= 5 })
 	assert.Zero(t, last.Reads)
 	assert.Contains(t, last.LastError, "nothing to give")
 }
 
-func TestATokenThatNobodyJudgedIsNotTakenForALiveOne(t *testing.T) {
+func TestReader_CountsUnjudgedTokens(t *testing.T) {
 	b := newBench(t)
 	token := b.fake.FetchExternally(appID)
 	r := &reader{control: "http://" + b.server} // memcached speaks no HTTP
@@ -175,7 +175,7 @@ func TestATokenThatNobodyJudgedIsNotTakenForALiveOne(t *testing.T) {
 	assert.False(t, judged)
 }
 
-func TestAGapInTheEntryIsTimed(t *testing.T) {
+func TestReader_MeasuresGaps(t *testing.T) {
 	var e entryBooks
 	at := func(seconds int) time.Time { return time.Unix(int64(seconds), 0) }
 	e.saw(false, at(1))
@@ -187,7 +187,7 @@ func TestAGapInTheEntryIsTimed(t *testing.T) {
 	assert.Equal(t, entryBooks{There: true, Gaps: 1, LostAt: at(5), BackAt: at(9)}, e)
 }
 
-func TestTheControlRoutesControl(t *testing.T) {
+func TestControl_Routes(t *testing.T) {
 	b := newBench(t)
 	b.ask(t, "/expires_in", `{"seconds":60}`, nil)
 	token := b.fake.FetchExternally(appID)
@@ -219,11 +219,11 @@ func TestTheControlRoutesControl(t *testing.T) {
 	assert.Zero(t, c.Stable)
 	assert.Equal(t, 2, c.Refused)
 	assert.Equal(t, 2, c.Issues)
-	assert.Equal(t, 1, c.Strangers)
+	assert.Equal(t, 1, c.External)
 	require.Len(t, c.Issued, 2)
 	assert.Equal(t, appID, c.Issued[0].AppID)
 }
 
-func TestKillTellsWhenThereIsNothingToKill(t *testing.T) {
+func TestKill_NothingToKill(t *testing.T) {
 	assert.ErrorContains(t, kill("no-such-process", nil), "shareProcessNamespace")
 }

@@ -14,24 +14,24 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// illAccount gives the sidecars a second account, whose AppSecret is wrong.
-func (s *space) illAccount(t *testing.T) {
-	const ill = "wxffffffffffffffff"
+// failingAccount gives the sidecars a second account with a wrong AppSecret.
+func (s *space) failingAccount(t *testing.T) {
+	const failing = "wxffffffffffffffff"
 	s.apply(t, namedObject("v1", "Service", app, object{"spec": object{
 		"selector": object{"app.kubernetes.io/name": app},
 		"ports":    []object{{"port": 80, "targetPort": 7201}},
 	}}))
-	s.tell(t, "account", object{"appid": ill, "secret": "canary" + "secret-the-right-one"})
-	s.keepAccounts(t, map[string]string{appID: s.secret, ill: "canary" + "secret-a-wrong-one"})
+	s.post(t, "account", object{"appid": failing, "secret": "canary" + "secret-the-right-one"})
+	s.keepAccounts(t, map[string]string{appID: s.secret, failing: "canary" + "secret-a-wrong-one"})
 	s.applyOverlay(t, sharing())
-	s.kubectl(t, "rollout", "restart", "deployment/"+app) // new pods mount the Secret as it is now
+	s.kubectl(t, "rollout", "restart", "deployment/"+app) // new pods mount the current Secret
 	took := s.rolledOut(t, app)
 	pods := s.pods(t, app)
 	require.Len(t, pods, 2)
 
 	status, text := s.ops(t, pods[0].Name, "/readyz")
 	assert.Equal(t, http.StatusServiceUnavailable, status)
-	assert.Contains(t, text, ill)
+	assert.Contains(t, text, failing)
 	assert.Contains(t, text, "40125")
 	assert.Contains(t, text, "mp.weixin.qq.com", "the hint")
 	assert.NotContains(t, text, appID+":", "the healthy account")
@@ -43,13 +43,13 @@ func (s *space) illAccount(t *testing.T) {
 		return len(in) == 2, strings.Join(in, " ")
 	})
 	after := s.readOn(t, 20)
-	assert.Len(t, s.inService(t, app), 2, "pods in their Service while an account is ill")
+	assert.Len(t, s.inService(t, app), 2, "pods in their Service while an account fails")
 	unrestarted(t, s.pods(t, app))
 	after.flawless(t)
-	t.Logf("rolled out with an ill account in %s: a startup probe waits 10 s for it, and no longer", short(took))
+	t.Logf("rolled out with a failing account in %s: a startup probe waits 10 s for it, and no longer", short(took))
 }
 
-// inService are the pods that a Service sends connections to.
+// inService returns the pods that a Service sends connections to.
 func (s *space) inService(t *testing.T, name string) []string {
 	t.Helper()
 	var pods []string
@@ -63,8 +63,8 @@ func (s *space) inService(t *testing.T, name string) []string {
 	return pods
 }
 
-// ops asks a pod's ops listener, through a port-forward: the API server's own
-// proxy would hide the text of a 503.
+// ops requests a path of a pod's ops listener through a port-forward. The API
+// server's proxy would hide the text of a 503.
 func (s *space) ops(t *testing.T, pod, path string) (status int, text string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.forward(t, "pod/"+pod, 7201)+path, nil)
