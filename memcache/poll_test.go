@@ -119,25 +119,3 @@ func TestPoll_NothingIfABatchFails(t *testing.T) {
 		})
 	}
 }
-
-// A record that did not change is decoded once.
-func TestPoll_UnchangedRecordIsDecodedOnce(t *testing.T) {
-	onEach(t, func(s *server) {
-		t, slot := s.t, s.slot
-		poll := func() *memcache.Record {
-			view := must(slot.Poll())(t)
-			return view.Record.Record
-		}
-		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token1), time.Hour))
-		first := poll()
-		assert.Same(t, first, poll())
-		seen := must(slot.Record())(t)
-		assert.Same(t, first, seen.Record)
-
-		require.NoError(t, slot.PutRecord(seen, newRecord(token2), time.Hour))
-		assert.Equal(t, memcache.Fingerprint(token2), memcache.Fingerprint(poll().Token))
-		s.restart(t)
-		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token3), time.Hour))
-		assert.Equal(t, memcache.Fingerprint(token3), memcache.Fingerprint(poll().Token))
-	})
-}

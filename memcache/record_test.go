@@ -186,17 +186,22 @@ func TestRecord_UnchangedIsDecodedOnce(t *testing.T) {
 		first := must(slot.Record())(t)
 		view := must(slot.Poll())(t)
 		assert.Same(t, first.Record, view.Record.Record)
+		assert.Same(t, first.Record, must(slot.Poll())(t).Record.Record)
 
 		changed := newRecord(token1)
 		changed.Number++
 		require.NoError(t, slot.PutRecord(view.Record, changed, time.Hour))
-		second := must(slot.Record())(t)
-		assert.Equal(t, changed, second.Record)
+		assert.Equal(t, changed, must(slot.Poll())(t).Record.Record)
+		assert.Equal(t, changed, must(slot.Record())(t).Record)
 		assert.Equal(t, newRecord(token1), first.Record, "the one before stays")
 
 		s.put(t, "wx1:record", "nonsense", 0)
 		third := must(slot.Record())(t)
 		assert.True(t, third.Unreadable)
 		require.NoError(t, slot.PutRecord(third, changed, time.Hour), "the version is the one read last")
+
+		s.restart(t)
+		require.NoError(t, slot.PutRecord(memcache.Seen{}, newRecord(token3), time.Hour))
+		assert.Equal(t, newRecord(token3), must(slot.Poll())(t).Record.Record)
 	})
 }
