@@ -2,14 +2,14 @@ package main
 
 import "time"
 
-// books is what a reader has seen so far. It holds no token.
+// books has a reader's counters. It contains no token.
 type books struct {
 	Name          string    `json:"name"`
 	Ended         bool      `json:"ended"` // these are its last
-	Reads         int       `json:"reads"` // those that brought a token
+	Reads         int       `json:"reads"` // those with a token
 	FromMemcached int       `json:"from_memcached"`
 	FromSidecar   int       `json:"from_sidecar"`
-	Failed        int       `json:"failed"`   // those that brought an error
+	Failed        int       `json:"failed"`   // those with an error
 	Invalid       int       `json:"invalid"`  // tokens that WeChat would have refused at that moment
 	Unjudged      int       `json:"unjudged"` // tokens about which the fake did not answer
 	Tokens        int       `json:"tokens"`   // different ones
@@ -18,13 +18,13 @@ type books struct {
 	LastErrorAt   time.Time `json:"last_error_at,omitzero"`
 	// Last is the fingerprint of the last token.
 	Last string `json:"last,omitempty"`
-	// Entry is memcached's entry, looked at directly beside the reads: the library
-	// passes over a memcached that failed, and so does not notice at once that
-	// it is back.
+	// Entry is memcached's entry, read directly beside the library's reads. The
+	// library avoids a failed memcached for a while, and so does not notice its
+	// return at once.
 	Entry entryBooks `json:"entry"`
 }
 
-// entryBooks is the entry's presence: gaps are the times without one.
+// entryBooks records the entry's presence. A gap is a time without an entry.
 type entryBooks struct {
 	There  bool      `json:"there"`
 	Gaps   int       `json:"gaps"`
@@ -32,7 +32,7 @@ type entryBooks struct {
 	BackAt time.Time `json:"back_at,omitzero"` // of the last gap
 }
 
-// saw notes one look at the entry. What was never there is not lost.
+// saw records one read of the entry. An entry that never existed is not lost.
 func (e *entryBooks) saw(there bool, now time.Time) {
 	switch {
 	case there && !e.There:

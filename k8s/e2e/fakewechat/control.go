@@ -10,18 +10,17 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// maxBody bounds what the control routes read, in bytes.
+// maxBody is the largest body of the control routes, in bytes.
 const maxBody = 64 << 10
 
-// control is what the suite and the readers ask of the fake beside WeChat's own
-// routes. Tokens and AppSecrets come in bodies, never in a URL: URLs are logged
-// by whatever stands between, the API server among them.
+// control serves the suite and the readers, beside WeChat's own routes. Tokens and
+// AppSecrets are in bodies, never in URLs, which the API server logs.
 //
 //	GET  /counts                            → [counts]
 //	POST /account {"appid":…,"secret":…}    adds an account, or changes its AppSecret
-//	POST /expires_in {"seconds":60}         the life of the tokens issued from now on; a superseded one works for half of it
-//	POST /fail {"errcode":40164}            refuses every call; 0 ends that
-//	POST /accepts {"token":…}               → {"errcode":0}: what an API of WeChat would answer
+//	POST /expires_in {"seconds":60}         the lifetime of new tokens; a superseded one is valid for half of it
+//	POST /fail {"errcode":40164}            refuses every request; 0 ends that
+//	POST /accepts {"token":…}               → {"errcode":0}: WeChat's answer to this token
 //	POST /report, a reader's [books]
 type control struct {
 	fake *wechattest.Server
@@ -30,15 +29,15 @@ type control struct {
 	readers map[string]books
 }
 
-// counts is what happened so far.
+// counts has the fake's counters.
 type counts struct {
-	Calls    int              `json:"calls"`    // credential calls that arrived
+	Calls    int              `json:"calls"`    // credential requests that arrived
 	Stable   int              `json:"stable"`   // those of stable_token among them
-	Refused  int              `json:"refused"`  // those that brought no token, or not yet
+	Refused  int              `json:"refused"`  // those without a token yet
 	Issues   int              `json:"issues"`   // new tokens, without external ones
 	External int              `json:"external"` // external tokens
 	Issued   []issue          `json:"issued"`   // each new token, in order
-	Readers  map[string]books `json:"readers"`  // by the name that a reader gives itself
+	Readers  map[string]books `json:"readers"`  // by the reader's name
 }
 
 type issue struct {
@@ -66,7 +65,7 @@ func newControl(fake *wechattest.Server) http.Handler {
 	) any {
 		d := time.Duration(life.Seconds) * time.Second
 		fake.SetExpiresIn(d)
-		fake.SetGrace(min(5*time.Minute, d/2)) // as long as the life, and stable_token would change at every call
+		fake.SetGrace(min(5*time.Minute, d/2)) // with the whole lifetime, stable_token would change at every request
 		return struct{}{}
 	}))
 	routes.HandleFunc("POST /fail", taking(func(fault struct {
@@ -120,8 +119,7 @@ func (c *control) counts() counts {
 	return all
 }
 
-// taking is a route that reads a JSON body and answers with JSON. What it cannot
-// read it does not quote.
+// taking returns a route that reads and answers JSON. It quotes no unreadable body.
 func taking[T any](do func(T) any) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var body T

@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// kill sends SIGKILL to every process of that name that this one may see: in a
-// pod with shareProcessNamespace, those of the other containers. It takes the
-// same user, and no capability.
+// kill sends SIGKILL to every visible process of that name. In a pod with
+// shareProcessNamespace, these include those of other containers. It needs the same
+// user and no capability.
 func kill(name string, stdout io.Writer) error {
 	names, err := filepath.Glob("/proc/[0-9]*/comm")
 	if err != nil {
@@ -22,7 +22,7 @@ func kill(name string, stdout io.Writer) error {
 	for _, path := range names {
 		comm, err := os.ReadFile(path) // #nosec G304 -- of /proc
 		if err != nil || strings.TrimSpace(string(comm)) != name {
-			continue // a process that has ended meanwhile has no name
+			continue // the process has ended meanwhile
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 		if err != nil {

@@ -1,13 +1,13 @@
-// Command fakewechat is what the end-to-end suite puts into a cluster beside the
-// project's own images: a WeChat, and an app that keeps books.
+// Command fakewechat runs in the cluster of the end-to-end suite: a fake WeChat, and
+// an app that counts.
 //
 //	fakewechat serve   WeChat over https, and control routes for the suite
-//	fakewechat read    an app: reads the token for ever, judges each read, tells
-//	                   its books every second and at SIGTERM
+//	fakewechat read    an app: reads the token repeatedly, judges each read, and
+//	                   reports its counters every second and at SIGTERM
 //	fakewechat kill NAME   SIGKILL to every process of that name in this pod
 //
 // It prints neither AppSecrets nor tokens: a token shows as the first 8 digits of
-// its SHA-256. Exit codes: 0 fine, 1 failed, 2 bad usage.
+// its SHA-256. Exit codes: 0 success, 1 failure, 2 wrong usage.
 package main
 
 import (

@@ -20,14 +20,13 @@ import (
 
 const (
 	defaultControl = "http://fakewechat:8080"
-	tellEvery      = time.Second
+	reportEvery    = time.Second
 	lookEvery      = 50 * time.Millisecond
 	judgeWithin    = 5 * time.Second
 )
 
-// reader is an app that reads the token over and over through the project's
-// client library, and asks the fake after every read whether WeChat would accept
-// what it got.
+// reader is an app that reads the token repeatedly through the project's client
+// library. After each read it asks the fake whether the token is valid.
 type reader struct {
 	cfg      client.Config
 	control  string
@@ -59,12 +58,12 @@ func readerFromEnv(args []string) (*reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find out this pod's name: %w", err)
 	}
-	// A reader that is restarted begins new books beside the old ones.
+	// A restarted reader begins new counters beside the old ones.
 	r.books.Name = name + "@" + time.Now().UTC().Format(time.RFC3339Nano)
 	return r, nil
 }
 
-// run reads until ctx ends, then tells its books a last time.
+// run reads until ctx ends, then reports its counters a last time.
 func (r *reader) run(ctx context.Context, stdout io.Writer) error {
 	r.tokens = map[string]bool{}
 	r.api = &http.Client{Timeout: judgeWithin}
@@ -88,16 +87,16 @@ func (r *reader) run(ctx context.Context, stdout io.Writer) error {
 	var running sync.WaitGroup
 	running.Go(func() { each(ctx, r.every, func() { r.read(ctx, app, &source) }) })
 	running.Go(func() { each(ctx, lookEvery, func() { r.look(slot) }) })
-	running.Go(func() { each(ctx, tellEvery, func() { r.tell(stdout) }) })
+	running.Go(func() { each(ctx, reportEvery, func() { r.report(stdout) }) })
 	running.Wait()
 	r.mu.Lock()
 	r.books.Ended = true
 	r.mu.Unlock()
-	r.tell(stdout)
+	r.report(stdout)
 	return nil
 }
 
-// each does it at once, and then that often until ctx ends.
+// each calls f at once, and then at that interval until ctx ends.
 func each(ctx context.Context, every time.Duration, do func()) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -111,8 +110,8 @@ func each(ctx context.Context, every time.Duration, do func()) {
 	}
 }
 
-// read reads the token as an app does, and judges what came. A read that the end
-// of the program cut off counts for nothing.
+// read reads the token as an app does, and judges it. A read that the program's end
+// interrupted does not count.
 func (r *reader) read(ctx context.Context, app *client.Client, source *client.Source) {
 	limited, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
@@ -154,7 +153,7 @@ func (r *reader) read(ctx context.Context, app *client.Client, source *client.So
 	}
 }
 
-// look looks at memcached's entry itself.
+// look reads memcached's entry directly.
 func (r *reader) look(slot *memcache.Slot) {
 	_, err := slot.Get()
 	r.mu.Lock()
@@ -162,8 +161,8 @@ func (r *reader) look(slot *memcache.Slot) {
 	r.books.Entry.saw(err == nil, time.Now())
 }
 
-// judge asks the fake what WeChat would say to the token. It asks twice where
-// there is no answer, and also when the program ends: the read counts.
+// judge asks the fake whether the token is valid. Without an answer it asks again,
+// even when the program ends, because the read counts.
 func (r *reader) judge(token string) (errcode int, judged bool) {
 	for range 2 {
 		var v verdict
@@ -174,9 +173,9 @@ func (r *reader) judge(token string) (errcode int, judged bool) {
 	return 0, false
 }
 
-// tell sends the books to the fake, since a pod's log is gone with the pod, and
-// prints them for people.
-func (r *reader) tell(stdout io.Writer) {
+// report sends the counters to the fake, because a pod's log ends with the pod. It
+// prints them too.
+func (r *reader) report(stdout io.Writer) {
 	r.mu.Lock()
 	b := r.books
 	r.mu.Unlock()
@@ -190,7 +189,7 @@ func (r *reader) tell(stdout io.Writer) {
 	}
 }
 
-// post asks a control route. Its error quotes no body.
+// post posts to a control route. Its error quotes no body.
 func (r *reader) post(path string, body, into any) error {
 	text, err := json.Marshal(body)
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 const appID = "wx0123456789abcdef"
 
 // bench is a fake WeChat with its control routes, a memcached, and a sidecar that
-// answers what the test says.
+// gives the test's answers.
 type bench struct {
 	fake    *wechattest.Server
 	control *httptest.Server
@@ -113,7 +113,7 @@ func (b *bench) read(t *testing.T, enough func(books) bool) (last books) {
 	return last
 }
 
-// ask asks a control route: POST where there is a body.
+// ask requests a control route: with a body, by POST.
 func (b *bench) ask(t *testing.T, route, body string, into any) {
 	t.Helper()
 	method := http.MethodGet
@@ -152,7 +152,7 @@ func TestReader_CountsInvalidTokens(t *testing.T) {
 	b := newBench(t)
 	invalid := b.fake.FetchExternally(appID)
 	b.fake.FetchExternally(appID)
-	b.fake.FetchExternally(appID) // the third kills the first
+	b.fake.FetchExternally(appID) // the third token invalidates the first
 	b.put(t, invalid)
 	last := b.read(t, func(b books) bool { return b.Reads >= 5 })
 	assert.Equal(t, last.Reads, last.Invalid)

@@ -15,14 +15,14 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// Where things are in the pod; beyond 1024, since it does not run as root.
+// Ports and paths in the pod. The ports exceed 1024, because it does not run as root.
 const (
 	wechatAddress  = ":8443"
 	controlAddress = ":8080"
 	certificates   = "/etc/fakewechat" // a Secret of type kubernetes.io/tls
 )
 
-// serve is WeChat until ctx ends.
+// serve is a fake WeChat until ctx ends.
 func serve(ctx context.Context, stdout io.Writer) error {
 	cert, err := tls.LoadX509KeyPair(filepath.Join(certificates, "tls.crt"), filepath.Join(certificates, "tls.key"))
 	if err != nil {
