@@ -25,12 +25,19 @@ type backoff struct {
 	until  time.Time // monotonic
 	secret string    // fingerprint of the AppSecret, if only a person can help
 	streak int       // failures of this sidecar alone since its last success
+	own    time.Time // the wait after the last of these, monotonic
 }
 
+// set notes a failure. The wait after a failure of this sidecar alone is not shortened by
+// a cooldown of all that it reads meanwhile: otherwise it would be the first to try again.
 func (b *backoff) set(f *failure, now time.Time) {
 	b.err, b.since, b.until, b.secret = asError(f), now, f.until, f.secret
 	if f.local {
 		b.streak++
+		b.own = f.until
+	}
+	if b.own.After(b.until) {
+		b.until = b.own
 	}
 }
 
