@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -193,8 +194,9 @@ func TestFleet_WeChatOutageCostsLittle(t *testing.T) {
 			_, there := f.memcached.Peek(account.AppID)
 			assert.True(t, there, "the entry is there an hour after it was due")
 		}
+		synctest.Wait() // requests of this instant are refused
 		f.refuse(0)
-		healed := time.Since(f.began)
+		healed := time.Since(f.began) + 1
 		time.Sleep(2 * time.Minute)
 		assert.Len(t, f.requestsSince(healed), accounts, "one request each")
 	})
