@@ -16,6 +16,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/client"
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/damaged"
 )
 
 // A hit is one get and nothing else.
@@ -30,17 +31,17 @@ func TestAccessToken_Hit(t *testing.T) {
 
 // The sidecar answers if memcached has no valid value or fails.
 func TestAccessToken_Fallback(t *testing.T) {
-	for name, spoil := range map[string]func(*memcachetest.Server){
+	cases := map[string]func(*memcachetest.Server){
 		"missing":        func(s *memcachetest.Server) { s.Flush() },
-		"flags":          func(s *memcachetest.Server) { s.Put("wx1", t0, 2, 3600) },
-		"empty":          func(s *memcachetest.Server) { s.Put("wx1", "", 0, 3600) },
-		"a space":        func(s *memcachetest.Server) { s.Put("wx1", t0+" "+t0, 0, 3600) },
-		"too long":       func(s *memcachetest.Server) { s.Put("wx1", strings.Repeat("x", 2049), 0, 3600) },
 		"out of memory":  func(s *memcachetest.Server) { s.SetFault(memcachetest.ServerError) },
 		"refused":        func(s *memcachetest.Server) { s.SetFault(memcachetest.Refuse) },
 		"half an answer": func(s *memcachetest.Server) { s.SetFault(memcachetest.DropMid) },
 		"no answer":      func(s *memcachetest.Server) { s.SetFault(memcachetest.Hang) },
-	} {
+	}
+	for _, value := range damaged.Values(t) {
+		cases[value.Name] = func(s *memcachetest.Server) { s.Put("wx1", value.Text, uint32(value.Flags), 3600) }
+	}
+	for name, spoil := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := setup(t)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/damaged"
 )
 
 // Tokens of the tests. No error and no output can contain canary.
@@ -67,30 +68,11 @@ func TestPutEntry_OnlyIfUnchanged(t *testing.T) {
 
 // A damaged entry is not a miss, and is replaced.
 func TestEntry_DamagedIsReplaced(t *testing.T) {
-	damages := map[string]struct {
-		value string
-		flags int
-	}{
-		"flags of pecl-memcache": {token1, 2},
-		"flags of php-memcached": {token1, 0x50},
-		"PHP's null":             {"N;", 1},
-		"empty":                  {"", 0},
-		"a space":                {"canarytoken 1", 0},
-		"a space at the end":     {token1 + " ", 0},
-		"a line feed":            {token1 + "\n", 0},
-		"only a line end":        {"\r\n", 0},
-		"a tab":                  {"\t" + token1, 0},
-		"a NUL":                  {token1 + "\x00", 0},
-		"DEL":                    {token1 + "\x7f", 0},
-		"the protocol itself":    {"x\r\nEND\r\nVALUE wx1 0 13 1\r\n" + token1, 0},
-		"2,049 bytes":            {canary + strings.Repeat("x", 2049-len(canary)), 0},
-		"a hundred thousand":     {canary + strings.Repeat("x", 100_000), 0},
-	}
 	onEach(t, func(s *server) {
 		t, slot := s.t, s.slot
-		for name, damage := range damages {
-			t.Run(name, func(t *testing.T) {
-				s.put(t, "wx1", damage.value, damage.flags)
+		for _, value := range damaged.Values(t) {
+			t.Run(value.Name, func(t *testing.T) {
+				s.put(t, "wx1", value.Text, value.Flags)
 				got, err := slot.Get()
 				require.ErrorIs(t, err, memcache.ErrDamaged)
 				assert.Empty(t, got)

@@ -3,6 +3,7 @@ package systemtest
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"os/exec"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/damaged"
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
@@ -98,14 +100,11 @@ func TestDocsPHP_DamagedEntry(t *testing.T) {
 	t.Parallel()
 	m := newRealMemcached(t)
 	w, api := onLoopback(t, m.Address, "MEMCACHED_KEY_PREFIX=elsewhere:")
-	for name, set := range map[string]string{
-		"a null that PHP serialized": "set " + appID + " 1 60 2\r\nN;",
-		"an empty value":             "set " + appID + " 0 60 0\r\n",
-		"a value with a space":       "set " + appID + " 0 60 3\r\na b",
-	} {
+	for _, value := range damaged.Values(t) {
+		set := fmt.Sprintf("set %s %d 60 %d\r\n%s", appID, value.Flags, len(value.Text), value.Text)
 		require.Equal(t, "STORED", m.Ask(t, set))
 		for extension := range extensions {
-			assert.Equal(t, sha256Of(w.LastToken()), askPHP(t, extension, m.Address, api, appID), "%s, %s", extension, name)
+			assert.Equal(t, sha256Of(w.LastToken()), askPHP(t, extension, m.Address, api, appID), "%s, %s", extension, value.Name)
 		}
 	}
 }

@@ -63,17 +63,12 @@ final class ReadTest extends TestCase
     /** @return iterable<string, array{string, string, int}> */
     public function damagedValues(): iterable
     {
-        $values = [
-            'an empty value' => ['', 0],
-            'a space' => ['canarytoken 1', 0],
-            'a line end' => ["canarytoken-1\n", 0],
-            'a control character' => ["canarytoken\x011", 0],
-            'DEL' => ["canarytoken\x7f", 0],
-            '2,049 bytes' => [str_repeat('a', 2_049), 0],
-            'null from pecl-memcache' => ['N;', 1],
-            'not serialized' => ['canarytoken-1', 4],
-            'not compressed' => ["\x10\0\0\0canarytoken-1", 0x50], // the first four bytes are a length
-        ];
+        $file = __DIR__ . '/../../../memcache/memcachetest/damaged/table.json'; // for all readers
+        $values = [];
+        foreach (json_decode((string) file_get_contents($file), flags: JSON_THROW_ON_ERROR) as $damaged) {
+            $values[$damaged->name] = [str_repeat($damaged->value, $damaged->repeat ?? 1), $damaged->flags];
+        }
+        $values['not serialized'] = ['canarytoken-1', 4]; // the first get of ext-memcached 3.2.0 crashes with it
         foreach ($this->extensions() as $name => [$extension]) {
             foreach ($values as $what => [$value, $flags]) {
                 yield "$name: $what" => [$extension, $value, $flags];
@@ -81,7 +76,6 @@ final class ReadTest extends TestCase
         }
         yield 'php-memcache: unknown flags' => ['memcache', 'canarytoken-1', 1 << 20];
         yield 'php-memcache: flags of its own, not serialized' => ['memcache', 'canarytoken-1', 1];
-        yield 'php-memcache: flags of its own, not compressed' => ['memcache', 'canarytoken-1', 2];
     }
 
     /** @dataProvider extensions */
