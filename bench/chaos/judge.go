@@ -39,12 +39,12 @@ const (
 	failed          // the read brought no token
 )
 
-// Kinds of events: the key "event" in the sidecars' logs, and two of this program.
+// Kinds of events: the key "event" in the sidecars' logs, and one of this program.
 const (
 	tokenUnwritten = "token_unwritten" // a token arrived, and the lease could not be confirmed
 	tokenDirect    = "token_direct"    // a sidecar renewed without memcached
 	tokenReported  = "token_reported"  // an app reported a valid token
-	renewalFailed  = "renewal_failed"  // a log line with an errcode and its class
+	renewalFailed  = "renewal_failed"  // with an errcode
 	sidecarHit     = "sidecar_hit"     // this program killed or froze a sidecar
 )
 
@@ -54,7 +54,6 @@ type event struct {
 	Time    time.Time
 	AppID   string `json:"appid"`
 	Kind    string `json:"event"`
-	Class   string `json:"class"`
 	Errcode int    `json:"errcode"`
 	fault   string // of a hit
 }
@@ -102,9 +101,6 @@ func (j *judge) readLogs(folder string) error {
 			var e event
 			if json.Unmarshal([]byte(line), &e) != nil {
 				continue // the end of a sidecar that was killed
-			}
-			if e.Class != "" {
-				e.Kind = renewalFailed
 			}
 			e.at = j.journal.at(e.Time)
 			logged = append(logged, e)

@@ -108,7 +108,7 @@ func TestExplain_FindsCauses(t *testing.T) {
 		}, []string{"1 × killed"}},
 		"WeChat refused": {func(h *harness) {
 			h.request(account, false)
-			h.log(t, `{"appid":"wx1","msg":"any","class":"person","errcode":40125`)
+			h.log(t, `{"appid":"wx1","msg":"any","event":"renewal_failed","errcode":40125`)
 			h.request(account, true)
 		}, []string{"1 × after errcode 40125"}},
 		"an app reported the token": {func(h *harness) {
