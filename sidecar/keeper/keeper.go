@@ -33,7 +33,7 @@
 //
 //  1. One call: while memcached keeps its data and answers arrive, any number of sidecars
 //     and readers cause one request to WeChat per renewal.
-//  2. Never dead: no reader gets a token that WeChat refuses, except after an external
+//  2. Never invalid: no reader gets a token that WeChat refuses, except after an external
 //     fetch or a lost answer. After either it heals within one poll, one report, or the
 //     time of the doubt.
 //  3. Never backwards: the entry never goes from a newer token to an older one for longer

@@ -305,7 +305,7 @@ func (j *judge) checkToken(where, token string, now time.Time) {
 		allowed = onePoll
 	}
 	if now.Sub(since) > allowed || allowed == 0 {
-		j.breaks("Never dead", "%s still has %s, which WeChat refuses since %s", where, j.w.names.of(token), now.Sub(since))
+		j.breaks("Never invalid", "%s still has %s, which WeChat refuses since %s", where, j.w.names.of(token), now.Sub(since))
 		j.invalid[where] = now
 	}
 }

@@ -327,7 +327,7 @@ func (j *judge) read(p *pod, token string) (invalid bool) {
 	j.reported[token] = true
 	defer func() { j.reports = append(j.reports, now) }()
 	if reason := j.excuse(p, token, now); reason == "" {
-		j.broken("Never dead", "%s gave token %d, refused with %d; issued: %s", p.name, j.number(token), code, j.history())
+		j.broken("Never invalid", "%s gave token %d, refused with %d; issued: %s", p.name, j.number(token), code, j.history())
 	}
 	return true
 }
@@ -369,7 +369,7 @@ func (j *judge) watch() {
 	now := time.Now()
 	api, at := j.seq(item.Value)
 	if ok && item.Expires.IsZero() && at > 0 {
-		j.broken("Never dead", "the entry lives for ever")
+		j.broken("Never invalid", "the entry lives for ever")
 	}
 	for _, key := range j.world.memcached.Keys() {
 		if strings.Contains(key, "canary") {

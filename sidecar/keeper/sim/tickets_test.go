@@ -59,7 +59,7 @@ func (j *judge) readTicket(p *pod, ticket string) (invalid bool) {
 	now := time.Now()
 	defer func() { j.tickets.reports = append(j.tickets.reports, now) }()
 	if code == 42001 || !j.healing(j.tickets.voided, now, reportBound, externalTrouble, j.tickets.reports) {
-		j.broken("Never dead", "%s gave a ticket that is refused with %d, %s after all were voided", p.name, code, now.Sub(j.tickets.voided))
+		j.broken("Never invalid", "%s gave a ticket that is refused with %d, %s after all were voided", p.name, code, now.Sub(j.tickets.voided))
 	}
 	return true
 }
