@@ -129,9 +129,9 @@ func TestClient_EndedContext(t *testing.T) {
 
 // A caller after a Refresh does not share a request from before it.
 //
-// A: miss, asks the sidecar; the answer t1 is on its way
-// B: Refresh(t1) returns t2
-// C: misses, and must not get A's t1
+//	A: miss, asks the sidecar; the answer t1 is on its way
+//	B: Refresh(t1) returns t2
+//	C: misses, and must not get A's t1.
 func TestAccessToken_AfterRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t)

@@ -59,12 +59,15 @@ func (a *attempt) send(ctx context.Context) (wechat.Credential, error) {
 		return got, err
 	}
 	a.count(func(n *Counts) { n.Renewed++ })
-	text := "token renewed"
-	if a.isTicket() {
-		text = "ticket renewed"
+	fields := []any{
+		"event", "token_renewed", "expires_in", int(got.ExpiresIn.Seconds()), "api", string(a.request.API),
+		"token_fingerprint", memcache.Fingerprint(got.Value),
 	}
-	a.log().Info(text, "event", "token_renewed", "expires_in", int(got.ExpiresIn.Seconds()), "api", string(a.request.API),
-		"token_fingerprint", memcache.Fingerprint(got.Value))
+	if a.isTicket() {
+		a.log().Info("ticket renewed", fields...)
+	} else {
+		a.log().Info("token renewed", fields...)
+	}
 	a.warnOfDate(got.Date)
 	return got, nil
 }
