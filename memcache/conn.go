@@ -64,8 +64,10 @@ func (cfg Config) dialer(timeout time.Duration) dialFunc {
 
 // Write implements net.Conn. A new answer begins after it.
 func (c *conn) Write(p []byte) (int, error) {
-	c.room, c.items, c.since = maxAnswer, maxItems, time.Now()
-	return c.Conn.Write(p)
+	c.room, c.items = maxAnswer, maxItems
+	n, err := c.Conn.Write(p)
+	c.since = time.Now() // after the write, which a pause of the process can precede
+	return n, err
 }
 
 // Read implements net.Conn.
