@@ -79,7 +79,7 @@ func (c *credential) memcachedAnswered() {
 func (c *credential) pollOnRead(ctx context.Context) {
 	now := time.Now()
 	c.mu.Lock()
-	if c.held.Record != nil && c.polls.downSince.IsZero() && now.Sub(c.polls.answered) > 2*protocol.PollEvery(1) {
+	if c.held.Record != nil && c.polls.paused(now) {
 		c.mu.Unlock()
 		c.catchUp(ctx)
 		return
@@ -125,6 +125,9 @@ func (c *credential) catchUp(ctx context.Context) {
 	c.poll()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.polls.downSince.IsZero() {
+		c.polls.answered = c.polls.downSince // once: memcached is down
+	}
 	c.polls.catching = nil
 	close(caught)
 }

@@ -170,3 +170,13 @@ type polls struct {
 	catching  chan struct{} // closed when the poll after a pause is done; nil if none runs
 	warned    warned
 }
+
+// paused reports whether this process was paused: no poll was tried for longer than two
+// polls. A poll that was on its way then can have failed since.
+func (p *polls) paused(now time.Time) bool {
+	tried := now
+	if !p.downSince.IsZero() {
+		tried = p.downSince
+	}
+	return !p.answered.IsZero() && tried.Sub(p.answered) > 2*protocol.PollEvery(1)
+}

@@ -122,7 +122,7 @@ type conn struct {
 
 func (c *conn) Write(b []byte) (int, error) {
 	verb, key := command(b)
-	o := &op{life: c.life, verb: verb, key: key, sent: bytes.Clone(b), firm: verb == "cas" && c.read == key}
+	o := &op{life: c.life, verb: verb, key: key, sent: bytes.Clone(b), at: time.Now(), firm: verb == "cas" && c.read == key}
 	c.read = ""
 	if verb == "gets" || verb == "get" {
 		c.read = key

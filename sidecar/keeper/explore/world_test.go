@@ -38,6 +38,7 @@ type op struct {
 	key     string
 	sent    []byte
 	firm    bool // it continues the operation before it: none comes between
+	at      time.Time
 	request *http.Request
 
 	decided chan verdict
@@ -251,7 +252,7 @@ func (w *world) did(o *op, answer string) {
 			w.judge.written(o.life.of, r)
 		}
 	}
-	if hasSpace(o.key) {
+	if hasSpace(o.key) && time.Since(o.at) < time.Second { // otherwise it took too long, and failed
 		o.life.of.polled = time.Now()
 	}
 	result := answer
