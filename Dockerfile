@@ -7,7 +7,7 @@
 #
 #   docker build --build-arg GO_IMAGE=registry.example.com/golang:1.26 --build-arg GOPROXY=https://… -t wxsidecar:dev .
 
-ARG GO_IMAGE=docker.io/library/golang:1.26
+ARG GO_IMAGE=golang:1.26
 FROM ${GO_IMAGE} AS build
 # For the build only. Unset means Go's default.
 ARG GOPROXY

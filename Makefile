@@ -39,9 +39,8 @@ gotest = mkdir -p bin; { (cd $(or $(3),.) && $(GO) test -v $(1)) 2>&1 || echo 'F
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
-# Without "##": it is not in the list.
 .PHONY: installed
-installed:
+installed: ## install what the tests need, with apt as root
 	@.ci/setup
 
 .PHONY: build

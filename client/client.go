@@ -44,8 +44,8 @@
 // # How long a call waits
 //
 // AccessToken checks the context before it reads memcached, and watches it while it
-// waits for the sidecar. Config.Timeout bounds memcached, once for a dial and once
-// for the answer. The sidecar has 13 s.
+// waits for the sidecar. Config.Timeout bounds a dial to memcached, and each read and
+// write. An answer that arrives in pieces can take eleven timeouts. The sidecar has 13 s.
 //
 // # Failures
 //
@@ -55,9 +55,10 @@
 //
 // # Files
 //
-// The core is in client.go, credential.go (the order above), health.go, local.go,
-// requests.go, sidecar*.go and config*.go. The RoundTripper behind HTTPClient is in
-// transport*.go, the adapters for SDKs are in adapters.go.
+// The core is in client.go, credential.go (the order above), ticket.go, health.go,
+// local.go, requests.go, sidecar*.go and config*.go. error.go has Error, and observe.go
+// what Config.Observe gets. The RoundTripper behind HTTPClient is in transport*.go, the
+// adapters for SDKs are in adapters.go.
 package client
 
 import (

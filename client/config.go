@@ -34,8 +34,8 @@ type Config struct {
 	Hash ring.Hash
 	// Prefix precedes every key, as the sidecar's does; empty means none.
 	Prefix string
-	// Timeout bounds one memcached operation, and a dial; 0 means
-	// memcache.DefaultTimeout.
+	// Timeout bounds one read or write on memcached, and a dial; 0 means
+	// memcache.DefaultTimeout. An answer that arrives in pieces can take eleven timeouts.
 	Timeout time.Duration
 	// Dial connects to memcached; nil means net.Dialer. For TLS and for tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)

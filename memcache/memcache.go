@@ -7,8 +7,8 @@
 //	key                        value                         lifetime                   written by
 //	P<AppID>                   the entry: the access_token   3600 s, or less if the     sidecar, by add and
 //	                           alone, with flags 0           token expires sooner       compare-and-swap
-//	P<AppID>:record            JSON, see Record              the token's life;          sidecar, by add and
-//	                                                         without a token, 2 h       compare-and-swap
+//	P<AppID>:record            JSON, see Record              the token's remaining      sidecar, by add and
+//	                                                         life; without one, 2 h     compare-and-swap
 //	P<AppID>:lease             the holder's random id;       15 s;                      the sidecar that renews,
 //	                           after a failed request        the cooldown               by add and
 //	                           JSON, see Cooldown                                       compare-and-swap
@@ -27,14 +27,15 @@
 //	                           token for a ticket, and the                              the ticket
 //	                           token was reported
 //	P<AppID>:failures          failed requests since the     1 h from the first on      the sidecar that renews,
-//	                           last success                                             by incr
+//	                           last success, which                                      by incr
+//	                           deletes the key
 //	P<AppID>:requests:<day>    requests on that day in       26 h from the first on     the sidecar that requests,
 //	                           Beijing, as 20261123                                     by incr
 //
 // A mark's value is a random id. A mark says that something was done and must
 // not be done again while the mark lives. Marks are set by add and never
-// refreshed. A use of the budget is freed by compare-and-delete if the request
-// was not sent.
+// refreshed. A use of the budget is freed if no request was sent: by
+// compare-and-swap to an exptime in the past, or by delete if the server refuses that.
 //
 // A ticket is a credential of its own. Its keys are the same behind P<AppID>:<kind>:
 // P<AppID>:jsapi_ticket or P<AppID>:wx_card_ticket is its entry, and

@@ -48,8 +48,8 @@ func TestFleet_CountsAreConsistent(t *testing.T) {
 			t.Helper()
 			assert.Positive(t, seen[coldStart].Requests)
 			assert.Equal(t, asks(seen[memcachedDown]), seen[memcachedDown].Requests, "each request fetches")
-			assert.Zero(t, seen[rejectedToken].Requests)
-			assert.Equal(t, seen[rejectedToken].Given, seen[rejectedToken].Invalid, "it has no way to report a token")
+			assert.Zero(t, seen[externalFetch].Requests)
+			assert.Equal(t, seen[externalFetch].Given, seen[externalFetch].Invalid, "it has no way to report a token")
 		}},
 		{"silenceper/wechat", func(t *testing.T, seen [situations]figures) {
 			t.Helper()
@@ -61,7 +61,7 @@ func TestFleet_CountsAreConsistent(t *testing.T) {
 			assert.Equal(t, pods, seen[coldStart].Requests)
 			assert.Zero(t, seen[coldStart].Invalid+seen[memcachedRestarted].Invalid+seen[memcachedDown].Invalid)
 			assert.Zero(t, seen[memcachedRestarted].Requests+seen[memcachedDown].Requests, "it does not use memcached")
-			assert.Equal(t, pods, seen[rejectedToken].Requests)
+			assert.Equal(t, pods, seen[externalFetch].Requests)
 		}},
 		{"wxsidecar, token", func(t *testing.T, seen [situations]figures) { t.Helper(); checkOurs(t, seen, pods*b.workers) }},
 	} {
@@ -95,14 +95,14 @@ func checkOurs(t *testing.T, seen [situations]figures, workers int) {
 	for s := range situations {
 		requests += seen[s].Requests
 		bad += seen[s].Errors
-		if s != rejectedToken {
+		if s != externalFetch {
 			bad += seen[s].Invalid
 		}
 	}
 	assert.Equal(t, 2, requests, "the first token, and one after the rejection")
 	assert.Zero(t, bad)
-	assert.LessOrEqual(t, seen[rejectedToken].Invalid, workers, "each worker learns it once")
-	assert.Positive(t, seen[rejectedToken].Invalid)
+	assert.LessOrEqual(t, seen[externalFetch].Invalid, workers, "each worker learns it once")
+	assert.Positive(t, seen[externalFetch].Invalid)
 }
 
 func named(t *testing.T, name string) contestant {

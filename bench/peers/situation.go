@@ -13,14 +13,14 @@ import (
 const (
 	coldStart = iota
 	renewal
-	rejectedToken
+	externalFetch
 	memcachedRestarted
 	memcachedDown
 	situations
 )
 
 var situationNames = [situations]string{
-	"cold start", "one renewal", "a rejected token", "memcached restarted", "memcached down",
+	"cold start", "one renewal", "an external fetch", "memcached restarted", "memcached down",
 }
 
 const (
@@ -34,14 +34,14 @@ const (
 )
 
 // runSituations runs a fleet through all situations but the renewal, on WeChat's own
-// figures. The rejected token comes last, when memcached is back and every process
+// figures. The external fetch comes last, when memcached is back and every process
 // has asked once, so that it disturbs no other situation.
 func (f *fleet) runSituations(ctx context.Context) (seen [situations]figures, err error) {
 	for _, step := range []struct {
 		situation int
 		begin     func(context.Context) error
 	}{
-		{coldStart, f.coldStart}, {memcachedRestarted, f.restartMemcached}, {memcachedDown, f.killMemcached}, {rejectedToken, f.rejectToken},
+		{coldStart, f.coldStart}, {memcachedRestarted, f.restartMemcached}, {memcachedDown, f.killMemcached}, {externalFetch, f.fetchExternally},
 	} {
 		if seen[step.situation], err = f.count(ctx, f.window, step.begin); err != nil {
 			return seen, fmt.Errorf("%s: %w", situationNames[step.situation], err)
@@ -81,7 +81,7 @@ func (f *fleet) killMemcached(context.Context) error {
 	return f.work()
 }
 
-func (f *fleet) rejectToken(ctx context.Context) error {
+func (f *fleet) fetchExternally(ctx context.Context) error {
 	if err := f.memcached.Start(ctx); err != nil {
 		return err
 	}

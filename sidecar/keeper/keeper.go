@@ -31,19 +31,21 @@
 //
 // # What it promises
 //
-//  1. One call: while memcached keeps its data and answers arrive, any number of sidecars
+//  1. One call: While memcached keeps its data and answers arrive, any number of sidecars
 //     and readers cause one request to WeChat per renewal.
-//  2. Never invalid: no reader gets a token that WeChat refuses, except after an external
-//     fetch or a lost answer. After either it heals within one poll, one report, or the
-//     time of the doubt.
-//  3. Never backwards: the entry never goes from a newer token to an older one for longer
+//  2. Never invalid: No reader gets a token that WeChat refuses, except after an external
+//     fetch or a lost answer. Either is repaired within one poll, one report, or the time
+//     of the doubt.
+//  3. Never backwards: The entry never goes from a newer token to an older one for longer
 //     than one poll.
-//  4. Never nothing: with a valid token in a sidecar's memory or in memcached, its readers
-//     get no error because memcached or WeChat fails.
-//  5. Never leaked: no AppSecret and no token appears in a log or an error.
-//  6. Bounded: no sequence of failures, reports, external fetches or restarts makes all
-//     sidecars send more than 10 unplanned requests for one credential in ten minutes
-//     while memcached keeps its data.
+//  4. Never nothing: If a sidecar's memory or memcached has a valid token, its readers get
+//     no error because memcached or WeChat fails.
+//  5. Never leaked: No AppSecret and no token appears in a log or an error.
+//  6. Bounded: While memcached keeps its data, all sidecars together send at most 10
+//     unplanned requests for one credential in ten minutes. No sequence of failures,
+//     reports, external fetches or restarts changes that.
+//
+// docs/protocol.md, The claim, lists in rule 9 what stays open.
 //
 // # Files
 //

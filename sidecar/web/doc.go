@@ -6,7 +6,9 @@
 //  1. A request gets its answer within 12 s. If there is a valid credential, the answer
 //     comes at once, from memory.
 //  2. All requests that wait for one credential cause one renewal. At most 20,000
-//     requests are served at a time; the next one is refused with Retry-After.
+//     requests are served at a time; the next one is refused with Retry-After. With a
+//     memory limit, package listener's limit on connections applies first: 288 with
+//     32 MiB. Further connections queue.
 //  3. A tricked browser or app cannot fetch a credential for somebody: see Guards. On
 //     WeChat's own routes, which are off by default, a tricked app can.
 //  4. No credential, AppSecret, bearer token, query or body is logged. The ops listener
@@ -14,10 +16,11 @@
 //
 // # The API
 //
-//	GET  /v1/{appid}/access_token                              → {"access_token":"…","expires_in":3123}
-//	POST /v1/{appid}/access_token/refresh  {"rejected":"…"}    → the same, with another token than the rejected one
-//	GET  /v1/{appid}/jsapi_ticket, wx_card_ticket              → {"ticket":"…","expires_in":3123}
-//	POST /v1/{appid}/jsapi_ticket/refresh  {"rejected":"…"}    → the same
+//	GET  /v1/{appid}/access_token                               → {"access_token":"…","expires_in":3123}
+//	POST /v1/{appid}/access_token/refresh    {"rejected":"…"}   → the same, with another token than the rejected one
+//	GET  /v1/{appid}/jsapi_ticket, wx_card_ticket               → {"ticket":"…","expires_in":3123}
+//	POST /v1/{appid}/jsapi_ticket/refresh    {"rejected":"…"}   → the same
+//	POST /v1/{appid}/wx_card_ticket/refresh  {"rejected":"…"}   → the same
 //
 // The API does not clean, redirect or decode a path, and ignores a query. expires_in is
 // in seconds, and a promise: see keeper.Grant.

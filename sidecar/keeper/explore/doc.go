@@ -26,4 +26,22 @@
 //
 // The scripts in sidecar/keeper/testdata/stories are single schedules, each written as a
 // story. TestStories runs them. The type script has their language.
+//
+// # Flags
+//
+//	-explore.bounds=LIST     bounds to explore to their end, each as preemptions,faults;
+//	                         "1,0 0,1" without the flag
+//	-explore.starts=LIST     starts, separated by ; – all of two sidecars without the flag
+//	-explore.for=DURATION    end the exploration of one start and bound after this time
+//	-explore.save=FOLDER     continue there an exploration that was interrupted
+//	-explore.sample=BOUND    then run random schedules within this bound, for -explore.for
+//	-explore.seed=N          the seed of these; 1 without the flag
+//	-explore.replay=SCHEDULE run this schedule of the start alone, and print it
+//
+// A schedule names each choice that is not the usual one, as step.choice. This one takes
+// choice 1 at the steps 13 and 14; a schedule of - takes the usual one at each step:
+//
+//	go test ./sidecar/keeper/explore -run TestExplore -v -explore.starts=due -explore.replay=13.1,14.1
+//
+// A failed exploration prints the command that repeats the schedule.
 package explore
