@@ -22,9 +22,9 @@ const (
 func measureMiss(ctx context.Context, f *fixture) ([]row, error) {
 	requests := 0 // the most of all rounds
 	ours := func(ctx context.Context) (float64, error) {
-		before := f.wechat.Calls("", "")
+		before := f.wechat.Requests("", "")
 		ns, err := f.missSidecar(ctx)
-		requests = max(requests, f.wechat.Calls("", "")-before)
+		requests = max(requests, f.wechat.Requests("", "")-before)
 		return ns, err
 	}
 	all, err := interleave(ctx, f.pick(9, 3), ours, f.missFloor)
@@ -47,12 +47,12 @@ func measureMiss(ctx context.Context, f *fixture) ([]row, error) {
 // missSidecar starts a sidecar without a token and asks before WeChat answers.
 func (f *fixture) missSidecar(ctx context.Context) (float64, error) {
 	asked, answer := make(chan struct{}, 100), make(chan struct{})
-	f.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+	f.wechat.OnRequest(func(wechattest.Request) wechattest.Answer {
 		asked <- struct{}{}
 		<-answer
 		return wechattest.Answer{}
 	})
-	defer f.wechat.OnCall(nil)
+	defer f.wechat.OnRequest(nil)
 	release := sync.OnceFunc(func() { close(answer) })
 	defer release()
 	s, err := f.startSidecar(ctx, unixSocket)

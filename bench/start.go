@@ -13,8 +13,8 @@ import (
 // measureStart measures from just before the exec. Both programs parse the system's
 // certificates; the floor makes one https request and one set.
 func measureStart(ctx context.Context, f *fixture) ([]row, error) {
-	f.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: weChatDelay} })
-	defer f.wechat.OnCall(nil)
+	f.wechat.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: weChatDelay} })
+	defer f.wechat.OnRequest(nil)
 	all, err := interleave(ctx, f.pick(21, 7), f.firstEntry, f.floorEntry)
 	if err != nil {
 		return nil, err

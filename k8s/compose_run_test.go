@@ -43,7 +43,7 @@ func TestCompose_CommandsGiveAToken(t *testing.T) {
 			line, err := lines.ReadString('\n')
 			require.NoError(t, err)
 			assert.Regexp(t, `^\d\d:\d\d:\d\d `+c.appID+`  [0-9a-f]{8}  from (memcached|sidecar) `, line)
-			assert.Equal(t, 1, c.wechat.Calls("", ""))
+			assert.Equal(t, 1, c.wechat.Requests("", ""))
 		})
 	}
 }

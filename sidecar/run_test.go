@@ -40,7 +40,7 @@ func TestRun_PublishesServesAndStops(t *testing.T) {
 	assert.Equal(t, exitFine, r.ends(t))
 	assert.Less(t, time.Since(begin), stopsWithin)
 	assertSame(t, w.LastToken(), programtest.Entry(t, store), "apps go on with the token")
-	assert.Equal(t, 1, w.WeChat.Calls("", ""))
+	assert.Equal(t, 1, w.WeChat.Requests("", ""))
 	_, err = net.Dial("unix", w.Socket)
 	assert.Error(t, err, "the socket is gone")
 }
@@ -73,7 +73,7 @@ func TestRun_FinishesAnOpenRequest(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	called := make(chan struct{}, 1)
-	w.WeChat.OnCall(func(wechattest.Call) wechattest.Answer {
+	w.WeChat.OnRequest(func(wechattest.Request) wechattest.Answer {
 		called <- struct{}{}
 		return wechattest.Answer{DelayAfter: time.Second}
 	})
@@ -102,7 +102,7 @@ func TestRun_UnansweredRequestDoesNotDelay(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
 	called := make(chan struct{}, 1)
-	w.WeChat.OnCall(func(wechattest.Call) wechattest.Answer {
+	w.WeChat.OnRequest(func(wechattest.Request) wechattest.Answer {
 		called <- struct{}{}
 		return wechattest.Answer{Kind: wechattest.IssuedHang}
 	})
@@ -123,7 +123,7 @@ func TestRun_AddressInUse(t *testing.T) {
 		assert.Equal(t, exitFailed, exit)
 		assert.Contains(t, stderr, variable+": ")
 		assert.Contains(t, stderr, "address already in use")
-		assert.Zero(t, w.WeChat.Calls("", ""), "no request was made")
+		assert.Zero(t, w.WeChat.Requests("", ""), "no request was made")
 		programtest.AssertNoCanary(t, stderr)
 	}
 }

@@ -31,14 +31,14 @@ func TestTickets_OfAllAccountsOrOne(t *testing.T) {
 func TestTickets_FailureDoesNotAffectReadiness(t *testing.T) {
 	t.Parallel()
 	w := programtest.NewBackends(t)
-	w.WeChat.OnCall(func(c wechattest.Call) wechattest.Answer {
-		if c.API == "jsapi" {
+	w.WeChat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+		if r.API == "jsapi" {
 			return wechattest.Answer{Errcode: 48001}
 		}
 		return wechattest.Answer{}
 	})
 	start(t, append(w.Environ, "WECHAT_TICKETS=jsapi"))
-	eventually(t, func() bool { return w.WeChat.Calls("", "jsapi") > 0 }, "a ticket was asked for")
+	eventually(t, func() bool { return w.WeChat.Requests("", "jsapi") > 0 }, "a ticket was asked for")
 	eventually(t, func() bool {
 		exit, _, _ := runCLI(t, w.Environ, "healthcheck")
 		return exit == exitFine

@@ -56,7 +56,7 @@ func newWeChat(j *journal) (w *weChat, err error) {
 	}
 	w.SetExpiresIn(life)
 	w.SetGrace(grace)
-	w.OnCall(w.onRequest)
+	w.OnRequest(w.onRequest)
 	for name, of := range map[string]struct {
 		life    time.Duration
 		host    string
@@ -101,20 +101,20 @@ func (w *weChat) url() string {
 }
 
 // onRequest notes each request and decides how it is answered.
-func (w *weChat) onRequest(c wechattest.Call) (answer wechattest.Answer) {
+func (w *weChat) onRequest(r wechattest.Request) (answer wechattest.Answer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	noted := &request{at: w.journal.now(), account: c.AppID, api: c.API}
+	noted := &request{at: w.journal.now(), account: r.AppID, api: r.API}
 	w.requests = append(w.requests, noted)
-	if next := w.answers[c.AppID]; next != nil {
+	if next := w.answers[r.AppID]; next != nil {
 		answer, noted.wrong = next()
 	}
 	of := life
-	if own, ok := w.lives[c.AppID]; ok && noted.wrong == "" {
+	if own, ok := w.lives[r.AppID]; ok && noted.wrong == "" {
 		of = own
-		delete(w.lives, c.AppID)
+		delete(w.lives, r.AppID)
 	}
-	if c.AppID == quotaAccount {
+	if r.AppID == quotaAccount {
 		of = quotaLife
 	}
 	w.SetExpiresIn(of) // requests of two accounts can overlap: the first lives are not exact

@@ -84,7 +84,7 @@ func TestFleet_CountsAreConsistent(t *testing.T) {
 			for _, requests := range f.wechat.counts {
 				counted += requests
 			}
-			assert.Equal(t, f.wechat.Calls(appID, ""), counted, "each request is counted once")
+			assert.Equal(t, f.wechat.Requests(appID, ""), counted, "each request is counted once")
 		})
 	}
 }

@@ -52,7 +52,7 @@ func newWeChat(dir string) (*weChat, error) {
 	w.SetDailyQuota(1_000_000)
 	w.SetMinuteQuota(1_000_000)
 	w.SetNow(func() time.Time { return time.Now().Add(time.Duration(w.ahead.Load())) })
-	w.OnCall(func(wechattest.Call) wechattest.Answer {
+	w.OnRequest(func(wechattest.Request) wechattest.Answer {
 		w.mu.Lock()
 		w.counts[len(w.counts)-1]++
 		w.mu.Unlock()

@@ -34,9 +34,9 @@ func overRenewals(t *testing.T) []*program {
 		p.assertFaultless(t)
 		assert.Zero(t, p.without(), "%s had no token: %s", p, p.tally.Error)
 	}
-	assert.Equal(t, s.sidecarEndpoint.counts().fetches, s.wechat.Calls("", ""), "only the sidecar sent requests to WeChat")
+	assert.Equal(t, s.sidecarEndpoint.counts().fetches, s.wechat.Requests("", ""), "only the sidecar sent requests to WeChat")
 	assert.Equal(t, s.sidecarEndpoint.counts().fetches, s.wechat.Issues(appID)+len(s.wechat.Tickets()), "one request a renewal")
 	t.Logf("%d renewals of the token, %d of the ticket, %d requests to WeChat, all by the sidecar",
-		s.renewed(), len(s.wechat.Tickets())-1, s.wechat.Calls("", ""))
+		s.renewed(), len(s.wechat.Tickets())-1, s.wechat.Requests("", ""))
 	return all
 }

@@ -46,17 +46,17 @@ func appOnOlderClusters(t *testing.T) {
 			return strings.Contains(log, "from memcached"), log
 		})
 	}
-	s.fewCalls(t, s.counts(t), 1)
+	s.fewRequests(t, s.counts(t), 1)
 }
 
-// fewCalls asserts one request per renewal. It excepts a sidecar that did not reach
+// fewRequests asserts one request per renewal. It excepts a sidecar that did not reach
 // memcached at its start, because the NetworkPolicy did not have its pod's address
 // yet or memcached was still starting.
-func (s *space) fewCalls(t *testing.T, c counts, renewals int) {
+func (s *space) fewRequests(t *testing.T, c counts, renewals int) {
 	t.Helper()
-	assert.Equal(t, renewals, c.Calls, "calls to WeChat")
-	assert.Zero(t, c.Stable, "calls of stable_token, which sidecars without memcached ask")
-	t.Logf("%d calls to WeChat", c.Calls)
+	assert.Equal(t, renewals, c.Requests, "requests to WeChat")
+	assert.Zero(t, c.Stable, "requests for stable_token, which sidecars without memcached use")
+	t.Logf("%d requests to WeChat", c.Requests)
 }
 
 // sharing lets a reader kill the sidecar's process: an image from scratch has no
@@ -94,9 +94,9 @@ func (s *space) killedSidecar(t *testing.T) {
 		assert.Zero(t, status(t, &pod, "app").RestartCount, "the app of %s", pod.Name)
 	}
 	after.flawless(t)
-	assert.Equal(t, before.Calls, after.Calls, "calls to WeChat")
-	t.Logf("both sidecars had passed their startup probe again %s after the kill; calls to WeChat: %d; readers: %s",
-		short(took), after.Calls-before.Calls, after.sum())
+	assert.Equal(t, before.Requests, after.Requests, "requests to WeChat")
+	t.Logf("both sidecars had passed their startup probe again %s after the kill; requests to WeChat: %d; readers: %s",
+		short(took), after.Requests-before.Requests, after.sum())
 }
 
 func (s *space) deletedMemcached(t *testing.T) {
@@ -120,12 +120,12 @@ func (s *space) deletedMemcached(t *testing.T) {
 	})
 	after = s.readOn(t, 10)
 	after.flawless(t)
-	assert.Equal(t, before.Calls, after.Calls, "calls to WeChat")
+	assert.Equal(t, before.Requests, after.Requests, "requests to WeChat")
 	for name, b := range after.Readers {
 		if !b.Ended {
 			t.Logf("%s: no entry for %s, meanwhile %d reads from the sidecar", name,
 				short(b.Entry.BackAt.Sub(b.Entry.LostAt)), b.FromSidecar-before.Readers[name].FromSidecar)
 		}
 	}
-	t.Logf("entry back for all %s after the deletion; calls to WeChat: %d; readers: %s", short(took), after.Calls-before.Calls, after.sum())
+	t.Logf("entry back for all %s after the deletion; requests to WeChat: %d; readers: %s", short(took), after.Requests-before.Requests, after.sum())
 }

@@ -46,7 +46,7 @@ func appPHPWithSidecar(t *testing.T) {
 			t.Logf("%s: met a miss after %s, read from memcached again %s later; in all %d reads from memcached, %d from the sidecar, none failed",
 				pod.Name, short(took), short(back), strings.Count(log, "from memcached"), strings.Count(log, "from sidecar"))
 		}
-		assert.Equal(t, before.Calls, s.counts(t).Calls, "calls to WeChat")
+		assert.Equal(t, before.Requests, s.counts(t).Requests, "requests to WeChat")
 	})
 }
 

@@ -61,7 +61,7 @@ func rollingRestart(t *testing.T) {
 		}
 		last = issued.At
 	}
-	s.fewCalls(t, after, renewals)
+	s.fewRequests(t, after, renewals)
 	t.Logf("%d pods Ready %s after apply, all restarted in %s; %d renewals of tokens of %s; readers: %s",
 		pods, short(up), short(took), renewals, rolloutLife, after.sum())
 }

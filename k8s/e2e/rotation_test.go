@@ -33,14 +33,14 @@ func rotation(t *testing.T) {
 	s.post(t, "account", object{"appid": appID, "secret": s.secret})
 	poll(t, rotationLife/2+time.Minute, "WeChat has refused a renewal for the old AppSecret", func() (bool, string) {
 		c := s.counts(t)
-		return c.Refused > 0, fmt.Sprintf("%d calls, %d tokens", c.Calls, c.Issues)
+		return c.Refused > 0, fmt.Sprintf("%d requests, %d tokens", c.Requests, c.Issues)
 	})
 	age := time.Since(start.Issued[len(start.Issued)-1].At)
 
 	s.keepAccounts(t, map[string]string{appID: s.secret})
 	took := poll(t, kubeletSync+30*time.Second, "a token was renewed with the new AppSecret", func() (bool, string) {
 		c := s.counts(t)
-		return c.Issues > start.Issues, fmt.Sprintf("%d calls, %d tokens", c.Calls, c.Issues)
+		return c.Issues > start.Issues, fmt.Sprintf("%d requests, %d tokens", c.Requests, c.Issues)
 	})
 	end := s.readOn(t, 20)
 	require.Equal(t, start.Issues+1, end.Issues, "tokens")
@@ -49,6 +49,6 @@ func rotation(t *testing.T) {
 	}
 	end.flawless(t)
 	unrestarted(t, s.pods(t, ""))
-	t.Logf("refused at the token's age of %s, of %s; renewed %s after the Secret was applied; %d calls refused meanwhile; readers: %s",
+	t.Logf("refused at the token's age of %s, of %s; renewed %s after the Secret was applied; %d requests refused meanwhile; readers: %s",
 		short(age), rotationLife, short(took), end.Refused, end.sum())
 }

@@ -140,7 +140,7 @@ func (s *space) startsWithAHit(t *testing.T, name string) {
 	watch.inOrder(t, pods)
 	s.firstReads(t, watch, pods)
 	unrestarted(t, pods)
-	s.fewCalls(t, s.counts(t), 1)
+	s.fewRequests(t, s.counts(t), 1)
 }
 
 // firstReads asserts that the app's first read returned a token from memcached. The

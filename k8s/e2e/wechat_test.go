@@ -23,8 +23,8 @@ import (
 
 // counts has the fake WeChat's counters: see fakewechat/control.go.
 type counts struct {
-	Calls, Stable, Refused, Issues, External int
-	Issued                                   []struct {
+	Requests, Stable, Refused, Issues, External int
+	Issued                                      []struct {
 		At                      time.Time
 		AppID, API, Fingerprint string
 	}

@@ -120,7 +120,7 @@ func (d *demo) startBackends(ctx context.Context) ([]string, error) {
 	d.wechat = wechattest.New()
 	d.wechat.SetExpiresIn(tokenLife)
 	d.wechat.SetGrace(grace)
-	d.wechat.OnCall(d.announce)
+	d.wechat.OnRequest(d.announce)
 	appSecret := rand.Text()
 	d.wechat.AddAccount(d.appID, appSecret)
 	var stop func()

@@ -202,15 +202,15 @@ func (d *demo) report(ctx context.Context, _ *memcache.Slot) error {
 }
 
 // announce prints a request of the demo's account to WeChat.
-func (d *demo) announce(call wechattest.Call) wechattest.Answer {
-	if call.AppID == d.appID {
+func (d *demo) announce(request wechattest.Request) wechattest.Answer {
+	if request.AppID == d.appID {
 		d.say("WeChat", "request %d of all sidecars together", d.requests())
 	}
 	return wechattest.Answer{}
 }
 
 // requests returns how many requests WeChat got for the demo's account.
-func (d *demo) requests() int { return d.wechat.Calls(d.appID, "") }
+func (d *demo) requests() int { return d.wechat.Requests(d.appID, "") }
 
 // claim notes a claim that does not hold.
 func (d *demo) claim(holds bool, text string) {

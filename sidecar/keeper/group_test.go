@@ -118,9 +118,9 @@ func TestSetAccounts_ComeAndGo(t *testing.T) {
 		assert.True(t, same)
 
 		time.Sleep(2 * time.Hour)
-		assert.Equal(t, 1, h.wechat.Calls("wx1", ""), "no sidecar renews it any more")
-		assert.Equal(t, 3, h.wechat.Calls("wx2", ""))
-		assert.Equal(t, 3, h.wechat.Calls("wx3", ""))
+		assert.Equal(t, 1, h.wechat.Requests("wx1", ""), "no sidecar renews it any more")
+		assert.Equal(t, 3, h.wechat.Requests("wx2", ""))
+		assert.Equal(t, 3, h.wechat.Requests("wx3", ""))
 	})
 }
 
@@ -143,7 +143,7 @@ func TestSecret_Unreadable(t *testing.T) {
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{bad}))
 		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
 		require.ErrorContains(t, err, "read AppSecret: no such file")
-		assert.Zero(t, h.wechat.Calls("", ""))
+		assert.Zero(t, h.wechat.Requests("", ""))
 		state := h.group.States()[0]
 		assert.False(t, state.Valid)
 		assert.NotEmpty(t, state.Err.Hint)
@@ -170,7 +170,7 @@ func TestToken_RefusalReachesCallersAtOnce(t *testing.T) {
 			assert.Positive(t, refused.RetryAfter)
 		}
 		assert.Less(t, time.Since(start), time.Second)
-		assert.Equal(t, 1, h.wechat.Calls("", ""))
+		assert.Equal(t, 1, h.wechat.Requests("", ""))
 	})
 }
 
@@ -187,7 +187,7 @@ func TestClose_ReleasesTheLease(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, func(h *fixture) {
 				t := h.t
-				h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return c.answer })
+				h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer { return c.answer })
 				require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 				time.Sleep(100 * time.Millisecond)
 				start := time.Now()
@@ -238,7 +238,7 @@ func TestRenewals_32AtATime(t *testing.T) {
 		calls, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
 		require.NoError(t, err)
 		h.config.WeChat = calls
-		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} })
+		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: time.Second} })
 		for i := range 200 {
 			h.wechat.AddAccount(fmt.Sprintf("wx%d", i+1), secret)
 		}
@@ -285,11 +285,11 @@ func TestRun_WaitsForMemcached(t *testing.T) {
 		h.memcached.SetFault(memcachetest.Refuse)
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		time.Sleep(3 * time.Second)
-		assert.Zero(t, h.wechat.Calls("", ""))
+		assert.Zero(t, h.wechat.Requests("", ""))
 		h.memcached.SetFault(memcachetest.None)
 		time.Sleep(time.Second)
-		assert.Equal(t, 1, h.wechat.Calls("wx1", "token"), "the configured API, under a lease")
-		assert.Zero(t, h.wechat.Calls("wx1", "stable_token"))
+		assert.Equal(t, 1, h.wechat.Requests("wx1", "token"), "the configured API, under a lease")
+		assert.Zero(t, h.wechat.Requests("wx1", "stable_token"))
 		assert.True(t, h.group.States()[0].Published)
 	})
 }
@@ -310,7 +310,7 @@ func TestRun_AdoptsOnceMemcachedAnswers(t *testing.T) {
 		state := late.States()[0]
 		assert.True(t, state.Valid)
 		assert.True(t, state.Published, "/startupz waits for it")
-		assert.Equal(t, 1, h.wechat.Calls("", ""))
+		assert.Equal(t, 1, h.wechat.Requests("", ""))
 	})
 }
 
@@ -324,8 +324,8 @@ func TestToken_WithoutMemcached(t *testing.T) {
 		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
 		require.NoError(t, err)
 		assert.InDelta(t, 5, time.Since(start).Seconds(), 0.3)
-		assert.Equal(t, 1, h.wechat.Calls("wx1", "stable_token"))
-		assert.Zero(t, h.wechat.Calls("wx1", "token"))
+		assert.Equal(t, 1, h.wechat.Requests("wx1", "stable_token"))
+		assert.Zero(t, h.wechat.Requests("wx1", "token"))
 	})
 }
 
@@ -335,7 +335,7 @@ func TestDoubt_LostLeaseAndAClockAhead(t *testing.T) {
 	inBubble(t, func(h *fixture) {
 		t := h.t
 		var once sync.Once
-		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer {
 			once.Do(func() { // another sidecar has taken the lease and called in between
 				h.memcached.Evict("wx1:lease")
 				theirs := memcache.Record{Token: "canarytoken-of-another", API: "token", By: "another", Number: time.Now().UnixMilli() + 1}
@@ -347,7 +347,7 @@ func TestDoubt_LostLeaseAndAClockAhead(t *testing.T) {
 		})
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		time.Sleep(2 * time.Minute)
-		assert.Equal(t, 2, h.wechat.Calls("", ""), "it is unknown whose token came last: one more renewal")
+		assert.Equal(t, 2, h.wechat.Requests("", ""), "it is unknown whose token came last: one more renewal")
 		token, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
 		require.NoError(t, err)
 		assert.Zero(t, h.wechat.Accepts(token.Value))
@@ -360,7 +360,7 @@ func TestLease_TooLittleLeftForARequest(t *testing.T) {
 	inBubble(t, func(h *fixture) {
 		t := h.t
 		left := time.Duration(0)
-		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer {
 			lease, _ := h.memcached.Peek("wx1:lease")
 			left = time.Until(lease.Expires)
 			return wechattest.Answer{}
@@ -376,7 +376,7 @@ func TestLease_TooLittleLeftForARequest(t *testing.T) {
 		_, err := h.group.Token(t.Context(), "wx1", memcache.AccessToken)
 		require.NoError(t, err)
 		assert.Greater(t, left, 11*time.Second)
-		assert.Equal(t, 1, h.wechat.Calls("", ""))
+		assert.Equal(t, 1, h.wechat.Requests("", ""))
 	})
 }
 

@@ -66,7 +66,7 @@ func TestOutage_OfOneServer(t *testing.T) {
 			assert.True(t, state.Valid, state.AppID)
 			assert.Equal(t, on[state.AppID] != "b:11211", state.Published, state.AppID)
 		}
-		assert.Equal(t, 30, fake.Calls("", ""), "nothing was fetched anew")
+		assert.Equal(t, 30, fake.Requests("", ""), "nothing was fetched anew")
 
 		servers["b:11211"].Restart()
 		servers["b:11211"].SetFault(memcachetest.None)
@@ -74,7 +74,7 @@ func TestOutage_OfOneServer(t *testing.T) {
 		for _, state := range group.States() {
 			assert.True(t, state.Published, state.AppID)
 		}
-		assert.Equal(t, 30, fake.Calls("", ""))
+		assert.Equal(t, 30, fake.Requests("", ""))
 		cancel()
 		<-ended
 		group.Close(ctx)
@@ -106,7 +106,7 @@ func TestOutage_WaitEndsBeforeTheToken(t *testing.T) {
 			assert.Zero(t, h.wechat.Accepts(grant.Value))
 		}
 		assert.Zero(t, failed, "reads without a token, of 300")
-		assert.Positive(t, h.wechat.Calls("wx1", "stable_token"))
+		assert.Positive(t, h.wechat.Requests("wx1", "stable_token"))
 		h.memcached.SetFault(memcachetest.None)
 	})
 }

@@ -132,7 +132,7 @@ func TestOwnerOf_UnknownTokensArePaced(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		assert.InDelta(t, 11, h.memcached.Count("gets")-polls, 1, "in ten seconds, the group's own included")
-		assert.Equal(t, 1, h.wechat.Calls("", ""))
+		assert.Equal(t, 1, h.wechat.Requests("", ""))
 	})
 }
 

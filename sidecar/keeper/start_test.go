@@ -66,7 +66,7 @@ func (h *fixture) callsAt() func() []time.Duration {
 	var mu sync.Mutex
 	var calls []time.Duration
 	began := time.Now()
-	h.wechat.OnCall(func(wechattest.Call) wechattest.Answer {
+	h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer {
 		mu.Lock()
 		defer mu.Unlock()
 		calls = append(calls, time.Since(began))
@@ -174,8 +174,8 @@ func TestStart_StoppedSidecarLeavesItsQueue(t *testing.T) {
 func TestStart_LogsItsProgress(t *testing.T) {
 	inBubble(t, func(h *fixture) {
 		t := h.t
-		h.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-			if c.AppID == "wx7" {
+		h.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+			if r.AppID == "wx7" {
 				return wechattest.Answer{Errcode: 40125}
 			}
 			return wechattest.Answer{}
@@ -206,7 +206,7 @@ func TestStart_OneAccountLogsNoProgress(t *testing.T) {
 func TestStart_AdoptedIsPublished(t *testing.T) {
 	inBubble(t, func(h *fixture) {
 		t := h.t
-		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} })
+		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: time.Second} })
 		other := h.another()
 		for _, group := range []*keeper.Group{h.group, other} {
 			require.NoError(t, group.SetAccounts([]keeper.Account{account("wx1")}))
@@ -215,7 +215,7 @@ func TestStart_AdoptedIsPublished(t *testing.T) {
 		synctest.Wait()
 		assert.True(t, h.group.States()[0].Published)
 		assert.True(t, other.States()[0].Published, "/startupz waits for it")
-		assert.Equal(t, 1, h.wechat.Calls("", ""))
+		assert.Equal(t, 1, h.wechat.Requests("", ""))
 	})
 }
 

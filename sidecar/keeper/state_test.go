@@ -77,7 +77,7 @@ func TestState_OfALife(t *testing.T) {
 func TestStart_TogetherFindTheEntry(t *testing.T) {
 	inBubble(t, func(h *fixture) {
 		t := h.t
-		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 80 * time.Millisecond} })
+		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: 80 * time.Millisecond} })
 		h.memcached.OnCommand(func(cmd memcachetest.Command) memcachetest.Fault {
 			if cmd.Verb == "add" && slices.Contains(cmd.Keys, "wx1") {
 				time.Sleep(150 * time.Millisecond) // so that several have looked and found none
@@ -96,7 +96,7 @@ func TestStart_TogetherFindTheEntry(t *testing.T) {
 			state := group.States()[0]
 			assert.True(t, state.Valid && state.Published, "what the startup probe asks")
 		}
-		assert.Equal(t, 1, h.wechat.Calls("", ""))
+		assert.Equal(t, 1, h.wechat.Requests("", ""))
 	})
 }
 
@@ -104,7 +104,7 @@ func TestStart_TogetherFindTheEntry(t *testing.T) {
 func TestState_OfAFailure(t *testing.T) {
 	inBubble(t, func(h *fixture) {
 		t := h.t
-		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 40164} })
+		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Errcode: 40164} })
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		synctest.Wait()
 		failed := time.Now()
@@ -120,9 +120,9 @@ func TestState_OfAFailure(t *testing.T) {
 		assert.Equal(t, memcache.Day{Date: firstDay, Requests: 1}, s.Today)
 		assert.Equal(t, map[string]uint64{"40164": 1}, s.Counts.Failed)
 
-		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 98765} })
+		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Errcode: 98765} })
 		time.Sleep(2*time.Minute + 5*time.Second)
-		h.wechat.OnCall(nil)
+		h.wechat.OnRequest(nil)
 		time.Sleep(time.Minute)
 		s = h.state()
 		assert.True(t, s.Valid)
@@ -239,13 +239,13 @@ func TestToday_CountsFailedRequests(t *testing.T) {
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 		time.Sleep(5 * time.Hour)
 		synctest.Wait()
-		calls := h.wechat.Calls("", "")
+		calls := h.wechat.Requests("", "")
 		require.Greater(t, calls, 150)
 		assert.Equal(t, memcache.Day{Date: firstDay, Requests: calls}, h.state().Today)
 		h.wechat.FailAll(0)
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
-		assert.Equal(t, memcache.Day{Date: firstDay, Requests: h.wechat.Calls("", ""), Renewals: 1}, h.state().Today)
+		assert.Equal(t, memcache.Day{Date: firstDay, Requests: h.wechat.Requests("", ""), Renewals: 1}, h.state().Today)
 	})
 }
 

@@ -43,8 +43,8 @@ func (h *fixture) refusal() *keeper.Error {
 
 // answerTickets has every call for a ticket answered so.
 func (h *fixture) answerTickets(answer wechattest.Answer) {
-	h.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-		if c.API == "jsapi" {
+	h.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+		if r.API == "jsapi" {
 			return answer
 		}
 		return wechattest.Answer{}
@@ -75,9 +75,9 @@ func TestTicket_BesideTheToken(t *testing.T) {
 			_, accepted := h.ticket()
 			require.True(t, accepted)
 		}
-		assert.Contains(t, []int{26, 27}, h.wechat.Calls("wx1", "jsapi"), "one in 55 minutes")
-		assert.Contains(t, []int{26, 27}, h.wechat.Calls("wx1", "token"), "as for the token")
-		assert.Zero(t, h.wechat.Calls("wx1", "wx_card"))
+		assert.Contains(t, []int{26, 27}, h.wechat.Requests("wx1", "jsapi"), "one in 55 minutes")
+		assert.Contains(t, []int{26, 27}, h.wechat.Requests("wx1", "token"), "as for the token")
+		assert.Zero(t, h.wechat.Requests("wx1", "wx_card"))
 	})
 }
 
@@ -91,7 +91,7 @@ func TestTicket_OneRequestForAllSidecars(t *testing.T) {
 			require.NoError(t, group.SetAccounts([]keeper.Account{withTicket("wx1")}))
 		}
 		time.Sleep(12 * time.Hour)
-		calls := h.wechat.Calls("", "jsapi")
+		calls := h.wechat.Requests("", "jsapi")
 		assert.Contains(t, []int{13, 14}, calls)
 		for _, group := range all {
 			grant, err := group.Token(t.Context(), "wx1", memcache.JSAPITicket)
@@ -120,8 +120,8 @@ func TestTicket_ReportedIsRenewedOnce(t *testing.T) {
 		for range cap(answers) {
 			assert.Zero(t, h.wechat.AcceptsTicket((<-answers).Value))
 		}
-		assert.Equal(t, 2, h.wechat.Calls("", "jsapi"))
-		assert.Equal(t, 1, h.wechat.Calls("", "token"), "the token had nothing to do with it")
+		assert.Equal(t, 2, h.wechat.Requests("", "jsapi"))
+		assert.Equal(t, 1, h.wechat.Requests("", "token"), "the token had nothing to do with it")
 		assert.Contains(t, h.logs.String(), "ticket reported as invalid")
 
 		second, _ := h.ticket()
@@ -146,8 +146,8 @@ func TestTicket_TokenRefused(t *testing.T) {
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
 		_, accepted := h.ticket()
 		assert.True(t, accepted)
-		assert.Equal(t, 2, h.wechat.Calls("", "jsapi"), "refused, and repeated")
-		assert.Equal(t, 2, h.wechat.Calls("", "token"), "renewed in between")
+		assert.Equal(t, 2, h.wechat.Requests("", "jsapi"), "refused, and repeated")
+		assert.Equal(t, 2, h.wechat.Requests("", "token"), "renewed in between")
 		_, held := h.memcached.Peek("wx1:jsapi_ticket:lease")
 		assert.False(t, held, "the lease is given back")
 	})
@@ -165,14 +165,14 @@ func TestTicket_EveryTokenRefused(t *testing.T) {
 		assert.Equal(t, keeper.Refused, refused.Reason)
 		assert.Equal(t, 40001, refused.Code)
 		assert.Equal(t, hint.ExternalTicket, refused.Hint)
-		assert.Equal(t, 2, h.wechat.Calls("", "token"), "one report")
+		assert.Equal(t, 2, h.wechat.Requests("", "token"), "one report")
 		time.Sleep(49 * time.Minute)
-		assert.Equal(t, 2, h.wechat.Calls("", "token"), "and no further one")
+		assert.Equal(t, 2, h.wechat.Requests("", "token"), "and no further one")
 		for _, state := range h.group.States() {
 			assert.Equal(t, state.Kind == memcache.AccessToken, state.Valid)
 		}
 
-		h.wechat.OnCall(nil)
+		h.wechat.OnRequest(nil)
 		time.Sleep(3 * time.Minute)
 		_, accepted := h.ticket()
 		assert.True(t, accepted, "it heals by itself")
@@ -192,7 +192,7 @@ func TestTicket_WithoutAToken(t *testing.T) {
 		assert.Equal(t, 40164, refused.Code)
 		assert.Contains(t, refused.Message, "no access_token to fetch the ticket with: invalid ip "+wechattest.EgressIP)
 		assert.Contains(t, refused.Hint.English, wechattest.EgressIP)
-		assert.Zero(t, h.wechat.Calls("", "jsapi"))
+		assert.Zero(t, h.wechat.Requests("", "jsapi"))
 		h.wechat.Heal()
 		time.Sleep(90 * time.Second)
 		_, accepted := h.ticket()
@@ -213,9 +213,9 @@ func TestTicket_FailureLeavesTheToken(t *testing.T) {
 			require.NoError(t, err)
 			require.Zero(t, h.wechat.Accepts(grant.Value))
 		}
-		assert.Contains(t, []int{7}, h.wechat.Calls("", "token"), "one in 55 minutes")
+		assert.Contains(t, []int{7}, h.wechat.Requests("", "token"), "one in 55 minutes")
 		assert.Equal(t, 48001, h.refusal().Code)
-		assert.LessOrEqual(t, h.wechat.Calls("", "jsapi"), 6*60)
+		assert.LessOrEqual(t, h.wechat.Requests("", "jsapi"), 6*60)
 	})
 }
 
@@ -231,7 +231,7 @@ func TestTicket_SameAgain(t *testing.T) {
 		_, err := h.group.Refresh(t.Context(), "wx1", memcache.JSAPITicket, first.Value)
 		require.ErrorContains(t, err, "still returns the reported credential")
 		time.Sleep(50 * time.Minute)
-		assert.Equal(t, 2, h.wechat.Calls("", "jsapi"))
+		assert.Equal(t, 2, h.wechat.Requests("", "jsapi"))
 	})
 }
 
@@ -248,18 +248,18 @@ func TestTicket_WithoutMemcached(t *testing.T) {
 		assert.True(t, accepted)
 		same := grant.Value == first.Value
 		assert.True(t, same, "overdue and alive")
-		assert.Equal(t, 1, h.wechat.Calls("", "jsapi"))
+		assert.Equal(t, 1, h.wechat.Requests("", "jsapi"))
 
 		time.Sleep(11 * time.Minute)
 		second, accepted := h.ticket()
 		assert.True(t, accepted, "the first one is invalid")
-		assert.Equal(t, 2, h.wechat.Calls("", "jsapi"))
+		assert.Equal(t, 2, h.wechat.Requests("", "jsapi"))
 		time.Sleep(time.Minute)
 		third, err := h.group.Refresh(t.Context(), "wx1", memcache.JSAPITicket, second.Value)
 		require.NoError(t, err)
 		same = third.Value == second.Value
 		assert.False(t, same)
-		assert.Equal(t, 3, h.wechat.Calls("", "jsapi"))
+		assert.Equal(t, 3, h.wechat.Requests("", "jsapi"))
 	})
 }
 
@@ -295,14 +295,14 @@ func TestTicket_ManyWaitForTheirTokens(t *testing.T) {
 			h.wechat.AddAccount(appID, secret)
 			accounts = append(accounts, withTicket(appID))
 		}
-		h.wechat.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} })
+		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: time.Second} })
 		require.NoError(t, h.group.SetAccounts(accounts))
 		time.Sleep(30 * time.Second)
 		for _, state := range h.group.States() {
 			assert.True(t, state.Valid && state.Published, "%s of %s", state.Kind, state.AppID)
 		}
-		assert.Equal(t, 100, h.wechat.Calls("", "jsapi"))
-		assert.Equal(t, 100, h.wechat.Calls("", "token"))
+		assert.Equal(t, 100, h.wechat.Requests("", "jsapi"))
+		assert.Equal(t, 100, h.wechat.Requests("", "token"))
 	})
 }
 
@@ -318,7 +318,7 @@ func TestTicket_ExternalIsReplaced(t *testing.T) {
 		item, _ := h.memcached.Peek("wx1:jsapi_ticket")
 		same := item.Value == ours.Value
 		assert.True(t, same)
-		assert.Equal(t, 1, h.wechat.Calls("", "jsapi"), "an external fetch leaves ours valid")
+		assert.Equal(t, 1, h.wechat.Requests("", "jsapi"), "an external fetch leaves ours valid")
 		assert.Contains(t, h.logs.String(), "external ticket detected")
 	})
 }

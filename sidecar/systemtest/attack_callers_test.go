@@ -163,8 +163,8 @@ func attackAPI(t *testing.T) {
 
 	s, environ := newTarget(t)
 	s.wechat.AddAccount(slowAcct, testSecret)
-	s.wechat.OnCall(func(call wechattest.Call) wechattest.Answer {
-		if call.AppID == slowAcct {
+	s.wechat.OnRequest(func(request wechattest.Request) wechattest.Answer {
+		if request.AppID == slowAcct {
 			return wechattest.Answer{Kind: wechattest.Hang}
 		}
 		return wechattest.Answer{}

@@ -97,7 +97,7 @@ func TestCompat_WithoutSidecarEachCallFetches(t *testing.T) {
 	for range 5 {
 		assert.Equal(t, "0", program.does(t, "call"))
 	}
-	assert.Equal(t, 5, wx.Calls(appID, "token"))
+	assert.Equal(t, 5, wx.Requests(appID, "token"))
 	assert.Equal(t, 5, wx.Issues(appID), "each invalidates the token before")
 	assert.Equal(t, "40125", newRealTime(t, plain, plain, noSecret).does(t, "call"), "and needs the AppSecret")
 }
@@ -129,10 +129,10 @@ func TestCompat_ProgramsNeedOnlyAnotherAddress(t *testing.T) {
 	}
 	require.Greater(t, wx.Issues(appID), renewals)
 	for kind, name := range map[string]string{"token": "access_token", "jsapi": "jsapi_ticket"} {
-		eventually(t, func() bool { return renewed(sidecar, name) == wx.Calls("", kind) }, "the sidecar made every request for "+name)
+		eventually(t, func() bool { return renewed(sidecar, name) == wx.Requests("", kind) }, "the sidecar made every request for "+name)
 	}
-	assert.Zero(t, wx.Calls("", "stable_token"))
-	t.Logf("%d uses over %d renewals: 0 invalid tokens, %d requests to WeChat, all of the sidecar", uses, renewals, wx.Calls("", "token"))
+	assert.Zero(t, wx.Requests("", "stable_token"))
+	t.Logf("%d uses over %d renewals: 0 invalid tokens, %d requests to WeChat, all of the sidecar", uses, renewals, wx.Requests("", "token"))
 	assert.Equal(t, exitFine, sidecar.terminates(t))
 	programtest.AssertNoCanary(t, sidecar.Stderr.String())
 	assert.NotContains(t, sidecar.Stderr.String(), "grant_type", "no query is logged")
@@ -174,5 +174,5 @@ func TestCompat_BearerReplacesAppSecret(t *testing.T) {
 	assert.Equal(t, "0", code)
 	assert.True(t, takesTicket(wx, hash))
 	assert.Equal(t, "40125", newRealTime(t, "http://"+listen, api, testSecret).does(t, "call"), "the AppSecret is refused")
-	assert.Equal(t, 1, wx.Calls("", "token"))
+	assert.Equal(t, 1, wx.Requests("", "token"))
 }

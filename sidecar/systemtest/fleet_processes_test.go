@@ -109,7 +109,7 @@ func (o realTrial) run(t *testing.T) (measured, usage) {
 	wx, m := wechattest.New(), newRealMemcached(t)
 	wx.SetExpiresIn(o.life)
 	wx.SetGrace(min(5*time.Minute, o.life/4))
-	wx.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: wechatDelay} })
+	wx.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: wechatDelay} })
 	url, certificate, stop, err := wx.ListenTLS()
 	require.NoError(t, err)
 	t.Cleanup(stop)
@@ -141,9 +141,9 @@ func (o realTrial) run(t *testing.T) (measured, usage) {
 	spent := usage{start: cpuOf(t, fleet)}
 	<-time.After(settle)
 
-	began, calls, atFirst := cpuOf(t, fleet), wx.Calls("", ""), m.cost(t)
+	began, calls, atFirst := cpuOf(t, fleet), wx.Requests("", ""), m.cost(t)
 	<-time.After(o.watched)
-	w.calm, w.requests = m.cost(t).minus(atFirst), wx.Calls("", "")-calls
+	w.calm, w.requests = m.cost(t).minus(atFirst), wx.Requests("", "")-calls
 	spent.halfMinute = time.Duration(float64(cpuOf(t, fleet)-began) * 30 / o.watched.Seconds())
 	for _, p := range fleet {
 		spent.memory = max(spent.memory, p.anonymous(t))

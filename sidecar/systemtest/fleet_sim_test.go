@@ -71,7 +71,7 @@ func simulateFleet(t *testing.T, sidecars, accounts int, life time.Duration, scr
 			f.wechat.AddAccount(id, testSecret)
 			f.accounts = append(f.accounts, keeper.Account{AppID: id, Secret: func() (string, error) { return testSecret, nil }})
 		}
-		f.wechat.OnCall(f.called)
+		f.wechat.OnRequest(f.received)
 		transport, stop := f.wechat.Pipe()
 		for range sidecars {
 			store, err := memcache.New(memcache.Config{Dial: f.memcached.Dial, MaxIdleConns: idleConns, Observe: f.observe})
@@ -118,11 +118,11 @@ func (f *simFleet) observe(operation string, _ error) {
 	}
 }
 
-// called notes a request to WeChat.
-func (f *simFleet) called(c wechattest.Call) wechattest.Answer {
+// received notes a request to WeChat.
+func (f *simFleet) received(r wechattest.Request) wechattest.Answer {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.requests[c.AppID] = append(f.requests[c.AppID], time.Since(f.began))
+	f.requests[r.AppID] = append(f.requests[r.AppID], time.Since(f.began))
 	return wechattest.Answer{Delay: wechatDelay, Errcode: f.refuses}
 }
 

@@ -62,12 +62,12 @@ type printer struct {
 // secrets. It must be called before the programs start, so that it runs after their end.
 func (m *migration) printIfFailed(t *testing.T) {
 	t.Helper()
-	m.WeChat.OnCall(func(c wechattest.Call) wechattest.Answer {
-		m.step(t, "request %d to WeChat, %s", c.N, c.API)
+	m.WeChat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+		m.step(t, "request %d to WeChat, %s", r.N, r.API)
 		return wechattest.Answer{}
 	})
 	t.Cleanup(func() {
-		m.WeChat.OnCall(nil)
+		m.WeChat.OnRequest(nil)
 		if !t.Failed() {
 			return
 		}
@@ -144,13 +144,13 @@ func (m *migration) beside(t *testing.T, api string, more ...string) {
 }
 
 // requests returns the requests to the API that the programs use.
-func (m *migration) requestsToWeChat() int { return m.WeChat.Calls(appID, "token") }
+func (m *migration) requestsToWeChat() int { return m.WeChat.Requests(appID, "token") }
 
 func (m *migration) noneWasInvalid(t *testing.T) {
 	t.Helper()
 	assert.Empty(t, m.invalid, "of %d requests", m.requests)
 	t.Logf("%d requests, %d with an invalid token; %d requests to /cgi-bin/token, %d of /cgi-bin/stable_token",
-		m.requests, len(m.invalid), m.requestsToWeChat(), m.WeChat.Calls(appID, "stable_token"))
+		m.requests, len(m.invalid), m.requestsToWeChat(), m.WeChat.Requests(appID, "stable_token"))
 }
 
 // Programs that share memcached move to the sidecar and never use an invalid token.

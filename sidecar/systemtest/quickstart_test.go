@@ -81,5 +81,5 @@ func TestQuickStart_EveryCommandSucceeds(t *testing.T) {
 	t.Cleanup(func() { _ = syscall.Kill(-shell.Process.Pid, syscall.SIGKILL) }) // what it left running
 	_ = shell.Wait()                                                            // the exit code is what counts
 	assert.Zero(t, shell.ProcessState.ExitCode(), "%s\n%s", script, programtest.Redact(screen.String()))
-	assert.Equal(t, 1, w.WeChat.Calls("", ""), "all commands together cost one request")
+	assert.Equal(t, 1, w.WeChat.Requests("", ""), "all commands together cost one request")
 }

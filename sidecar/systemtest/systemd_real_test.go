@@ -76,5 +76,5 @@ cd / && exec env -i container=lxc PATH="$PATH" /lib/systemd/systemd --system --u
 		assert.Contains(t, out, line+"\n")
 	}
 	assert.Equal(t, 2, strings.Count(log, `"msg":"started"`), "once, and once after the restart")
-	assert.Equal(t, 1, w.WeChat.Calls("", ""), "the second one finds the token in memcached")
+	assert.Equal(t, 1, w.WeChat.Requests("", ""), "the second one finds the token in memcached")
 }

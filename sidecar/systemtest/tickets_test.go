@@ -35,5 +35,5 @@ func TestTickets_ReachAnApp(t *testing.T) {
 		require.NoError(t, err)
 		assert.Zero(t, w.WeChat.AcceptsTicket(fresh), "another one after a report")
 	}
-	assert.Equal(t, 1, w.WeChat.Calls("", "token"), "one token for them all")
+	assert.Equal(t, 1, w.WeChat.Requests("", "token"), "one token for them all")
 }

@@ -22,8 +22,8 @@ var failing = map[string]int{
 	"wxbusy":      -1,
 }
 
-func failByAppID(c wechattest.Call) wechattest.Answer {
-	return wechattest.Answer{Errcode: failing[c.AppID]}
+func failByAppID(r wechattest.Request) wechattest.Answer {
+	return wechattest.Answer{Errcode: failing[r.AppID]}
 }
 
 const (

@@ -49,7 +49,7 @@ func FuzzCompat(f *testing.F) {
 		whole := json.Unmarshal(body, &read) == nil && len(body) <= 8<<10
 		assertCompat(t, api, compatRequest(http.MethodPost, stablePath, body),
 			whole && read.GrantType == "client_credential" && read.AppID == appID)
-		assert.Equal(t, 1, h.wechat.Calls("", ""), "nothing that was made up causes a call")
+		assert.Equal(t, 1, h.wechat.Requests("", ""), "nothing that was made up causes a call")
 	})
 }
 

@@ -115,7 +115,7 @@ func TestCompat_Answers(t *testing.T) {
 		{"WeChat's quota of the minute", 45011, classic("wxminute")},
 		{"WeChat is busy", -1, classic("wxbusy")},
 	}
-	calls := h.wechat.Calls(appID, "")
+	calls := h.wechat.Requests(appID, "")
 	var text strings.Builder
 	for _, c := range cases {
 		got := c.ask.over(t, dial)
@@ -126,7 +126,7 @@ func TestCompat_Answers(t *testing.T) {
 		}
 		text.WriteString("=== " + c.name + "\n" + got.String() + "\n")
 	}
-	assert.Equal(t, calls, h.wechat.Calls(appID, ""), "nothing forces a renewal")
+	assert.Equal(t, calls, h.wechat.Requests(appID, ""), "nothing forces a renewal")
 
 	other := plain("/cgi-bin/user/get?access_token="+current).over(t, dial)
 	assert.Equal(t, http.StatusNotFound, other.status)
@@ -188,7 +188,7 @@ func TestCompat_Ticket(t *testing.T) {
 // A request that waits in vain gets errcode -1.
 func TestCompat_WaitInVain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newTestSidecar(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Minute} }, appID)
+		h := newTestSidecar(t, func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: time.Minute} }, appID)
 		api := h.compat(t, "")
 		l := newPipes()
 		serveOn(t, l, api)

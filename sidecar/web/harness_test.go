@@ -51,10 +51,10 @@ type testSidecar struct {
 }
 
 // newTestSidecar has an account for each AppID. hook may be nil; see wechattest.
-func newTestSidecar(tb testing.TB, hook func(wechattest.Call) wechattest.Answer, appIDs ...string) *testSidecar {
+func newTestSidecar(tb testing.TB, hook func(wechattest.Request) wechattest.Answer, appIDs ...string) *testSidecar {
 	tb.Helper()
 	h := &testSidecar{wechat: wechattest.New(), memcached: memcachetest.New(), metrics: web.NewMetrics(), log: &logbook{}}
-	h.wechat.OnCall(hook)
+	h.wechat.OnRequest(hook)
 	transport, stop := h.wechat.Pipe()
 	client, err := wechat.New(wechat.Config{
 		BaseURLs: []string{"http://127.0.0.1"}, Transport: transport, Timeout: 10 * time.Second, Observe: h.metrics.ObserveWeChat,

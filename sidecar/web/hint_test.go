@@ -32,8 +32,8 @@ func TestHints_WithoutAnErrcode(t *testing.T) {
 	}
 
 	synctest.Test(t, func(t *testing.T) {
-		reset := func(c wechattest.Call) wechattest.Answer {
-			if c.AppID == "wxreset" {
+		reset := func(r wechattest.Request) wechattest.Answer {
+			if r.AppID == "wxreset" {
 				return wechattest.Answer{Kind: wechattest.Reset}
 			}
 			return wechattest.Answer{}

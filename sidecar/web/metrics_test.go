@@ -89,8 +89,8 @@ func sample(t *testing.T, text, name string) string {
 // The metrics count requests, answers and operations.
 func TestMetrics_Count(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := func(c wechattest.Call) wechattest.Answer {
-			return wechattest.Answer{Errcode: failing[c.AppID], Delay: 3 * time.Second}
+		slow := func(r wechattest.Request) wechattest.Answer {
+			return wechattest.Answer{Errcode: failing[r.AppID], Delay: 3 * time.Second}
 		}
 		h := newTestSidecar(t, slow, appID, "wxwhitelist")
 		ops, l := h.ops(), newPipes()

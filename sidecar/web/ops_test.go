@@ -59,7 +59,7 @@ func TestReadyz_TwentyAccounts(t *testing.T) {
 		for i := range 25 {
 			ids = append(ids, fmt.Sprintf("wx%02d", i))
 		}
-		h := newTestSidecar(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 40164} }, ids...)
+		h := newTestSidecar(t, func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Errcode: 40164} }, ids...)
 		ops := h.ops()
 		synctest.Wait()
 		got := probe(ops, "GET", "/readyz")
@@ -73,7 +73,7 @@ func TestReadyz_TwentyAccounts(t *testing.T) {
 // /startupz waits for the published token, and then stays 200.
 func TestStartupz_WaitsForTheEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 3 * time.Second} }
+		slow := func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: 3 * time.Second} }
 		h := newTestSidecar(t, slow, appID)
 		ops := h.ops()
 		synctest.Wait()

@@ -76,7 +76,7 @@ func TestServe_SlowClients(t *testing.T) {
 // A client that waits for a credential keeps its connection.
 func TestServe_WaitingClientStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newTestSidecar(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} }, appID)
+		h := newTestSidecar(t, func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} }, appID)
 		l := servePlaces(t, h.api(t, ""), 1)
 		first := l.dial()
 		_, err := first.Write(ask{target: tokenPath}.bytes())
@@ -132,7 +132,7 @@ func TestServe_LatestIdleClientStays(t *testing.T) {
 // A full listener can be closed.
 func TestServe_FullListenerCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newTestSidecar(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} }, appID)
+		h := newTestSidecar(t, func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: time.Second} }, appID)
 		l := newPipes()
 		ctx, stop := context.WithCancel(t.Context())
 		served := make(chan error, 1)

@@ -23,7 +23,7 @@ import (
 // Open requests finish when Serve ends.
 func TestServe_Drains(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 3 * time.Second} }
+		slow := func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: 3 * time.Second} }
 		h := newTestSidecar(t, slow, appID)
 		l := newPipes()
 		ctx, stop := context.WithCancel(t.Context())
@@ -53,7 +53,7 @@ func TestServe_Drains(t *testing.T) {
 // A request that waits near the end of the drain gets 503.
 func TestServe_DrainRefusesWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hang := func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: wechattest.Hang} }
+		hang := func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Kind: wechattest.Hang} }
 		h := newTestSidecar(t, hang, appID)
 		l := newPipes()
 		ctx, stop := context.WithCancel(t.Context())

@@ -22,7 +22,7 @@ const perCaller = 40 << 10
 func TestAPI_TenThousandWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const callers = 10_000
-		h := newTestSidecar(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} })
+		h := newTestSidecar(t, func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} })
 		api := h.api(t, "")
 		l := newPipes()
 		serveOn(t, l, api)
@@ -47,7 +47,7 @@ func TestAPI_TenThousandWait(t *testing.T) {
 			require.NoError(t, conn.Close())
 		}
 		assert.Len(t, seen, 1)
-		assert.Equal(t, 1, h.wechat.Calls(appID, ""))
+		assert.Equal(t, 1, h.wechat.Requests(appID, ""))
 		synctest.Wait()
 		assert.Zero(t, web.UnderWay(api))
 	})
@@ -66,7 +66,7 @@ func inUse() uint64 {
 func TestAPI_TenThousandReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const callers = 10_000
-		h := newTestSidecar(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} }, appID)
+		h := newTestSidecar(t, func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: time.Second} }, appID)
 		api := h.api(t, "")
 		l := newPipes()
 		serveOn(t, l, api)
@@ -89,7 +89,7 @@ func TestAPI_TenThousandReports(t *testing.T) {
 // One request too many gets 503.
 func TestAPI_TooManyRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newTestSidecar(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: time.Second} }, appID)
+		h := newTestSidecar(t, func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: time.Second} }, appID)
 		api := h.api(t, "")
 		web.SetMaxUnderWay(api, 2)
 		l := newPipes()
@@ -114,7 +114,7 @@ func TestAPI_TooManyRequests(t *testing.T) {
 // A request ends when its client leaves.
 func TestAPI_ClientLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newTestSidecar(t, func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} }, appID)
+		h := newTestSidecar(t, func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} }, appID)
 		api := h.compat(t, "")
 		l := newPipes()
 		serveOn(t, l, api)

@@ -71,14 +71,14 @@ func TestFetch_BrokenAnswerMayHaveIssued(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fake, c := newPiped(t)
-				fake.OnCall(func(wechattest.Call) wechattest.Answer { return answer })
+				fake.OnRequest(func(wechattest.Request) wechattest.Answer { return answer })
 				start := time.Now()
 				e := failure(t.Context(), t, c, request(wechat.Token))
 				assert.True(t, e.MayHaveIssued)
 				assert.Equal(t, -1, e.Code)
 				assert.Equal(t, wechat.Transient, e.Class)
 				assert.LessOrEqual(t, time.Since(start), 2*time.Second)
-				assert.Equal(t, 1, fake.Calls("", ""), "it was sent once")
+				assert.Equal(t, 1, fake.Requests("", ""), "it was sent once")
 				assertShowsNothing(t, e)
 			})
 		})
@@ -104,7 +104,7 @@ func TestFetch_UnusualAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fake, c := newPiped(t)
-				fake.OnCall(func(wechattest.Call) wechattest.Answer { return raw(200, tt.body) })
+				fake.OnRequest(func(wechattest.Request) wechattest.Answer { return raw(200, tt.body) })
 				cred := must(c.Fetch(t.Context(), request(wechat.Token)))(t)
 				assert.Equal(t, tt.life, cred.ExpiresIn)
 			})
@@ -122,7 +122,7 @@ func TestFetch_ErrcodeCounts(t *testing.T) {
 			raw(200, `{"errcode":40013}`),
 			raw(200, `{"errcode":40013,"errmsg":17}`),
 		} {
-			fake.OnCall(func(wechattest.Call) wechattest.Answer { return answer })
+			fake.OnRequest(func(wechattest.Request) wechattest.Answer { return answer })
 			e := failure(t.Context(), t, c, request(wechat.Token))
 			assert.Equal(t, 40013, e.Code)
 			assert.False(t, e.MayHaveIssued)
@@ -135,7 +135,7 @@ func TestFetch_ContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake, c := newPiped(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		fake.OnCall(func(wechattest.Call) wechattest.Answer {
+		fake.OnRequest(func(wechattest.Request) wechattest.Answer {
 			cancel()
 			return wechattest.Answer{Kind: wechattest.Hang}
 		})
@@ -146,7 +146,7 @@ func TestFetch_ContextEnds(t *testing.T) {
 		e = failure(ctx, t, c, request(wechat.Token))
 		require.ErrorIs(t, e, context.Canceled)
 		assert.False(t, e.MayHaveIssued, "it was cancelled before sending")
-		assert.Equal(t, 1, fake.Calls("", ""))
+		assert.Equal(t, 1, fake.Requests("", ""))
 	})
 }
 
@@ -179,7 +179,7 @@ func TestFetch_ServerErrorWithErrcodeIssuedNothing(t *testing.T) {
 	for code, body := range map[int]string{-1: `{"errcode":-1,"errmsg":"system error"}`, 40013: `{"errcode":40013,"errmsg":"invalid appid"}`} {
 		synctest.Test(t, func(t *testing.T) {
 			fake, c := newPiped(t)
-			fake.OnCall(func(wechattest.Call) wechattest.Answer { return raw(503, body) })
+			fake.OnRequest(func(wechattest.Request) wechattest.Answer { return raw(503, body) })
 			e := failure(t.Context(), t, c, request(wechat.Token))
 			assert.False(t, e.MayHaveIssued)
 			assert.Equal(t, code, e.Code)

@@ -73,7 +73,7 @@ func TestEgressIP_AnyPlace(t *testing.T) {
 		"invalid ip fe80::1%evil, not in whitelist":                        "",
 		"invalid ip, not in whitelist":                                     "",
 	} {
-		fake.OnCall(func(wechattest.Call) wechattest.Answer {
+		fake.OnRequest(func(wechattest.Request) wechattest.Answer {
 			return wechattest.Answer{Errcode: 40164, Errmsg: errmsg}
 		})
 		assert.Equal(t, want, failure(t.Context(), t, c, request(wechat.Token)).EgressIP, errmsg)
@@ -105,7 +105,7 @@ func TestFetch_BadRequestIsNotSent(t *testing.T) {
 		assert.Equal(t, want, e.Class, name)
 		assert.False(t, e.MayHaveIssued, name)
 	}
-	assert.Zero(t, fake.Calls("", ""))
+	assert.Zero(t, fake.Requests("", ""))
 }
 
 // Force reaches WeChat.

@@ -60,7 +60,7 @@ func TestFetch_ValidToken(t *testing.T) {
 			cred := must(newClient(t, nil, url).Fetch(t.Context(), request(api)))(t)
 			assert.Equal(t, 7200*time.Second, cred.ExpiresIn)
 			assert.Zero(t, fake.Accepts(cred.Value))
-			assert.Equal(t, 1, fake.Calls(appID, string(api)))
+			assert.Equal(t, 1, fake.Requests(appID, string(api)))
 		})
 	}
 }

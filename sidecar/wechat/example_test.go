@@ -50,7 +50,7 @@ func ExampleCheckBaseURL() {
 func ExampleError() {
 	fake := wechattest.New()
 	fake.AddAccount("wx1", "canarysecret")
-	fake.OnCall(func(wechattest.Call) wechattest.Answer {
+	fake.OnRequest(func(wechattest.Request) wechattest.Answer {
 		return wechattest.Answer{Errcode: 40164, Errmsg: "invalid ip 1.2.3.4 ipv6 ::ffff:1.2.3.4, not in whitelist rid: 65f0a1b2-1a2b3c4d-5e6f7a8b"}
 	})
 	url, stop, err := fake.ListenHTTP()

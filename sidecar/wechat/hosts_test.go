@@ -88,11 +88,11 @@ func TestHosts_NotOnceSomethingWasSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			first, firstURL := newFake(t)
 			second, secondURL := newFake(t)
-			first.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: kind} })
+			first.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Kind: kind} })
 			e := failure(t.Context(), t, newClient(t, nil, firstURL, secondURL), request(wechat.Token))
 			assert.True(t, e.MayHaveIssued)
-			assert.Equal(t, 1, first.Calls("", ""))
-			assert.Zero(t, second.Calls("", ""))
+			assert.Equal(t, 1, first.Requests("", ""))
+			assert.Zero(t, second.Requests("", ""))
 		})
 	}
 }
@@ -103,7 +103,7 @@ func TestHosts_NotAfterARefusal(t *testing.T) {
 	second, secondURL := newFake(t)
 	first.FailAll(40164)
 	assert.Equal(t, 40164, failure(t.Context(), t, newClient(t, nil, firstURL, secondURL), request(wechat.Token)).Code)
-	assert.Zero(t, second.Calls("", ""))
+	assert.Zero(t, second.Requests("", ""))
 }
 
 // The error names every host that could not be reached.
@@ -153,7 +153,7 @@ func TestHosts_RedirectNotFollowed(t *testing.T) {
 		}
 		return http.DefaultTransport.RoundTrip(r)
 	})
-	fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: wechattest.Redirect} })
+	fake.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Kind: wechattest.Redirect} })
 	e := failure(t.Context(), t, newClient(t, transport, target), request(wechat.StableToken))
 	assert.True(t, e.MayHaveIssued)
 	assert.Zero(t, elsewhere)

@@ -21,8 +21,8 @@ func TestFetch_BrokenKeptConnection(t *testing.T) {
 	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
 		t.Run(string(api), func(t *testing.T) {
 			fake, url := newFake(t)
-			fake.OnCall(func(call wechattest.Call) wechattest.Answer {
-				if call.N == 2 {
+			fake.OnRequest(func(r wechattest.Request) wechattest.Answer {
+				if r.N == 2 {
 					return wechattest.Answer{Kind: wechattest.IssuedNoAnswer}
 				}
 				return wechattest.Answer{}
@@ -34,9 +34,9 @@ func TestFetch_BrokenKeptConnection(t *testing.T) {
 			c := newClient(t, &http.Transport{}, url)
 			_ = must(c.Fetch(ctx, request(wechat.StableToken)))(t)
 			e := failure(ctx, t, c, request(api))
-			require.True(t, reused.Load(), "the second call used the kept connection")
+			require.True(t, reused.Load(), "the second request used the kept connection")
 			assert.True(t, e.MayHaveIssued)
-			assert.Equal(t, 2, fake.Calls("", ""), "the second call was sent once")
+			assert.Equal(t, 2, fake.Requests("", ""), "the second request was sent once")
 		})
 	}
 }

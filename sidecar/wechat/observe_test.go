@@ -29,9 +29,9 @@ func TestObserve_TimeAndFailure(t *testing.T) {
 			},
 		})
 		require.NoError(t, err)
-		fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Delay: 70 * time.Millisecond} })
+		fake.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: 70 * time.Millisecond} })
 		_ = must(client.Fetch(t.Context(), wechat.Request{API: wechat.Token, AppID: appID, Secret: secret}))(t)
-		fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: 40164} })
+		fake.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Errcode: 40164} })
 		_, err = client.Fetch(t.Context(), wechat.Request{API: wechat.Token, AppID: appID, Secret: secret})
 		require.Error(t, err)
 		assert.Equal(t, []time.Duration{70 * time.Millisecond, 0}, took)

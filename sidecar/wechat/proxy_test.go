@@ -86,10 +86,10 @@ func TestProxy_Tunnel(t *testing.T) {
 // If the tunnel breaks after sending, WeChat may have issued a token.
 func TestProxy_BrokenTunnelMayHaveIssued(t *testing.T) {
 	fake, target, trusting := newTLSFake(t)
-	fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: wechattest.IssuedNoAnswer} })
+	fake.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Kind: wechattest.IssuedNoAnswer} })
 	c := newClient(t, through(t, trusting, newProxy(t, target, http.StatusOK)), "https://wechat.test", "https://api.weixin.qq.com")
 	assert.True(t, failure(t.Context(), t, c, request(wechat.Token)).MayHaveIssued)
-	assert.Equal(t, 1, fake.Calls("", ""))
+	assert.Equal(t, 1, fake.Requests("", ""))
 }
 
 // If the proxy refuses the tunnel, nothing was sent.
@@ -100,7 +100,7 @@ func TestProxy_RefusedTunnelSentNothing(t *testing.T) {
 		e := failure(t.Context(), t, c, request(wechat.Token))
 		assert.False(t, e.MayHaveIssued)
 		assert.Contains(t, e.Message, http.StatusText(status))
-		assert.Zero(t, fake.Calls("", ""))
+		assert.Zero(t, fake.Requests("", ""))
 	}
 }
 

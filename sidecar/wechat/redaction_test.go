@@ -77,7 +77,7 @@ func TestRedaction_ErrmsgWithSecret(t *testing.T) {
 			"at the bound":      strings.Repeat("x", 505) + key,
 			"a URL cut short":   "GET /cgi-bin/token?" + query[:len(query)-3],
 		} {
-			fake.OnCall(func(wechattest.Call) wechattest.Answer {
+			fake.OnRequest(func(wechattest.Request) wechattest.Answer {
 				return wechattest.Answer{Errcode: 40125, Errmsg: errmsg + " rid: 65f0a1b2-1a2b3c4d-5e6f7a8b"}
 			})
 			e := failure(t.Context(), t, c, wechat.Request{API: wechat.Token, AppID: appID, Secret: key})
@@ -91,7 +91,7 @@ func TestRedaction_ErrmsgWithSecret(t *testing.T) {
 // An errmsg that repeats a token is redacted.
 func TestRedaction_ErrmsgWithToken(t *testing.T) {
 	fake, base := newFake(t)
-	fake.OnCall(func(wechattest.Call) wechattest.Answer {
+	fake.OnRequest(func(wechattest.Request) wechattest.Answer {
 		return raw(200, `{"errcode":-1,"errmsg":"canarytoken-1234 access_token=canarytoken-other","access_token":"canarytoken-1234"}`)
 	})
 	assertShowsNothing(t, failure(t.Context(), t, newClient(t, nil, base), request(wechat.Token)))
@@ -106,7 +106,7 @@ func TestRedaction_BoundedAndPrintable(t *testing.T) {
 		"a\x1b[31mb\r\nc\u202ed\u2028e rid: 65f0a1b2-1a2b3c4d-5e6f7a8b",
 		strings.Repeat("x", 60<<10) + " rid: 65f0a1b2-1a2b3c4d-5e6f7a8b",
 	} {
-		fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Errcode: -1, Errmsg: errmsg} })
+		fake.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Errcode: -1, Errmsg: errmsg} })
 		e := failure(t.Context(), t, c, request(wechat.Token))
 		assert.LessOrEqual(t, len(e.Message), 512)
 		assert.True(t, strings.HasSuffix(e.Message, "rid: 65f0a1b2-1a2b3c4d-5e6f7a8b"))

@@ -20,7 +20,7 @@ func TestFetch_ValidTicket(t *testing.T) {
 			ticket := must(c.Fetch(t.Context(), wechat.Request{API: api, AppID: appID, Token: token.Value}))(t)
 			assert.Equal(t, 7200*time.Second, ticket.ExpiresIn)
 			assert.Zero(t, fake.AcceptsTicket(ticket.Value))
-			assert.Equal(t, 1, fake.Calls(appID, string(api)))
+			assert.Equal(t, 1, fake.Requests(appID, string(api)))
 			assertShowsNothing(t, ticket)
 			assertShowsNothing(t, wechat.Request{API: api, AppID: appID, Token: token.Value})
 		})
@@ -59,7 +59,7 @@ func TestTicket_BrokenAnswer(t *testing.T) {
 		`{"errcode":0,"errmsg":"ok","ticket":"canarytoken","expires_in":9}`,
 		`{"errcode":0,"errmsg":"ok","ticket":"canarytoken"}`,
 	} {
-		fake.OnCall(func(wechattest.Call) wechattest.Answer { return raw(200, body) })
+		fake.OnRequest(func(wechattest.Request) wechattest.Answer { return raw(200, body) })
 		e := failure(t.Context(), t, c, wechat.Request{API: wechat.JSAPI, AppID: appID, Token: "canarytoken-0123456789"})
 		assert.True(t, e.MayHaveIssued, body)
 		assertShowsNothing(t, e)
@@ -70,7 +70,7 @@ func TestTicket_BrokenAnswer(t *testing.T) {
 func TestRedaction_ErrmsgWithTicketToken(t *testing.T) {
 	fake, url := newFake(t)
 	const token = "90_canarytoken-and-more-of-it"
-	fake.OnCall(func(wechattest.Call) wechattest.Answer {
+	fake.OnRequest(func(wechattest.Request) wechattest.Answer {
 		return wechattest.Answer{Errcode: 40001, Errmsg: "invalid credential " + token + ", not latest"}
 	})
 	assertShowsNothing(t, failure(t.Context(), t, newClient(t, nil, url), wechat.Request{API: wechat.JSAPI, AppID: appID, Token: token}))

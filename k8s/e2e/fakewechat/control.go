@@ -31,7 +31,7 @@ type control struct {
 
 // counts has the fake's counters.
 type counts struct {
-	Calls    int              `json:"calls"`    // credential requests that arrived
+	Requests int              `json:"requests"` // credential requests that arrived
 	Stable   int              `json:"stable"`   // those of stable_token among them
 	Refused  int              `json:"refused"`  // those without a token yet
 	Issues   int              `json:"issues"`   // new tokens, without external ones
@@ -97,7 +97,7 @@ type verdict struct {
 
 func (c *control) counts() counts {
 	all := counts{
-		Calls: c.fake.Calls("", ""), Stable: c.fake.Calls("", "stable_token"), Issues: c.fake.Issues(""), Readers: map[string]books{},
+		Requests: c.fake.Requests("", ""), Stable: c.fake.Requests("", "stable_token"), Issues: c.fake.Issues(""), Readers: map[string]books{},
 	}
 	answered := 0
 	for _, i := range c.fake.Issued() {
@@ -110,7 +110,7 @@ func (c *control) counts() counts {
 			all.Issued = append(all.Issued, issue{i.At, i.AppID, i.API, memcache.Fingerprint(i.Token)})
 		}
 	}
-	all.Refused = all.Calls - answered
+	all.Refused = all.Requests - answered
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for name, b := range c.readers {

@@ -215,7 +215,7 @@ func TestControl_Routes(t *testing.T) {
 
 	var c counts
 	b.ask(t, "/counts", "", &c)
-	assert.Equal(t, 4, c.Calls)
+	assert.Equal(t, 4, c.Requests)
 	assert.Zero(t, c.Stable)
 	assert.Equal(t, 2, c.Refused)
 	assert.Equal(t, 2, c.Issues)

@@ -22,12 +22,12 @@ import (
 // answerFirst answers the next request like this, and all later ones as usual.
 func (w *world) answerFirst(first wechattest.Answer) {
 	var answered atomic.Bool
-	w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
+	w.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
 		if answered.CompareAndSwap(false, true) {
-			w.judge.called(c)
+			w.judge.received(r)
 			return first
 		}
-		return w.normalCall(c)
+		return w.normalAnswer(r)
 	})
 }
 
@@ -228,8 +228,8 @@ func TestAttack_RefusalWhileMemcachedFails(t *testing.T) {
 			w := attack(t, 608, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
 				sleep(ctx, time.Minute)
 				w.untilDue(ctx)
-				w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-					w.judge.called(c)
+				w.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+					w.judge.received(r)
 					return wechattest.Answer{Errcode: 45009, Delay: 4 * time.Second}
 				})
 				assert.NotNil(w.t, w.caller(ctx, time.Now().Add(2*time.Minute), nil))

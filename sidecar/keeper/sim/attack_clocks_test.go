@@ -57,8 +57,8 @@ func TestAttack_DoubtAndAClockAhead(t *testing.T) {
 				for range 10 { // until another sidecar is due by then
 					w.untilDue(ctx)
 					var calls atomic.Int32
-					w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-						w.judge.called(c)
+					w.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+						w.judge.received(r)
 						if calls.Add(1) == 1 {
 							return wechattest.Answer{Delay: 4800 * time.Millisecond}
 						}

@@ -35,7 +35,7 @@ func TestClock_Jumps(t *testing.T) {
 					})
 					assert.Zero(t, w.judge.invalid, "reads of invalid tokens")
 					assert.Zero(t, w.judge.failures, "reads without a token")
-					calls := w.wechat.Calls("", "")
+					calls := w.wechat.Requests("", "")
 					planned := 1 + int((100*time.Minute+jumped+back)/(3300*time.Second))
 					const jumps, renewals = 2, 4
 					assert.LessOrEqual(t, calls, planned+jumps+renewals)

@@ -274,11 +274,11 @@ func (j *judge) leaseIsTaken() {
 	j.leaseTaken = time.Now()
 }
 
-// called notes a request that has reached WeChat.
-func (j *judge) called(c wechattest.Call) {
+// received notes a request that has reached WeChat.
+func (j *judge) received(r wechattest.Request) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.counts(c.API, false)
+	j.counts(r.API, false)
 }
 
 // refusedFor notes a request that WeChat refuses because of who makes it.

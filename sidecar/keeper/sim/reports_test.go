@@ -122,7 +122,7 @@ func TestLease_WrittenByHand(t *testing.T) {
 				w.memcached.Put(appID+":lease", lease, 0, 0)
 				sleep(ctx, 3*time.Hour)
 			})
-			assert.GreaterOrEqual(t, w.wechat.Calls("", ""), 3)
+			assert.GreaterOrEqual(t, w.wechat.Requests("", ""), 3)
 			assert.Zero(t, w.judge.invalid)
 			assert.Zero(t, w.judge.failures)
 			assert.Contains(t, w.logs.String(), "overlong lease taken over")

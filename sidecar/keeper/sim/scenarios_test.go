@@ -29,7 +29,7 @@ func TestRenewal_OneRequestEach(t *testing.T) {
 	t.Parallel()
 	day := long(24 * time.Hour)
 	w := simulate(t, 1, wechat.Token, 5, 50, func(ctx context.Context, _ *world) { sleep(ctx, day) })
-	calls := w.wechat.Calls("", "")
+	calls := w.wechat.Requests("", "")
 	assert.GreaterOrEqual(t, calls, 1+int(day/(3330*time.Second)), "one call every 3,300 to 3,330 s")
 	assert.LessOrEqual(t, calls, 1+int(day/(3300*time.Second)))
 	assert.Zero(t, w.judge.invalid)
@@ -44,19 +44,19 @@ func TestOutage_OfWeChat(t *testing.T) {
 		sleep(ctx, time.Minute)
 		w.untilDue(ctx)
 		end := w.judge.begin(wechatTrouble)
-		w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-			w.judge.called(c)
+		w.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+			w.judge.received(r)
 			return wechattest.Answer{Kind: wechattest.ServerError}
 		})
 		sleep(ctx, time.Hour)
-		w.wechat.OnCall(w.normalCall)
+		w.wechat.OnRequest(w.normalAnswer)
 		sleep(ctx, 2*time.Minute)
 		end()
 		sleep(ctx, 2*time.Hour)
 	})
 	assert.Zero(t, w.judge.invalid, "reads of invalid tokens")
 	assert.Zero(t, w.judge.failures, "reads without a token")
-	t.Logf("%d reads, %d calls", w.judge.reads, w.wechat.Calls("", ""))
+	t.Logf("%d reads, %d calls", w.judge.reads, w.wechat.Requests("", ""))
 }
 
 // No reader of a sidecar notices that memcached is down for half an hour.
@@ -78,7 +78,7 @@ func TestOutage_OfMemcached(t *testing.T) {
 			})
 			assert.Zero(t, w.judge.invalid, "reads of invalid tokens")
 			assert.Zero(t, w.judge.failures, "reads without a token")
-			t.Logf("%d reads, calls: %d token, %d stable_token", w.judge.reads, w.wechat.Calls("", "token"), w.wechat.Calls("", "stable_token"))
+			t.Logf("%d reads, calls: %d token, %d stable_token", w.judge.reads, w.wechat.Requests("", "token"), w.wechat.Requests("", "stable_token"))
 		})
 	}
 }
@@ -100,7 +100,7 @@ func TestRestart_NeedsNoRequest(t *testing.T) {
 		}
 		end()
 		assert.NotZero(t, back, "the entry is back within a poll")
-		assert.Equal(t, 1, w.wechat.Calls("", ""))
+		assert.Equal(t, 1, w.wechat.Requests("", ""))
 		t.Logf("the entry was back after %s", back)
 	})
 }
@@ -118,7 +118,7 @@ func TestRestart_FirstMissRefills(t *testing.T) {
 		sleep(ctx, 10*time.Millisecond)
 		_, ok := w.memcached.Peek(appID)
 		assert.True(t, ok, "the entry is back")
-		assert.Equal(t, 1, w.wechat.Calls("", ""))
+		assert.Equal(t, 1, w.wechat.Requests("", ""))
 	})
 }
 
@@ -134,8 +134,8 @@ func TestBudget_FleetOf300(t *testing.T) {
 				w.untilDue(ctx)
 				end := w.judge.begin(wechatTrouble)
 				defer end()
-				w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-					w.judge.called(c)
+				w.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+					w.judge.received(r)
 					calls = append(calls, time.Now())
 					return kind
 				})
@@ -166,8 +166,8 @@ func TestLostAnswer_HealsInTheGracePeriod(t *testing.T) {
 		w.untilDue(ctx)
 		lost := time.Time{}
 		end := w.judge.begin(wechatTrouble)
-		w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-			w.judge.called(c)
+		w.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+			w.judge.received(r)
 			if lost.IsZero() {
 				lost = time.Now()
 				return wechattest.Answer{Kind: wechattest.IssuedHang}
@@ -203,7 +203,7 @@ func TestExternal_HealsInOnePoll(t *testing.T) {
 			}
 		}
 		assert.LessOrEqual(t, time.Since(at), pollBound)
-		assert.Equal(t, 2, w.wechat.Calls("", ""))
+		assert.Equal(t, 2, w.wechat.Requests("", ""))
 		t.Logf("ours again after %s", time.Since(at))
 	})
 }
@@ -218,12 +218,12 @@ func TestSecret_CorrectedEndsTheCooldown(t *testing.T) {
 		defer end()
 		w.wechat.SetSecret(appID, secret+"2")
 		sleep(ctx, 3*time.Minute)
-		before := w.wechat.Calls("", "")
+		before := w.wechat.Requests("", "")
 		w.mu.Lock()
 		w.haveSecret = secret + "2"
 		w.mu.Unlock()
 		sleep(ctx, pollBound)
-		assert.Equal(t, before+1, w.wechat.Calls("", ""), "one request within one poll")
+		assert.Equal(t, before+1, w.wechat.Requests("", ""), "one request within one poll")
 		assert.Equal(t, 2, w.wechat.Issues(appID))
 	})
 }
@@ -253,7 +253,7 @@ func TestReport_OneRenewalForAll(t *testing.T) {
 			assert.True(t, same, "all get the same token")
 		}
 		assert.Zero(t, w.wechat.Accepts(first))
-		assert.Equal(t, 2, w.wechat.Calls("", ""))
+		assert.Equal(t, 2, w.wechat.Requests("", ""))
 	})
 }
 
@@ -268,7 +268,7 @@ func TestRestart_JustAfterARenewal(t *testing.T) {
 			emptied(ctx, w, time.Time{})
 			sleep(ctx, 10*time.Minute)
 		})
-		assert.Equal(t, 2, w.wechat.Calls("", ""), "seed %d: the first, and one renewal", seed)
+		assert.Equal(t, 2, w.wechat.Requests("", ""), "seed %d: the first, and one renewal", seed)
 		assert.Zero(t, w.judge.invalid, "seed %d: reads of invalid tokens", seed)
 	}
 }
@@ -291,6 +291,6 @@ func TestReport_WhileMemcachedRefills(t *testing.T) {
 		fresh, err := w.pods[1].client.Refresh(ctx, token)
 		require.NoError(t, err)
 		assert.Zero(t, w.wechat.Accepts(fresh))
-		assert.Equal(t, 2, w.wechat.Calls("", ""))
+		assert.Equal(t, 2, w.wechat.Requests("", ""))
 	})
 }

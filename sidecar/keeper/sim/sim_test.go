@@ -56,8 +56,8 @@ func simulateSeed(t *testing.T, seed uint64, hours int, mild bool) *world {
 	j := w.judge
 	w.verdict = fmt.Sprintf("%s: %d reads, %d of invalid tokens (all within the bounds), %d without a token, %d requests, %d tokens issued; "+
 		"tickets: %d reads, %d of invalid ones (all within the bounds), %d without one, %d requests",
-		api, j.reads, j.invalid, j.failures, w.wechat.Calls("", "token")+w.wechat.Calls("", "stable_token"), w.wechat.Issues(""),
-		j.tickets.reads, j.tickets.invalid, j.tickets.failures, w.wechat.Calls("", "jsapi"))
+		api, j.reads, j.invalid, j.failures, w.wechat.Requests("", "token")+w.wechat.Requests("", "stable_token"), w.wechat.Issues(""),
+		j.tickets.reads, j.tickets.invalid, j.tickets.failures, w.wechat.Requests("", "jsapi"))
 	return w
 }
 

@@ -75,9 +75,9 @@ func sleepers(ctx context.Context, w *world, _ time.Time) {
 func overtaken(ctx context.Context, w *world, _ time.Time) {
 	killed := w.flip()
 	var calls atomic.Int32
-	w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-		w.judge.called(c)
-		if isTicket(c.API) {
+	w.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+		w.judge.received(r)
+		if isTicket(r.API) {
 			return wechattest.Answer{}
 		}
 		switch n := calls.Add(1); {
@@ -90,7 +90,7 @@ func overtaken(ctx context.Context, w *world, _ time.Time) {
 		}
 		return wechattest.Answer{}
 	})
-	defer w.wechat.OnCall(w.normalCall)
+	defer w.wechat.OnRequest(w.normalAnswer)
 	w.untilDue(ctx)
 	end := w.judge.begin(podTrouble)
 	defer end()

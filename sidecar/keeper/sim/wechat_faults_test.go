@@ -26,8 +26,8 @@ func wechatErrors(ctx context.Context, w *world, until time.Time) {
 func wechatBroken(ctx context.Context, w *world, until time.Time) {
 	end := w.judge.begin(wechatTrouble)
 	often := w.between(10, 90)
-	w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-		w.judge.called(c)
+	w.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+		w.judge.received(r)
 		if w.between(0, 99) >= often {
 			return wechattest.Answer{}
 		}
@@ -40,7 +40,7 @@ func wechatBroken(ctx context.Context, w *world, until time.Time) {
 	for time.Now().Before(until) && sleep(ctx, w.seconds(100, 900)) {
 		w.report(ctx)
 	}
-	w.wechat.OnCall(w.normalCall)
+	w.wechat.OnRequest(w.normalAnswer)
 	sleep(ctx, 2*time.Minute)
 	end()
 }
@@ -53,16 +53,16 @@ func lostAnswers(ctx context.Context, w *world, until time.Time) {
 		kinds := []wechattest.Kind{wechattest.IssuedHang, wechattest.IssuedNoAnswer, wechattest.IssuedServerError, wechattest.TruncatedJSON, wechattest.ZeroExpires}
 		answer := wechattest.Answer{Kind: kinds[w.between(0, len(kinds)-1)], Delay: w.seconds(0, 50), Late: true}
 		var lost atomic.Bool
-		w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-			w.judge.called(c)
-			if !isTicket(c.API) && lost.CompareAndSwap(false, true) {
+		w.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+			w.judge.received(r)
+			if !isTicket(r.API) && lost.CompareAndSwap(false, true) {
 				return answer
 			}
 			return wechattest.Answer{}
 		})
 		w.report(ctx)
 		sleep(ctx, 10*time.Minute)
-		w.wechat.OnCall(w.normalCall)
+		w.wechat.OnRequest(w.normalAnswer)
 		end()
 	}
 }
@@ -121,15 +121,15 @@ func (w *world) report(ctx context.Context) {
 
 // slowCalls has WeChat take its time, within what calls allow.
 func (w *world) slowCalls(d time.Duration) (restore func()) {
-	w.wechat.OnCall(func(c wechattest.Call) wechattest.Answer {
-		w.judge.called(c)
+	w.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+		w.judge.received(r)
 		return wechattest.Answer{Delay: d - 300*time.Millisecond, DelayAfter: 200 * time.Millisecond}
 	})
-	return func() { w.wechat.OnCall(w.normalCall) }
+	return func() { w.wechat.OnRequest(w.normalAnswer) }
 }
 
-func (w *world) normalCall(c wechattest.Call) wechattest.Answer {
-	w.judge.called(c)
+func (w *world) normalAnswer(r wechattest.Request) wechattest.Answer {
+	w.judge.received(r)
 	errcode := int(w.failing.Load())
 	w.judge.refused(errcode)
 	return wechattest.Answer{Errcode: errcode, Delay: 40 * time.Millisecond, DelayAfter: 40 * time.Millisecond}

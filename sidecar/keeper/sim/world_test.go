@@ -118,7 +118,7 @@ func newWorld(t *testing.T, seed uint64, api wechat.API, pods int, tickets []mem
 	}, newDice(seed, "script"), false}
 	w.judge = newJudge(w)
 	w.wechat.AddAccount(appID, secret)
-	w.wechat.OnCall(w.normalCall)
+	w.wechat.OnRequest(w.normalAnswer)
 	w.wechatTransport, w.stopWeChat = w.wechat.Pipe()
 	for i := range pods {
 		name := fmt.Sprintf("pod-%d", i)

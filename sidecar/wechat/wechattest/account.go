@@ -19,34 +19,34 @@ type account struct {
 	refreshedAt  time.Time // the last force_refresh
 }
 
-// quota counts calls of one day and of one minute.
+// quota counts requests of one day and of one minute.
 type quota struct {
-	day, minute           int64
-	callsToday, callsThis int
+	day, minute                       int64
+	requestsToday, requestsThisMinute int
 }
 
 // at resets the counts after a day in Beijing, or a minute.
 func (q *quota) at(now time.Time) {
 	const ahead, secondsPerDay = 8 * 3600, 24 * 3600
 	if day := (now.Unix() + ahead) / secondsPerDay; day != q.day {
-		q.day, q.callsToday = day, 0
+		q.day, q.requestsToday = day, 0
 	}
 	if minute := now.Unix() / 60; minute != q.minute {
-		q.minute, q.callsThis = minute, 0
+		q.minute, q.requestsThisMinute = minute, 0
 	}
 }
 
-func (q *quota) count() { q.callsToday++; q.callsThis++ }
+func (q *quota) count() { q.requestsToday++; q.requestsThisMinute++ }
 
 // fetch processes a valid request. It returns the token, or nil and an errcode, and
 // whether the token is new.
 func (s *Server) fetch(acc *account, api string, force bool, now time.Time) (tok *token, isNew bool, errcode int) {
 	q := acc.quota[api]
 	q.at(now)
-	if q.callsToday >= s.dailyQuota[api] {
+	if q.requestsToday >= s.dailyQuota[api] {
 		return nil, false, 45009
 	}
-	if api == stableAPI && q.callsThis >= s.minuteQuota {
+	if api == stableAPI && q.requestsThisMinute >= s.minuteQuota {
 		return nil, false, 45011
 	}
 	switch {
@@ -94,7 +94,7 @@ func (s *Server) forceStable(acc *account, now time.Time) (tok *token, isNew boo
 		return tok, isNew, 0
 	}
 	acc.forceRefresh.at(now)
-	if acc.forceRefresh.callsToday >= forceRefreshPerDay {
+	if acc.forceRefresh.requestsToday >= forceRefreshPerDay {
 		return nil, false, 45009
 	}
 	acc.forceRefresh.count()

@@ -17,9 +17,9 @@ type result struct {
 	errcode int
 }
 
-// serveCall processes and answers one request for a credential.
-func (s *Server) serveCall(w http.ResponseWriter, r *http.Request, call credentialCall) {
-	answer := s.arrive(call.AppID, call.api, call.Force)
+// serveCredential processes and answers one request for a credential.
+func (s *Server) serveCredential(w http.ResponseWriter, r *http.Request, request credentialRequest) {
+	answer := s.arrive(request.AppID, request.api, request.Force)
 	patience := r.Context()
 	if answer.Late {
 		patience = whileServing(patience)
@@ -34,7 +34,7 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request, call credenti
 	}
 	var got result
 	if answer.Kind.processed() {
-		got = s.process(call)
+		got = s.process(request)
 	}
 	if wait(r.Context(), answer.DelayAfter) {
 		s.answer(w, r, answer, got)
@@ -42,21 +42,21 @@ func (s *Server) serveCall(w http.ResponseWriter, r *http.Request, call credenti
 }
 
 // process is the moment at which WeChat acts on a request.
-func (s *Server) process(call credentialCall) result {
+func (s *Server) process(request credentialRequest) result {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if code := s.check(call); code != 0 {
+	if code := s.check(request); code != 0 {
 		return result{errcode: code}
 	}
-	acc, now := s.accounts[call.AppID], s.now()
-	if ticketAPI(call.api) {
-		return s.newTicket(call, now)
+	acc, now := s.accounts[request.AppID], s.now()
+	if ticketAPI(request.api) {
+		return s.newTicket(request, now)
 	}
-	tok, isNew, code := s.fetch(acc, call.api, call.Force, now)
+	tok, isNew, code := s.fetch(acc, request.api, request.Force, now)
 	if code != 0 {
 		return result{errcode: code}
 	}
-	s.log(Issue{AppID: call.AppID, API: call.api, ForceRefresh: call.Force, New: isNew}, tok, now)
+	s.log(Issue{AppID: request.AppID, API: request.api, ForceRefresh: request.Force, New: isNew}, tok, now)
 	return result{value: tok.value, seconds: int(tok.expires.Sub(now) / time.Second)}
 }
 

@@ -25,8 +25,8 @@ func TestClassic_NewTokenEachRequest(t *testing.T) {
 		distinct := len(seen)
 		assert.Equal(t, 5, distinct, "all differ")
 		assert.Equal(t, 5, c.fake.Issues(appID))
-		assert.Equal(t, 5, c.fake.Calls(appID, "token"))
-		assert.Zero(t, c.fake.Calls(appID, "stable_token"))
+		assert.Equal(t, 5, c.fake.Requests(appID, "token"))
+		assert.Zero(t, c.fake.Requests(appID, "stable_token"))
 	})
 }
 
@@ -101,7 +101,7 @@ func TestFetchExternally_InvalidatesOurs(t *testing.T) {
 		require.Len(t, log, 2)
 		assert.True(t, log[1].External && log[1].New && log[1].API == "token" && log[1].Seq == 2)
 		assert.Equal(t, 1, c.fake.Issues(appID), "external tokens are not counted")
-		assert.Equal(t, 1, c.fake.Calls(appID, ""))
+		assert.Equal(t, 1, c.fake.Requests(appID, ""))
 		assert.Empty(t, c.fake.FetchExternally("nobody"))
 	})
 }

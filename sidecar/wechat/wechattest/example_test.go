@@ -24,15 +24,15 @@ func Example() {
 		panic(err)
 	}
 	cred, err := c.Fetch(context.Background(), wechat.Request{API: wechat.Token, AppID: "wx1", Secret: "canarysecret"})
-	fmt.Println(cred.ExpiresIn, err, fake.Accepts(cred.Value), fake.Calls("wx1", "token"))
+	fmt.Println(cred.ExpiresIn, err, fake.Accepts(cred.Value), fake.Requests("wx1", "token"))
 	// Output: 2h0m0s <nil> 0 1
 }
 
-func ExampleServer_OnCall() {
+func ExampleServer_OnRequest() {
 	fake := wechattest.New()
 	fake.AddAccount("wx1", "canarysecret")
-	fake.OnCall(func(call wechattest.Call) wechattest.Answer {
-		if call.N == 1 { // the first call is processed, and its answer lost
+	fake.OnRequest(func(request wechattest.Request) wechattest.Answer {
+		if request.N == 1 { // the first request is processed, and its answer lost
 			return wechattest.Answer{Kind: wechattest.IssuedNoAnswer}
 		}
 		return wechattest.Answer{}

@@ -22,7 +22,7 @@ const (
 	secret = "canarysecret-fake"
 )
 
-// caller calls a fake as any program would.
+// caller sends requests to a fake as any program would.
 type caller struct {
 	fake *wechattest.Server
 	base string
@@ -84,7 +84,7 @@ func (c caller) classic(t *testing.T) string {
 	return r.Token
 }
 
-// tryClassic is the errcode of a classic call.
+// tryClassic is the errcode of a classic request.
 func (c caller) tryClassic(t *testing.T) int {
 	t.Helper()
 	r, err := c.do(t.Context(), http.MethodGet, classicPath(appID, secret), "")

@@ -45,15 +45,15 @@ func (s *Server) Issues(appID string) int {
 	return n
 }
 
-// Calls returns the number of requests for credentials, failed ones included. ""
+// Requests returns the number of requests for credentials, failed ones included. ""
 // means any AppID, or any API.
-func (s *Server) Calls(appID, api string) int {
+func (s *Server) Requests(appID, api string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
-	for kind, calls := range s.calls {
+	for kind, requests := range s.requests {
 		if (appID == "" || kind.appID == appID) && (api == "" || kind.api == api) {
-			n += calls
+			n += requests
 		}
 	}
 	return n

@@ -30,7 +30,7 @@ func TestListenTLS_SelfSigned(t *testing.T) {
 	c := caller{fake: fake, base: base, http: &http.Client{Transport: transport}}
 	c.assertErrcode(t, 0, c.classic(t), "over TLS")
 
-	fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: wechattest.IssuedNoAnswer} })
+	fake.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Kind: wechattest.IssuedNoAnswer} })
 	_, err = c.do(t.Context(), http.MethodGet, classicPath(appID, secret), "")
 	require.ErrorIs(t, err, syscall.ECONNRESET, "a reset, even through TLS")
 	assert.Equal(t, 2, fake.Issues(appID))
@@ -67,9 +67,9 @@ func TestStop_EndsHangingRequests(t *testing.T) {
 	base, stop, err := fake.ListenHTTP()
 	require.NoError(t, err)
 	arrived := make(chan struct{}, 2)
-	fake.OnCall(func(call wechattest.Call) wechattest.Answer {
+	fake.OnRequest(func(request wechattest.Request) wechattest.Answer {
 		arrived <- struct{}{}
-		if call.N == 1 {
+		if request.N == 1 {
 			return wechattest.Answer{Kind: wechattest.IssuedHang}
 		}
 		return wechattest.Answer{Delay: time.Hour, Late: true}

@@ -24,7 +24,7 @@ func TestQuota_DayEndsInBeijing(t *testing.T) {
 		assert.Equal(t, 45009, c.tryClassic(t))
 		now = time.Date(2026, 1, 1, 16, 0, 0, 0, time.UTC)
 		assert.Zero(t, c.tryClassic(t))
-		assert.Equal(t, 5, c.fake.Calls(appID, "token"), "refused calls are counted too")
+		assert.Equal(t, 5, c.fake.Requests(appID, "token"), "refused requests are counted too")
 	})
 }
 

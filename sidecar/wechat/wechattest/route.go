@@ -23,8 +23,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// credentialCall is a request to one of the credential APIs.
-type credentialCall struct {
+// credentialRequest is a request to one of the credential APIs.
+type credentialRequest struct {
 	GrantType string `json:"grant_type"`
 	AppID     string `json:"appid"`
 	Secret    string `json:"secret"`
@@ -39,48 +39,48 @@ func (s *Server) serveClassic(w http.ResponseWriter, r *http.Request) {
 	// net/http notices that a client disconnects only after the body was read.
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 64<<10))
 	q := r.URL.Query()
-	call := credentialCall{GrantType: q.Get("grant_type"), AppID: q.Get("appid"), Secret: q.Get("secret"), api: classicAPI}
+	request := credentialRequest{GrantType: q.Get("grant_type"), AppID: q.Get("appid"), Secret: q.Get("secret"), api: classicAPI}
 	if r.Method != http.MethodGet {
-		call.malformed = 43001
+		request.malformed = 43001
 	}
-	s.serveCall(w, r, call)
+	s.serveCredential(w, r, request)
 }
 
 func (s *Server) serveStable(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
-	call := credentialCall{api: stableAPI}
-	if err != nil || json.Unmarshal(body, &call) != nil {
-		call.malformed = 47001
+	request := credentialRequest{api: stableAPI}
+	if err != nil || json.Unmarshal(body, &request) != nil {
+		request.malformed = 47001
 	}
 	if r.Method != http.MethodPost {
-		call.malformed = 43002
+		request.malformed = 43002
 	}
-	s.serveCall(w, r, call)
+	s.serveCredential(w, r, request)
 }
 
 // check returns the errcode of a bad request, or 0. The lock is held.
-func (s *Server) check(call credentialCall) int {
-	if call.malformed != 0 {
-		return call.malformed
+func (s *Server) check(request credentialRequest) int {
+	if request.malformed != 0 {
+		return request.malformed
 	}
-	if ticketAPI(call.api) {
-		return s.checkToken(call.token)
+	if ticketAPI(request.api) {
+		return s.checkToken(request.token)
 	}
-	acc, known := s.accounts[call.AppID]
+	acc, known := s.accounts[request.AppID]
 	switch {
-	case call.GrantType != "client_credential":
+	case request.GrantType != "client_credential":
 		return 40002
-	case call.AppID == "":
+	case request.AppID == "":
 		return 41002
-	case call.Secret == "":
+	case request.Secret == "":
 		return 41004
 	case !known:
 		return 40013
-	case call.Secret == acc.secret:
+	case request.Secret == acc.secret:
 		return 0
 	}
 	for _, other := range s.accounts {
-		if other.secret == call.Secret {
+		if other.secret == request.Secret {
 			return 40001 // the AppSecret of another account
 		}
 	}

@@ -15,9 +15,9 @@ type Server struct {
 	tickets     map[string]*token
 	issued      []Issue
 	ticketsOut  []Issue
-	calls       map[callKind]int
+	requests    map[requestKind]int
 	arrived     int
-	hook        func(Call) Answer
+	hook        func(Request) Answer
 	failing     int
 	expiresIn   time.Duration
 	grace       time.Duration
@@ -26,8 +26,8 @@ type Server struct {
 	minuteQuota int
 }
 
-// callKind is the key of the request counts.
-type callKind struct{ appID, api string }
+// requestKind is the key of the request counts.
+type requestKind struct{ appID, api string }
 
 const (
 	classicAPI = "token"
@@ -45,7 +45,7 @@ func New() *Server {
 		accounts:    map[string]*account{},
 		tokens:      map[string]*token{},
 		tickets:     map[string]*token{},
-		calls:       map[callKind]int{},
+		requests:    map[requestKind]int{},
 		expiresIn:   7200 * time.Second,
 		grace:       300 * time.Second,
 		tokenLength: 136,
@@ -119,7 +119,7 @@ func (s *Server) SetMinuteQuota(n int) {
 }
 
 // FailAll refuses every request for a credential with this errcode until [Server.Heal].
-// An answer of [Server.OnCall]'s hook has priority.
+// An answer of [Server.OnRequest]'s hook has priority.
 func (s *Server) FailAll(errcode int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

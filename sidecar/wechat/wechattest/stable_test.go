@@ -34,7 +34,7 @@ func TestStable_SameTokenUntilRenewal(t *testing.T) {
 		until(start, 7200*time.Second)
 		c.assertErrcode(t, 42001, first.Token, "the old one, at its end")
 		assert.Equal(t, 2, c.fake.Issues(appID))
-		assert.Equal(t, 4, c.fake.Calls(appID, "stable_token"))
+		assert.Equal(t, 4, c.fake.Requests(appID, "stable_token"))
 		assert.False(t, c.fake.Issued()[1].New)
 	})
 }
@@ -65,7 +65,7 @@ func TestForceRefresh_TwentyADay(t *testing.T) {
 			time.Sleep(30 * time.Second)
 		}
 		assert.Equal(t, 45009, c.stable(t, true).Errcode)
-		assert.Zero(t, c.stable(t, false).Errcode, "normal calls go on")
+		assert.Zero(t, c.stable(t, false).Errcode, "normal requests go on")
 		time.Sleep(24 * time.Hour)
 		assert.Zero(t, c.stable(t, true).Errcode, "and the next day")
 	})
@@ -79,7 +79,7 @@ func TestAPIs_AreIndependent(t *testing.T) {
 		classic := c.classic(t)
 		c.classic(t)
 		c.classic(t)
-		c.assertErrcode(t, 0, stable, "the stable one, after three classic calls")
+		c.assertErrcode(t, 0, stable, "the stable one, after three classic requests")
 		c.assertErrcode(t, 40001, classic, "the first classic one")
 		newest := c.classic(t)
 		c.stable(t, true)

@@ -16,19 +16,19 @@ const badType = 40097
 func (s *Server) serveTicket(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, io.LimitReader(r.Body, 64<<10)) // as in serveClassic
 	q := r.URL.Query()
-	call := credentialCall{token: q.Get("access_token"), api: q.Get("type")}
+	request := credentialRequest{token: q.Get("access_token"), api: q.Get("type")}
 	switch {
 	case r.Method != http.MethodGet:
-		call.malformed = 43001
-	case !ticketAPI(call.api):
-		call.malformed = badType
+		request.malformed = 43001
+	case !ticketAPI(request.api):
+		request.malformed = badType
 	}
 	s.mu.Lock()
-	if owner, ok := s.tokens[call.token]; ok {
-		call.AppID = owner.appID
+	if owner, ok := s.tokens[request.token]; ok {
+		request.AppID = owner.appID
 	}
 	s.mu.Unlock()
-	s.serveCall(w, r, call)
+	s.serveCredential(w, r, request)
 }
 
 // checkToken returns what an API answers to a token now. The lock is held.
@@ -46,11 +46,11 @@ func (s *Server) checkToken(value string) int {
 }
 
 // newTicket issues a ticket. The lock is held.
-func (s *Server) newTicket(call credentialCall, now time.Time) result {
-	t := s.make(call.AppID, "sM4AOVdWfPE4DxkX_", now)
+func (s *Server) newTicket(request credentialRequest, now time.Time) result {
+	t := s.make(request.AppID, "sM4AOVdWfPE4DxkX_", now)
 	s.tickets[t.value] = t
 	s.ticketsOut = append(s.ticketsOut, Issue{
-		Seq: len(s.ticketsOut) + 1, AppID: call.AppID, API: call.api, Token: t.value, At: now, Expires: t.expires, New: true,
+		Seq: len(s.ticketsOut) + 1, AppID: request.AppID, API: request.api, Token: t.value, At: now, Expires: t.expires, New: true,
 	})
 	return result{value: t.value, seconds: int(t.expires.Sub(now) / time.Second), ticket: true}
 }

@@ -34,8 +34,8 @@ func TestTicket_OfTheTokensAccount(t *testing.T) {
 			assert.Equal(t, 40001, c.fake.Accepts(got.Ticket), "it is no token")
 		}
 		assert.Equal(t, 40001, c.fake.AcceptsTicket(token), "a token is no ticket")
-		assert.Equal(t, 1, c.fake.Calls(appID, "jsapi"))
-		assert.Equal(t, 1, c.fake.Calls(appID, "wx_card"))
+		assert.Equal(t, 1, c.fake.Requests(appID, "jsapi"))
+		assert.Equal(t, 1, c.fake.Requests(appID, "wx_card"))
 		assert.Equal(t, 1, c.fake.Issues(appID), "tickets are not counted as tokens")
 		out := c.fake.Tickets()
 		require.Len(t, out, 2)

@@ -2,8 +2,9 @@ package wechattest
 
 import "time"
 
-// Call is a request for a credential that reached the server. It is not processed yet.
-type Call struct {
+// Request is a request for a credential that reached the server. It is not processed
+// yet.
+type Request struct {
 	AppID string
 	API   string // "token", "stable_token", "jsapi" or "wx_card"
 	N     int    // its number on this server, from 1
@@ -64,10 +65,10 @@ func (k Kind) processed() bool {
 	return true
 }
 
-// OnCall sets the hook that decides how each request for a credential is answered. The
-// hook is called before processing, without a lock, and can call the server. Nil means
-// normal answers.
-func (s *Server) OnCall(hook func(Call) Answer) {
+// OnRequest sets the hook that decides how each request for a credential is answered.
+// The hook is called before processing, without a lock, and can call the server. Nil
+// means normal answers.
+func (s *Server) OnRequest(hook func(Request) Answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hook = hook
@@ -76,15 +77,15 @@ func (s *Server) OnCall(hook func(Call) Answer) {
 // arrive counts a request and returns how to answer it.
 func (s *Server) arrive(appID, api string, force bool) Answer {
 	s.mu.Lock()
-	s.calls[callKind{appID, api}]++
+	s.requests[requestKind{appID, api}]++
 	s.arrived++
-	call := Call{AppID: appID, API: api, N: s.arrived, Force: force}
+	request := Request{AppID: appID, API: api, N: s.arrived, Force: force}
 	hook, failing := s.hook, s.failing
 	s.mu.Unlock()
 
 	var answer Answer
 	if hook != nil {
-		answer = hook(call)
+		answer = hook(request)
 	}
 	if answer == (Answer{}) {
 		answer.Errcode = failing

@@ -80,15 +80,15 @@ func TestFailAll_UntilHeal(t *testing.T) {
 func TestOnRequest_SeesEachRequestOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
-		var seen []wechattest.Call
-		c.fake.OnCall(func(call wechattest.Call) wechattest.Answer {
-			seen = append(seen, call)
+		var seen []wechattest.Request
+		c.fake.OnRequest(func(request wechattest.Request) wechattest.Answer {
+			seen = append(seen, request)
 			c.fake.Issued() // a hook may call the server
 			return wechattest.Answer{}
 		})
 		c.classic(t)
 		c.stable(t, true)
-		assert.Equal(t, []wechattest.Call{
+		assert.Equal(t, []wechattest.Request{
 			{AppID: appID, API: "token", N: 1},
 			{AppID: appID, API: "stable_token", N: 2, Force: true},
 		}, seen)
@@ -118,14 +118,14 @@ func TestKind_IssuesAsNamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newPiped(t)
-				c.fake.OnCall(func(wechattest.Call) wechattest.Answer { return tt.answer })
+				c.fake.OnRequest(func(wechattest.Request) wechattest.Answer { return tt.answer })
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 				defer cancel()
 				_, err := c.do(ctx, http.MethodGet, classicPath(appID, secret), "")
 				require.Error(t, err)
 				time.Sleep(2 * time.Minute)
 				assert.Equal(t, tt.issues, c.fake.Issues(appID))
-				assert.Equal(t, 1, c.fake.Calls("", ""))
+				assert.Equal(t, 1, c.fake.Requests("", ""))
 			})
 		})
 	}
@@ -138,7 +138,7 @@ func TestKind_OddSuccesses(t *testing.T) {
 		for kind, want := range map[wechattest.Kind]int{
 			wechattest.ZeroExpires: 0, wechattest.NoExpires: 0, wechattest.ShortExpires: 9, wechattest.EmptyToken: 7200,
 		} {
-			c.fake.OnCall(func(wechattest.Call) wechattest.Answer { return wechattest.Answer{Kind: kind} })
+			c.fake.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Kind: kind} })
 			r, err := c.do(t.Context(), http.MethodGet, classicPath(appID, secret), "")
 			require.NoError(t, err)
 			assert.Equal(t, want, r.ExpiresIn)
@@ -152,7 +152,7 @@ func TestKind_OddSuccesses(t *testing.T) {
 func TestAnswer_Delay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
-		c.fake.OnCall(func(wechattest.Call) wechattest.Answer {
+		c.fake.OnRequest(func(wechattest.Request) wechattest.Answer {
 			return wechattest.Answer{Delay: 2 * time.Second, DelayAfter: 3 * time.Second}
 		})
 		start := time.Now()
