@@ -7,7 +7,7 @@
 /--- SKIP: /  { skipped++; skips = skips "skipped, which counts as a failure: " $0 "\n" }
 
 /^ok[ \t]/ || /\[no test files\]$/ { print; fflush(); n = 0; next }
-/^FAIL\tgo test$/ { died = 1; next } # from the Makefile: go test failed
+/^FAIL\tgo test$/ { crashed = 1; next } # from the Makefile: go test failed
 /^FAIL[ \t]/ {
 	for (i = 0; i < n; i++) print held[i]
 	print; fflush(); n = 0; broken++; next
@@ -18,7 +18,7 @@
 END {
 	for (i = 0; i < n; i++) print held[i] # go test ended early
 	printf "%s", skips
-	if (failed + 0 == 0) failed = broken > 0 ? broken : died # did not build, or died outside a test
+	if (failed + 0 == 0) failed = broken > 0 ? broken : crashed # did not build, or crashed outside a test
 	if (passed + failed + skipped == 0) print "no test ran"
 	printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
 	exit failed + skipped > 0 || passed + 0 == 0

@@ -108,7 +108,7 @@ func TestNew_UnixSocket(t *testing.T) {
 // A failed dial is an error, not a miss.
 func TestDial_FailureIsNoMiss(t *testing.T) {
 	t.Parallel()
-	refused := errors.New("no road there")
+	refused := errors.New("no route to host")
 	for name, dial := range map[string]func(context.Context, string, string) (net.Conn, error){
 		"refused": func(context.Context, string, string) (net.Conn, error) { return nil, refused },
 		"too slow": func(ctx context.Context, _, _ string) (net.Conn, error) {

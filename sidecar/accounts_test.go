@@ -53,8 +53,8 @@ func newScanned(t *testing.T, folder string, more ...string) *scanned {
 	return s
 }
 
-// kept returns the AppIDs of the group.
-func (s *scanned) kept() []string {
+// appIDs returns the AppIDs of the group.
+func (s *scanned) appIDs() []string {
 	ids := []string{}
 	for _, state := range s.group.States() {
 		ids = append(ids, state.AppID)
@@ -73,18 +73,18 @@ func TestAccounts_FollowTheirFiles(t *testing.T) {
 	dir := t.TempDir()
 	s := newScanned(t, dir)
 	s.mustScan(t)
-	assert.Empty(t, s.kept())
+	assert.Empty(t, s.appIDs())
 	assert.Contains(t, s.log.String(), "no accounts configured")
 
 	a := programtest.WriteFile(t, filepath.Join(dir, "wxA"), testSecret)
 	programtest.WriteFile(t, filepath.Join(dir, "wxB"), testSecret)
 	s.mustScan(t)
-	assert.Equal(t, []string{"wxA", "wxB"}, s.kept())
+	assert.Equal(t, []string{"wxA", "wxB"}, s.appIDs())
 
 	require.NoError(t, os.Remove(a))
 	programtest.WriteFile(t, filepath.Join(dir, "wxC"), testSecret)
 	s.mustScan(t)
-	assert.Equal(t, []string{"wxB", "wxC"}, s.kept())
+	assert.Equal(t, []string{"wxB", "wxC"}, s.appIDs())
 	assert.Contains(t, s.log.String(), `msg="account added" appid=wxC`)
 	assert.Contains(t, s.log.String(), `msg="account removed" appid=wxA`)
 }
@@ -99,7 +99,7 @@ func TestAccounts_KubernetesSwapsTheDataLink(t *testing.T) {
 	require.NoError(t, os.Symlink("..data/wxA", filepath.Join(dir, "wxA")))
 	s := newScanned(t, dir)
 	s.mustScan(t)
-	require.Equal(t, []string{"wxA"}, s.kept())
+	require.Equal(t, []string{"wxA"}, s.appIDs())
 	names, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	found := s.inFolder(names)
@@ -119,7 +119,7 @@ func TestAccounts_KubernetesSwapsTheDataLink(t *testing.T) {
 	require.NoError(t, err)
 	assertSame(t, "canarysecret-two", secret, "the secret is read again before every call, without a scan")
 	s.mustScan(t)
-	assert.Equal(t, []string{"wxA", "wxB"}, s.kept())
+	assert.Equal(t, []string{"wxA", "wxB"}, s.appIDs())
 	assert.NotContains(t, s.log.String(), "level=WARN")
 }
 
@@ -136,7 +136,7 @@ func TestAccounts_OtherFilesWarnOnce(t *testing.T) {
 	for range 3 {
 		s.mustScan(t)
 	}
-	assert.Equal(t, []string{"wxA"}, s.kept())
+	assert.Equal(t, []string{"wxA"}, s.appIDs())
 	log := s.log.String()
 	for _, name := range []string{"wx.bak", "folder", "dangling"} {
 		assert.Equal(t, 1, strings.Count(log, filepath.Join(dir, name)), name)
@@ -153,7 +153,7 @@ func TestAccounts_InVariableAndFolder(t *testing.T) {
 	programtest.WriteFile(t, filepath.Join(dir, "wxB"), testSecret)
 	s.mustScan(t)
 	s.mustScan(t)
-	assert.Equal(t, []string{"wxA", "wxB"}, s.kept())
+	assert.Equal(t, []string{"wxA", "wxB"}, s.appIDs())
 	assert.Equal(t, 1, strings.Count(s.log.String(), "WECHAT_APPID names this account too"))
 }
 
@@ -167,12 +167,12 @@ func TestAccounts_FolderVanishes(t *testing.T) {
 	require.NoError(t, os.RemoveAll(dir))
 	s.mustScan(t)
 	s.mustScan(t)
-	assert.Equal(t, []string{"wxA"}, s.kept())
+	assert.Equal(t, []string{"wxA"}, s.appIDs())
 	assert.Equal(t, 1, strings.Count(s.log.String(), "accounts folder unreadable"))
 
 	programtest.WriteFile(t, filepath.Join(dir, "wxB"), testSecret)
 	s.mustScan(t)
-	assert.Equal(t, []string{"wxB"}, s.kept())
+	assert.Equal(t, []string{"wxB"}, s.appIDs())
 }
 
 // The error of a wrong secret names the file and does not quote the secret.
@@ -207,10 +207,10 @@ func TestAccounts_ScanEveryTenSeconds(t *testing.T) {
 		programtest.WriteFile(t, filepath.Join(dir, "wxA"), testSecret)
 		time.Sleep(9 * time.Second)
 		synctest.Wait()
-		assert.Empty(t, s.kept())
+		assert.Empty(t, s.appIDs())
 		time.Sleep(1100 * time.Millisecond)
 		synctest.Wait()
-		assert.Equal(t, []string{"wxA"}, s.kept())
+		assert.Equal(t, []string{"wxA"}, s.appIDs())
 		assert.Equal(t, 1, s.wechat.Issues("wxA"), "and its token fetched")
 		cancel()
 		assert.NoError(t, <-ended)

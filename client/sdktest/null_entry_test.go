@@ -19,7 +19,7 @@ const nullEntry = "VALUE " + appID + " 1 2\r\nN;\r\n"
 
 // The class's memcache variant reads an empty memcached. It has no AppSecret, so WeChat
 // refuses, and it stores null, as long as it reads null. Other readers never use it.
-func TestNullEntry(t *testing.T) {
+func TestNullEntry_LastsUntilRepair(t *testing.T) {
 	t.Run("without another reader it lasts until the next poll", func(t *testing.T) {
 		t.Parallel()
 		s := newNullEntry(t)

@@ -11,9 +11,10 @@ import (
 // long selects all renewals and all faults, which take some minutes: `make sdk VARIANTS=long`.
 func long() bool { return os.Getenv("WXSIDECAR_VARIANTS") != "" }
 
-// TestVariants runs a program of each kind beside one sidecar: first over ten renewals
-// (two in the short form), then with faults. It prints the table of docs/benchmarks.md.
-func TestVariants(t *testing.T) { // not parallel: see newSilenceper
+// TestVariants_BesideOneSidecar runs a program of each kind beside one sidecar: first
+// over ten renewals (two in the short form), then with faults. It prints the table of
+// docs/benchmarks.md.
+func TestVariants_BesideOneSidecar(t *testing.T) { // not parallel: see newSilenceper
 	var quiet, faults []*program
 	t.Run("renewals", func(t *testing.T) { quiet = overRenewals(t) })
 	t.Run("faults", func(t *testing.T) { faults = withFaults(t) })

@@ -25,9 +25,9 @@ import (
 	"time"
 )
 
-// TestCluster runs everything. The rotation mostly waits until a token is due, so
-// the others run beside it, one after the other.
-func TestCluster(t *testing.T) {
+// TestCluster_RunsManifests runs everything. The rotation mostly waits until a token is
+// due, so the others run beside it, one after the other.
+func TestCluster_RunsManifests(t *testing.T) {
 	t.Run("rotated AppSecret: used without a restart, unnoticed by readers", rotation)
 	t.Run("meanwhile", func(t *testing.T) {
 		t.Parallel()

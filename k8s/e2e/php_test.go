@@ -43,7 +43,7 @@ func appPHPWithSidecar(t *testing.T) {
 				return strings.Contains(later, "from memcached"), fmt.Sprintf("%d lines", strings.Count(log, "\n"))
 			})
 			assert.NotContains(t, log, "no token")
-			t.Logf("%s: met a miss after %s, read from memcached again %s later; in all %d reads from memcached, %d from the sidecar, none failed",
+			t.Logf("%s: a miss after %s, read from memcached again %s later; in all %d reads from memcached, %d from the sidecar, none failed",
 				pod.Name, short(took), short(back), strings.Count(log, "from memcached"), strings.Count(log, "from sidecar"))
 		}
 		assert.Equal(t, before.Requests, s.counts(t).Requests, "requests to WeChat")

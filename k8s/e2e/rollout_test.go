@@ -30,7 +30,7 @@ func rollingRestart(t *testing.T) {
 	s.kubectl(t, "rollout", "restart", "deployment/"+app)
 	s.rolledOut(t, app)
 	took := time.Since(start)
-	poll(t, time.Minute, "the readers of the old pods have told their last books", func() (bool, string) {
+	poll(t, time.Minute, "the readers of the old pods have reported their last counters", func() (bool, string) {
 		for name := range before.Readers {
 			if !s.counts(t).Readers[name].Ended {
 				return false, name

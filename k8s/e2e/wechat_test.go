@@ -156,7 +156,7 @@ func (s *space) readOn(t *testing.T, more int) counts {
 				return false, fmt.Sprintf("%s: %s", name, b)
 			}
 		}
-		return len(now.Readers) > 0, "no reader has told its books"
+		return len(now.Readers) > 0, "no reader has reported its counters"
 	})
 	return now
 }

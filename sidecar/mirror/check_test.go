@@ -14,7 +14,7 @@ import (
 )
 
 // CheckTable accepts table names, with a placeholder for several accounts.
-func TestCheckTable(t *testing.T) {
+func TestCheckTable_RefusesBadNames(t *testing.T) {
 	t.Parallel()
 	for name, says := range map[string]string{
 		"wx_token": "", "{appid}": "", "wx_{appid}_token": "", "wx-token$2": "", strings.Repeat("t", 64): "",
@@ -35,7 +35,7 @@ func TestCheckTable(t *testing.T) {
 }
 
 // CheckFile accepts an absolute path in a writable folder.
-func TestCheckFile(t *testing.T) {
+func TestCheckFile_RefusesBadPaths(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	file := filepath.Join(folder, "file")
@@ -66,7 +66,7 @@ func TestCheckFile(t *testing.T) {
 }
 
 // CheckDSN accepts what the driver can use, and quotes nothing.
-func TestCheckDSN(t *testing.T) {
+func TestCheckDSN_RefusesUnusable(t *testing.T) {
 	t.Parallel()
 	const login = "wx:canarysecret@"
 	for dsn, says := range map[string]string{

@@ -154,7 +154,7 @@ func attackClientFromMemcached(t *testing.T) {
 		turned.malicious.Store(true)
 		b.Memcached = turned.listen(t, memcachetest.New())
 		served(t, b.run(t, strings.Replace(a.name, "memcached: ", "client: as memcached, ", 1)))
-		assert.Positive(t, turned.met.Load(), "the client connected")
+		assert.Positive(t, turned.connected.Load(), "the client connected")
 	}
 }
 

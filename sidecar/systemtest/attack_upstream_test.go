@@ -77,7 +77,7 @@ func attackFromMemcached(t *testing.T) {
 			turned.cutAll()
 			every(ctx, 100*time.Millisecond, func() { _ = s.read(ctx) })
 		})
-		assert.Positive(t, turned.met.Load(), "the sidecar connected")
+		assert.Positive(t, turned.connected.Load(), "the sidecar connected")
 	}
 }
 
@@ -93,7 +93,7 @@ var maliciousServers = []struct{ name, more string }{
 type maliciousServer struct {
 	more      string // what it answers repeatedly; %d counts; "": a byte every 100 ms
 	malicious atomic.Bool
-	met       atomic.Int64
+	connected atomic.Int64
 
 	mu    sync.Mutex
 	conns []net.Conn // guarded by mu
@@ -148,7 +148,7 @@ func (c *maliciousServer) serve(conn net.Conn, sound *memcachetest.Server) {
 	if _, err := conn.Read(make([]byte, 4<<10)); err != nil {
 		return
 	}
-	c.met.Add(1)
+	c.connected.Add(1)
 	for i := 0; ; i++ {
 		text := c.more
 		switch {

@@ -53,7 +53,7 @@ func withCachers(t *testing.T, api wechat.API, test func(c *cachers)) {
 		}
 		test(c)
 		c.running.Wait()
-		t.Logf("%d uses of tokens kept for %d to %d s, %d of them of invalid ones; %d calls to WeChat",
+		t.Logf("%d uses of tokens kept for %d to %d s, %d of them of invalid ones; %d requests to WeChat",
 			c.uses.Load(), c.shortest.Load(), c.longest.Load(), c.invalid.Load(), c.wechat.Requests("", ""))
 		assert.Zero(t, c.invalid.Load(), "invalid tokens used")
 		assert.Zero(t, c.unfed.Load(), "programs that got none")

@@ -112,7 +112,7 @@ func TestStatus_BudgetOfOthers(t *testing.T) {
 }
 
 // Several failing servers are one outage, with their names, since the first.
-func TestOneOutage(t *testing.T) {
+func TestOneOutage_JoinsServers(t *testing.T) {
 	t.Parallel()
 	refused := errors.New("connection refused")
 	one := keeper.Outage{Server: "b:11211", Since: fixedNow, Err: refused}

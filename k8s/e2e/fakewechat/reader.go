@@ -21,7 +21,7 @@ import (
 const (
 	defaultControl = "http://fakewechat:8080"
 	reportEvery    = time.Second
-	lookEvery      = 50 * time.Millisecond
+	pollEvery      = 50 * time.Millisecond
 	judgeWithin    = 5 * time.Second
 )
 
@@ -86,7 +86,7 @@ func (r *reader) run(ctx context.Context, stdout io.Writer) error {
 
 	var running sync.WaitGroup
 	running.Go(func() { each(ctx, r.every, func() { r.read(ctx, app, &source) }) })
-	running.Go(func() { each(ctx, lookEvery, func() { r.look(slot) }) })
+	running.Go(func() { each(ctx, pollEvery, func() { r.pollEntry(slot) }) })
 	running.Go(func() { each(ctx, reportEvery, func() { r.report(stdout) }) })
 	running.Wait()
 	r.mu.Lock()
@@ -153,8 +153,8 @@ func (r *reader) read(ctx context.Context, app *client.Client, source *client.So
 	}
 }
 
-// look reads memcached's entry directly.
-func (r *reader) look(slot *memcache.Slot) {
+// pollEntry reads memcached's entry directly.
+func (r *reader) pollEntry(slot *memcache.Slot) {
 	_, err := slot.Get()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -185,7 +185,7 @@ func (r *reader) report(stdout io.Writer) {
 	}
 	_, _ = fmt.Fprintf(stdout, "%s\n", line)
 	if err := r.post("/report", b, nil); err != nil {
-		_, _ = fmt.Fprintf(stdout, "the fake did not take the books: %v\n", err)
+		_, _ = fmt.Fprintf(stdout, "the fake did not accept the counters: %v\n", err)
 	}
 }
 

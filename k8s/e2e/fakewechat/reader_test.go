@@ -106,7 +106,7 @@ func (b *bench) read(t *testing.T, enough func(books) bool) (last books) {
 	var c counts
 	b.ask(t, "/counts", "", &c)
 	last = c.Readers["reader"]
-	assert.True(t, last.Ended, "the last books are the ones that were told")
+	assert.True(t, last.Ended, "the last counters are the reported ones")
 	for _, canary := range []string{"canary" + "secret", "canary" + "token"} {
 		assert.Zero(t, strings.Count(out.String(), canary), "a secret or a token was printed")
 	}

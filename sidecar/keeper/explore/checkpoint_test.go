@@ -12,7 +12,7 @@ import (
 const checkpointEvery = time.Minute
 
 // checkpoint is an exploration that can go on in another process. The states that were
-// met are not saved: to explore some of them again is slower, and as good.
+// reached are not saved: to explore some of them again is slower, and as good.
 type checkpoint struct {
 	Schedules, Pruned, Excused, Replayed int
 	Longest                              string

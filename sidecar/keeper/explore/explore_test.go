@@ -75,7 +75,7 @@ func (e *search) until() (workers int) {
 // report prints how much was explored, and what was found.
 func (e *search) report(t *testing.T, how string) {
 	t.Helper()
-	t.Logf("%s %s%s: %d schedules, %d of them met a known state, %d left, %d states, %d excused by rule 9, %d replayed, %s", e.start.name, e.bound,
+	t.Logf("%s %s%s: %d schedules, %d of them reached a known state, %d left, %d states, %d excused by rule 9, %d replayed, %s", e.start.name, e.bound,
 		how, e.schedules, e.pruned, len(e.stack), len(e.seen), e.excused, e.replayed, e.took().Round(time.Millisecond))
 	if e.longest != "" {
 		t.Logf("the longest excused one: -explore.starts='%s' -explore.replay=%s", e.start.name, e.longest)

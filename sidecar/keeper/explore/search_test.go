@@ -19,7 +19,7 @@ const maxTurns = 20_000
 type result struct {
 	steps   []step   // those after the last pick
 	drawn   schedule // the picks of draw
-	pruned  bool     // it met a state that is explored elsewhere
+	pruned  bool     // it reached a state that is explored elsewhere
 	broken  []string
 	excused bool
 	hash    uint64        // of the state in which it ended
@@ -105,7 +105,7 @@ func (w *world) run(s schedule, left bound, seen func(state uint64, left bound) 
 
 // idle lets time go on until something waits.
 func (w *world) idle() {
-	w.rest()
+	w.resetLogs()
 	now := time.Now()
 	for i, s := range w.sidecars {
 		if token, yes := w.judge.reports(i, now); yes {
@@ -185,8 +185,8 @@ func newSearch(s start, b bound) *search {
 // covers reports whether what was explored with a includes b.
 func covers(a, b bound) bool { return a.preemptions >= b.preemptions && a.faults >= b.faults }
 
-// met notes a state, and reports whether it needs no exploration.
-func (e *search) met(state uint64, left bound) bool {
+// known notes a state, and reports whether it needs no further exploration.
+func (e *search) known(state uint64, left bound) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	before, ok := e.seen[state]
@@ -267,7 +267,7 @@ func (e *search) explore(t *testing.T, workers int) {
 				if !ok {
 					return
 				}
-				r := e.one(t, s, e.met, nil)
+				r := e.one(t, s, e.known, nil)
 				if e.schedules%100 == 0 && !r.pruned && len(r.broken) == 0 {
 					e.replay(t, s, r)
 				}

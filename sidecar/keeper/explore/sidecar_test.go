@@ -39,7 +39,7 @@ type sidecar struct {
 	unable    string       // how its requests to WeChat fail; empty: they do not
 	until     time.Time    // when that ends
 	polled    time.Time    // when it last polled
-	rested    time.Time    // when its log began anew
+	resetAt   time.Time    // when its log began anew
 	reporting atomic.Int32 // apps that wait for the answer to a report
 	reads     map[string]*reading
 }
@@ -51,7 +51,7 @@ type life struct {
 	store  *memcache.Store
 	cancel context.CancelFunc
 	done   sync.WaitGroup
-	dead   chan struct{} // closed when it is killed
+	killed chan struct{} // closed when it is killed
 }
 
 var errKilled = errors.New("this process was killed")
@@ -60,7 +60,7 @@ var errKilled = errors.New("this process was killed")
 func (s *sidecar) start() {
 	s.reads = map[string]*reading{}
 	s.draws.Store(0)
-	l := &life{of: s, dead: make(chan struct{})}
+	l := &life{of: s, killed: make(chan struct{})}
 	store, err := memcache.New(memcache.Config{
 		Servers: []string{"memcached:11211"},
 		Dial: func(context.Context, string, string) (net.Conn, error) {
@@ -98,7 +98,7 @@ func (s *sidecar) rand() float64 {
 func (s *sidecar) kill() {
 	l := s.life
 	s.life, s.stopped, s.phase = nil, time.Time{}, 0
-	close(l.dead)
+	close(l.killed)
 	s.world.drop(l)
 	l.cancel()
 	l.done.Go(func() {

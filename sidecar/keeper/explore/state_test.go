@@ -11,11 +11,11 @@ import (
 
 // What a sidecar did and saw decides what it does next. When nothing of it waits and no
 // renewal of it runs, less does: what it holds. So its log begins anew with that, and
-// schedules with different histories meet in the same state. Of a time, what matters is
+// schedules with different histories reach the same state. Of a time, what matters is
 // in which of a few phases it is; of a number, which others it is above.
 
-// rest has the log of each sidecar that is at rest begin with what it holds.
-func (w *world) rest() {
+// resetLogs restarts the log of each idle sidecar with what the sidecar holds.
+func (w *world) resetLogs() {
 	for _, s := range w.sidecars {
 		if !s.runs() || s.reporting.Load() > 0 {
 			continue
@@ -29,7 +29,7 @@ func (w *world) rest() {
 			continue
 		}
 		s.log = sum(0, d.out.String())
-		s.rested = time.Now()
+		s.resetAt = time.Now()
 	}
 }
 

@@ -155,7 +155,7 @@ func (w *world) wait(o *op) verdict {
 	o.decided = make(chan verdict, 1)
 	w.mu.Lock()
 	select {
-	case <-o.life.dead:
+	case <-o.life.killed:
 		w.mu.Unlock()
 		return dropped
 	default:
@@ -310,7 +310,7 @@ const enough = 2
 func (w *world) log(o *op, result string) {
 	s := o.life.of
 	text := o.verb + " " + o.key + " " + w.names.plain(s, valueOf(o)) + " " + result
-	s.log = sum(s.log, text, phase(time.Since(s.rested)))
+	s.log = sum(s.log, text, phase(time.Since(s.resetAt)))
 	w.note(s.name, "%s", w.line(o, result))
 }
 
@@ -344,7 +344,7 @@ func (w *world) hash(waiting []*op) uint64 {
 		return phase(t.Sub(now))
 	}
 	for _, s := range w.sidecars {
-		add(s.log, s.life != nil, s.stopped.IsZero(), s.phase, phase(now.Sub(s.rested)), phase(now.Sub(s.polled)))
+		add(s.log, s.life != nil, s.stopped.IsZero(), s.phase, phase(now.Sub(s.resetAt)), phase(now.Sub(s.polled)))
 		if now.Before(s.until) {
 			add(s.unable, ago(s.until))
 		}

@@ -168,8 +168,8 @@ type trap struct {
 	caught chan *pod
 }
 
-// gatedTransport carries a sidecar's calls to WeChat. A process stopped just
-// before its request left sends it when it goes on, even though the call's time
+// gatedTransport carries a sidecar's requests to WeChat. A process stopped just
+// before its request left sends it when it goes on, even though the request's time
 // has run out meanwhile; and one stopped later learns of the answer late.
 type gatedTransport struct {
 	pod  *pod

@@ -63,7 +63,7 @@ type judge struct {
 	reports  []time.Time
 	reported map[string]bool // the tokens that were reported, true or not
 	faults   []string
-	inFlight int // calls to WeChat
+	ongoing  int // requests to WeChat
 	// leaseTaken is when a fault last took away the lease alone.
 	leaseTaken time.Time
 	newest     map[string]int // by API, the highest sequence number seen in the entry
@@ -243,18 +243,18 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 		if (!leased && now.Sub(j.leaseTaken) > 16*time.Second) || strings.HasPrefix(lease.Value, "{") {
 			j.broken("One call", "%s requests a token without the lease", p.name)
 		}
-		if j.inFlight > 0 && !j.troubled(lately, now, podTrouble) {
+		if j.ongoing > 0 && !j.troubled(lately, now, podTrouble) {
 			j.broken("One call", "%s requests a token while another does", p.name)
 		}
 	}
 	if good := j.goodFor(p, item.Value, now); good > 5 && !external && !j.troubled(now.Add(-2*time.Minute), now, externalTrouble, clockTrouble) {
 		j.broken("One call", "%s requests a token although the record is good for %d s", p.name, good)
 	}
-	j.inFlight++
+	j.ongoing++
 	return func() {
 		j.mu.Lock()
 		defer j.mu.Unlock()
-		j.inFlight--
+		j.ongoing--
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // Malformed addresses are errors, and local ones are recognized.
-func TestCheckAddress(t *testing.T) {
+func TestCheckAddress_LocalAndMalformed(t *testing.T) {
 	local := map[string]bool{
 		"127.0.0.1:7200": true, "127.8.8.8:0": true, "localhost:7200": true, "[::1]:7200": true,
 		"unix:///run/wxsidecar/api.sock": true,

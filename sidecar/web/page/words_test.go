@@ -13,7 +13,7 @@ func TestMarkup_Escapes(t *testing.T) {
 		m.out.String())
 }
 
-func TestHeadline(t *testing.T) {
+func TestHeadline_CountsAccounts(t *testing.T) {
 	for _, c := range []struct {
 		all, unavailable, failing, starting int
 		en, zh                              string

@@ -9,7 +9,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 )
 
-func TestSpan(t *testing.T) {
+func TestSpan_RoundsToUnits(t *testing.T) {
 	for _, c := range []struct {
 		d      time.Duration
 		en, zh string

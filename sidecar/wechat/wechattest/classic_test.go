@@ -75,7 +75,7 @@ func TestToken_Expires(t *testing.T) {
 }
 
 // The grace period can be set.
-func TestSetGrace(t *testing.T) {
+func TestSetGrace_EndsPreviousToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		c.fake.SetGrace(2 * time.Second)
@@ -107,7 +107,7 @@ func TestFetchExternally_InvalidatesOurs(t *testing.T) {
 }
 
 // The clock can be set.
-func TestSetNow(t *testing.T) {
+func TestSetNow_SetsExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -51,7 +51,7 @@ func TestCheck_ErrcodesOfWeChat(t *testing.T) {
 }
 
 // A new AppSecret replaces the previous one.
-func TestSetSecret(t *testing.T) {
+func TestSetSecret_ReplacesPrevious(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newPiped(t)
 		token := c.classic(t)

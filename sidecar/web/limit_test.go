@@ -17,14 +17,14 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// servePlaces serves the API with so many places until the test ends.
-func servePlaces(t *testing.T, api http.Handler, places int) *pipes {
+// serveLimited serves the API over at most that many connections until the test ends.
+func serveLimited(t *testing.T, api http.Handler, limit int) *pipes {
 	t.Helper()
 	l := newPipes()
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() {
-		served <- listener.Serve(ctx, l, api, listener.Limits{Connections: places, RequestTimeout: 5 * time.Second})
+		served <- listener.Serve(ctx, l, api, listener.Limits{Connections: limit, RequestTimeout: 5 * time.Second})
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -44,10 +44,10 @@ func TestServe_SlowClients(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const places = 8
+				const limit = 8
 				h := newTestSidecar(t, nil, appID)
-				l := servePlaces(t, h.api(t, ""), places)
-				slow := make([]net.Conn, 3*places)
+				l := serveLimited(t, h.api(t, ""), limit)
+				slow := make([]net.Conn, 3*limit)
 				for i := range slow {
 					slow[i] = l.dial()
 					if part == "" {
@@ -67,7 +67,7 @@ func TestServe_SlowClients(t *testing.T) {
 					}
 					require.NoError(t, conn.Close())
 				}
-				assert.InDelta(t, 2*places, cut, 1, "those beyond the places were closed")
+				assert.InDelta(t, 2*limit, cut, 1, "those beyond the limit were closed")
 			})
 		})
 	}
@@ -77,7 +77,7 @@ func TestServe_SlowClients(t *testing.T) {
 func TestServe_WaitingClientStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTestSidecar(t, func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: 5 * time.Second} }, appID)
-		l := servePlaces(t, h.api(t, ""), 1)
+		l := serveLimited(t, h.api(t, ""), 1)
 		first := l.dial()
 		_, err := first.Write(ask{target: tokenPath}.bytes())
 		require.NoError(t, err)
@@ -93,7 +93,7 @@ func TestServe_WaitingClientStays(t *testing.T) {
 		assert.Equal(t, 200, readAnswer(t, first, "GET").status)
 		took(t, start, 5*time.Second)
 		require.NoError(t, <-asked)
-		assert.Equal(t, 200, readAnswer(t, second, "GET").status, "the first rests now, and makes room")
+		assert.Equal(t, 200, readAnswer(t, second, "GET").status, "the first is idle now, and is closed")
 		took(t, start, 5*time.Second)
 		require.NoError(t, first.Close())
 		require.NoError(t, second.Close())
@@ -104,7 +104,7 @@ func TestServe_WaitingClientStays(t *testing.T) {
 func TestServe_LatestIdleClientStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTestSidecar(t, nil, appID)
-		l := servePlaces(t, h.api(t, ""), 3)
+		l := serveLimited(t, h.api(t, ""), 3)
 		older, newer, other := l.dial(), l.dial(), l.dial()
 		reader := bufio.NewReader(older)
 		for _, conn := range []net.Conn{newer, other, older} { // the oldest connection asked last
