@@ -13,7 +13,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
-// Process is a program that runs.
+// Process is a program that runs. On Linux it ends with this process.
 type Process struct {
 	Cmd    *exec.Cmd
 	Began  time.Time // just before its exec
@@ -37,7 +37,7 @@ func Start(ctx context.Context, environ []string, path string, args ...string) (
 		return nil, err
 	}
 	p.Input, p.Output, p.Began = input, bufio.NewReader(output), time.Now()
-	if err := p.Cmd.Start(); err != nil {
+	if err := start(p.Cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", filepath.Base(path), err)
 	}
 	go func() {
