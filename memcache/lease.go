@@ -20,7 +20,7 @@ const (
 // Cooldown is the value of a lease after a failed request. No sidecar sends a
 // request until it ends, and every sidecar can say why.
 type Cooldown struct {
-	// Class is the reason: a wechat.Class, or one of the keeper's own. It is never
+	// Class is the reason, in one word: a protocol.Class of the keeper. It is never
 	// empty.
 	Class string `json:"cooldown"`
 	// ErrCode and ErrMsg are WeChat's own, redacted.
@@ -105,7 +105,7 @@ func (s *Slot) takeLease(seen version) (*Lease, error) {
 }
 
 // Left returns how long the holder can still count on the lease, as far as it
-// can tell without memcached.
+// knows without memcached.
 func (l *Lease) Left() time.Duration { return LeaseUse - time.Since(l.taken) }
 
 // Verify asks memcached for the lease. It returns nil if this holder still has

@@ -117,8 +117,8 @@ func (s *Slot) count(name string, life time.Duration) (int, error) {
 		if !errors.Is(err, ErrMiss) {
 			return 0, err
 		}
-		// The value must be a number, so an add whose answer was lost cannot be
-		// told from another's. It does not matter: a failure counted twice only means a
+		// The value must be a number, so an add whose answer was lost looks like
+		// another's. It does not matter: a failure counted twice only means a
 		// longer cooldown.
 		if err := s.server.add(key, "0", life); err != nil && !errors.Is(err, ErrConflict) {
 			return 0, err

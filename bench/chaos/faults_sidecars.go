@@ -82,7 +82,7 @@ func stepFaults(kill bool) (faults []accountFault) {
 		{"before_lease", "before it takes the lease", false},
 		{"lease", "after it took the lease", false},
 		{"read_again", "after it read the record again", false},
-		{"call", "before the request", false},
+		{"request", "before the request", false},
 		{"open", "during the request", true},
 		{"answer", "after the answer, nothing written", true},
 		{"record", "the record written, the entry not", false},
@@ -107,7 +107,7 @@ func (h *harness) hitInStep(ctx context.Context, r *row, step string, kill bool)
 	}
 	during := step == "open"
 	if during {
-		step, order = "call", "mark"
+		step, order = "request", "mark"
 		h.wechat.answer(account, once("", wechattest.Answer{DelayAfter: 2 * time.Second})) // issued, not answered yet
 	}
 	p, err := h.catch(ctx, account, step, order)

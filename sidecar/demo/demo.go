@@ -212,7 +212,7 @@ func (d *demo) introduce(script time.Duration) {
 	a := d.sidecars[0]
 	d.plain("A fake WeChat, a memcached, two sidecars and two apps, all in this process.")
 	d.plain("Tokens last %s here instead of two hours. They show as the first 8 digits of their SHA-256.", tokenLife)
-	d.plain("One sidecar renews the token for both every %s. After %s somebody else fetches a token,", tokenLife/2, atExternalFetch.of(script))
+	d.plain("One sidecar renews the token for both every %s. After %s another program fetches a token,", tokenLife/2, atExternalFetch.of(script))
 	d.plain("after %s memcached loses everything, and after %s apps report an invalid token.", atFlush.of(script), atReport.of(script))
 	d.plain("")
 	d.plain("  WeChat      %s", d.url)

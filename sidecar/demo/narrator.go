@@ -34,7 +34,7 @@ var colours = map[string]string{
 	"sidecar a": "36", "sidecar b": "34", "app a": "32", "app b": "32",
 }
 
-// say prints one line about what somebody did.
+// say prints one line: who acts, and what happened.
 func (n *narrator) say(who, format string, args ...any) {
 	name := fmt.Sprintf("%-9s", who)
 	if c, ok := colours[who]; ok && n.colour {

@@ -1,6 +1,8 @@
 // Package hint holds what a person can do about a failure, in English and Chinese.
-// A failure carries one of the hints here. Programs compare hints, and people read
-// them: a hint's words may change at any time, in this package alone.
+// Each hint that a status page shows is one of those here. A hint that only log lines or
+// refusals show can be an English text beside its code.
+//
+// Programs compare hints, and people read them: a hint's words may change at any time.
 package hint
 
 // Hint is what a person can do about a failure. The zero Hint is none.

@@ -22,7 +22,7 @@ var (
 		"report a token once; if each new one is refused too, " + ExternalToken.English,
 		"同一 token 只需上报一次；如果每个新 token 都被拒绝：" + ExternalToken.Chinese,
 	}
-	StillIssued   = Hint{"was it really refused with 40001, 40014 or 42001?", "请确认该 token 确实被微信以 40001、40014 或 42001 拒绝。"}
+	StillIssued   = Hint{"check whether WeChat refused it with 40001, 40014 or 42001", "请确认该 token 确实被微信以 40001、40014 或 42001 拒绝。"}
 	OtherSidecars = Hint{
 		"see the logs of the other sidecars; the lease is the AppID's key :lease in memcached",
 		"请查看其他 sidecar 的日志；租约是 memcached 中以 :lease 结尾的键。",

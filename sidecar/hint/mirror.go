@@ -8,7 +8,7 @@ var (
 		"let the sidecar's user write into the folder of MIRROR_FILE (on Kubernetes: fsGroup of the pod, no readOnly at the mount)",
 		"请允许 sidecar 的用户写入 MIRROR_FILE 所在的目录（Kubernetes：为 Pod 设置 fsGroup，挂载不要设为 readOnly）。",
 	}
-	Mounted  = Hint{"bring the folder of MIRROR_FILE back: is its volume still mounted?", "请恢复 MIRROR_FILE 所在的目录：该卷是否仍已挂载？"}
+	Mounted  = Hint{"bring the folder of MIRROR_FILE back, and check that its volume is still mounted", "请恢复 MIRROR_FILE 所在的目录，并确认该卷仍已挂载。"}
 	InTheWay = Hint{"remove the folder at the path of MIRROR_FILE", "MIRROR_FILE 的位置上是一个目录，请将其删除。"}
 )
 

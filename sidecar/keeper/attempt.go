@@ -231,7 +231,7 @@ func (a *attempt) unwritten(fetched *memcache.Record) {
 		return
 	}
 	a.log().Warn("fetched token not written", "event", "token_unwritten", "remedy", "renew once more",
-		"token_fingerprint", memcache.Fingerprint(fetched.Token), "hint", "was this pod paused, or memcached restarted?")
+		"token_fingerprint", memcache.Fingerprint(fetched.Token), "hint", "check whether this pod was paused or memcached was restarted")
 	now := a.now()
 	doubtful := fetched.Clone()
 	doubtful.Doubt, doubtful.Claim = now.Wall.Unix(), a.id

@@ -31,7 +31,7 @@ const repository = "../.."
 //	Rule: 1: the claim is read back.
 //	Broken: It counts as written if memcached says so.
 //	Caught-by: explore "due" 0,1 "Never invalid"
-//	Caught-by: sim "ambushes" "One call"
+//	Caught-by: sim "ambushes" "One request"
 //	Caught-by: test TestAttack_ClaimsAreLostAtOnce
 //	Caught-by: test ../../memcache TestTakeLease_OneOfMany
 //

@@ -182,7 +182,7 @@ func (c *credential) noSecret(err error) *failure {
 	}
 	c.mu.Lock()
 	c.counts.failed(e.Code)
-	known := c.backoff.err != nil && c.backoff.err.Hint == e.Hint
+	known := c.backoff.err != nil && c.backoff.err.Hint == hint.SecretFile
 	c.mu.Unlock()
 	if !known { // it is tried again at every poll
 		c.log().Error("AppSecret not readable", "error", err.Error(), "hint", e.Hint)
@@ -191,11 +191,11 @@ func (c *credential) noSecret(err error) *failure {
 }
 
 // lastsTooLong reports whether a lease or a cooldown lasts longer than any sidecar writes
-// it: somebody wrote it by hand, and it can be taken over.
+// it: it was written by hand, and can be taken over.
 func (c *credential) lastsTooLong(seen memcache.LeaseSeen) bool {
 	most := awaitLife
 	if seen.Cooldown != nil {
-		most = protocol.CooldownMost(protocol.Class(seen.Cooldown.Class), seen.Cooldown.ErrCode)
+		most = cooldownMost(seen.Cooldown)
 	}
 	now := time.Now()
 	c.mu.Lock()
@@ -207,7 +207,7 @@ func (c *credential) lastsTooLong(seen memcache.LeaseSeen) bool {
 	if (!seen.Held && seen.Cooldown == nil) || now.Sub(since) <= most {
 		return false
 	}
-	c.log().Warn("overlong lease taken over", "hint", "did somebody write <AppID>:lease by hand?")
+	c.log().Warn("overlong lease taken over", "hint", "check whether <AppID>:lease was written by hand")
 	return true
 }
 

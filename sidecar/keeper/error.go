@@ -29,7 +29,7 @@ const (
 
 // Error is why no credential can be given. It carries no secret.
 type Error struct {
-	// Reason is the class that callers decide by.
+	// Reason is what callers decide by.
 	Reason Reason
 	// Code is WeChat's errcode; -1 if there is none, and an HTTP status if the sidecar
 	// itself refused.
@@ -82,7 +82,7 @@ func asError(err error) *Error {
 	return &Error{Reason: Unavailable, Code: busyCode, Message: err.Error(), RetryAfter: time.Second}
 }
 
-// byPerson reports whether only a person can end a cooldown of this class early.
+// byPerson reports whether only a person can end a cooldown with this reason early.
 func byPerson(class protocol.Class) bool {
 	return slices.Contains([]protocol.Class{protocol.Person, protocol.Defect, protocol.Timed, protocol.Day}, class)
 }
@@ -103,8 +103,13 @@ func (c *credential) cooling(w *memcache.Cooldown) *Error {
 			e.Hint = hint.ExternalTicket
 		}
 	}
-	e.RetryAfter = min(max(time.Second, time.Unix(w.Until, 0).Sub(c.Wall())), protocol.CooldownMost(protocol.Class(w.Class), w.ErrCode))
+	e.RetryAfter = min(max(time.Second, time.Unix(w.Until, 0).Sub(c.Wall())), cooldownMost(w))
 	return e
+}
+
+// cooldownMost returns how long this cooldown can last at most.
+func cooldownMost(w *memcache.Cooldown) time.Duration {
+	return protocol.CooldownMost(protocol.Class(w.Class), wechat.Wait(w.ErrCode))
 }
 
 // budgetHint says what to do if the budget is used up.

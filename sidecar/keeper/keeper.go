@@ -1,6 +1,6 @@
 // Package keeper keeps WeChat's credentials valid. Exactly one of all sidecars renews
-// each of them ahead of time, every other one adopts it, and no reader waits or gets an
-// invalid token.
+// each of them ahead of time, and every other one adopts it. No reader waits while a token
+// is valid.
 //
 // Package protocol makes the decisions. This package makes them happen: it reads the
 // clocks, memcached and WeChat, and has all goroutines, locks and logs.
@@ -11,13 +11,14 @@
 //     app reports an invalid token (poll.go, run.go).
 //  2. The sidecar reads the record. If another one has renewed, it adopts that.
 //     Otherwise it takes the lease and reads the record again (renew.go).
-//  3. It decides whether the request is planned, or takes one use of the budget.
+//  3. It decides whether the request is planned, or takes one use of the budget
+//     (attempt.go).
 //  4. It claims: the record gets a doubt before anything is sent (attempt.go).
 //  5. It sends one request to WeChat (request.go).
-//  6. If that fails, all sidecars wait, or this one hands the renewal over to the others
-//     (cooldown.go).
-//  7. It writes the record by compare-and-swap, then the entry that apps read, and gives
-//     the lease back (record.go, repair.go).
+//  6. If that fails, it takes the claim back, or marks the record (record.go). All
+//     sidecars wait, or this one hands the renewal over to the others (cooldown.go).
+//  7. It writes the record by compare-and-swap (attempt.go), then the entry that apps read
+//     (repair.go), and releases the lease (renew.go).
 //
 // Every 10 to 15 s each sidecar polls record and entry, adopts what is newer, and puts
 // back what memcached has lost. An app that misses the entry asks its sidecar. That
@@ -31,7 +32,7 @@
 //
 // # What it promises
 //
-//  1. One call: While memcached keeps its data and answers arrive, any number of sidecars
+//  1. One request: While memcached keeps its data and answers arrive, any number of sidecars
 //     and readers cause one request to WeChat per renewal.
 //  2. Never invalid: No reader gets a token that WeChat refuses, except after an external
 //     fetch or a lost answer. Either is repaired within one poll, one report, or the time

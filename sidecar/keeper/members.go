@@ -30,7 +30,7 @@ func (g *Group) find(appID string, kind memcache.Kind) (*credential, error) {
 	c, ok := g.credentials[credentialKey{appID, kind}]
 	if !ok && g.credentials[credentialKey{appID, memcache.AccessToken}] != nil {
 		return nil, &Error{
-			Reason: NotConfigured, Code: 404, Message: "this sidecar has no " + string(kind) + " for this appid",
+			Reason: NotConfigured, Code: 404, Message: "this sidecar does not keep the " + string(kind) + " of this appid",
 			Hint: hint.NoTicket(string(ticketAPIs[kind]), appID),
 		}
 	}

@@ -52,7 +52,7 @@ func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, why 
 	if err := a.claim(ctx); err != nil { // 4. a doubt, before anything is sent
 		return err
 	}
-	c.failpoint("call")
+	c.failpoint("request")
 	got, err := a.send(ctx) // 5. one request
 	if err != nil {
 		return a.failed(err) // 6. all sidecars wait, or another one takes over

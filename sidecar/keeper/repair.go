@@ -151,7 +151,7 @@ func (c *credential) noteExternal(token string, invalidated bool) {
 	case !known && c.isTicket():
 		c.log().Warn("external ticket detected", "remedy", remedy, "ticket_fingerprint", fp, "hint", hint.ExternalTicket)
 	case !known:
-		c.log().Warn("external token detected", "remedy", remedy, "token_fingerprint", fp, "hint", hint.ExternalToken)
+		c.log().Warn("external token detected", "event", "external_token", "remedy", remedy, "token_fingerprint", fp, "hint", hint.ExternalToken)
 	}
 }
 

@@ -138,7 +138,7 @@ func (a *api) parseStable(w http.ResponseWriter, r *http.Request) (asked, *refus
 }
 
 // tokenOf authorizes a request for an account's token. If a bearer token is configured,
-// the secret must be equal to it, before anybody learns which accounts there are. If none
+// the secret must be equal to it, before a caller learns which accounts there are. If none
 // is, the secret does not matter.
 func (a *api) tokenOf(grantType, appID, secret string) (asked, *refusal) {
 	switch {

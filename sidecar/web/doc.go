@@ -9,7 +9,7 @@
 //     requests are served at a time; the next one is refused with Retry-After. With a
 //     memory limit, package listener's limit on connections applies first: 288 with
 //     32 MiB. Further connections queue.
-//  3. A tricked browser or app cannot fetch a credential for somebody: see Guards. On
+//  3. A tricked browser or app cannot fetch a credential for an attacker: see Guards. On
 //     WeChat's own routes, which are off by default, a tricked app can.
 //  4. No credential, AppSecret, bearer token, query or body is logged. The ops listener
 //     carries none either: it shows the first 8 hex digits of a credential's SHA-256.

@@ -45,7 +45,7 @@ func parseReport(text []byte) (string, *refusal) {
 		return "", refuse(http.StatusBadRequest, "the body is not a JSON object with the field rejected", want)
 	}
 	if body.Rejected == nil {
-		return "", refuse(http.StatusBadRequest, "the body has no field rejected", want)
+		return "", refuse(http.StatusBadRequest, "the field rejected is missing", want)
 	}
 	if !memcache.ValidCredential(*body.Rejected) {
 		return "", refuse(http.StatusBadRequest, "rejected is not a possible credential", want)

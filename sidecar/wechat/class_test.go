@@ -15,6 +15,7 @@ func TestClass_OfEachErrcode(t *testing.T) {
 	const ip = wechattest.EgressIP
 	fake, url := newFake(t)
 	c := newClient(t, nil, url)
+	tested := map[int]bool{}
 	for _, tt := range []struct {
 		code  int
 		class wechat.Class
@@ -34,9 +35,11 @@ func TestClass_OfEachErrcode(t *testing.T) {
 		{code: 41002, class: wechat.Defect},
 		{code: 41004, class: wechat.Defect},
 		{code: 42001, class: wechat.Refused},
+		{code: 43001, class: wechat.Defect},
 		{code: 43002, class: wechat.Defect},
 		{code: 45009, class: wechat.Day},
 		{code: 45011, class: wechat.Minute},
+		{code: 47001, class: wechat.Defect},
 		{code: 48001, class: wechat.Person},
 		{code: 50004, class: wechat.Person},
 		{code: 50007, class: wechat.Person},
@@ -47,6 +50,7 @@ func TestClass_OfEachErrcode(t *testing.T) {
 		{code: 89507, class: wechat.Timed, wait: time.Hour},
 		{code: 99999, class: wechat.Person},
 	} {
+		tested[tt.code] = true
 		fake.FailAll(tt.code)
 		e := failure(t.Context(), t, c, request(wechat.Token))
 		assert.Equal(t, tt.code, e.Code)
@@ -60,6 +64,9 @@ func TestClass_OfEachErrcode(t *testing.T) {
 		}
 	}
 	assert.Zero(t, fake.Issues(""))
+	for code := -1000; code < 100_000; code++ {
+		assert.False(t, wechat.Documented(code) && !tested[code], "errcode %d is not in the table", code)
+	}
 }
 
 // The address is found wherever WeChat puts it.

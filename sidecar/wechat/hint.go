@@ -1,6 +1,10 @@
 package wechat
 
-import "github.com/wxsidecar/wxsidecar/sidecar/hint"
+import (
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
+)
 
 // Documented reports whether the errcode has a known meaning for a token request.
 func Documented(code int) bool {
@@ -13,6 +17,9 @@ func Documented(code int) bool {
 func Hint(code int, errmsg string) hint.Hint {
 	return refusal(Token, code, errmsg, redactor{}).Hint
 }
+
+// Wait returns the Wait of a token request's Error, for callers that know only errcode.
+func Wait(code int) time.Duration { return judge(Token, code).wait }
 
 // EgressIP returns the EgressIP of a token request's Error, for callers that know only
 // errcode and errmsg.

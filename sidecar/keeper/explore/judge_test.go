@@ -352,6 +352,6 @@ func (j *judge) last() {
 		j.breaks("Last token issued", "the record ends with %s, and WeChat issued %s last", w.names.of(w.entry()), w.names.of(newest.Token))
 	}
 	if len(j.faults) == 0 && j.outside == 0 && len(j.requests) > 1+3*j.stops { // another sidecar's, that for the doubt of its claim, that for its mark
-		j.breaks("One call", "%d requests", len(j.requests))
+		j.breaks("One request", "%d requests", len(j.requests))
 	}
 }

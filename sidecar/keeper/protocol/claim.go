@@ -44,10 +44,10 @@ const (
 )
 
 // PlanFor reports whether a request is planned: it renews a valid token that is due by
-// its age. The budget never refuses a planned request. Only one can be planned in every,
-// which is half of the age at which a token is due. If that is shorter than the budget's
-// window, planned requests would be unbounded: none is planned. A doubt makes a request
-// neither planned nor unplanned.
+// its age. A doubt does not change that. The budget never refuses a planned request.
+// every is the least time between two planned requests: half of the age at which a token
+// is due. If it is shorter than the budget's window, planned requests would be unbounded,
+// and none is planned.
 func (h *Held) PlanFor(why Why, now Now) (every time.Duration, planned bool) {
 	if why.IsReport() || !h.Valid(now) || h.DueByAge(now, 0) > 0 {
 		return 0, false

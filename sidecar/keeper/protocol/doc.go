@@ -41,9 +41,9 @@
 // # Clocks
 //
 // No safety depends on wall clocks that agree. A duration since something was first
-// seen is measured on the monotonic clock. A wall clock can only tell how old a record
-// is that this process has not seen arrive, and that time has passed while the
-// machine was suspended.
+// seen is measured on the monotonic clock. A wall clock decides only two things: how
+// old a record is that this process has not seen arrive, and whether time has passed
+// while the machine was suspended.
 package protocol
 
 import "time"

@@ -13,7 +13,7 @@ const (
 	// a poll of 15 s, and a minute later the request has arrived.
 	claimFor = 75 * time.Second
 	// doubtMost is how far ahead a doubt can be: twice claimFor. More than that counts as
-	// now: its writer's clock is off, or somebody wrote it by hand.
+	// now: its writer's clock is off, or it was written by hand.
 	doubtMost = 2 * claimFor
 )
 

@@ -6,7 +6,7 @@ import "time"
 // is in the cooldowns in memcached: it must not change.
 type Class string
 
-// The classes. The zero value counts as Transient.
+// The reasons. The zero value counts as Transient.
 const (
 	Transient  Class = "transient"  // ends without intervention
 	Refused    Class = "refused"    // WeChat refused the token of a ticket request
@@ -136,21 +136,18 @@ func Yield(f Failure, valid, handedOver bool, streak int, usual, entry time.Dura
 	return r
 }
 
-// declinedTwice is the errcode with the longest cooldown: the administrator declined the
-// request twice.
-const declinedTwice = 89506
-
-// CooldownMost returns how long a cooldown of this class and errcode can last at most. One
-// that lasts longer was written by hand, and can be taken over. The time counts from first
-// sight, on the monotonic clock.
-func CooldownMost(class Class, errcode int) time.Duration {
-	switch {
-	case errcode == declinedTwice:
-		return 24 * time.Hour
-	case class == Day, class == Timed:
-		return time.Hour
-	case class == Minute:
-		return 2 * time.Minute
+// CooldownMost returns how long a cooldown with this reason can last at most. wait is how
+// long WeChat says to wait after the cooldown's errcode, or 0. A cooldown that lasts longer
+// was written by hand, and can be taken over. The time counts from first sight, on the
+// monotonic clock.
+func CooldownMost(class Class, wait time.Duration) time.Duration {
+	most := 130 * time.Second
+	switch class {
+	case Day, Timed:
+		most = time.Hour
+	case Minute:
+		most = 2 * time.Minute
+	case Transient, Refused, Unreached, Unanswered, Person, Defect, OverBudget, Rebuilding:
 	}
-	return 130 * time.Second
+	return max(most, wait)
 }

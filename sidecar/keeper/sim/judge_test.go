@@ -236,19 +236,19 @@ func (j *judge) calling(p *pod, api string) (over func()) {
 		return func() {} // perhaps without memcached
 	}
 	if since := j.refusing; api == string(wechat.Token) && !since.IsZero() && now.Sub(since) > 20*time.Second && j.hadRecord(p, recorded, now) {
-		j.broken("One call", "%s requests a token although it cannot claim: memcached has refused to write for %s", p.name, now.Sub(since))
+		j.broken("One request", "%s requests a token although it cannot claim: memcached has refused to write for %s", p.name, now.Sub(since))
 		j.refusing = time.Time{} // once is enough
 	}
 	if !j.troubled(lately, now, memcachedTrouble) {
 		if (!leased && now.Sub(j.leaseTaken) > 16*time.Second) || strings.HasPrefix(lease.Value, "{") {
-			j.broken("One call", "%s requests a token without the lease", p.name)
+			j.broken("One request", "%s requests a token without the lease", p.name)
 		}
 		if j.ongoing > 0 && !j.troubled(lately, now, podTrouble) {
-			j.broken("One call", "%s requests a token while another does", p.name)
+			j.broken("One request", "%s requests a token while another does", p.name)
 		}
 	}
 	if good := j.goodFor(p, item.Value, now); good > 5 && !external && !j.troubled(now.Add(-2*time.Minute), now, externalTrouble, clockTrouble) {
-		j.broken("One call", "%s requests a token although the record is good for %d s", p.name, good)
+		j.broken("One request", "%s requests a token although the record is good for %d s", p.name, good)
 	}
 	j.ongoing++
 	return func() {

@@ -88,7 +88,7 @@ func (b *ticketBook) verdict(j *judge) {
 			return
 		}
 		if i > 0 && at.Sub(b.calls[i-1]) < 3290*time.Second && !j.troubled(b.calls[i-1].Add(-11*time.Minute), at) {
-			j.broken("One call", "calls for a ticket %s apart at %s, and nothing was amiss", at.Sub(b.calls[i-1]), at.Sub(j.world.start))
+			j.broken("One request", "calls for a ticket %s apart at %s, and nothing was amiss", at.Sub(b.calls[i-1]), at.Sub(j.world.start))
 		}
 	}
 }
@@ -101,7 +101,7 @@ func (t *gatedTransport) ticket(r *http.Request) (*http.Response, error) {
 	w.judge.mu.Lock()
 	now := time.Now()
 	if (!leased || strings.HasPrefix(lease.Value, "{")) && !w.judge.troubled(now.Add(-16*time.Second), now, memcachedTrouble, podTrouble, verbTrouble) {
-		w.judge.broken("One call", "%s asks for a ticket without the lease", t.pod.name)
+		w.judge.broken("One request", "%s asks for a ticket without the lease", t.pod.name)
 	}
 	w.judge.mu.Unlock()
 	if _, err := t.gate.pass(); err != nil {

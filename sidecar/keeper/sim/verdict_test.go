@@ -37,7 +37,7 @@ func (j *judge) verdict(t *testing.T) {
 			break
 		}
 	}
-	// One call: if nothing was amiss, requests are a renewal apart. A pod that cannot
+	// One request: if nothing was amiss, requests are a renewal apart. A pod that cannot
 	// reach WeChat adds some that are refused, and no others.
 	apart := 3290 * time.Second
 	if stable {
@@ -47,10 +47,10 @@ func (j *judge) verdict(t *testing.T) {
 	for i := 1; i < len(answered); i++ {
 		before, at := answered[i-1].at, answered[i].at
 		if answered[i].clocksOff == 1 && at.Sub(before) < pollLeast && !j.troubled(before.Add(-11*time.Minute), at, allBut(clockTrouble)...) {
-			j.brokenAt(at, "One call", "requests %s apart, and one clock alone is off", at.Sub(before))
+			j.brokenAt(at, "One request", "requests %s apart, and one clock alone is off", at.Sub(before))
 		}
 		if at.Sub(before) < apart && !j.troubled(before.Add(-11*time.Minute), at, allBut(onePodTrouble)...) {
-			j.brokenAt(at, "One call", "requests %s apart, and nothing was amiss", at.Sub(before))
+			j.brokenAt(at, "One request", "requests %s apart, and nothing was amiss", at.Sub(before))
 		}
 	}
 	j.onTime()

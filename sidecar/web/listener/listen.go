@@ -102,7 +102,7 @@ func removeStale(ctx context.Context, path string) error {
 		return errors.New("a process answers on this socket; is another sidecar running?")
 	}
 	if !errors.Is(err, syscall.ECONNREFUSED) {
-		return fmt.Errorf("cannot tell whether a process answers on this socket: %w", err)
+		return fmt.Errorf("cannot determine whether a process answers on this socket: %w", err)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -22,7 +22,7 @@ var english = &words{
 
 	memcachedUp: "memcached answers", memcachedNote: " Meanwhile, sidecars serve tokens from memory.", mirrorUp: "Mirror works",
 	noAccount: "Set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR.",
-	inDoubt:   "A request to WeChat has no answer, and WeChat may have issued another token. This one is renewed early.",
+	inDoubt:   "WeChat did not answer a request, and may have issued another token. This one is renewed early.",
 
 	age: "Age", left: "Expires in", renewal: "Next renewal", by: "Renewed by", today: "Today", published: "In memcached",
 	yes: "yes", missing: "not at the last poll", unnamed: "unnamed",
