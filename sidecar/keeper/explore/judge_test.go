@@ -301,7 +301,7 @@ func (j *judge) checkToken(where, token string, now time.Time) {
 		allowed = 9 * time.Minute
 	case j.lenient():
 		allowed = time.Minute
-	case j.twice(), j.paused() > 0 && len(j.faults) > 0: // until each has polled
+	case j.twice(), j.paused() > 0 && j.troubles() > 1: // until each has polled
 		allowed = onePoll
 	}
 	if now.Sub(since) > allowed || allowed == 0 {
