@@ -22,6 +22,8 @@ const (
 	// answerTimeouts is how many timeouts an answer can take: the client library
 	// allows one for each item.
 	answerTimeouts = 10
+	// freeReads are the reads of an answer before the clock is read.
+	freeReads = 2
 )
 
 // conn bounds the memory and the time that an answer can take, whatever the server
@@ -44,7 +46,8 @@ type conn struct {
 
 	room, items int // bytes and values that this answer can still have
 	refused     bool
-	since       time.Time // when the request was written
+	reads       int       // of this answer
+	since       time.Time // when the answer had freeReads reads
 }
 
 // dialer returns a dial function for connections with bounded answers.
@@ -64,16 +67,14 @@ func (cfg Config) dialer(timeout time.Duration) dialFunc {
 
 // Write implements net.Conn. A new answer begins after it.
 func (c *conn) Write(p []byte) (int, error) {
-	c.room, c.items = maxAnswer, maxItems
-	n, err := c.Conn.Write(p)
-	c.since = time.Now() // after the write, which a pause of the process can precede
-	return n, err
+	c.room, c.items, c.reads = maxAnswer, maxItems, 0
+	return c.Conn.Write(p)
 }
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
 	for len(c.ready) == 0 {
-		if time.Since(c.since) > c.patience {
+		if c.late() {
 			return 0, os.ErrDeadlineExceeded
 		}
 		n, err := c.Conn.Read(p)
@@ -97,6 +98,15 @@ func (c *conn) Read(p []byte) (int, error) {
 	n := copy(p, c.ready)
 	c.ready = c.ready[n:]
 	return n, nil
+}
+
+// late reports whether the answer takes too long. Most answers take one read, which the
+// client library's own timeout bounds. So the first reads need no clock.
+func (c *conn) late() bool {
+	if c.reads++; c.reads == freeReads {
+		c.since = time.Now()
+	}
+	return c.reads > freeReads && time.Since(c.since) > c.patience
 }
 
 // filter moves what is passed on to the beginning of b, and returns its length.

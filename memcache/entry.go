@@ -1,8 +1,10 @@
 package memcache
 
 import (
+	"encoding/binary"
 	"errors"
 	"time"
+	"unsafe"
 
 	"github.com/bradfitz/gomemcache/memcache"
 )
@@ -28,14 +30,36 @@ func (s *Slot) Get() (string, error) {
 	if !intact(item) {
 		return "", ErrDamaged
 	}
-	return string(item.Value), nil
+	return text(item), nil
+}
+
+// text returns the value of an item without a copy. The client library allocates each
+// value, and keeps none. A copy of 512 bytes takes 5 % of a get (make bench).
+func text(item *memcache.Item) string {
+	return unsafe.String(unsafe.SliceData(item.Value), len(item.Value)) //nolint:gosec // see above
 }
 
 func intact(item *memcache.Item) bool {
 	if item.Flags != 0 || len(item.Value) == 0 || len(item.Value) > MaxCredential {
 		return false
 	}
-	return printable(item.Value)
+	return printableBytes(item.Value)
+}
+
+// printableBytes is printable for bytes, eight at a time. One at a time takes another
+// 5 % of a get (make bench). For each byte of w, the top bit of (w-0x21)&^w is set if
+// the byte is below 0x21. The same of x-1 and x = w^0x7f is set if it is 0x7f. A borrow
+// can set the bit of the next byte too, but never if no byte has one of its own.
+func printableBytes(b []byte) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; len(b) >= 8; b = b[8:] {
+		w := binary.LittleEndian.Uint64(b)
+		x := w ^ 0x7f*ones
+		if ((w-0x21*ones)&^w|(x-ones)&^x)&tops != 0 {
+			return false
+		}
+	}
+	return printable(string(b))
 }
 
 // Entry is an entry as it was read. Its zero value is a missing entry.
@@ -71,7 +95,7 @@ func entryOf(item *memcache.Item) Entry {
 	case !intact(item):
 		return Entry{Damaged: true, seen: versionOf(item)}
 	}
-	return Entry{Token: string(item.Value), seen: versionOf(item)}
+	return Entry{Token: text(item), seen: versionOf(item)}
 }
 
 // Entry reads the entry for PutEntry.

@@ -239,7 +239,7 @@ func CheckPrefix(prefix string) error {
 }
 
 // printable reports whether s has neither spaces nor control characters.
-func printable[T string | []byte](s T) bool {
+func printable(s string) bool {
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] == 0x7f {
 			return false
