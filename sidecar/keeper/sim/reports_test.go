@@ -16,18 +16,13 @@ import (
 func TestReport_NeverAnOlderToken(t *testing.T) {
 	t.Parallel()
 	simulate(t, 21, wechat.Token, 2, 0, func(ctx context.Context, w *world) {
-		sleep(ctx, 10*time.Minute)
-		end := w.judge.begin(externalTrouble)
+		first, end := w.tokenBeforeTrouble(ctx)
 		defer end()
-		first, err := w.pods[0].client.AccessToken(ctx)
-		require.NoError(t, err)
-		w.wechat.FetchExternally(appID)
-		w.wechat.FetchExternally(appID)
+		w.invalidate()
 		second, err := w.pods[0].client.Refresh(ctx, first)
 		require.NoError(t, err)
-		w.wechat.FetchExternally(appID)
-		w.wechat.FetchExternally(appID)
-		// The other sidecar has not looked since and remembers the first.
+		w.invalidate()
+		// The other sidecar has not polled since and remembers the first.
 		third, err := w.pods[1].client.Refresh(ctx, second)
 		older := err == nil && (third == first || w.wechat.Accepts(third) != 0)
 		assert.False(t, older)
@@ -70,8 +65,7 @@ func TestReport_RenewalIsRetried(t *testing.T) {
 		defer endWeChat()
 		first, err := w.pods[0].client.AccessToken(ctx)
 		require.NoError(t, err)
-		w.wechat.FetchExternally(appID)
-		w.wechat.FetchExternally(appID)
+		w.invalidate()
 		w.failing.Store(-1)
 		_, err = w.pods[0].client.Refresh(ctx, first)
 		require.Error(t, err)
@@ -134,13 +128,10 @@ func TestLease_WrittenByHand(t *testing.T) {
 func TestToday_CountsForceRefreshes(t *testing.T) {
 	t.Parallel()
 	simulate(t, 26, wechat.StableToken, 2, 0, func(ctx context.Context, w *world) {
-		sleep(ctx, 10*time.Minute)
-		end := w.judge.begin(externalTrouble)
+		token, end := w.tokenBeforeTrouble(ctx)
 		defer end()
-		token, err := w.pods[0].client.AccessToken(ctx)
-		require.NoError(t, err)
 		w.judge.falselyReported(token)
-		_, err = w.pods[0].client.Refresh(ctx, token)
+		_, err := w.pods[0].client.Refresh(ctx, token)
 		require.NoError(t, err)
 		sleep(ctx, pollBound)
 		for _, p := range w.pods {

@@ -232,13 +232,9 @@ func TestSecret_CorrectedEndsTheCooldown(t *testing.T) {
 func TestReport_OneRenewalForAll(t *testing.T) {
 	t.Parallel()
 	simulate(t, 10, wechat.Token, 5, 0, func(ctx context.Context, w *world) {
-		sleep(ctx, 10*time.Minute)
-		end := w.judge.begin(externalTrouble)
+		token, end := w.tokenBeforeTrouble(ctx)
 		defer end()
-		token, err := w.pods[0].client.AccessToken(ctx)
-		require.NoError(t, err)
-		w.wechat.FetchExternally(appID)
-		w.wechat.FetchExternally(appID)
+		w.invalidate()
 		got := make(chan string, 100)
 		for i := range cap(got) {
 			go func() {
@@ -286,8 +282,7 @@ func TestReport_WhileMemcachedRefills(t *testing.T) {
 		require.NoError(t, err)
 		sleep(ctx, time.Second)
 		end()
-		w.wechat.FetchExternally(appID)
-		w.wechat.FetchExternally(appID)
+		w.invalidate()
 		fresh, err := w.pods[1].client.Refresh(ctx, token)
 		require.NoError(t, err)
 		assert.Zero(t, w.wechat.Accepts(fresh))

@@ -210,3 +210,13 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	}
 }
+
+// tokenBeforeTrouble waits ten minutes, and returns the token that apps have then. What
+// follows until end is called is trouble with external fetches.
+func (w *world) tokenBeforeTrouble(ctx context.Context) (token string, end func()) {
+	sleep(ctx, 10*time.Minute)
+	end = w.judge.begin(externalTrouble)
+	token, err := w.pods[0].client.AccessToken(ctx)
+	w.must(err)
+	return token, end
+}
