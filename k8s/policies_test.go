@@ -31,7 +31,8 @@ func tcp(ports ...int32) (rule []networkingv1.NetworkPolicyPort) {
 
 func TestPolicies_ReadersReachMemcached(t *testing.T) {
 	p := build(t, "networkpolicy").policies["memcached"]
-	assert.Equal(t, []networkingv1.PolicyType{networkingv1.PolicyTypeIngress}, p.Spec.PolicyTypes)
+	assert.Equal(t, []networkingv1.PolicyType{networkingv1.PolicyTypeIngress, networkingv1.PolicyTypeEgress}, p.Spec.PolicyTypes)
+	assert.Empty(t, p.Spec.Egress, "memcached opens no connections")
 	assert.Equal(t, []networkingv1.NetworkPolicyIngressRule{
 		{From: []networkingv1.NetworkPolicyPeer{readers}, Ports: tcp(11211)},
 	}, p.Spec.Ingress)
