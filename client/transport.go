@@ -19,9 +19,10 @@ import (
 // of a redirect. The token is visible only in the request that carries it: not in
 // Response.Request, a Referer, a redirect's address or an error.
 //
-// To find the errcode it reads up to 64 KiB of an answer that is JSON or plain text;
-// the caller still gets every byte. It does not read other types, such as pictures
-// and streams, nor an answer that is compressed because the caller asked for that.
+// To find the errcode it waits for an answer's first bytes. If the first is a brace, it
+// reads on to the errcode, at most 64 KiB. The Content-Type does not matter, and the
+// caller still gets every byte. It does not decode an answer that is compressed because
+// the caller asked for that.
 //
 // WeChat does not execute a request that it refuses, so any method can be repeated.
 // The second body comes from Request.GetBody, which net/http sets for buffers and

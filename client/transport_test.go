@@ -91,7 +91,7 @@ func TestHTTPClient_Hosts(t *testing.T) {
 
 // Only the errcodes for a refused token lead to a report.
 func TestHTTPClient_Errcodes(t *testing.T) {
-	for code, want := range map[string]int{"40001": 1, "40014": 1, "42001": 1, "48001": 0, "40013": 0, "-1": 0, `"40001"`: 0, "null": 0} {
+	for code, want := range map[string]int{"40001": 1, "40014": 1, "42001": 1, "48001": 0, "40013": 0, "-1": 0, "null": 0} {
 		f := setup(t)
 		hc, n := f.browse(t, map[string]http.HandlerFunc{"api.weixin.qq.com": wechat(t2, code)})
 		resp, err := hc.Get(api + "/cgi-bin/user/get?next_openid=o1")

@@ -1,0 +1,50 @@
+package client_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A refusal is found in any form in which WeChat sends it, and nothing else is one. The
+// PHP client reads the same table.
+func TestHTTPClient_Refusals(t *testing.T) {
+	table, err := os.ReadFile("testdata/refusals.json")
+	require.NoError(t, err)
+	var rows []struct {
+		Name        string
+		ContentType string `json:"content_type"`
+		Base64      []byte
+		Refused     bool
+	}
+	require.NoError(t, json.Unmarshal(table, &rows))
+	require.Greater(t, len(rows), 40)
+	pieces := map[string]func(io.Reader) io.Reader{
+		"whole":         func(r io.Reader) io.Reader { return r },
+		"byte for byte": iotest.OneByteReader,
+		"with its end":  iotest.DataErrReader,
+	}
+	for _, row := range rows {
+		t.Run(row.Name, func(t *testing.T) {
+			for piece, cut := range pieces {
+				f := setup(t)
+				hc := f.HTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+					return &http.Response{
+						StatusCode: 200, Header: http.Header{"Content-Type": {row.ContentType}},
+						Body: io.NopCloser(cut(bytes.NewReader(row.Base64))),
+					}, nil
+				})})
+				resp, err := hc.Get(api + "/cgi-bin/x")
+				assert.Equal(t, string(row.Base64), read(t, resp, err), "another body arrived, %s", piece)
+				assert.Equal(t, row.Refused, len(f.sidecar.reports()) == 1, piece)
+			}
+		})
+	}
+}
