@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
@@ -57,7 +56,8 @@ type Config struct {
 
 	// WeChatHosts are further hosts that HTTPClient sends the token to, as host or
 	// host:port: your proxy in front of WeChat, or a test's server. Empty means only
-	// WeChat's own. Over https, or plain http to loopback.
+	// WeChat's own. Over https, or plain http to loopback. A host is a name of ASCII
+	// letters, digits, dots, - and _, or an IP address, for IPv6 in brackets.
 	WeChatHosts []string
 
 	// Observe is called with the source of each credential, in the caller's goroutine,
@@ -98,8 +98,8 @@ func (cfg Config) check(n names, known ...error) error {
 		report("Local", fmt.Errorf("%s is out of range; use 0 to %s", cfg.Local, MaxLocal))
 	}
 	for _, host := range cfg.WeChatHosts {
-		if host == "" || strings.ContainsAny(host, "/@?# ") {
-			report("WeChatHosts", errors.New("an entry is not a host; use host or host:port"))
+		if !authority.MatchString(host) {
+			report("WeChatHosts", errors.New("an entry is not a host; use host or host:port, and [::1]:8080 for IPv6"))
 		}
 	}
 	if err := errors.Join(bad...); err != nil {

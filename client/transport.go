@@ -14,7 +14,8 @@ import (
 //
 // It adds the token to requests over https to api.weixin.qq.com, a host below it,
 // api2.weixin.qq.com or one of Config.WeChatHosts. It does not change a request that
-// has an access_token, or that goes to a path with another credential (/sns/,
+// has a query parameter whose name ends in access_token (component_access_token,
+// cloudbase_access_token), or that goes to a path with another credential (/sns/,
 // /cgi-bin/component/, /cgi-bin/token and similar ones). It decides anew for each hop
 // of a redirect. The token is visible only in the request that carries it: not in
 // Response.Request, a Referer, a redirect's address or an error.
@@ -83,6 +84,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 func (t *transport) send(req *http.Request, body io.ReadCloser, token string) (*http.Response, error) {
 	sent := req.WithContext(req.Context()) // a shallow copy
 	u := *req.URL
+	u.Host = strings.ToLower(u.Host) // http.ProxyFromEnvironment exempts localhost, and no other spelling
 	if u.RawQuery != "" {
 		u.RawQuery += "&"
 	}

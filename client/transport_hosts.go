@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 )
 
@@ -20,21 +21,35 @@ func newHosts(more []string) hosts {
 	return h
 }
 
-// wants reports whether req gets the token. It goes to WeChat's API, and has no
-// access_token of its own (a user's, from sns/oauth2, or another account's).
+// wants reports whether req gets the token. It goes to WeChat's API, and has no other
+// credential (a user's token from sns/oauth2, a platform's, or another account's).
 func (h hosts) wants(req *http.Request) bool {
-	return h.trusted(req.URL) && !otherCredential(req.URL.Path) && !req.URL.Query().Has("access_token")
+	return h.trusted(req.URL) && !otherCredential(req.URL)
 }
 
-// trusted reports whether u may receive the token. WeChat's hosts are
-// api.weixin.qq.com, those below it (sh., sz., hk., file.) and api2.weixin.qq.com.
-// mp.weixin.qq.com serves pages and pictures and takes no access_token.
+var (
+	// authority is a host that no two parsers read differently, with its port. Other
+	// characters can become letters (fullwidth ones), or belong to a zone.
+	authority = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?$`)
+	// wechatHost matches WeChat's hosts: api.weixin.qq.com, those below it (sh., sz., hk.,
+	// file.) and api2.weixin.qq.com. mp.weixin.qq.com serves pages and takes no token.
+	wechatHost = regexp.MustCompile(`^(?:(?:[a-z0-9.-]+\.)?api|api2)\.weixin\.qq\.com$`)
+)
+
+// trusted reports whether u may receive the token.
 func (h hosts) trusted(u *url.URL) bool {
-	host := strings.ToLower(u.Hostname())
-	named := h.more[host] || h.more[strings.ToLower(u.Host)]
+	part := authority.FindStringSubmatch(u.Host)
+	if part == nil {
+		return false
+	}
+	host, port := strings.ToLower(part[1]), part[2]
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	named := h.more[host] || h.more[host+":"+port]
 	switch u.Scheme {
 	case "https":
-		return named || host == "api.weixin.qq.com" || host == "api2.weixin.qq.com" || strings.HasSuffix(host, ".api.weixin.qq.com")
+		return named || wechatHost.MatchString(host)
 	case "http":
 		return named && loopback(host)
 	}
@@ -42,16 +57,27 @@ func (h hosts) trusted(u *url.URL) bool {
 }
 
 func loopback(host string) bool {
-	ip := net.ParseIP(host)
+	ip := net.ParseIP(strings.Trim(host, "[]"))
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// otherCredential reports whether this path needs another credential: an AppSecret, a
-// user's token or a platform's. A 40001 there says nothing about the account's token.
-func otherCredential(path string) bool {
-	switch path {
+// otherCredential reports whether u has or needs another credential: an access_token of
+// its own, a platform's or a cloud environment's, or an AppSecret or a user's token. A
+// 40001 there says nothing about the account's token.
+func otherCredential(u *url.URL) bool {
+	// url.ParseQuery drops a pair with a semicolon or an invalid escape.
+	for pair := range strings.FieldsFuncSeq(u.RawQuery, func(r rune) bool { return r == '&' || r == ';' }) {
+		name, _, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		if strings.HasSuffix(name, "access_token") {
+			return true
+		}
+	}
+	switch u.Path {
 	case "/cgi-bin/token", "/cgi-bin/stable_token", "/cgi-bin/clear_quota/v2":
 		return true
 	}
-	return strings.HasPrefix(path, "/sns/") || strings.HasPrefix(path, "/cgi-bin/component/")
+	return strings.HasPrefix(u.Path, "/sns/") || strings.HasPrefix(u.Path, "/cgi-bin/component/")
 }
