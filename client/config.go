@@ -15,9 +15,10 @@ import (
 // DefaultSidecar is where a sidecar listens by default.
 const DefaultSidecar = "http://127.0.0.1:7200"
 
-// MaxLocal is the longest Config.Local. WeChat accepts a token for 300 s after it
-// issued the next one; the remaining 60 s are for the request that carries the token.
-const MaxLocal = 240 * time.Second
+// MaxLocal is the longest Config.Local. WeChat accepts a token after the next renewal,
+// for up to 300 s, but not after two. Reports can cause two renewals 31 s apart, so a
+// process that holds a token for 30 s never holds one that is two renewals old.
+const MaxLocal = 30 * time.Second
 
 // Config names the account, and where memcached and the sidecar are.
 type Config struct {
@@ -51,7 +52,7 @@ type Config struct {
 	Transport http.RoundTripper
 
 	// Local is how long the process holds a token; 0 means not at all. At most
-	// MaxLocal, because a process does not learn of a renewal.
+	// MaxLocal: the process does not learn of renewals, and a token is invalid after two.
 	Local time.Duration
 
 	// WeChatHosts are further hosts that HTTPClient sends the token to, as host or
@@ -95,7 +96,7 @@ func (cfg Config) check(n names, known ...error) error {
 		report(n.authTokenFile, err)
 	}
 	if cfg.Local < 0 || cfg.Local > MaxLocal {
-		report("Local", fmt.Errorf("%s is out of range; use 0 to %s", cfg.Local, MaxLocal))
+		report("Local", fmt.Errorf("%s is out of range; use 0 to %s, because a token can be invalid 31s later", cfg.Local, MaxLocal))
 	}
 	for _, host := range cfg.WeChatHosts {
 		if !authority.MatchString(host) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/client"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 )
 
@@ -30,6 +31,19 @@ func TestLocal_Expiry(t *testing.T) {
 	})
 }
 
+// The process never holds a token that is two renewals old: these are 31 s apart at
+// least.
+func TestLocal_Limit(t *testing.T) {
+	for local, valid := range map[time.Duration]bool{30 * time.Second: true, 30*time.Second + 1: false, 31 * time.Second: false, time.Minute: false, 240 * time.Second: false} {
+		_, err := client.New(client.Config{AppID: "wx1", Local: local})
+		if valid {
+			assert.NoError(t, err, local)
+		} else {
+			assert.ErrorContains(t, err, "Local: "+local.String()+" is out of range; use 0 to 30s", local)
+		}
+	}
+}
+
 // By default the process holds no token.
 func TestLocal_Default(t *testing.T) {
 	f := setup(t)
@@ -41,7 +55,7 @@ func TestLocal_Default(t *testing.T) {
 // The process holds a token of the sidecar no longer than its expires_in.
 func TestLocal_ExpiresIn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := setup(t, withLocal(200*time.Second))
+		f := setup(t, withLocal(30*time.Second))
 		f.memcached.Flush()
 		f.sidecar.expiresIn = 7
 		f.sidecar.before = func(*http.Request) { time.Sleep(2 * time.Second) } // the promise can be that old
@@ -59,7 +73,7 @@ func TestLocal_ExpiresIn(t *testing.T) {
 // The process does not hold a token whose expires_in is over.
 func TestLocal_ExpiredAnswer(t *testing.T) {
 	for _, expiresIn := range []int{0, -5} {
-		f := setup(t, withLocal(time.Minute))
+		f := setup(t, withLocal(30*time.Second))
 		f.memcached.Flush()
 		f.sidecar.expiresIn = expiresIn
 		require.NotEmpty(t, f.token(t))
@@ -70,7 +84,7 @@ func TestLocal_ExpiredAnswer(t *testing.T) {
 
 // The process holds the token that Refresh returns.
 func TestLocal_Refresh(t *testing.T) {
-	f := setup(t, withLocal(time.Minute))
+	f := setup(t, withLocal(30*time.Second))
 	require.Equal(t, t1, f.token(t))
 	token, err := f.Refresh(t.Context(), t1)
 	require.NoError(t, err)
@@ -81,7 +95,7 @@ func TestLocal_Refresh(t *testing.T) {
 
 // After a failed Refresh the process holds no token.
 func TestLocal_FailedRefresh(t *testing.T) {
-	f := setup(t, withLocal(time.Minute))
+	f := setup(t, withLocal(30*time.Second))
 	require.Equal(t, t1, f.token(t))
 	f.sidecar.down = errDown
 	_, err := f.Refresh(t.Context(), t1)
@@ -97,7 +111,7 @@ func TestLocal_FailedRefresh(t *testing.T) {
 // A: reads t1, which is invalid: storing it would give it to all callers.
 func TestLocal_ReadBeforeRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := setup(t, withLocal(time.Minute))
+		f := setup(t, withLocal(30*time.Second))
 		slow := make(chan struct{})
 		f.memcached.OnCommand(func(memcachetest.Command) memcachetest.Fault { <-slow; return memcachetest.None })
 		var a string
@@ -121,7 +135,7 @@ func TestLocal_ReadBeforeRefresh(t *testing.T) {
 // B: the answer is t2, which replaces it.
 func TestLocal_ReadDuringRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := setup(t, withLocal(time.Minute))
+		f := setup(t, withLocal(30*time.Second))
 		f.sidecar.before = func(*http.Request) { time.Sleep(time.Second) }
 		var wg sync.WaitGroup
 		wg.Go(func() { _, _ = f.Refresh(t.Context(), t1) })
@@ -139,7 +153,7 @@ func TestLocal_ReadDuringRefresh(t *testing.T) {
 // B: its answer arrives, which is invalid: storing it would give it to all callers.
 func TestLocal_OvertakenRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		f := setup(t, withLocal(time.Minute))
+		f := setup(t, withLocal(30*time.Second))
 		onItsWay := make(chan struct{})
 		f.sidecar.instead = func(w http.ResponseWriter, _ *http.Request) bool {
 			if f.sidecar.asked() > 1 {
@@ -163,7 +177,7 @@ func TestLocal_OvertakenRefresh(t *testing.T) {
 
 // A token that the process holds costs no allocation.
 func TestLocal_Allocations(t *testing.T) {
-	f := setup(t, withLocal(time.Minute))
+	f := setup(t, withLocal(30*time.Second))
 	ctx := t.Context()
 	require.NotEmpty(t, f.token(t))
 	assert.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = f.AccessToken(ctx) }))

@@ -26,7 +26,7 @@ func observed(list *[]client.Observation) func(*client.Config) {
 func TestObserve_Source(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var seen []client.Observation
-		f := setup(t, observed(&seen), withLocal(time.Minute))
+		f := setup(t, observed(&seen), withLocal(30*time.Second))
 		f.memcached.Put("wx1:jsapi_ticket", t3, 0, 3600)
 		f.memcached.Put("wxB", t3, 0, 3600)
 

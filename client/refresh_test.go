@@ -85,7 +85,7 @@ func TestRefresh_Empty(t *testing.T) {
 // A ticket comes from its own key, else from its own route.
 func TestTicket_Sources(t *testing.T) {
 	for kind, name := range map[client.TicketKind]string{client.JSAPI: "jsapi_ticket", client.WXCard: "wx_card_ticket"} {
-		f := setup(t, withLocal(time.Minute))
+		f := setup(t, withLocal(30*time.Second))
 		f.memcached.Put("wx1:"+name, t2, 0, 3600)
 		ticket, err := f.Ticket(t.Context(), kind)
 		require.NoError(t, err)

@@ -190,7 +190,7 @@ func TestSidecar_TransportError(t *testing.T) {
 
 // A printed Client shows no token.
 func TestClient_Print(t *testing.T) {
-	f := setup(t, withLocal(time.Minute))
+	f := setup(t, withLocal(30*time.Second))
 	require.NotEmpty(t, f.token(t))
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		assert.NotContains(t, fmt.Sprintf(verb, f.Client), "canarytoken")

@@ -191,7 +191,7 @@ func TestFor_InvalidAppID(t *testing.T) {
 // Close cancels the requests under way and leaves no goroutine behind.
 func TestClose_CancelsRequests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // the bubble fails if a goroutine is left
-		f := setup(t, withLocal(time.Minute))
+		f := setup(t, withLocal(30*time.Second))
 		require.NotEmpty(t, f.token(t))
 		_, err := f.Refresh(t.Context(), t1)
 		require.NoError(t, err)
@@ -217,7 +217,7 @@ func TestClose_CancelsRequests(t *testing.T) {
 
 // All methods are safe for concurrent use; the race detector checks it.
 func TestClient_Concurrent(t *testing.T) {
-	f := setup(t, withLocal(time.Minute))
+	f := setup(t, withLocal(30*time.Second))
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
