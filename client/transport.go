@@ -75,8 +75,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		return resp, nil
 	}
-	_, _ = io.CopyN(io.Discard, resp.Body, maxPeek) // net/http uses a drained connection again
-	_ = resp.Body.Close()
+	_ = resp.Body.Close() // without waiting for its rest
 	return t.send(req, again, fresh)
 }
 

@@ -6,12 +6,17 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/client"
 )
 
 // closer is a body without GetBody.
@@ -169,4 +174,41 @@ func TestHTTPClient_BrokenAnswer(t *testing.T) {
 	body, err := io.ReadAll(resp.Body)
 	require.ErrorIs(t, err, cut)
 	assert.True(t, string(body) == `{"data":"x`) //nolint:testifylint // it is no JSON
+}
+
+// The rest of a refusal that has not arrived delays nothing.
+func TestHTTPClient_RestOfRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		rest, never := io.Pipe()
+		hc := f.HTTPClient(&http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			answer := &http.Response{StatusCode: 200, Header: http.Header{}, Body: http.NoBody}
+			if r.URL.Query().Get("access_token") == t1 {
+				answer.Body = struct {
+					io.Reader
+					io.Closer
+				}{io.MultiReader(strings.NewReader(`{"errcode":40001,`), rest), rest}
+			}
+			return answer, nil
+		})})
+		start := time.Now()
+		time.AfterFunc(time.Minute, func() { _ = never.Close() })
+		resp, err := hc.Get(api + "/cgi-bin/x")
+		assert.Empty(t, read(t, resp, err))
+		assert.Zero(t, time.Since(start))
+	})
+}
+
+// A refusal that has arrived and its repetition share a connection.
+func TestHTTPClient_Connection(t *testing.T) {
+	f := setup(t, func(cfg *client.Config) { cfg.WeChatHosts = []string{"127.0.0.1"} })
+	addresses := make(chan string, 3)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		addresses <- r.RemoteAddr
+		wechat(t2, "40001")(w, r)
+	}))
+	defer server.Close()
+	resp, err := f.HTTPClient(nil).Get(server.URL + "/cgi-bin/x")
+	assert.Contains(t, read(t, resp, err), `"errcode":0`)
+	assert.Equal(t, <-addresses, <-addresses)
 }
