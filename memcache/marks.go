@@ -25,7 +25,17 @@ const (
 // life has passed. life is in whole seconds, and less than a second is an error.
 // memcached's clock can end a mark up to a second early: add one if that matters.
 func (s *Slot) Mark(name MarkName, life time.Duration) (bool, error) {
-	return s.mark(s.entry+":"+string(name), NewID(), life)
+	_, first, err := s.Take(name, life)
+	return first, err
+}
+
+// Take is Mark for a mark that can be given back, see GiveBack.
+func (s *Slot) Take(name MarkName, life time.Duration) (Spent, bool, error) {
+	taken := Spent{s.entry + ":" + string(name), NewID()}
+	if first, err := s.mark(taken.key, taken.id, life); !first {
+		return Spent{}, false, err
+	}
+	return taken, true, nil
 }
 
 // mark reports whether it stored id under a free key.
@@ -37,7 +47,7 @@ func (s *Slot) mark(key, id string, life time.Duration) (bool, error) {
 	return err == nil, err
 }
 
-// Spent is one use of a limit, see Spend. Its zero value is none.
+// Spent is one use of a limit or a mark, see Spend and Take. Its zero value is none.
 type Spent struct {
 	key string
 	id  string
@@ -63,8 +73,8 @@ func (s *Slot) Spend(name MarkName, limit int, window time.Duration) (Spent, boo
 	return Spent{}, false, nil
 }
 
-// GiveBack frees a use that this Slot's Spend returned, because the request was
-// not sent. It never frees another sidecar's use: if the use has ended, or is
+// GiveBack frees what this Slot's Spend or Take returned, because the request was
+// not sent or does not count. It never frees another sidecar's use: if the use has ended, or is
 // another's by now, GiveBack does nothing and returns nil. It does nothing for a
 // zero Spent.
 func (s *Slot) GiveBack(spent Spent) error {

@@ -34,8 +34,9 @@
 //
 // A mark's value is a random id. A mark says that something was done and must
 // not be done again while the mark lives. Marks are set by add and never
-// refreshed. A use of the budget is freed if no request was sent: by
-// compare-and-swap to an exptime in the past, or by delete if the server refuses that.
+// refreshed. A use of the budget is freed if no request was sent, and force_refresh
+// also after the limit of a minute: by compare-and-swap to an exptime in the past, or
+// by delete if the server refuses that.
 //
 // A ticket is a credential of its own. Its keys are the same behind P<AppID>:<kind>:
 // P<AppID>:jsapi_ticket or P<AppID>:wx_card_ticket is its entry, and

@@ -60,40 +60,27 @@ func (a *attempt) send(ctx context.Context) (wechat.Credential, error) {
 	}
 	a.count(func(n *Counts) { n.Renewed++ })
 	fields := []any{
-		"event", "token_renewed", "expires_in", int(got.ExpiresIn.Seconds()), "api", string(a.request.API),
-		"token_fingerprint", memcache.Fingerprint(got.Value),
+		"expires_in", int(got.ExpiresIn.Seconds()), "api", string(a.request.API), "token_fingerprint", memcache.Fingerprint(got.Value),
 	}
-	if a.isTicket() {
-		a.log().Info("ticket renewed", fields...)
-	} else {
-		a.log().Info("token renewed", fields...)
+	switch {
+	case got.Value == a.why.Invalid:
+		a.log().Info("reported credential returned again", fields...)
+	case a.isTicket():
+		a.log().Info("ticket renewed", append(fields, "event", "token_renewed")...)
+	default:
+		a.log().Info("token renewed", append(fields, "event", "token_renewed")...)
 	}
 	a.warnOfDate(got.Date)
 	return got, nil
 }
 
 // forceRefresh continues if WeChat returned the reported token again: same. With
-// stable_token it requests another one, once in 75 minutes. Otherwise same counts as
-// valid again.
+// stable_token it requests another one. Otherwise same counts as valid again.
 func (a *attempt) forceRefresh(ctx context.Context, same wechat.Credential) (wechat.Credential, error) {
-	got := same
-	if a.api == wechat.StableToken && a.mayForceRefresh() {
-		request := a.request
-		request.Force = true
-		forced, err := a.WeChat.Fetch(ctx, request)
-		a.countRequest(err, true)
-		var failed *wechat.Error
-		if errors.As(err, &failed) && failed.MayHaveIssued {
-			// The old one may be invalid: without force_refresh, WeChat returns the new one.
-			request.Force = false
-			forced, err = a.WeChat.Fetch(ctx, request)
-			a.countRequest(err, false)
-			if err != nil {
-				return same, err
-			}
-		}
-		if err == nil {
-			got = forced
+	got, err := same, error(nil)
+	if a.api == wechat.StableToken {
+		if got, err = a.force(ctx, same); err != nil {
+			return same, err
 		}
 	}
 	if got.Value == same.Value {
@@ -104,15 +91,53 @@ func (a *attempt) forceRefresh(ctx context.Context, same wechat.Credential) (wec
 	return got, nil
 }
 
+// force requests another token than same with force_refresh, once in 75 minutes. It
+// returns same if that is not allowed, or if WeChat refuses.
+func (a *attempt) force(ctx context.Context, same wechat.Credential) (wechat.Credential, error) {
+	mark, spent, ok := a.mayForceRefresh()
+	if !ok {
+		return same, nil
+	}
+	request := a.request
+	request.Force = true
+	got, err := a.WeChat.Fetch(ctx, request)
+	a.countRequest(err, true)
+	var failed *wechat.Error
+	if !errors.As(err, &failed) {
+		return got, err
+	}
+	a.count(func(n *Counts) { n.failed(failed.Code) })
+	a.log().Warn("force_refresh failed", "errcode", failed.Code, "errmsg", failed.Message,
+		"class", failed.Class.String(), "hint", failed.Hint)
+	f := a.failureOf(failed)
+	if f.Unsent {
+		_ = a.slot.GiveBack(spent)
+	}
+	next := protocol.AfterForce(f)
+	if next.GiveBack {
+		_ = a.slot.GiveBack(mark)
+	}
+	if !next.AskAgain {
+		return same, nil
+	}
+	request.Force = false
+	got, err = a.WeChat.Fetch(ctx, request)
+	a.countRequest(err, false)
+	return got, err
+}
+
 // mayForceRefresh takes the one force_refresh that is allowed in 75 minutes, and a use of
 // the budget. It reports whether it got both.
-func (a *attempt) mayForceRefresh() bool {
-	ok, err := a.slot.Mark(memcache.MarkForceRefresh, forceRefreshEvery)
+func (a *attempt) mayForceRefresh() (mark, use memcache.Spent, ok bool) {
+	mark, ok, err := a.slot.Take(memcache.MarkForceRefresh, forceRefreshEvery)
 	if !ok || err != nil {
-		return false
+		return mark, use, false
 	}
-	_, ok, err = a.slot.Spend(memcache.MarkBudget, protocol.Budget, protocol.BudgetWindow)
-	return ok && err == nil
+	if use, ok, err = a.slot.Spend(memcache.MarkBudget, protocol.Budget, protocol.BudgetWindow); !ok || err != nil {
+		_ = a.slot.GiveBack(mark)
+		return mark, use, false
+	}
+	return mark, use, true
 }
 
 // countRequest counts a request that was sent to WeChat: memcached counts those of all

@@ -69,6 +69,21 @@ func Cooldown(f Failure, tries int, lease time.Duration, now Now, spread float64
 	return wait
 }
 
+// ForceNext is what follows a force_refresh that failed.
+type ForceNext struct {
+	// AskAgain is true if the token is requested once more, without force_refresh: WeChat
+	// may have issued another one, and then returns that.
+	AskAgain bool
+	// GiveBack is true if the failure does not count as the one force_refresh in 75 minutes.
+	GiveBack bool
+}
+
+// AfterForce returns what follows a force_refresh that failed. A limit per minute ends
+// soon, and a request that was not sent used nothing up.
+func AfterForce(f Failure) ForceNext {
+	return ForceNext{AskAgain: f.Class == Unanswered, GiveBack: f.Class == Minute || f.Unsent}
+}
+
 // Limits of handing a renewal over to the other sidecars within BudgetWindow.
 const (
 	HandoversValid = 2 // while a token is valid

@@ -110,3 +110,21 @@ func TestCooldownMost_ByClass(t *testing.T) {
 		assert.Equal(t, c.want, CooldownMost(c.class, c.wait), "%s %s", c.class, c.wait)
 	}
 }
+
+// After a force_refresh whose answer was lost WeChat is asked again. The limit of a
+// minute, and a request that was not sent, leave the next force_refresh free.
+func TestAfterForce_ByClass(t *testing.T) {
+	for _, c := range []struct {
+		failure Failure
+		want    ForceNext
+	}{
+		{Failure{Class: Unanswered}, ForceNext{AskAgain: true}},
+		{Failure{Class: Minute}, ForceNext{GiveBack: true}},
+		{Failure{Class: Unreached, Unsent: true, Local: true}, ForceNext{GiveBack: true}},
+		{Failure{Class: Day}, ForceNext{}},
+		{Failure{Class: Transient}, ForceNext{}},
+		{Failure{Class: Person, Local: true}, ForceNext{}},
+	} {
+		assert.Equal(t, c.want, AfterForce(c.failure), "%+v", c.failure)
+	}
+}
