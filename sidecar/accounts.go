@@ -13,6 +13,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
 )
 
 // scanEvery is the time between two scans of the folder.
@@ -89,7 +90,7 @@ func (a *accounts) scan(group *keeper.Group) error {
 			if !a.failed {
 				a.failed = true
 				a.log.Warn("accounts folder unreadable, accounts unchanged", "folder", a.folder,
-					"error", withoutPath(err), "hint", "check that the Secret is mounted at WECHAT_ACCOUNTS_DIR")
+					"error", smallfile.WithoutPath(err).Error(), "hint", "check that the Secret is mounted at WECHAT_ACCOUNTS_DIR")
 			}
 			if a.current != nil {
 				return nil
@@ -152,7 +153,7 @@ func (a *accounts) refuse(name, path string) string {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return withoutPath(err)
+		return smallfile.WithoutPath(err).Error()
 	case !info.Mode().IsRegular():
 		return "not a regular file"
 	}

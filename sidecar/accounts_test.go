@@ -180,15 +180,16 @@ func TestReadAccount_ErrorNamesTheFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for text, says := range map[string]string{
-		" \n":                                "is empty",
-		"canarysecret canarysecret":          "has a space",
-		strings.Repeat("canarysecret", 1000): "has more than 2048 bytes",
+		" \n":                                "the secret is empty",
+		"canarysecret canarysecret":          "the secret has a space",
+		strings.Repeat("canarysecret", 200):  "the secret has more than 2048 bytes",
+		strings.Repeat("canarysecret", 1000): "the file is unreadable: the file has more than 4096 bytes",
 	} {
 		path := programtest.WriteFile(t, filepath.Join(dir, "wxA"), text)
 		secret, err := readAccount(path)
 		assert.Empty(t, secret)
 		require.Error(t, err)
-		assert.Contains(t, err.Error(), path+": the secret "+says)
+		assert.Contains(t, err.Error(), path+": "+says)
 		programtest.AssertNoCanary(t, err.Error())
 	}
 }

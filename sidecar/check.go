@@ -12,6 +12,8 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
+	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
@@ -71,7 +73,7 @@ func (c *config) checkAccounts(found *problems) {
 		return
 	}
 	if _, err := os.ReadDir(c.AccountsDir); err != nil {
-		found.add("WECHAT_ACCOUNTS_DIR", "the folder is unreadable: "+withoutPath(err), "use a folder with one file per account; check that the Secret is mounted and readable for this user")
+		found.add("WECHAT_ACCOUNTS_DIR", "the folder is unreadable: "+smallfile.WithoutPath(err).Error(), "use a folder with one file per account; check that the Secret is mounted and readable for this user")
 	} else if memcache.ValidAppID(c.AppID) {
 		if _, err := os.Stat(filepath.Join(c.AccountsDir, c.AppID)); err == nil {
 			found.add("WECHAT_ACCOUNTS_DIR", "the folder has a file for the account of WECHAT_APPID too", "configure each account once: remove that file, or WECHAT_APPID and its AppSecret")
@@ -144,8 +146,9 @@ func (c *config) checkListeners(found *problems) {
 		found.add("SIDECAR_AUTH_TOKEN_FILE", "missing, although SIDECAR_LISTEN is reachable from other machines", "use a file with a bearer token, or listen on 127.0.0.1:7200")
 	}
 	if c.AuthTokenFile != "" {
-		if _, err := readSecret(c.AuthTokenFile); err != nil {
-			found.add("SIDECAR_AUTH_TOKEN_FILE", err.Error(), "use a file with the bearer token and nothing else")
+		if err := web.CheckBearerFile(c.AuthTokenFile); err != nil {
+			found.add("SIDECAR_AUTH_TOKEN_FILE", err.Error(), "use a file with the bearer token and nothing else, "+
+				"such as the output of openssl rand -hex 32; a second line is for a rotation")
 		}
 	}
 	switch {

@@ -28,7 +28,7 @@ type config struct {
 	KeyPrefix        string        `env:"MEMCACHED_KEY_PREFIX" meaning:"A prefix of every key, at most 120 bytes."`
 
 	Listen        string `env:"SIDECAR_LISTEN" envDefault:"127.0.0.1:7200" meaning:"The API's address: host:port or unix:///path."`
-	AuthTokenFile string `env:"SIDECAR_AUTH_TOKEN_FILE" meaning:"A file with the bearer token that callers must send. Required if the API listens on more than loopback or a unix socket. The sidecar reads the file again when it changes."`
+	AuthTokenFile string `env:"SIDECAR_AUTH_TOKEN_FILE" meaning:"A file with the bearer token that callers must send, of at least 16 bytes. A second line, for a rotation, is accepted too. Required if the API listens on more than loopback or a unix socket. The sidecar reads the file again when it changes."`
 	Compat        bool   `env:"SIDECAR_COMPAT" envDefault:"false" meaning:"true: the API also serves WeChat's own routes /cgi-bin/token, /cgi-bin/stable_token and /cgi-bin/ticket/getticket, for programs whose token address is configurable."`
 	OpsListen     string `env:"SIDECAR_OPS_LISTEN" envDefault:":7201" meaning:"The address of health checks, metrics and the status page, which show neither tokens nor secrets. off disables it."`
 

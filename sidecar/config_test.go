@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,6 +82,9 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 	empty := programtest.WriteFile(t, filepath.Join(dir, "empty"), " \n")
 	spaced := programtest.WriteFile(t, filepath.Join(dir, "spaced"), testSecret+" "+testSecret)
 	fine := programtest.WriteFile(t, filepath.Join(dir, "fine"), testSecret+"\n")
+	fifo := filepath.Join(dir, "fifo")
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+	short := programtest.WriteFile(t, filepath.Join(dir, "short"), "canarysecret\n")
 	same := filepath.Dir(programtest.WriteFile(t, filepath.Join(dir, "same", appID), testSecret))
 	return []struct{ environ, variable, says string }{
 		{"WECHAT_APPID=wx canarysecret", "WECHAT_APPID", "not an AppID"},
@@ -96,6 +100,8 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + dir, "WECHAT_APPSECRET_FILE", "unreadable: is a directory"},
 		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + empty, "WECHAT_APPSECRET_FILE", "is empty"},
 		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + spaced, "WECHAT_APPSECRET_FILE", "has a space"},
+		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + fifo, "WECHAT_APPSECRET_FILE", "unreadable: not a regular file"},
+		{"WECHAT_ACCOUNTS_DIR=" + fifo, "WECHAT_ACCOUNTS_DIR", "unreadable: not a directory"},
 		{"WECHAT_ACCOUNTS_DIR=" + filepath.Join(dir, "canarysecret"), "WECHAT_ACCOUNTS_DIR", "unreadable: no such file"},
 		{"WECHAT_ACCOUNTS_DIR=" + fine, "WECHAT_ACCOUNTS_DIR", "unreadable: not a directory"},
 		{"WECHAT_ACCOUNTS_DIR=" + same, "WECHAT_ACCOUNTS_DIR", "of WECHAT_APPID too"},
@@ -129,6 +135,8 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"SIDECAR_LISTEN=0.0.0.0:7200", "SIDECAR_AUTH_TOKEN_FILE", "missing, although"},
 		{"SIDECAR_AUTH_TOKEN_FILE=" + testSecret, "SIDECAR_AUTH_TOKEN_FILE", "unreadable"},
 		{"SIDECAR_AUTH_TOKEN_FILE=" + empty, "SIDECAR_AUTH_TOKEN_FILE", "is empty"},
+		{"SIDECAR_AUTH_TOKEN_FILE=" + short, "SIDECAR_AUTH_TOKEN_FILE", "fewer than 16 bytes"},
+		{"SIDECAR_AUTH_TOKEN_FILE=" + fifo, "SIDECAR_AUTH_TOKEN_FILE", "unreadable: not a regular file"},
 		{"SIDECAR_COMPAT=canarysecret", "SIDECAR_COMPAT", "neither true nor false"},
 		{"SIDECAR_COMPAT=yes", "SIDECAR_COMPAT", "neither true nor false"},
 		{"SIDECAR_OPS_LISTEN=canarysecret", "SIDECAR_OPS_LISTEN", "not an address"},
@@ -146,6 +154,7 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"MIRROR_MYSQL_DSN=\t", "MIRROR_MYSQL_DSN", "is empty"},
 		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b MIRROR_MYSQL_DSN_FILE=" + fine, "MIRROR_MYSQL_DSN", "MIRROR_MYSQL_DSN_FILE is set too"},
 		{"MIRROR_MYSQL_DSN_FILE=canarysecret", "MIRROR_MYSQL_DSN_FILE", "unreadable: no such file"},
+		{"MIRROR_MYSQL_DSN_FILE=" + fifo, "MIRROR_MYSQL_DSN_FILE", "unreadable: not a regular file"},
 		{"MIRROR_MYSQL_DSN_FILE=" + fine, "MIRROR_MYSQL_DSN_FILE", "use a file with the DSN"},
 		{"MIRROR_MYSQL_TABLE=wx_token2", "MIRROR_MYSQL_TABLE", "no database configured"},
 		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b MIRROR_MYSQL_TABLE=wx token", "MIRROR_MYSQL_TABLE", "not a table's name"},

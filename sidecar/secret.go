@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
 )
 
 // secret is a string that formats as [redacted].
@@ -58,25 +57,11 @@ func readSecret(path string) (string, error) {
 	return cleanSecret(text)
 }
 
-// readText reads a file that has a secret. It stops at twice maxSecret.
+// readText reads a file that has a secret, of at most twice maxSecret with the white space.
 func readText(path string) (string, error) {
-	file, err := os.Open(path) // #nosec G304 -- the operator names it
+	content, _, err := smallfile.Read(path, 2*maxSecret)
 	if err != nil {
-		return "", errors.New("the file is unreadable: " + withoutPath(err))
-	}
-	defer func() { _ = file.Close() }()
-	content, err := io.ReadAll(io.LimitReader(file, 2*maxSecret))
-	if err != nil {
-		return "", errors.New("the file is unreadable: " + withoutPath(err))
+		return "", fmt.Errorf("the file is unreadable: %w", err)
 	}
 	return string(content), nil
-}
-
-// withoutPath returns the text of a file error without the path.
-func withoutPath(err error) string {
-	var quoting *fs.PathError
-	if errors.As(err, &quoting) {
-		err = quoting.Err
-	}
-	return err.Error()
 }

@@ -26,8 +26,9 @@ const (
 type APIConfig struct {
 	// Group has the credentials.
 	Group *keeper.Group
-	// BearerFile holds the bearer token that callers must send. White space at its ends
-	// is cut, and the file is read again when it changes. "" means no bearer token.
+	// BearerFile holds the bearer token that callers must send; in a second line another
+	// one, which is accepted too. White space is cut, and the file is read again when it
+	// changes. "" means no bearer token.
 	BearerFile string
 	// Compat also serves WeChat's own credential routes.
 	Compat bool
@@ -42,6 +43,7 @@ type APIConfig struct {
 type api struct {
 	group    *keeper.Group
 	bearer   *bearer // nil: none is configured
+	refused  *refusedCallers
 	compat   bool
 	metrics  *Metrics
 	log      *slog.Logger
@@ -58,6 +60,10 @@ func NewAPI(cfg APIConfig) (http.Handler, error) {
 	}
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
+	}
+	a.refused = &refusedCallers{
+		reason: "missing or wrong bearer token", count: a.metrics.wrongBearer, log: a.log,
+		hint: "give the caller the token in SIDECAR_AUTH_TOKEN_FILE; after a rotation it must read its file again",
 	}
 	if cfg.BearerFile != "" {
 		var err error
@@ -111,6 +117,9 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	grant, kind, refused := a.grant(w, r)
 	if refused != nil {
+		if refused.status == http.StatusUnauthorized {
+			a.refused.note(r)
+		}
 		a.metrics.refusal.Inc()
 		refused.write(w)
 		return refused

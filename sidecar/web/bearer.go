@@ -3,19 +3,29 @@ package web
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
 )
 
-// bearer is a bearer token in a file that can change. It holds the SHA-256 alone.
+const (
+	minBearer = 16 // bytes; openssl rand -hex 32 makes 64
+	maxBearer = 2048
+	// exampleBearer begins the text in k8s/secret.example.yaml, which everybody knows.
+	exampleBearer = "replace-me"
+)
+
+// bearer is a file with one or two bearer tokens, which can change. It holds their
+// SHA-256 alone.
 type bearer struct {
 	path string
 	log  *slog.Logger
@@ -27,23 +37,31 @@ type bearer struct {
 
 // bearerFile is the file as last read.
 type bearerFile struct {
-	info   fs.FileInfo
-	read   time.Time
-	digest [sha256.Size]byte
+	info    fs.FileInfo
+	read    time.Time
+	digests [][sha256.Size]byte // one, or two while the token is being rotated
 }
 
-// newBearer reads the file. Its errors do not quote it.
+// newBearer reads the file. Its errors do not quote the content.
 func newBearer(path string, log *slog.Logger) (*bearer, error) {
 	b := &bearer{path: path, log: log}
 	f, err := readBearer(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("bearer token: %s: %w", path, err)
 	}
 	b.good.Store(f)
 	return b, nil
 }
 
-// matches reports whether there is one Authorization header, which carries the token.
+// CheckBearerFile returns an error if a file has no usable bearer token. The error quotes
+// neither its content nor its path.
+func CheckBearerFile(path string) error {
+	_, err := readBearer(path)
+	return err
+}
+
+// matches reports whether there is one Authorization header, which carries a token of
+// the file.
 func (b *bearer) matches(authorization []string) bool {
 	if len(authorization) != 1 {
 		return false
@@ -55,10 +73,13 @@ func (b *bearer) matches(authorization []string) bool {
 	return b.is(strings.TrimSpace(token))
 }
 
-// is reports whether a token is the one in the file, in constant time.
+// is reports whether a token is one of those in the file, in constant time.
 func (b *bearer) is(token string) bool {
-	given, wanted := sha256.Sum256([]byte(token)), b.current().digest
-	return subtle.ConstantTimeCompare(given[:], wanted[:]) == 1
+	given, same := sha256.Sum256([]byte(token)), 0
+	for _, wanted := range b.current().digests {
+		same |= subtle.ConstantTimeCompare(given[:], wanted[:])
+	}
+	return same == 1
 }
 
 // current returns the file, or its last usable version. A stat, about 1 µs, shows
@@ -75,14 +96,14 @@ func (b *bearer) current() *bearerFile {
 	if err != nil {
 		if !b.broken {
 			b.broken = true
-			b.log.Error("bearer token unreadable, the last one stays valid", "error", err.Error(),
+			b.log.Error("bearer token unreadable, the last one stays valid", "file", b.path, "error", err.Error(),
 				"hint", "check SIDECAR_AUTH_TOKEN_FILE and the Secret behind it")
 		}
 		return last
 	}
-	if b.broken || fresh.digest != last.digest {
+	if b.broken || !slices.Equal(fresh.digests, last.digests) {
 		b.broken = false
-		b.log.Info("bearer token read again")
+		b.log.Info("bearer token read again", "tokens", len(fresh.digests))
 	}
 	b.good.Store(fresh)
 	return fresh
@@ -99,18 +120,40 @@ func (f *bearerFile) settled() bool { return f.read.Sub(f.info.ModTime()).Abs() 
 
 func readBearer(path string) (*bearerFile, error) {
 	f := &bearerFile{read: time.Now()}
-	var err error
-	if f.info, err = os.Stat(path); err != nil { // before reading, so that a change in between shows
-		return nil, fmt.Errorf("bearer token: %w", err)
-	}
-	text, err := os.ReadFile(path) //nolint:gosec // the operator names it
+	text, info, err := smallfile.Read(path, 2*maxBearer+64) // with white space
 	if err != nil {
-		return nil, fmt.Errorf("bearer token: %w", err)
+		return nil, fmt.Errorf("the file is unreadable: %w", err)
 	}
-	token := strings.TrimSpace(string(text))
-	if !memcache.ValidCredential(token) {
-		return nil, fmt.Errorf("bearer token: %s is empty, longer than %d bytes, or has spaces or control characters; write one token into it", path, memcache.MaxCredential)
+	f.info = info
+	for line := range strings.Lines(string(text)) {
+		token := strings.TrimSpace(line)
+		if token == "" {
+			continue
+		}
+		if err := checkBearer(token); err != nil {
+			return nil, err
+		}
+		f.digests = append(f.digests, sha256.Sum256([]byte(token)))
 	}
-	f.digest = sha256.Sum256([]byte(token))
-	return f, nil
+	switch len(f.digests) {
+	case 0:
+		return nil, errors.New("the file is empty")
+	case 1, 2:
+		return f, nil
+	}
+	return nil, errors.New("the file has more than two lines")
+}
+
+func checkBearer(token string) error {
+	switch {
+	case len(token) < minBearer:
+		return fmt.Errorf("a token has fewer than %d bytes", minBearer)
+	case len(token) > maxBearer:
+		return fmt.Errorf("a token has more than %d bytes", maxBearer)
+	case strings.HasPrefix(token, exampleBearer):
+		return errors.New("the token is the text of the example")
+	case strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c >= 0x7f }):
+		return errors.New("a token has a space, a control character or a character that is not ASCII")
+	}
+	return nil
 }

@@ -34,12 +34,12 @@ var (
 	wrongType      = weChatSays(40097, "invalid args: type must be jsapi or wx_card")
 	noToken        = weChatSays(41001, "access_token missing")
 	noAppID        = weChatSays(41002, "appid missing")
-	noSecret       = weChatSays(41004, "appsecret missing: send the content of SIDECAR_AUTH_TOKEN_FILE as secret")
+	noSecret       = weChatSays(41004, "appsecret missing: send the token in SIDECAR_AUTH_TOKEN_FILE as secret")
 	notGET         = weChatSays(43001, "require GET method")
 	notPOST        = weChatSays(43002, "require POST method")
 	wrongBody      = weChatSays(47001, "data format error: the body must be a JSON object of this form, of at most 8 KiB")
 	// WeChat says 40001 too, but then programs fetch a token and repeat the request.
-	wrongSecret = weChatSays(40125, "invalid appsecret: send the content of SIDECAR_AUTH_TOKEN_FILE as secret")
+	wrongSecret = weChatSays(40125, "invalid appsecret: send the token in SIDECAR_AUTH_TOKEN_FILE as secret")
 )
 
 // weChatSays returns a refusal like WeChat's: HTTP 200, and the errcode in the body.
@@ -62,6 +62,9 @@ func (a *api) isCompat(r *http.Request) bool {
 func (a *api) serveCompat(w http.ResponseWriter, r *http.Request) *refusal {
 	grant, kind, refused := a.grantCompat(w, r)
 	if refused != nil {
+		if refused == noSecret || refused == wrongSecret {
+			a.refused.note(r)
+		}
 		a.metrics.refusal.Inc()
 		refused.write(w)
 		return refused
@@ -138,7 +141,7 @@ func (a *api) parseStable(w http.ResponseWriter, r *http.Request) (asked, *refus
 }
 
 // tokenOf authorizes a request for an account's token. If a bearer token is configured,
-// the secret must be equal to it, before a caller learns which accounts there are. If none
+// the secret must be one of the file's, before a caller learns which accounts there are. If none
 // is, the secret does not matter.
 func (a *api) tokenOf(grantType, appID, secret string) (asked, *refusal) {
 	switch {

@@ -16,7 +16,7 @@ func (a *api) guard(r *http.Request) *refusal {
 	}
 	if a.bearer != nil {
 		if !a.bearer.matches(r.Header["Authorization"]) {
-			return refuse(http.StatusUnauthorized, "missing or wrong bearer token", "send Authorization: Bearer with the content of SIDECAR_AUTH_TOKEN_FILE")
+			return refuse(http.StatusUnauthorized, "missing or wrong bearer token", "send Authorization: Bearer with the token in SIDECAR_AUTH_TOKEN_FILE")
 		}
 		return nil
 	}

@@ -91,6 +91,9 @@ func (s *scrape) process(o *ops) {
 	metrics.WriteCounterUint64(s, answers+`{source="memory"}`, m.memory.Get())
 	metrics.WriteCounterUint64(s, answers+`{source="renewal"}`, m.renewal.Get())
 	metrics.WriteCounterUint64(s, answers+`{source="refusal"}`, m.refusal.Get())
+	const callers = "wxsidecar_refused_requests_total"
+	s.family(callers)
+	metrics.WriteCounterUint64(s, callers+`{reason="bearer"}`, m.wrongBearer.Get())
 	s.family("wxsidecar_wechat_request_duration_seconds")
 	m.requests.WritePrometheus(s)
 	s.family("wxsidecar_start_time_seconds")

@@ -1,0 +1,58 @@
+// Package smallfile reads files that an operator names: secrets and mirrors. Such a path
+// can name anything, so a read neither blocks nor takes more memory than its limit.
+package smallfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// ErrNotRegular is returned for a FIFO, a socket or a device.
+var ErrNotRegular = errors.New("not a regular file")
+
+// Read returns the content of a regular file of at most limit bytes, and the file's state
+// before it was read. It follows links: Kubernetes mounts each key of a Secret as one.
+//
+// Its errors quote no path: operators sometimes put a secret where a path belongs.
+func Read(path string, limit int) (content []byte, before fs.FileInfo, err error) {
+	// Without O_NONBLOCK, to open a FIFO waits for a writer.
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // #nosec G304 -- the operator names it
+	if err != nil {
+		return nil, nil, WithoutPath(err)
+	}
+	defer func() { _ = file.Close() }()
+	before, err = file.Stat()
+	switch {
+	case err != nil:
+		return nil, nil, WithoutPath(err)
+	case before.IsDir():
+		return nil, nil, syscall.EISDIR
+	case !before.Mode().IsRegular():
+		return nil, nil, ErrNotRegular
+	}
+	content, err = io.ReadAll(io.LimitReader(file, int64(limit)+1))
+	switch {
+	case err != nil:
+		return nil, nil, WithoutPath(err)
+	case len(content) > limit:
+		return nil, nil, fmt.Errorf("the file has more than %d bytes", limit)
+	}
+	return content, before, nil
+}
+
+// WithoutPath returns an error of the file system without the paths that it quotes.
+func WithoutPath(err error) error {
+	var one *fs.PathError
+	var two *os.LinkError
+	switch {
+	case errors.As(err, &one):
+		return one.Err
+	case errors.As(err, &two):
+		return two.Err
+	}
+	return err
+}
