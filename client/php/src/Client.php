@@ -31,6 +31,7 @@ final class Client
     private readonly Wechat $wechat;
     /** @var array<string, Health> of the servers with this account's credentials, by kind */
     private array $healths = [];
+    private ?Backoff $backoff = null;
 
     /**
      * Does not connect yet: memcached and the sidecar can start later.
@@ -73,6 +74,7 @@ final class Client
         $other = clone $this;
         $other->appId = $appId;
         $other->healths = [];
+        $other->backoff = null;
 
         return $other;
     }
@@ -125,6 +127,12 @@ final class Client
         #[\SensitiveParameter] array $headers = [],
     ): Response {
         return $this->wechat->request($this, $method, $url, $body, $headers);
+    }
+
+    /** @internal */
+    public function backoff(): Backoff
+    {
+        return $this->backoff ??= new Backoff($this->appId);
     }
 
     private function get(string $kind): string

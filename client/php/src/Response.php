@@ -7,9 +7,6 @@ namespace Wxsidecar;
 /** An HTTP answer with any status. */
 final class Response
 {
-    /** Bytes of the longest refusal: refusals have a few hundred. */
-    private const MAX_REFUSAL = 65_536;
-
     /** @param array<string, string> $headers by their names in lower case; the last of repeated ones */
     public function __construct(
         public readonly int $status,
@@ -26,20 +23,18 @@ final class Response
         return is_array($value) ? $value : null;
     }
 
-    /** Returns WeChat's errcode, which it sends with status 200; 0 if there is none. */
+    /**
+     * Returns WeChat's errcode, which it sends with status 200; 0 if there is none. It also reads answers that are not
+     * quite JSON, because of GBK or control bytes in errmsg; json() returns null for these.
+     */
     public function errcode(): int
     {
-        $code = $this->json()['errcode'] ?? 0;
-
-        return is_int($code) ? $code : 0;
+        return Errcode::of($this->body);
     }
 
     /** Reports whether WeChat refused the token. Not for 48001: the token is valid, and the account not authorized. */
     public function refusesToken(): bool
     {
-        // WeChat sends refusals as application/json, and from some media routes as text/plain.
-        return preg_match('~^(application/json|text/json|text/plain)\b~i', $this->headers['content-type'] ?? '') === 1
-            && strlen($this->body) <= self::MAX_REFUSAL
-            && in_array($this->errcode(), [40001, 40014, 42001], true);
+        return Errcode::refuses(substr($this->body, 0, Errcode::HEAD));
     }
 }

@@ -57,7 +57,7 @@ final class Wechat
         [$method, $body, $headers] = self::prepared($method, $body, $headers);
         $token = $client->accessToken();
         $answer = $this->send($method, $to, $body, $headers, $token);
-        if (!$answer->refusesToken()) {
+        if (!self::refuses($client, $method, $to, $token, $answer)) {
             return $answer;
         }
         try {
@@ -65,8 +65,31 @@ final class Wechat
         } catch (Exception) {
             return $answer; // it says more than a failed report
         }
+        if ($fresh === $token) {
+            return $answer;
+        }
+        $answer = $this->send($method, $to, $body, $headers, $fresh);
+        self::refuses($client, $method, $to, $fresh, $answer);
 
-        return $fresh === $token ? $answer : $this->send($method, $to, $body, $headers, $fresh);
+        return $answer;
+    }
+
+    /** Reports whether WeChat refused the token, and the token is to be reported now. */
+    private static function refuses(
+        Client $client,
+        string $method,
+        #[\SensitiveParameter] Url $to,
+        #[\SensitiveParameter] string $token,
+        #[\SensitiveParameter] Response $answer,
+    ): bool {
+        if ($answer->refusesToken()) {
+            return $client->backoff()->refused($method, $to->path, $token);
+        }
+        if ($answer->status === 200 && $answer->errcode() === 0) {
+            $client->backoff()->accepted($method, $to->path);
+        }
+
+        return false;
     }
 
     /** WeChat's hosts are api.weixin.qq.com, those below it (sh., sz., hk., file.) and api2.weixin.qq.com. */

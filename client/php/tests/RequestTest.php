@@ -20,11 +20,13 @@ final class RequestTest extends TestCase
     {
         parent::setUp();
         [$this->wechat, $this->sidecar] = [$this->canned(), $this->canned()];
+        $appId = "wx{$this->wechat->port}"; // its own, because the process remembers what was refused
+        $this->memcached->set($appId, self::TOKEN);
         $this->memcached->set('wx1', self::TOKEN);
         $this->sidecar->answer(CannedServer::http(200, self::token(self::OTHER)));
         $m = $this->memcached->client('memcached');
         $host = "127.0.0.1:{$this->wechat->port}";
-        $this->client = new Client('wx1', $m, $this->sidecar->address, wechatHosts: [$host]);
+        $this->client = new Client($appId, $m, $this->sidecar->address, wechatHosts: [$host]);
     }
 
     private static function refusal(int $errcode): string
@@ -91,17 +93,56 @@ final class RequestTest extends TestCase
     /** @return array<string, array{string}> */
     public function otherAnswers(): array
     {
-        $picture = CannedServer::http(200, '{"errcode":40001}');
-
         return [
             '48001: the account is not authorized' => [self::refusal(48001)],
             '45009: quota exceeded' => [self::refusal(45009)],
             'an errcode in a nested object' => [CannedServer::http(200, '{"list":[{"errcode":40001}]}')],
-            'an errcode that is a string' => [CannedServer::http(200, '{"errcode":"40001"}')],
-            'a picture' => [strtr($picture, ['application/json' => 'image/jpeg'])],
-            'a long answer' => [CannedServer::http(200, '{"errcode":40001,"x":"' . str_repeat('a', 65_536) . '"}')],
+            'a picture' => [strtr(CannedServer::http(200, "\xff\xd8\xff{}"), ['application/json' => 'image/jpeg'])],
+            'a long answer' => [CannedServer::http(200, '{"x":"' . str_repeat('a', 65_536) . '","errcode":40001}')],
             'a server error' => [CannedServer::http(500, 'oops')],
         ];
+    }
+
+    /** The cases that Go has too. */
+    public function testRefusalsAreReported(): void
+    {
+        foreach (self::table('refusals') as $i => $row) {
+            $body = (string) base64_decode($row->base64);
+            $headers = "Content-Type: $row->content_type\r\nContent-Length: " . strlen($body);
+            $this->wechat->answer("HTTP/1.1 200 OK\r\n$headers\r\nConnection: close\r\n\r\n$body", self::refusal(0));
+            [$reports, $requests] = [count($this->sidecar->requests()), count($this->wechat->requests())];
+            $answer = $this->client->request('GET', "{$this->wechat->address}/cgi-bin/$i");
+            self::assertCount($reports + ($row->refused ? 1 : 0), $this->sidecar->requests(), $row->name);
+            self::assertCount($requests + ($row->refused ? 2 : 1), $this->wechat->requests(), $row->name);
+            self::assertTrue($row->refused || $answer->body === $body, $row->name);
+        }
+    }
+
+    public function testErrcodeOfAnUnusualAnswer(): void
+    {
+        $this->wechat->answer(CannedServer::http(200, "{\"errmsg\":\"\xce\xde\x01\",\"errcode\":\"45009\"}\0"));
+        self::assertSame(45009, $this->client->request('GET', "{$this->wechat->address}/cgi-bin/x")->errcode());
+    }
+
+    /** Some requests are refused whatever the token. */
+    public function testReportsOfARequestAtFaultBackOff(): void
+    {
+        $this->wechat->answer(self::refusal(40001));
+        $url = "{$this->wechat->address}/cgi-bin/x?a=";
+        for ($i = 0; $i < 3; $i++) {
+            $this->client->request('GET', $url . $i);
+        }
+        self::assertCount(1, $this->sidecar->requests());
+        self::assertCount(4, $this->wechat->requests(), 'the first one is repeated');
+        $this->client->request('POST', $url);
+        self::assertCount(2, $this->sidecar->requests(), 'another method');
+        Clock::advance(31);
+        $this->client->request('GET', $url);
+        self::assertCount(3, $this->sidecar->requests());
+        $this->wechat->answer(self::refusal(0), self::refusal(40001));
+        $this->client->request('GET', $url);
+        $this->client->request('GET', $url);
+        self::assertCount(4, $this->sidecar->requests(), 'a success ends it');
     }
 
     public function testRequestIsRepeatedOnce(): void

@@ -39,6 +39,14 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
         return ['php-memcached' => ['memcached'], 'php-memcache' => ['memcache']];
     }
 
+    /** @return list<\stdClass> the rows of a table that Go tests too */
+    protected static function table(string $name): array
+    {
+        $file = (string) file_get_contents(__DIR__ . "/../../testdata/$name.json");
+
+        return json_decode($file, flags: JSON_THROW_ON_ERROR);
+    }
+
     protected function canned(string $scheme = 'tcp'): CannedServer
     {
         return $this->started[] = new CannedServer($scheme);
