@@ -45,7 +45,8 @@ type Config struct {
 	Sidecar string
 	// AuthTokenFile holds the bearer token that the sidecar requires, without the white
 	// space at its ends; empty means that it requires none. The Client reads the file
-	// before every request to the sidecar, so it uses a changed token at once.
+	// before every request to the sidecar, so it uses a changed token at once. With two
+	// lines it sends the first, and the other one if the sidecar answers 401.
 	AuthTokenFile string
 	// Transport carries the requests to the sidecar; nil means the Client's own, which
 	// uses no proxy. For tests, and for a CA of your own.
@@ -92,7 +93,7 @@ func (cfg Config) check(n names, known ...error) error {
 	_, err := parseAddress(cfg.Sidecar)
 	report(n.sidecar, err)
 	if cfg.AuthTokenFile != "" {
-		_, err := readBearer(cfg.AuthTokenFile)
+		_, err := readBearers(cfg.AuthTokenFile)
 		report(n.authTokenFile, err)
 	}
 	if cfg.Local < 0 || cfg.Local > MaxLocal {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,8 +63,9 @@ func TestNew_InvalidSidecar(t *testing.T) {
 // An invalid bearer token is an error that does not quote it.
 func TestNew_InvalidBearer(t *testing.T) {
 	for name, content := range map[string]string{
-		"empty": " \n", "two words": "canarysecret canarysecret", "two lines": "canarysecret\ncanarysecret",
-		"not ASCII": "canarysecretü", "long": strings.Repeat("canarysecret", 1000),
+		"empty": " \n", "two words": "canarysecret canarysecret", "three lines": "canarysecret\ncanarysecret\ncanarysecret",
+		"two words on line 2": "canarysecret\ncanarysecret canarysecret",
+		"not ASCII":           "canarysecretü", "long": strings.Repeat("canarysecret", 1000),
 	} {
 		file := filepath.Join(t.TempDir(), "token")
 		require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
@@ -71,6 +73,22 @@ func TestNew_InvalidBearer(t *testing.T) {
 		require.Error(t, err, name)
 		require.ErrorContains(t, err, file)
 		clean(t, err)
+	}
+}
+
+// A bearer token's file can be a symbolic link, and must be a regular file: a FIFO
+// without a writer does not stop the app.
+func TestNew_BearerFile(t *testing.T) {
+	dir := t.TempDir()
+	file, link, fifo := filepath.Join(dir, "token"), filepath.Join(dir, "link"), filepath.Join(dir, "fifo")
+	require.NoError(t, os.WriteFile(file, []byte(bearer), 0o600))
+	require.NoError(t, os.Symlink(file, link))
+	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
+	_, err := client.New(client.Config{AppID: "wx1", AuthTokenFile: link})
+	require.NoError(t, err)
+	for _, path := range []string{dir, fifo, "/dev/null", "/dev/zero"} {
+		_, err := client.New(client.Config{AppID: "wx1", AuthTokenFile: path})
+		assert.ErrorContains(t, err, path+" is no regular file", path)
 	}
 }
 

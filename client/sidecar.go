@@ -10,8 +10,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
@@ -78,20 +80,78 @@ func (s *sidecar) refresh(ctx context.Context, appID string, kind memcache.Kind,
 	return s.call(ctx, http.MethodPost, "/v1/"+appID+"/"+string(kind)+"/refresh", body, rejected)
 }
 
-// call sends one request. No error repeats the credential rejected.
+// call sends one request, and if the bearer token is refused the same with the file's
+// other one. No error repeats a bearer token or the credential rejected.
 func (s *sidecar) call(ctx context.Context, method, path string, body []byte, rejected string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, sidecarWait)
 	defer cancel()
+	bearer, err := s.bearerBut("")
+	if err != nil {
+		return answer{}, err
+	}
+	a, err := s.try(ctx, method, path, body, bearer)
+	var refusal *Error
+	if !errors.As(err, &refusal) {
+		return a, err
+	}
+	if refusal.Code == http.StatusUnauthorized {
+		// An error or no other token changes nothing about the refusal.
+		if other, _ := s.bearerBut(bearer); other != "" {
+			a, err = s.try(ctx, method, path, body, other)
+			bearer += "\n" + other
+		}
+	}
+	if errors.As(err, &refusal) { // WeChat's errmsg can repeat a token
+		refusal.Message = redact(refusal.Message, append(strings.Split(bearer, "\n"), rejected)...)
+	}
+	return a, err
+}
+
+// bearerBut returns the first bearer token in the file that is not sent. It returns ""
+// if there is none, or no file.
+func (s *sidecar) bearerBut(sent string) (string, error) {
+	if s.bearerFile == "" {
+		return "", nil
+	}
+	bearers, err := readBearers(s.bearerFile)
+	for _, bearer := range bearers {
+		if bearer != sent {
+			return bearer, nil
+		}
+	}
+	return "", err
+}
+
+// try sends one request. It sends it once more if the connection is refused or ends:
+// that sidecar has just ended, and a Service has others.
+func (s *sidecar) try(ctx context.Context, method, path string, body []byte, bearer string) (answer, error) {
+	start := time.Now()
+	resp, reply, err := s.exchange(ctx, method, path, body, bearer)
+	if disconnected(err) {
+		resp, reply, err = s.exchange(ctx, method, path, body, bearer)
+	}
+	if err != nil {
+		return answer{}, s.unreachable(err)
+	}
+	a, err := s.read(resp, reply)
+	a.life -= time.Since(start) // the promise can be as old as the request
+	return a, err
+}
+
+// disconnected reports whether the other side refused or ended the connection.
+func disconnected(err error) bool {
+	return slices.ContainsFunc([]error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE, io.EOF, io.ErrUnexpectedEOF},
+		func(cause error) bool { return errors.Is(err, cause) })
+}
+
+// exchange sends one request over one connection, and reads the answer.
+func (s *sidecar) exchange(ctx context.Context, method, path string, body []byte, bearer string) (*http.Response, []byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, s.address.base+path, bytes.NewReader(body))
 	if err != nil {
-		return answer{}, fmt.Errorf("sidecar at %s: %w", s.address.name, bare(err))
+		return nil, nil, err
 	}
 	req.Header.Set("X-Wxsidecar", "1")
-	var bearer string
-	if s.bearerFile != "" {
-		if bearer, err = readBearer(s.bearerFile); err != nil {
-			return answer{}, err
-		}
+	if bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+bearer)
 	}
 	if body != nil {
@@ -101,24 +161,13 @@ func (s *sidecar) call(ctx context.Context, method, path string, body []byte, re
 		// and closed the idle one.
 		req.Header["Idempotency-Key"] = []string{}
 	}
-
-	start := time.Now()
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return answer{}, s.unreachable(err)
+		return nil, nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return answer{}, s.unreachable(err)
-	}
-	a, err := s.read(resp, reply)
-	a.life -= time.Since(start) // the promise can be as old as the request
-	var refusal *Error
-	if errors.As(err, &refusal) { // WeChat's errmsg can repeat a token
-		refusal.Message = redact(refusal.Message, rejected, bearer)
-	}
-	return a, err
+	return resp, reply, err
 }
 
 func (s *sidecar) read(resp *http.Response, reply []byte) (answer, error) {

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -65,26 +67,36 @@ func (a address) transport() *http.Transport {
 // maxBearer bounds the bearer token's file: servers refuse a header of 8 KiB.
 const maxBearer = 4 << 10
 
-// readBearer reads the bearer token. That happens for every request, because requests
-// are rare and Kubernetes can change the file at any time.
-func readBearer(path string) (string, error) {
-	f, err := os.Open(path) // #nosec G304 -- the operator names it
+// readBearers reads the bearer tokens, one or two. That happens for every request,
+// because requests are rare and Kubernetes can change the file at any time. Its mounts
+// are symbolic links. Opening without blocking keeps a FIFO from stopping the app.
+func readBearers(path string) ([]string, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // #nosec G304 -- the operator names it
 	if err != nil {
-		return "", fmt.Errorf("read the bearer token: %w; check SIDECAR_AUTH_TOKEN_FILE", err)
+		return nil, fmt.Errorf("read the bearer token: %w; check SIDECAR_AUTH_TOKEN_FILE", err)
 	}
 	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("read the bearer token: %s is no regular file; check SIDECAR_AUTH_TOKEN_FILE", path)
+	}
 	content, err := io.ReadAll(io.LimitReader(f, maxBearer+1))
 	if err != nil {
-		return "", fmt.Errorf("read the bearer token: %w", err)
+		return nil, fmt.Errorf("read the bearer token: %w", err)
 	}
-	bearer := strings.TrimSpace(string(content))
-	for i := range len(bearer) {
-		if bearer[i] <= ' ' || bearer[i] >= 0x7f {
-			return "", fmt.Errorf("the bearer token in %s has a space or a character that is not printable ASCII; use one word", path)
+	bearers := strings.FieldsFunc(string(content), func(r rune) bool { return r == '\n' || r == '\r' })
+	for i := range bearers {
+		bearers[i] = strings.Trim(bearers[i], " \t")
+	}
+	bearers = slices.DeleteFunc(bearers, func(bearer string) bool { return bearer == "" })
+	for _, bearer := range bearers {
+		for i := range len(bearer) {
+			if bearer[i] <= ' ' || bearer[i] >= 0x7f {
+				return nil, fmt.Errorf("the bearer token in %s has a space or a character that is not printable ASCII; use one word a line", path)
+			}
 		}
 	}
-	if bearer == "" || len(content) > maxBearer {
-		return "", fmt.Errorf("the bearer token in %s is empty or too long; use 1 to %d bytes", path, maxBearer)
+	if len(bearers) < 1 || len(bearers) > 2 || len(content) > maxBearer {
+		return nil, fmt.Errorf("the bearer token in %s is empty or too long; use one line, or two during a rotation, up to %d bytes", path, maxBearer)
 	}
-	return bearer, nil
+	return bearers, nil
 }

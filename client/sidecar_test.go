@@ -10,7 +10,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,6 +120,88 @@ func TestSidecar_BearerRotation(t *testing.T) {
 	_, err = f.AccessToken(t.Context())
 	require.ErrorContains(t, err, file)
 	assert.Equal(t, asked, f.sidecar.asked())
+}
+
+// During a rotation the file has two tokens: the first is sent, and after a 401 the other
+// one, of the file as it is then.
+func TestSidecar_TwoBearers(t *testing.T) {
+	const b1, b2, b3 = bearer + "1", bearer + "2", bearer + "3"
+	for name, c := range map[string]struct {
+		before, after string // the file
+		accepted      string
+		sent          []string
+	}{
+		"the first":               {b1 + "\n" + b2, b1 + "\n" + b2, b1, []string{b1}},
+		"the second":              {b1 + "\r\n\r\n" + b2 + "\r\n", b1 + "\n" + b2, b2, []string{b1, b2}},
+		"neither":                 {b1 + "\n" + b2, b1 + "\n" + b2, b3, []string{b1, b2}},
+		"one line":                {b1, b1, b2, []string{b1}},
+		"the same twice":          {b1 + "\n" + b1, b1 + "\n" + b1, b2, []string{b1}},
+		"changed meanwhile":       {b1, b2, b2, []string{b1, b2}},
+		"two, changed meanwhile":  {b1 + "\n" + b2, b2 + "\n" + b3, b2, []string{b1, b2}},
+		"invalid after the first": {b1, " ", b2, []string{b1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "token")
+			require.NoError(t, os.WriteFile(file, []byte(c.before), 0o600))
+			f := setup(t, func(cfg *client.Config) { cfg.AuthTokenFile = file })
+			var sent []string
+			f.sidecar.instead = func(w http.ResponseWriter, r *http.Request) bool {
+				got := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+				sent = append(sent, got)
+				assert.NoError(t, os.WriteFile(file, []byte(c.after), 0o600))
+				if got != c.accepted {
+					refuse(w, 401, 401, "neither "+b1+" nor "+b2)
+				}
+				return got != c.accepted
+			}
+			token, err := f.Refresh(t.Context(), t1)
+			assert.True(t, slices.Equal(c.sent, sent), "%d requests", len(sent))
+			if c.accepted == sent[len(sent)-1] {
+				require.NoError(t, err)
+				assert.Equal(t, t2, token)
+				return
+			}
+			var refusal *client.Error
+			require.ErrorAs(t, err, &refusal)
+			assert.Equal(t, 401, refusal.Code)
+			assert.NotContains(t, err.Error(), sent[0], "a bearer token is shown")
+			assert.NotContains(t, err.Error(), sent[len(sent)-1], "a bearer token is shown")
+		})
+	}
+}
+
+// A refused or ended connection costs a second request and no error: a Service has
+// other sidecars. There is no third.
+func TestSidecar_Disconnected(t *testing.T) {
+	for name, cause := range map[string]error{
+		"refused": &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "reset": syscall.ECONNRESET, "ended": io.EOF,
+	} {
+		for failures, works := range map[int]bool{1: true, 2: false} {
+			sidecar := newFakeSidecar(t1)
+			tries := 0
+			f := setup(t, func(cfg *client.Config) {
+				cfg.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+					if tries++; tries <= failures {
+						return nil, cause
+					}
+					return sidecar.RoundTrip(r)
+				})
+			})
+			f.memcached.Flush()
+			token, err := f.AccessToken(t.Context())
+			assert.Equal(t, 2, tries, name)
+			if works {
+				require.NoError(t, err, name)
+				assert.Equal(t, t1, token)
+				tries = 0
+				token, err = f.Refresh(t.Context(), t1)
+				require.NoError(t, err, name)
+				assert.Equal(t, t2, token)
+			} else {
+				require.ErrorIs(t, err, cause, name)
+			}
+		}
+	}
 }
 
 // The Client reaches a sidecar over TCP and over a unix socket.
