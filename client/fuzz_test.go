@@ -19,7 +19,7 @@ import (
 // FuzzSidecarAnswer checks that any answer leads to a valid credential, or to an error
 // that does not show the reported one.
 func FuzzSidecarAnswer(f *testing.F) {
-	f.Add(200, "", []byte(`{"access_token":"canarytoken-2","expires_in":3123}`))
+	f.Add(200, "", []byte(`{"access_token":"canarytoken-0002","expires_in":3123}`))
 	f.Fuzz(func(t *testing.T, status int, retryAfter string, body []byte) {
 		c, err := client.New(client.Config{
 			AppID: "wx1",

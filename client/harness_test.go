@@ -21,10 +21,10 @@ import (
 
 // Tokens and secrets of the tests. The tokens are in their order of issue.
 const (
-	t0 = "canarytoken-0"
-	t1 = "canarytoken-1"
-	t2 = "canarytoken-2"
-	t3 = "canarytoken-3"
+	t0 = "canarytoken-0000"
+	t1 = "canarytoken-0001"
+	t2 = "canarytoken-0002"
+	t3 = "canarytoken-0003"
 
 	bearer = "canarysecret-bearer"
 )
@@ -80,7 +80,7 @@ func (f *fakeSidecar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.rejected = append(f.rejected, body.Rejected)
 		if f.current[name] == body.Rejected {
 			f.issued++
-			f.current[name] = fmt.Sprintf("canarytoken-%d", f.issued)
+			f.current[name] = fmt.Sprintf("canarytoken-%04d", f.issued)
 			if f.renew != nil {
 				f.current[name] = f.renew()
 			}

@@ -65,9 +65,12 @@ func TestSidecar_Refusal(t *testing.T) {
 // If another server answers, the error says so.
 func TestSidecar_OtherServer(t *testing.T) {
 	for name, answer := range map[string]func(*fakeSidecar){
-		"a page":               func(f *fakeSidecar) { f.answering(200, "", "", "<html>"+t1) },
-		"an empty token":       func(f *fakeSidecar) { f.answering(200, "", "", `{"access_token":"","expires_in":7200}`) },
-		"a damaged token":      func(f *fakeSidecar) { f.answering(200, "", "", `{"access_token":"canarytoken 1","expires_in":7200}`) },
+		"a page":          func(f *fakeSidecar) { f.answering(200, "", "", "<html>"+t1) },
+		"an empty token":  func(f *fakeSidecar) { f.answering(200, "", "", `{"access_token":"","expires_in":7200}`) },
+		"a damaged token": func(f *fakeSidecar) { f.answering(200, "", "", `{"access_token":"canarytoken 1","expires_in":7200}`) },
+		"a full-width token": func(f *fakeSidecar) {
+			f.answering(200, "", "", `{"access_token":"\uff43anarytoken","expires_in":7200}`)
+		},
 		"a token as a failure": func(f *fakeSidecar) { f.answering(500, "", "", `{"access_token":"`+t1+`"}`) },
 		"a failing proxy":      func(f *fakeSidecar) { f.answering(502, "", "", "Bad Gateway") },
 		"a redirect":           func(f *fakeSidecar) { f.answering(302, "Location", "http://elsewhere/"+t1, "") },
@@ -288,7 +291,7 @@ func TestSidecar_HeaderLimit(t *testing.T) {
 		for i := range 100 {
 			w.Header().Set(fmt.Sprintf("X-Long-%d", i), strings.Repeat("a", 1000))
 		}
-		_, _ = io.WriteString(w, `{"access_token":"canarytoken-9","expires_in":3000}`)
+		_, _ = io.WriteString(w, `{"access_token":"canarytoken-0009","expires_in":3000}`)
 	}))
 	t.Cleanup(server.Close)
 	c, err := client.New(client.Config{AppID: "wx1", Sidecar: server.URL, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errDown }})

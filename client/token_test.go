@@ -16,7 +16,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/client"
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
-	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/damaged"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/entries"
 )
 
 // A hit is one get and nothing else.
@@ -38,8 +38,10 @@ func TestAccessToken_Fallback(t *testing.T) {
 		"half an answer": func(s *memcachetest.Server) { s.SetFault(memcachetest.DropMid) },
 		"no answer":      func(s *memcachetest.Server) { s.SetFault(memcachetest.Hang) },
 	}
-	for _, value := range damaged.Values(t) {
-		cases[value.Name] = func(s *memcachetest.Server) { s.Put("wx1", value.Text, uint32(value.Flags), 3600) }
+	for _, value := range entries.Values(t) {
+		if !value.Valid {
+			cases[value.Name] = func(s *memcachetest.Server) { s.Put("wx1", value.Text, uint32(value.Flags), 3600) }
+		}
 	}
 	for name, spoil := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -44,7 +44,7 @@ func through(answer []byte, step int) ([]byte, error) {
 // FuzzAnswer: whatever a server answers, in whatever pieces, the same is passed on,
 // within the bounds; nothing that asks panics, and no value is longer than ours.
 func FuzzAnswer(f *testing.F) {
-	f.Add([]byte("VALUE wx1 0 13 7\r\ncanarytoken-1\r\nVALUE wx1:record 0 2 8\r\n{}\r\nEND\r\n"), 9)
+	f.Add([]byte("VALUE wx1 0 16 7\r\ncanarytoken-0001\r\nVALUE wx1:record 0 2 8\r\n{}\r\nEND\r\n"), 9)
 	f.Add([]byte("SERVER_ERROR out of memory\r\n"), 9)
 	f.Fuzz(func(t *testing.T, answer []byte, step int) {
 		step = 1 + int(uint(step)%4096)
@@ -71,7 +71,7 @@ func FuzzAnswer(f *testing.F) {
 			}
 		}
 		if token, err := slot.Get(); err == nil {
-			require.True(t, ValidCredential(token))
+			require.True(t, ValidEntry(token))
 		}
 		view, err := slot.Poll()
 		assert.True(t, err == nil || view == View{})
@@ -79,7 +79,7 @@ func FuzzAnswer(f *testing.F) {
 		_, _ = slot.Mark(MarkReportThrottle, time.Minute)
 		_, _ = slot.CountFailure()
 		_ = slot.ForgetFailures()
-		_ = slot.PutEntry(Entry{seen: version{there: true, casID: 7, value: "x"}}, "canarytoken-1", time.Hour)
+		_ = slot.PutEntry(Entry{seen: version{there: true, casID: 7, value: "x"}}, "canarytoken-0001", time.Hour)
 		_ = store.Ping()
 	})
 }

@@ -10,15 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
-	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/damaged"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/entries"
 )
 
 // Tokens of the tests. No error and no output can contain canary.
 const (
 	canary = "canarytoken"
-	token1 = "canarytoken-1"
-	token2 = "canarytoken-2"
-	token3 = "canarytoken-3"
+	token1 = "canarytoken-0001"
+	token2 = "canarytoken-0002"
+	token3 = "canarytoken-0003"
 )
 
 // The first entry is written by add, and apps read it.
@@ -66,17 +66,27 @@ func TestPutEntry_OnlyIfUnchanged(t *testing.T) {
 	})
 }
 
-// A damaged entry is not a miss, and is replaced.
-func TestEntry_DamagedIsReplaced(t *testing.T) {
+// Readers take the table's values for credentials, or for damage. A damaged entry is not
+// a miss, and is replaced.
+func TestEntry_TableOfValues(t *testing.T) {
 	onEach(t, func(s *server) {
 		t, slot := s.t, s.slot
-		for _, value := range damaged.Values(t) {
+		for _, value := range entries.Values(t) {
 			t.Run(value.Name, func(t *testing.T) {
 				s.put(t, "wx1", value.Text, value.Flags)
 				got, err := slot.Get()
+				seen := must(slot.Entry())(t)
+				view := must(slot.Poll())(t)
+				assert.Equal(t, seen, view.Entry)
+				if value.Valid {
+					require.NoError(t, err)
+					assert.Equal(t, value.Text, got)
+					assert.Equal(t, value.Text, seen.Token)
+					assert.False(t, seen.Damaged)
+					return
+				}
 				require.ErrorIs(t, err, memcache.ErrDamaged)
 				assert.Empty(t, got)
-				seen := must(slot.Entry())(t)
 				assert.True(t, seen.Damaged)
 				assert.Empty(t, seen.Token)
 				require.NoError(t, slot.PutEntry(seen, token2, time.Hour))
@@ -87,29 +97,48 @@ func TestEntry_DamagedIsReplaced(t *testing.T) {
 	})
 }
 
-// A credential has 1 to 2,048 printable bytes.
-func TestValidCredential_PrintableUpTo2048Bytes(t *testing.T) {
-	credentials := map[string]string{
-		"one byte":        "~",
-		"punctuation":     canary + "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
-		"2,048 bytes":     canary + strings.Repeat("x", 2048-len(canary)),
-		"bytes over 0x7f": canary + "微\xff",
-	}
-	for name, credential := range credentials {
-		assert.True(t, memcache.ValidCredential(credential), name)
-	}
-	for _, no := range []string{"", " ", "a b", "a\n", "a\x7f", strings.Repeat("x", 2049)} {
-		assert.False(t, memcache.ValidCredential(no))
-	}
+// A value that the record knows is no damage to a sidecar: WeChat issued it. Flags other
+// than 0 are.
+func TestPoll_KnownValueIsNoDamage(t *testing.T) {
 	onEach(t, func(s *server) {
 		t, slot := s.t, s.slot
-		for name, credential := range credentials {
-			s.put(t, "wx1", credential, 0)
-			got, err := slot.Get()
-			require.NoError(t, err, name)
-			assert.Equal(t, credential, got, name)
+		for _, known := range []string{"x", "null", "{}", "0123456789abcdef0123456789abcdef"} {
+			record := &memcache.Record{
+				Token: known, Number: 2, Issued: 1, Expires: 7201, Past: []string{memcache.Fingerprint("<html>")},
+			}
+			require.NoError(t, slot.PutRecord(must(slot.Record())(t), record, time.Hour))
+			for _, c := range []struct {
+				value   string
+				flags   int
+				damaged bool
+			}{{known, 0, false}, {"<html>", 0, false}, {known, 1, true}, {"false", 0, true}, {"", 0, true}} {
+				s.put(t, "wx1", c.value, c.flags)
+				entry := must(slot.Poll())(t).Entry
+				assert.Equal(t, c.damaged, entry.Damaged, "%s beside %s", c.value, known)
+				if !c.damaged {
+					assert.Equal(t, c.value, entry.Token)
+				}
+			}
+			s.put(t, "wx1", known, 0)
+			_, err := slot.Get()
+			require.ErrorIs(t, err, memcache.ErrDamaged, "readers ask the sidecar")
 		}
 	})
+}
+
+// A credential outside the entry has 1 to 2,048 printable ASCII characters.
+func TestValidCredential_PrintableASCII(t *testing.T) {
+	for name, credential := range map[string]string{
+		"one character":       "~",
+		"punctuation":         canary + "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+		"2,048 characters":    strings.Repeat("x", 2048),
+		"32 hexadecimal ones": strings.Repeat("a", 32),
+	} {
+		assert.True(t, memcache.ValidCredential(credential), name)
+	}
+	for _, no := range []string{"", " ", "a b", "a\n", "a\x7f", "微", "a\x80", "\xff", strings.Repeat("x", 2049)} {
+		assert.False(t, memcache.ValidCredential(no), "%q", no)
+	}
 }
 
 // A lifetime is rounded down to whole seconds.

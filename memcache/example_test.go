@@ -60,7 +60,7 @@ func ExampleSlot_Get() {
 	// Output:
 	// true
 	// memcache: entry is damaged
-	// 71766c1f <nil>
+	// 45d69800 <nil>
 }
 
 // What a sidecar does: it replaces what it saw, and nothing else.

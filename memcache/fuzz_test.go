@@ -1,19 +1,19 @@
 package memcache
 
 import (
-	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/bradfitz/gomemcache/memcache"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/entries"
 )
 
 // FuzzRecord reads any value as a record. That never panics, the record is within its
 // limits, and it reads the same after it is written.
 func FuzzRecord(f *testing.F) {
-	f.Add([]byte(`{"token":"canarytoken-1","number":5,"issued":100,"expires":7300,"api":"token","by":"pod","doubt":0,"past":["9f86d081"]}`))
+	f.Add([]byte(`{"token":"canarytoken-0001","number":5,"issued":100,"expires":7300,"api":"token","by":"pod","doubt":0,"past":["9f86d081"]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := decodeRecord(data)
 		if err != nil {
@@ -41,12 +41,12 @@ func FuzzRecord(f *testing.F) {
 		assert.Equal(t, int64(7), again.Doubt)
 		assert.Equal(t, r.V, again.V)
 
-		next := &Record{Token: "canarytoken-2", Number: r.Number, Issued: 1, Expires: 2, Past: r.PastAfter("canarytoken-2")}
+		next := &Record{Token: "canarytoken-0002", Number: r.Number, Issued: 1, Expires: 2, Past: r.PastAfter("canarytoken-0002")}
 		again, err = decodeRecord([]byte(next.encode()))
 		require.NoError(t, err)
 		assertSame(t, next, again, len(data))
-		assert.True(t, again.Knows("canarytoken-2"))
-		assert.True(t, r.Token == "" || len(next.Past) > 0 && next.Past[0] == Fingerprint(r.Token) || r.Token == "canarytoken-2")
+		assert.True(t, again.Knows("canarytoken-0002"))
+		assert.True(t, r.Token == "" || len(next.Past) > 0 && next.Past[0] == Fingerprint(r.Token) || r.Token == "canarytoken-0002")
 	})
 }
 
@@ -109,25 +109,26 @@ func FuzzLease(f *testing.F) {
 	})
 }
 
-// FuzzEntry reads any value as an entry: a credential or damaged, the same for apps and
-// sidecars.
+// FuzzEntry reads any value as an entry, by the rule of the table for all readers. A
+// value with flags 0 that the record knows is never damaged.
 func FuzzEntry(f *testing.F) {
-	f.Add([]byte("canarytoken-1"), uint32(0))
+	f.Add([]byte("canarytoken-0001"), uint32(0))
 	f.Fuzz(func(t *testing.T, value []byte, flags uint32) {
 		item := &memcache.Item{Key: "wx1", Value: value, Flags: flags, CasID: 7}
-		entry := entryOf(item)
+		valid := entries.Valid(string(value), int(flags))
+		entry := entryOf(item, nil)
 		assert.Equal(t, versionOf(item), entry.seen)
-		good := flags == 0 && ValidCredential(string(value))
-		assert.Equal(t, good, intact(item))
-		assert.Equal(t, !good, entry.Damaged)
-		if !good {
+		assert.Equal(t, valid, ValidEntry(string(value)) && flags == 0)
+		assert.Equal(t, !valid, entry.Damaged)
+		if valid {
+			assert.Equal(t, string(value), entry.Token)
+			assert.True(t, ValidCredential(entry.Token), "a record can have it")
+		} else {
 			assert.Empty(t, entry.Token)
-			return
 		}
-		assert.Equal(t, string(value), entry.Token)
-		assert.False(t, strings.ContainsAny(entry.Token, " \r\n\t\x00\x7f"))
-		if text, err := json.Marshal(entry.Token); assert.NoError(t, err) { // a record's token is one
-			assert.LessOrEqual(t, len(text), 6*MaxCredential+2)
-		}
+
+		known := flags == 0 && ValidCredential(string(value))
+		assert.Equal(t, !known, entryOf(item, &Record{Token: string(value)}).Damaged)
+		assert.Equal(t, !known, entryOf(item, &Record{Past: []string{Fingerprint(string(value))}}).Damaged)
 	})
 }

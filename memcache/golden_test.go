@@ -34,7 +34,7 @@ func golden(t *testing.T, name string) string {
 func goldenRecord(change func(r *memcache.Record)) *memcache.Record {
 	r := &memcache.Record{
 		V: 1, Token: token2, Number: 1763811900123, Issued: 1763811900, Expires: 1763819100,
-		API: "token", By: "pod-7f9c", Past: []string{"71766c1f", "9f86d081"},
+		API: "token", By: "pod-7f9c", Past: []string{"45d69800", "9f86d081"},
 	}
 	change(r)
 	return r

@@ -65,7 +65,7 @@ func TestRecord_ReadsEightFingerprints(t *testing.T) {
 		t, slot := s.t, s.slot
 		for name, value := range map[string]string{
 			"a dozen":                 with(`"past":[` + list + `]`),
-			"among what is none":      with(`"past":["","canarytoken-1","9F86D081","9f86d0812",` + list + `]`),
+			"among what is none":      with(`"past":["","canarytoken-0001","9F86D081","9f86d0812",` + list + `]`),
 			"in a record of no token": `{"number":5,"past":[` + list + `]}`,
 		} {
 			s.put(t, "wx1:record", value, 0)

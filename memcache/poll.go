@@ -61,7 +61,8 @@ func (s *server) poll(slots []*Slot, indexes []int, views []View) error {
 		return err
 	}
 	for _, i := range indexes {
-		views[i] = View{entryOf(items[slots[i].entry]), slots[i].seenOf(items[slots[i].recordKey()])}
+		record := slots[i].seenOf(items[slots[i].recordKey()])
+		views[i] = View{entryOf(items[slots[i].entry], record.Record), record}
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func TestRecord_ReadAsWritten(t *testing.T) {
 
 		written := newRecord(token1)
 		require.NoError(t, slot.PutRecord(missing, written, 7200*time.Second))
-		s.assertItem(t, "wx1:record", `{"v":1,"token":"canarytoken-1","number":1763811900123,"issued":1763811900,"expires":1763819100,`+
+		s.assertItem(t, "wx1:record", `{"v":1,"token":"canarytoken-0001","number":1763811900123,"issued":1763811900,"expires":1763819100,`+
 			`"api":"token","by":"pod-7f9c","doubt":1763812000,"past":["9f86d081","00000000"]}`, 7200)
 		seen := must(slot.Record())(t)
 		assert.False(t, seen.Unreadable)
@@ -63,7 +63,7 @@ func TestPutRecord_OnlyIfUnchanged(t *testing.T) {
 
 // with is a good record's JSON with other fields at its end: the last of a name counts.
 func with(fields string) string {
-	return `{"v":1,"token":"canarytoken-1","number":5,"issued":100,"expires":7300,"api":"token","by":"pod","doubt":0,"past":[],` + fields + `}`
+	return `{"v":1,"token":"canarytoken-0001","number":5,"issued":100,"expires":7300,"api":"token","by":"pod","doubt":0,"past":[],` + fields + `}`
 }
 
 // An unreadable record counts as missing and can be replaced.
@@ -73,7 +73,7 @@ func TestRecord_UnreadableIsReplaced(t *testing.T) {
 		"a bare token":                 token1,
 		"cut off":                      strings.TrimSuffix(with(`"number":5`), "}"),
 		"two of them":                  with(`"number":5`) + with(`"number":5`),
-		"a list":                       `["canarytoken-1"]`,
+		"a list":                       `["canarytoken-0001"]`,
 		"null":                         `null`,
 		"nothing known":                `{"colour":"blue"}`,
 		"number 0":                     with(`"number":0`),
@@ -90,8 +90,8 @@ func TestRecord_UnreadableIsReplaced(t *testing.T) {
 		"expires when issued":          with(`"expires":100`),
 		"expires before":               with(`"expires":-7300`),
 		"lives longer than 24 hours":   with(`"expires":86501`),
-		"its own token in its past":    with(`"past":["00000000","71766c1f"]`),
-		"and after eight others":       with(`"past":["00000001","00000002","00000003","00000004","00000005","00000006","00000007","00000008","71766c1f"]`),
+		"its own token in its past":    with(`"past":["00000000","45d69800"]`),
+		"and after eight others":       with(`"past":["00000001","00000002","00000003","00000004","00000005","00000006","00000007","00000008","45d69800"]`),
 		"version below 0":              with(`"v":-1`),
 		"version over 1,000":           with(`"v":1001`),
 		"version with a fraction":      with(`"v":1.5`),

@@ -12,7 +12,7 @@ import (
 // Unknown fields are kept up to a kilobyte of JSON.
 func TestRecord_KeepsAKilobyteOfUnknownFields(t *testing.T) {
 	t.Parallel()
-	const own = `"token":"canarytoken-1","number":5,"issued":100,"expires":7300`
+	const own = `"token":"canarytoken-0001","number":5,"issued":100,"expires":7300`
 	small, err := decodeRecord([]byte(`{` + own + `,"later":"` + strings.Repeat("a", 1000) + `"}`))
 	require.NoError(t, err)
 	assert.Len(t, small.unknownFields, 1)

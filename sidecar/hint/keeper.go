@@ -27,6 +27,10 @@ var (
 		"see the logs of the other sidecars; the lease is the AppID's key :lease in memcached",
 		"请查看其他 sidecar 的日志；租约是 memcached 中以 :lease 结尾的键。",
 	}
+	UnknownForm = Hint{
+		"apps ask the sidecar at every read, because they take this form for damage: report it as a fault of wxsidecar",
+		"应用会把这种格式当作损坏的值，每次读取都改问 sidecar：请向 wxsidecar 反馈。",
+	}
 	NewerRecord  = Hint{"update this sidecar: memcached has records of a newer version", "请升级此 sidecar：memcached 中有更新版本写入的记录。"}
 	UnknownAppID = Hint{"check WECHAT_APPID, or the names of the files in WECHAT_ACCOUNTS_DIR", "请检查 WECHAT_APPID，或 WECHAT_ACCOUNTS_DIR 中的文件名。"}
 )

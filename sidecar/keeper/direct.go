@@ -103,7 +103,7 @@ func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, com
 		c.count(func(n *Counts) { n.failed(asError(err).Code) })
 		return f
 	}
-	c.count(func(n *Counts) { n.Renewed++ })
+	c.noteIssued(got.Value)
 	c.log().Warn("token fetched without memcached", "event", "token_direct", "memcached", cause.Error(), "api", string(a.request.API),
 		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value), "hint", hint.Memcached)
 	fetched := a.success(got, nil, nil, a.number)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
@@ -58,7 +59,7 @@ func (a *attempt) send(ctx context.Context) (wechat.Credential, error) {
 	if err != nil {
 		return got, err
 	}
-	a.count(func(n *Counts) { n.Renewed++ })
+	a.noteIssued(got.Value)
 	fields := []any{
 		"expires_in", int(got.ExpiresIn.Seconds()), "api", string(a.request.API), "token_fingerprint", memcache.Fingerprint(got.Value),
 	}
@@ -72,6 +73,15 @@ func (a *attempt) send(ctx context.Context) (wechat.Credential, error) {
 	}
 	a.warnOfDate(got.Date)
 	return got, nil
+}
+
+// noteIssued counts a credential that WeChat issued, and warns if readers do not accept it
+// from the entry.
+func (c *credential) noteIssued(value string) {
+	c.count(func(n *Counts) { n.Renewed++ })
+	if !memcache.ValidEntry(value) {
+		c.log().Warn("credential of an unknown form received", "length", len(value), "token_fingerprint", memcache.Fingerprint(value), "hint", hint.UnknownForm)
+	}
 }
 
 // forceRefresh continues if WeChat returned the reported token again: same. With

@@ -73,6 +73,7 @@ func TestAPI_Answers(t *testing.T) {
 		{"rejected is a number", 400, post(`{"rejected":1}`)},
 		{"rejected is empty", 400, post(`{"rejected":""}`)},
 		{"rejected has a space", 400, post(`{"rejected":"a b"}`)},
+		{"rejected is not ASCII", 400, post(`{"rejected":"微信"}`)},
 		{"rejected of 2049 bytes", 400, post(`{"rejected":"` + strings.Repeat("x", 2049) + `"}`)},
 
 		{"unknown AppID", 404, ask{target: "/v1/wxunknown/access_token"}},

@@ -10,13 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 const (
 	maxAnswer = 64 << 10         // limit of a body in bytes
-	maxValue  = 2048             // bytes; a longer value is damaged for every reader
+	maxValue  = 2048             // bytes; no record has a longer one
 	minLife   = 10 * time.Second // a shorter lifetime is a failed answer
 	maxLife   = 24 * time.Hour   // a longer lifetime is cut: its record would be unreadable
 )
@@ -91,11 +89,10 @@ func text(raw json.RawMessage) string {
 	return s
 }
 
-// usable reports whether readers accept the value. They treat any other as damaged.
+// usable reports whether a record can have the value: 1 to 2,048 printable ASCII
+// characters. The rule of the entry is narrower, and what does not fit it is served.
 func usable(value string) bool {
-	return value != "" && len(value) <= maxValue && !strings.ContainsFunc(value, func(c rune) bool {
-		return c == utf8.RuneError || unicode.IsControl(c) || unicode.IsSpace(c)
-	})
+	return value != "" && len(value) <= maxValue && !strings.ContainsFunc(value, func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
 // lifetime parses a JSON number of seconds. A string is not a number.

@@ -55,6 +55,7 @@ func TestFetch_BrokenAnswerMayHaveIssued(t *testing.T) {
 		"a token with a space":        raw(200, `{"access_token":"canarytoken x","expires_in":7200}`),
 		"a token with a newline":      raw(200, `{"access_token":"canarytoken\n","expires_in":7200}`),
 		"a token with a wide space":   raw(200, `{"access_token":"canarytoken\u2003","expires_in":7200}`),
+		"a token in full-width":       raw(200, `{"access_token":"\uff43anarytoken","expires_in":7200}`),
 		"a token with DEL":            raw(200, `{"access_token":"canarytoken\u007f","expires_in":7200}`),
 		"a token that is no UTF-8":    raw(200, "{\"access_token\":\"canarytoken\xff\",\"expires_in\":7200}"),
 		"a token of 2,049 bytes":      raw(200, `{"access_token":"`+strings.Repeat("a", 2049)+`","expires_in":7200}`),
@@ -99,6 +100,8 @@ func TestFetch_UnusualAnswers(t *testing.T) {
 		"a life beyond every number":  {`{"access_token":"canarytoken","expires_in":1e999}`, 24 * time.Hour},
 		"white space":                 {" {\n\"access_token\" : \"canarytoken\" ,\t\"expires_in\" : 7200 }\n", 7200 * time.Second},
 		"the longest token":           {`{"access_token":"` + strings.Repeat("a", 2048) + `","expires_in":7200}`, 7200 * time.Second},
+		"a token of one character":    {`{"access_token":"{","expires_in":7200}`, 7200 * time.Second},
+		"a token like an AppSecret":   {`{"access_token":"` + strings.Repeat("a", 32) + `","expires_in":7200}`, 7200 * time.Second},
 		"exactly 64 KiB of an answer": {pad(`{"access_token":"canarytoken","expires_in":7200}`, 64<<10), 7200 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -53,7 +53,7 @@ func checkCredential(t *testing.T, status int, body []byte, cred wechat.Credenti
 	require.LessOrEqual(t, len(body), 64<<10)
 	require.NotEmpty(t, cred.Value)
 	require.LessOrEqual(t, len(cred.Value), 2048)
-	require.False(t, strings.ContainsFunc(cred.Value, func(c rune) bool { return unicode.IsControl(c) || unicode.IsSpace(c) }))
+	require.False(t, strings.ContainsFunc(cred.Value, func(c rune) bool { return c <= ' ' || c > '~' }))
 	require.GreaterOrEqual(t, cred.ExpiresIn, 10*time.Second)
 	require.LessOrEqual(t, cred.ExpiresIn, 30*24*time.Hour)
 }
