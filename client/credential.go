@@ -17,6 +17,7 @@ type credential struct {
 	health *health // of the slot's server
 	bad    error   // why there is no slot
 	local  local
+	reports
 }
 
 // newCredential returns a credential. The caller holds s.mu.
@@ -56,12 +57,12 @@ func (c *credential) read(ctx context.Context) (string, Source, error) {
 	seen, ask := c.health.enter()
 	var failure error // of memcached
 	if ask {
-		token, err := c.slot.Get()
+		token, source, err := c.stored(ctx)
 		switch {
 		case err == nil:
 			c.health.leave(seen, nil)
 			c.local.store(generation, token, c.local.life)
-			return token, SourceMemcached, nil
+			return token, source, nil
 		case errors.Is(err, memcache.ErrMiss), errors.Is(err, memcache.ErrDamaged):
 			c.health.leave(seen, nil)
 		default:
@@ -98,33 +99,6 @@ func (c *credential) ask(ctx context.Context, generation uint64) (string, error)
 		}
 		return a, err
 	})
-}
-
-// refresh reports a credential that WeChat refused. It does not read memcached: only
-// the sidecar knows whether the token there is newer or older than the reported one.
-func (c *credential) refresh(ctx context.Context, rejected string) (string, error) {
-	if err := c.usable(); err != nil {
-		return "", c.failed("refresh", err)
-	}
-	var token string
-	var err error
-	if rejected == "" {
-		token, err = c.ask(ctx, c.local.begin())
-	} else {
-		token, err = c.shared.requests.share(ctx, requestKey{credential: c, rejected: rejected}, func(ctx context.Context) (answer, error) {
-			generation := c.local.begin()
-			a, err := c.shared.sidecar.refresh(ctx, c.appID, c.kind, rejected)
-			if err == nil {
-				c.local.end(generation, a.credential, a.life)
-			}
-			return a, err
-		})
-	}
-	if err != nil {
-		return "", c.failed("refresh", err)
-	}
-	c.observe(SourceSidecar)
-	return token, nil
 }
 
 func (c *credential) observe(source Source) {

@@ -130,13 +130,13 @@ func TestLocal_ReadBeforeRefresh(t *testing.T) {
 
 // A token that was read during a Refresh is removed at its end.
 //
-// B: Refresh(t1) asks the sidecar
+// B: Refresh(t1) asks the sidecar, which takes longer than A waits for it
 // A: reads t1 from memcached and holds it
 // B: the answer is t2, which replaces it.
 func TestLocal_ReadDuringRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := setup(t, withLocal(30*time.Second))
-		f.sidecar.before = func(*http.Request) { time.Sleep(time.Second) }
+		f.sidecar.before = func(*http.Request) { time.Sleep(2 * time.Second) }
 		var wg sync.WaitGroup
 		wg.Go(func() { _, _ = f.Refresh(t.Context(), t1) })
 		synctest.Wait()
