@@ -37,7 +37,7 @@ func TestDamage_ReplacedWithoutRequest(t *testing.T) {
 			for range 2 {
 				h.memcached.Put("wx1", value.Text, uint32(value.Flags), 3600)
 				time.Sleep(15 * time.Second)
-				assert.True(t, h.entry() == token.Value, value.Name)
+				assert.Equal(t, token.Value, h.entry(), value.Name)
 			}
 		}
 		assert.Equal(t, 1, h.wechat.Requests("", ""))
@@ -61,7 +61,7 @@ func TestDamage_NotWhatTheRecordKnows(t *testing.T) {
 			require.NoError(t, group.SetAccounts([]keeper.Account{account("wx1")}))
 			token, err := group.Token(t.Context(), "wx1", memcache.AccessToken)
 			require.NoError(t, err)
-			assert.True(t, token.Value == odd)
+			assert.Equal(t, odd, token.Value)
 		}
 		assert.Equal(t, 1, strings.Count(h.logs.String(), `"msg":"credential of an unknown form received"`))
 		assert.NotContains(t, h.logs.String(), odd)
@@ -70,13 +70,13 @@ func TestDamage_NotWhatTheRecordKnows(t *testing.T) {
 		before, _ := h.memcached.Peek("wx1")
 		time.Sleep(5 * time.Minute)
 		after, _ := h.memcached.Peek("wx1")
-		assert.True(t, after.Value == odd)
+		assert.Equal(t, odd, after.Value)
 		assert.Equal(t, before.CAS, after.CAS, "no poll writes it again")
 		assert.Equal(t, 1, h.wechat.Requests("", ""))
 
 		record, _ := h.memcached.Peek("wx1:record")
 		var there memcache.Record
 		require.NoError(t, json.Unmarshal([]byte(record.Value), &there))
-		assert.True(t, there.Token == odd)
+		assert.Equal(t, odd, there.Token)
 	})
 }
