@@ -8,7 +8,15 @@ var (
 		"let the sidecar's user write into the folder of MIRROR_FILE (on Kubernetes: fsGroup of the pod, no readOnly at the mount)",
 		"请允许 sidecar 的用户写入 MIRROR_FILE 所在的目录（Kubernetes：为 Pod 设置 fsGroup，挂载不要设为 readOnly）。",
 	}
-	Mounted  = Hint{"bring the folder of MIRROR_FILE back, and check that its volume is still mounted", "请恢复 MIRROR_FILE 所在的目录，并确认该卷仍已挂载。"}
+	Mounted = Hint{"bring the folder of MIRROR_FILE back, and check that its volume is still mounted", "请恢复 MIRROR_FILE 所在的目录，并确认该卷仍已挂载。"}
+	Linked  = Hint{
+		"create the file that MIRROR_FILE links to, or remove the link; a folder, a FIFO or a device cannot be the file",
+		"请创建 MIRROR_FILE 链接指向的文件，或删除该链接；目标不能是目录、管道或设备。",
+	}
+	LinkedPart = Hint{
+		"replace the link by a folder or file of the account: the part of MIRROR_FILE with {appid} cannot be a link",
+		"MIRROR_FILE 中含 {appid} 的部分不能是链接，请换成该账号自己的目录或文件。",
+	}
 	InTheWay = Hint{"remove the folder at the path of MIRROR_FILE", "MIRROR_FILE 的位置上是一个目录，请将其删除。"}
 )
 

@@ -18,7 +18,9 @@
 //  2. Nothing waits for a mirror. Changed returns at once, whatever the disk and the
 //     database do. Only the newest credential of a kind waits to be written.
 //  3. The file is never half written, even if the writer is killed: it is renamed into
-//     place.
+//     place. A FIFO or a huge file there is replaced. If the file is a link, the link
+//     stays, and what it links to at that time is replaced. A link to nothing is
+//     reported, and so is a link as the part of the path with the AppID.
 //  4. A row never changes from a newer credential to an older one, and is never
 //     inserted twice. This holds for any number of sidecars, and for tables without a
 //     key.

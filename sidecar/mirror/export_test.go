@@ -33,3 +33,6 @@ func CheckNow(m *Mirror) {
 		q.mu.Unlock()
 	}
 }
+
+// Fill replaces the placeholder by the AppID.
+var Fill = fill

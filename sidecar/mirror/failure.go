@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
+	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
 )
 
 // failure is the reason why a credential was not written. Neither text contains a
@@ -34,8 +35,12 @@ func hintOf(err error) hint.Hint {
 
 // fileFailure returns a failure with a hint for an error of the file system.
 func fileFailure(path string, err error) *failure {
-	f := &failure{what: fmt.Sprintf("write %s: %s", path, withoutPath(err)), hint: hint.Folder}
+	f := &failure{what: fmt.Sprintf("write %s: %s", path, smallfile.WithoutPath(err)), hint: hint.Folder}
 	switch {
+	case errors.Is(err, errDangling), errors.Is(err, errNoFile):
+		f.hint = hint.Linked
+	case errors.Is(err, errLinkedPart):
+		f.hint = hint.LinkedPart
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		f.hint = hint.Volume
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
 )
 
 const (
@@ -24,6 +24,8 @@ const (
 	// leftoverAge is the age from which a temporary file is abandoned. A write takes
 	// milliseconds.
 	leftoverAge = time.Minute
+	// maxFile is more than the file can have in bytes. A longer one is replaced.
+	maxFile = 64 << 10
 	// sweepEvery is how often a folder is searched for abandoned files.
 	sweepEvery = 10 * time.Minute
 )
@@ -60,18 +62,19 @@ type content struct {
 }
 
 func (f *file) write(_ context.Context, j job) error {
-	path := fill(f.pattern, j.AppID)
 	text, err := json.Marshal(content{j.Value, fetched(j.Expires)}) //nolint:gosec // the file is for the token
 	if err != nil {
 		return err
 	}
-	if j.written && holds(path, j) {
+	path, err := place(f.pattern, j.AppID)
+	switch {
+	case err != nil:
+	case j.written && holds(path, j):
 		return nil
+	default:
+		err = f.put(path, text)
 	}
-	if err := f.folder(path); err != nil {
-		return fileFailure(path, err)
-	}
-	if err := replace(path, text); err != nil {
+	if err != nil {
 		return fileFailure(path, err)
 	}
 	return nil
@@ -80,7 +83,7 @@ func (f *file) write(_ context.Context, j job) error {
 // holds reports whether the file has our credential or a newer one. Another sidecar
 // with the same file can know of a renewal earlier.
 func holds(path string, j job) bool {
-	text, err := os.ReadFile(path) // #nosec G304 -- the operator names it
+	text, _, err := smallfile.Read(path, maxFile)
 	var found content
 	if err != nil || json.Unmarshal(text, &found) != nil || found.Token == "" {
 		return false
@@ -89,10 +92,9 @@ func holds(path string, j job) bool {
 	return found.Token == j.Value && found.Fetched == ours || found.Fetched > ours && found.Fetched <= latest(ours)
 }
 
-// folder creates the account's own folder if it is missing. It never creates the
-// shared folder: if that is missing, so is its mount. It removes the files of killed
-// writers.
-func (f *file) folder(path string) error {
+// put writes the file. It creates the account's own folder if that is missing, but never
+// the shared folder: if that is missing, so is its mount.
+func (f *file) put(path string, text []byte) error {
 	shared, own := sharedFolder(f.pattern), filepath.Dir(path)
 	if own != shared {
 		if _, err := os.Stat(shared); err != nil {
@@ -102,11 +104,15 @@ func (f *file) folder(path string) error {
 			return err
 		}
 	}
+	target, err := resolve(path)
+	if err != nil {
+		return err
+	}
 	if time.Since(f.swept[own]) >= sweepEvery {
 		f.swept[own] = time.Now()
-		sweep(own)
+		sweep(filepath.Dir(target))
 	}
-	return nil
+	return replace(target, text)
 }
 
 // tempPattern returns the name of temporary files for os.CreateTemp.
@@ -147,7 +153,7 @@ func replace(path string, text []byte) (err error) {
 
 // syncFolder makes the new name durable if the file system supports it.
 func syncFolder(path string) error {
-	folder, err := os.Open(path) // #nosec G304 -- the operator names it
+	folder, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // #nosec G304 -- the operator names it
 	if err != nil {
 		return err
 	}
@@ -170,17 +176,4 @@ func sweep(folder string) {
 			_ = os.Remove(filepath.Join(folder, entry.Name()))
 		}
 	}
-}
-
-// withoutPath returns an error of the file system without the paths that it quotes.
-func withoutPath(err error) error {
-	var one *fs.PathError
-	var two *os.LinkError
-	switch {
-	case errors.As(err, &one):
-		return one.Err
-	case errors.As(err, &two):
-		return two.Err
-	}
-	return err
 }

@@ -103,13 +103,23 @@ func (m *Mirror) Changed(c keeper.Change) {
 	}
 }
 
-// Run writes until ctx ends, and returns after the last write.
+// Run writes until ctx ends, and returns after the last write, at most lastWrite later:
+// a file system or a DSN that hangs must not keep the program from ending.
 func (m *Mirror) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	for _, q := range m.queues {
 		running.Go(func() { q.run(ctx) })
 	}
-	running.Wait()
+	ended := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(ended)
+	}()
+	<-ctx.Done()
+	select {
+	case <-ended:
+	case <-time.After(lastWrite):
+	}
 	m.close()
 }
 
@@ -126,6 +136,7 @@ func (m *Mirror) States() []State {
 func jitter() float64 { return rand.Float64() } //nolint:gosec // spreads load, protects nothing
 
 const (
+	lastWrite  = 3 * time.Second
 	firstRetry = time.Second
 	lastRetry  = time.Minute
 )

@@ -2,10 +2,14 @@ package mirror
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
 )
 
 // Placeholder is replaced by the AppID in a path and in a table's name.
@@ -56,9 +60,17 @@ func CheckFile(path string, many bool) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return errors.New("is a folder")
 	}
-	probe, err := os.CreateTemp(sharedFolder(path), tempPattern("probe"))
+	folder := sharedFolder(path)
+	if bare == path {
+		target, err := resolve(path)
+		if err != nil {
+			return err
+		}
+		folder = filepath.Dir(target)
+	}
+	probe, err := os.CreateTemp(folder, tempPattern("probe"))
 	if err != nil {
-		return errors.New("its folder is not writable: " + withoutPath(err).Error())
+		return fmt.Errorf("its folder is not writable: %w", smallfile.WithoutPath(err))
 	}
 	_ = probe.Close()
 	_ = os.Remove(probe.Name()) // if it fails, sweep removes the file
@@ -69,6 +81,57 @@ func CheckFile(path string, many bool) error {
 func sharedFolder(path string) string {
 	static, _, _ := strings.Cut(path, Placeholder)
 	return filepath.Dir(static + "x")
+}
+
+// What a path must not be.
+var (
+	errDangling   = errors.New("is a link to a file that does not exist")
+	errNoFile     = errors.New("is neither a file nor a link to one")
+	errLinkedPart = errors.New("has a link as the part with " + Placeholder)
+)
+
+// place returns the path of an account's file. The part with the placeholder must not be
+// a link: whoever can write one account's link could then get another account's token.
+func place(pattern, appID string) (string, error) {
+	path := fill(pattern, appID)
+	static, rest, ok := strings.Cut(pattern, Placeholder)
+	if !ok {
+		return path, nil
+	}
+	name, _, _ := strings.Cut(rest, "/")
+	info, err := os.Lstat(static + appID + name)
+	if err == nil && info.Mode().Type() == fs.ModeSymlink {
+		return path, errLinkedPart
+	}
+	return path, nil
+}
+
+// resolve returns the file that is replaced: the one at path, or the one that path links
+// to. Deployers link it, and the link must stay.
+func resolve(path string) (string, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil: // if it is not just missing, writing fails
+		return path, nil
+	case info.Mode()&fs.ModeDevice != 0:
+		return "", errNoFile
+	case info.Mode().Type() != fs.ModeSymlink:
+		return path, nil
+	}
+	target, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", errDangling
+	}
+	if err != nil {
+		return "", err
+	}
+	if info, err = os.Lstat(target); err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", errNoFile
+	}
+	return target, nil
 }
 
 // fill replaces the placeholder by the AppID, which has no slash, dot or quote.
