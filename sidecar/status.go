@@ -64,6 +64,9 @@ func printStatus(w io.Writer, s status.Sidecar) error {
 				status.Printable(m.Name), status.Span(s.Now.Sub(m.DownSince)), status.Printable(m.Error), status.Printable(m.Hint.English))
 		}
 	}
+	for _, n := range s.Notes {
+		fmt.Fprintf(&text, "note: %s\n  %s\n\n", status.Printable(n.Text.English), status.Printable(n.Hint.English))
+	}
 	if len(s.Credentials) == 0 {
 		text.WriteString("no accounts configured: set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR\n")
 		_, err := io.WriteString(w, text.String())

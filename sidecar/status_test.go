@@ -68,6 +68,7 @@ func TestPrintStatus_FailingFirst(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, printStatus(&out, status.Sidecar{
 		Name: "pod\x1b[2J", Version: "v0.1.0", Now: now, Started: now.Add(-123 * time.Minute),
+		Notes: []hint.Note{{Code: "x", Text: hint.Hint{English: "a fact\x1b[2J"}, Hint: hint.Hint{English: "do it"}}},
 		Memcached: status.Memcached{Servers: []string{"m:11211"}, DownSince: now.Add(-3 * time.Minute), Error: "connection\rrefused", Hint: hint.Hint{English: "check it"}},
 		Credentials: []status.Credential{
 			{
@@ -84,6 +85,9 @@ func TestPrintStatus_FailingFirst(t *testing.T) {
 memcached has failed for 3 min (m:11211)
   connection�refused
   check it
+
+note: a fact�[2J
+  do it
 
 STATE        APPID  KIND          TOKEN     AGE    LEFT        NEXT RENEWAL      RENEWED BY  TODAY
 unavailable  wx2    access_token  -         -      -           -                 -           0 renewed, 1 failed

@@ -11,6 +11,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -68,6 +69,13 @@ func wechatSays(code int) string {
 	}[code]
 }
 
+// fixedNotes has one note.
+func fixedNotes() *status.Notes {
+	notes := new(status.Notes)
+	notes.Set("memcached:11211", hint.SeveralAddresses("memcached:11211", []string{"10.0.0.4", "10.0.0.5"}))
+	return notes
+}
+
 // fixedOps is an ops handler over fixed values.
 func fixedOps(t *testing.T, states []keeper.State, outage keeper.Outage) http.Handler {
 	t.Helper()
@@ -81,7 +89,7 @@ func fixedOps(t *testing.T, states []keeper.State, outage keeper.Outage) http.Ha
 	cfg := web.OpsConfig{
 		Group: keeper.New(keeper.Config{}), Metrics: metrics, API: wechat.StableToken,
 		Name: "pod-7f9c", Version: `v0.1.0-"quoted\"`, Servers: []string{"memcached:11211"},
-		Mirrors: func() []mirror.State { return fixedMirrors },
+		Mirrors: func() []mirror.State { return fixedMirrors }, Notes: fixedNotes(),
 	}
 	return web.OpsOf(cfg, fixedStart, fixedNow, states, outage)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -36,6 +37,8 @@ type OpsConfig struct {
 	Servers []string
 	// Mirrors returns the state of each mirror; nil means that there are none.
 	Mirrors func() []mirror.State
+	// Notes has what people should know; nil means that there is nothing.
+	Notes *status.Notes
 	// Log receives panics; nil means none.
 	Log *slog.Logger
 }

@@ -54,16 +54,16 @@ func (o *ops) startup() (bool, string) {
 }
 
 // ready is /readyz: every account has a valid token, published or not. It names mirrors
-// that fail, which does not change the result.
+// that fail, and has the notes. Neither changes the result.
 func (o *ops) ready() (bool, string) {
 	found, lacking := missing(o.states(), isValid, "no valid access_token")
 	switch {
 	case !found:
 		return false, noAccount
 	case lacking != "":
-		return false, lacking + o.failingMirrors()
+		return false, lacking + o.failingMirrors() + o.notes()
 	}
-	return true, "ok\n" + o.failingMirrors()
+	return true, "ok\n" + o.failingMirrors() + o.notes()
 }
 
 // failingMirrors returns a line for each mirror that fails.
@@ -73,6 +73,15 @@ func (o *ops) failingMirrors() string {
 		if !m.Up() {
 			text.WriteString(status.Printable(fmt.Sprintf("mirror %s has failed for %s: %s; %s", m.Name, status.Span(o.now().Sub(m.Since)), m.Error, m.Hint)) + "\n")
 		}
+	}
+	return text.String()
+}
+
+// notes returns a line for each note.
+func (o *ops) notes() string {
+	var text strings.Builder
+	for _, n := range o.cfg.Notes.All() {
+		text.WriteString(status.Printable(fmt.Sprintf("note: %s; %s", n.Text, n.Hint)) + "\n")
 	}
 	return text.String()
 }

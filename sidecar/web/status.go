@@ -72,6 +72,7 @@ func (o *ops) status(now time.Time, states []keeper.State) status.Sidecar {
 	s := status.Sidecar{
 		Name: o.cfg.Name, Version: o.cfg.Version, Now: status.Second(now), Started: status.Second(o.start), Ready: isReady(states),
 		Memcached:   status.Memcached{Up: true, Servers: append([]string{}, o.cfg.Servers...)},
+		Notes:       o.cfg.Notes.All(),
 		Credentials: []status.Credential{},
 	}
 	if outage := o.memcached(); outage.Err != nil {

@@ -100,6 +100,12 @@ func (p *page) header(headline string) {
 			p.fails(p.mirrorDown(p.since(m.DownSince)), m.Name, p.hint(m.Hint), m.Error)
 		}
 	}
+	for _, n := range p.status.Notes {
+		p.begin("div", "class", "store remark")
+		p.leaf("p", p.hint(n.Text))
+		p.leaf("p", p.hint(n.Hint), "class", "hint")
+		p.end()
+	}
 	p.end()
 }
 

@@ -17,6 +17,8 @@ type Sidecar struct {
 	Started   time.Time `json:"started"`
 	Ready     bool      `json:"ready"` // as /readyz says
 	Memcached Memcached `json:"memcached"`
+	// Notes are what people should know although all credentials can be valid.
+	Notes []hint.Note `json:"notes,omitempty"`
 	// Mirrors are the configured ones.
 	Mirrors []Mirror `json:"mirrors,omitempty"`
 	// Credentials are sorted by AppID and kind.
