@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks and tests the PHP client: `client/php/test.sh [PHPUNIT'S ARGUMENTS]`; `client/php/test.sh bench` measures it.
 # Requires Go, memcached, and Debian's php-cli, php-memcached, php-memcache, php-curl, php-xml, php-mbstring, php-apcu,
-# phpunit and php-codesniffer.
+# php-symfony-http-client, php-guzzlehttp-psr7, phpunit and php-codesniffer.
 #
 # The tests run three times in parallel, because they mostly wait: with curl, with curl and APCu, and with neither. Each
 # run starts its own memcached servers, sidecar and fake WeChat on free ports. All end with this script.
@@ -13,6 +13,9 @@ for program in go memcached php phpunit phpcs; do command -v $program >/dev/null
 modules=$(php -m 2>/dev/null)
 for extension in memcached memcache curl apcu pcntl posix; do
 	grep -qix $extension <<<"$modules" || missing+=("php's extension $extension")
+done
+for library in Symfony/Component/HttpClient GuzzleHttp/Psr7; do
+	php -r "exit(stream_resolve_include_path('$library/autoload.php') === false ? 1 : 0);" || missing+=("$library")
 done
 [ ${#missing[@]} = 0 ] || { printf 'missing: %s\n' "${missing[@]}"; exit 1; }
 

@@ -41,7 +41,7 @@ func programs() []*program {
 		{name: "client/php, ext-memcached", change: one, start: php("client", fixed("EXTENSION=memcached"))},
 		{name: "client/php, ext-memcache", change: one, start: php("client", fixed("EXTENSION=memcache"))},
 		{name: "client/php, sidecar only", change: one, start: php("client")},
-		{name: "EasyWeChat 6, its interface", change: one, start: php("easywechat", fixed("EXTENSION=memcached"))},
+		{name: "EasyWeChat 6, its interface", change: "two lines", start: php("easywechat", fixed("EXTENSION=memcached"))},
 		{name: "client (Go)", change: one, start: golang(bare)},
 		{name: "client (Go), HTTPClient", change: one, start: golang(throughHTTPClient)},
 		{name: "silenceper/wechat v2.1.13", change: one, start: golang(silenceper)},

@@ -29,6 +29,7 @@ final class Client
     private readonly ?Store $store;
     private readonly Sidecar $sidecar;
     private readonly Wechat $wechat;
+    private Tokens $tokens;
     /** @var array<string, Health> of the servers with this account's credentials, by kind */
     private array $healths = [];
     private ?Backoff $backoff = null;
@@ -65,6 +66,7 @@ final class Client
         $this->store = $memcached === null ? null : new Store($memcached);
         $this->sidecar = new Sidecar($sidecar, $bearerFile, $transport);
         $this->wechat = new Wechat($transport, $wechatHosts, $wechatWait);
+        $this->tokens = new Tokens();
     }
 
     /** Returns the Client of another account over the same connections. */
@@ -75,14 +77,20 @@ final class Client
         $other->appId = $appId;
         $other->healths = [];
         $other->backoff = null;
+        $other->tokens = new Tokens();
 
         return $other;
+    }
+
+    public function appId(): string
+    {
+        return $this->appId;
     }
 
     /** Returns an access_token that WeChat accepts. */
     public function accessToken(): string
     {
-        return $this->get('access_token');
+        return $this->tokens->add($this->get('access_token'));
     }
 
     /**
@@ -92,7 +100,7 @@ final class Client
      */
     public function refresh(#[\SensitiveParameter] string $rejected): string
     {
-        return $this->renew('access_token', $rejected);
+        return $this->tokens->add($this->renew('access_token', $rejected));
     }
 
     /**
@@ -133,6 +141,12 @@ final class Client
     public function backoff(): Backoff
     {
         return $this->backoff ??= new Backoff($this->appId);
+    }
+
+    /** @internal */
+    public function tokens(): Tokens
+    {
+        return $this->tokens;
     }
 
     private function get(string $kind): string

@@ -7,12 +7,12 @@ namespace Wxsidecar;
 use EasyWeChat\Kernel\Contracts\RefreshableAccessToken;
 
 /**
- * The adapter for EasyWeChat 6:
+ * The access_token for EasyWeChat 6, beside EasyWeChat\HttpClient:
  *
  *     $app->setAccessToken(new EasyWeChatAccessToken($client));
  *
- * EasyWeChat does not say which token was refused: refresh() reports the last one that
- * this object returned.
+ * EasyWeChat does not call refresh() for a refused token, and calls it for other
+ * reasons. So it reports a token only if HttpClient saw WeChat refuse it.
  */
 final class EasyWeChatAccessToken implements RefreshableAccessToken
 {
@@ -35,7 +35,7 @@ final class EasyWeChatAccessToken implements RefreshableAccessToken
 
     public function refresh(): string
     {
-        return $this->last = $this->client->refresh($this->last);
+        return $this->last = $this->client->refresh($this->client->tokens()->refused($this->last) ? $this->last : '');
     }
 
     /** @return array<string, mixed> for var_dump() and print_r(), without the token */

@@ -19,9 +19,6 @@ final class Wechat
     /** Bytes of an answer: WeChat's pictures and videos have up to 10 MB. */
     private const MAX_ANSWER = 33_554_432;
 
-    /** Paths that need another credential: an AppSecret, a user's token or a platform's. */
-    private const OTHER_CREDENTIAL = '~^(/cgi-bin/(token|stable_token|clear_quota/v2)$|/cgi-bin/component/|/sns/)~';
-
     /** @var list<string> in lower case */
     private readonly array $moreHosts;
 
@@ -106,8 +103,7 @@ final class Wechat
                 "request: $url->scheme://$url->host must not get the token; use https to WeChat's API or to wechatHosts"
             );
         }
-        $query = array_map(rawurldecode(...), preg_split('/[&=]/', $url->query) ?: []);
-        if (in_array('access_token', $query, true) || preg_match(self::OTHER_CREDENTIAL, $url->path) === 1) {
+        if (Credentials::any($url->path, $url->query)) {
             throw new InvalidArgument("request: $url->path needs another credential; use another HTTP client");
         }
 

@@ -5,7 +5,9 @@
 declare(strict_types=1);
 
 spl_autoload_register(static function (string $class): void {
-    require __DIR__ . '/../../php/src/' . strtr(substr($class, strlen('Wxsidecar\\')), '\\', '/') . '.php';
+    if (str_starts_with($class, 'Wxsidecar\\')) {
+        require __DIR__ . '/../../php/src/' . strtr(substr($class, strlen('Wxsidecar\\')), '\\', '/') . '.php';
+    }
 });
 
 return static function (): Wxsidecar\Client {

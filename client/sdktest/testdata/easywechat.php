@@ -1,16 +1,22 @@
 <?php
 
-// The part of EasyWeChat 6 that uses tokens: toQuery() before each request. If WeChat refuses the token, refresh() and
-// the request once more. The interface is the same.
+// The parts of EasyWeChat 6 that use tokens: toQuery() before each request, and the HTTP client of Symfony, which
+// HttpClient decorates. The interface is the same.
 
 declare(strict_types=1);
 
+use Symfony\Component\HttpClient\HttpClient;
+
 $connect = require __DIR__ . '/connect.php';
-require __DIR__ . '/../../php/tests/easywechat.php';
+require __DIR__ . '/../../php/tests/EasyWeChat/contracts.php';
 
-return static function () use ($connect): string {
-    $access = new Wxsidecar\EasyWeChatAccessToken($connect()); // $app->setAccessToken(…)
-    $token = $access->toQuery()['access_token'];
+return static function () use ($connect): bool {
+    $wx = $connect();
+    $http = HttpClient::create(['base_uri' => API, 'timeout' => 10]);
+    $http = new Wxsidecar\EasyWeChat\HttpClient($http, $wx); // $app->setHttpClient(…)
+    $access = new Wxsidecar\EasyWeChatAccessToken($wx);       // $app->setAccessToken(…)
+    $options = ['query' => ['openid' => 'oABC123'] + $access->toQuery()];
+    $http->request('GET', 'cgi-bin/user/info', $options)->getContent();
 
-    return in_array(user_info($token), [40001, 40014, 42001], true) ? $access->refresh() : $token;
+    return false;
 };
