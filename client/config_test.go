@@ -22,6 +22,14 @@ func TestNew_Defaults(t *testing.T) {
 	assert.NoError(t, c.Close())
 }
 
+// An AppSecret as the AppID is refused, and not quoted.
+func TestNew_AppSecretAsAppID(t *testing.T) {
+	const secret = "0123456789abcdef0123456789ABCDEF"
+	_, err := client.New(client.Config{AppID: secret})
+	require.ErrorContains(t, err, "AppID: 32 hexadecimal digits are an AppSecret")
+	assert.NotContains(t, err.Error(), secret)
+}
+
 // The error of New names every invalid field.
 func TestNew_InvalidConfig(t *testing.T) {
 	_, err := client.New(client.Config{

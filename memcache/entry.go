@@ -33,6 +33,9 @@ func ValidEntry(s string) bool {
 	return classes&inEntry != 0 && (len(s) != 32 || classes&hexDigit == 0)
 }
 
+// IsAppSecret reports whether s has the form of an AppSecret: 32 hexadecimal digits.
+func IsAppSecret(s string) bool { return len(s) == 32 && classesOf(s)&hexDigit != 0 }
+
 // Classes of bytes.
 const (
 	graphic  = 1 << iota // printable ASCII, no space

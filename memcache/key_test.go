@@ -19,7 +19,7 @@ func TestSlot_BadAppIDNeverReachesTheServer(t *testing.T) {
 		f := setup(t)
 		for _, bad := range []string{
 			"", " ", "wx 1", " wx1", "wx1 ", "wx1\r\nflush_all", "wx\x001", "wx\x7f", "wx1:record", "wx/1", "wx.1", "../wx1", "微信", "wx\xff",
-			"wx@1", "wx[1", "wx`1", "wx{1", "*", strings.Repeat("a", 65), strings.Repeat("a", 1<<20),
+			"0123456789abcdef0123456789ABCDEF", "wx@1", "wx[1", "wx`1", "wx{1", "*", strings.Repeat("a", 65), strings.Repeat("a", 1<<20),
 		} {
 			assert.False(t, memcache.ValidAppID(bad), bad)
 			for _, kind := range []memcache.Kind{memcache.AccessToken, "jsapi_ticket"} {
@@ -30,7 +30,7 @@ func TestSlot_BadAppIDNeverReachesTheServer(t *testing.T) {
 		}
 		assert.Zero(t, f.Count(""))
 	})
-	for _, good := range []string{"wx1", "a", "0", "_", "-", "wx0123456789abcdef", "AZaz09_-", strings.Repeat("a", 64)} {
+	for _, good := range []string{"wx1", "a", "0", "_", "-", "wx0123456789abcdef", "AZaz09_-", strings.Repeat("a", 64), "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdefa"} {
 		assert.True(t, memcache.ValidAppID(good), good)
 	}
 }

@@ -212,11 +212,11 @@ func (s *Store) Slot(appID string, kind Kind) (*Slot, error) {
 // the entry's key hashes to.
 func (s *Slot) Server() string { return s.server.name }
 
-// ValidAppID reports whether s is 1 to 64 letters, digits, _ or -. Any other AppID
-// must not reach memcached: the client library accepts an empty key, and memcached
-// then runs the value as a command.
+// ValidAppID reports whether s is 1 to 64 letters, digits, _ or -, and not an AppSecret.
+// Any other AppID must not reach memcached: the client library accepts an empty key, and
+// memcached then runs the value as a command.
 func ValidAppID(s string) bool {
-	if s == "" || len(s) > 64 {
+	if s == "" || len(s) > 64 || IsAppSecret(s) {
 		return false
 	}
 	for i := range len(s) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -8,12 +9,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 )
 
 // scanEvery is the time between two scans of the folder.
@@ -29,15 +33,21 @@ type accounts struct {
 	memory  *memoryReleaser
 	log     *slog.Logger
 
-	warned  map[string]string // the last warning about a file, by its name
-	failed  bool              // the last read of the folder failed
-	current []string          // the group's AppIDs; nil before the first scan
+	local   bool     // WECHAT_BASE_URL is loopback: a fake WeChat, with AppIDs of any form
+	unusual sync.Map // what is unusual about an AppSecret, by its source
+	notes   *status.Notes
+	failed  bool     // the last read of the folder failed
+	current []string // the group's AppIDs; nil before the first scan
 }
 
-func newAccounts(cfg config, to *mirror.Mirror, memory *memoryReleaser, log *slog.Logger) *accounts {
-	a := &accounts{folder: cfg.AccountsDir, tickets: cfg.tickets(), mirror: to, memory: memory, log: log, warned: map[string]string{}}
+func newAccounts(cfg config, to *mirror.Mirror, memory *memoryReleaser, notes *status.Notes, log *slog.Logger) *accounts {
+	a := &accounts{folder: cfg.AccountsDir, tickets: cfg.tickets(), mirror: to, memory: memory, log: log, local: cfg.localWeChat(), notes: notes}
 	if cfg.AppID != "" {
-		a.fixed = []keeper.Account{{AppID: cfg.AppID, Secret: memory.beforeRequest(cfg.readAppSecret)}}
+		source := cmp.Or(cfg.AppSecretFile, "WECHAT_APPSECRET")
+		a.fixed = []keeper.Account{{AppID: cfg.AppID, Secret: a.watched(cfg.AppID, source, cfg.readAppSecret)}}
+		if !a.local && !usualAppID.MatchString(cfg.AppID) {
+			log.Warn("AppID has an unusual form", "appid", cfg.AppID, "hint", "check WECHAT_APPID: an AppID is wx and 16 letters or digits")
+		}
 	}
 	return a
 }
@@ -58,6 +68,27 @@ func readAccount(path string) (string, error) {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	return text, nil
+}
+
+// watched returns a function that reads an account's AppSecret before a request. It
+// warns of an AppSecret of unusual form: now, and whenever it changes.
+func (a *accounts) watched(appID, source string, read func() (string, error)) func() (string, error) {
+	watching := func() (string, error) {
+		secret, err := read()
+		if err != nil {
+			return "", err // the keeper reports it
+		}
+		what := unusualSecret(secret)
+		if before, _ := a.unusual.Swap(source, what); what != "" && before != what {
+			a.log.Warn("AppSecret has an unusual form", "appid", appID, "source", source, "error", what,
+				"hint", "WeChat will probably refuse it: copy it again, without anything else")
+		}
+		return secret, nil
+	}
+	if _, known := a.unusual.Load(source); !known {
+		_, _ = watching() // a renewal can be an hour away
+	}
+	return a.memory.beforeRequest(watching)
 }
 
 // follow scans the folder every scanEvery until ctx ends.
@@ -118,46 +149,56 @@ func (a *accounts) scan(group *keeper.Group) error {
 	return nil
 }
 
-// inFolder returns the accounts of the folder's files, and warns of other files.
+// inFolder returns the accounts of the folder's files, and notes the other files.
 func (a *accounts) inFolder(names []os.DirEntry) []keeper.Account {
 	var found []keeper.Account
-	warned := make(map[string]string)
+	var notes []hint.Note
 	for _, entry := range names {
 		name := entry.Name()
 		if strings.HasPrefix(name, ".") { // such as ..data of Kubernetes
 			continue
 		}
 		path := filepath.Join(a.folder, name)
-		if reason := a.refuse(name, path); reason != "" {
-			if a.warned[name] != reason {
-				a.log.Warn("file ignored in accounts folder", "file", path, "error", reason,
-					"hint", "name the file after the AppID and put the AppSecret into it")
-			}
-			warned[name] = reason
+		shown := secretRun.ReplaceAllString(path, hidden)
+		read := func() (string, error) { return readAccount(path) }
+		if reason := a.refuse(name, path, read); reason != (hint.Hint{}) {
+			notes = append(notes, hint.SkippedFile(shown, reason))
 			continue
 		}
-		found = append(found, keeper.Account{AppID: name, Secret: a.memory.beforeRequest(func() (string, error) { return readAccount(path) })})
+		if !a.local && !usualAppID.MatchString(name) {
+			notes = append(notes, hint.UnusualName(shown))
+		}
+		found = append(found, keeper.Account{AppID: name, Secret: a.watched(name, path, read)})
 	}
-	a.warned = warned // a corrected file can be warned of again
+	for _, note := range a.notes.Set("WECHAT_ACCOUNTS_DIR", notes...) {
+		a.log.Warn("accounts folder needs attention", "note", note.Text, "hint", note.Hint)
+	}
 	return found
 }
 
-// refuse returns why a file is not an account, or "".
-func (a *accounts) refuse(name, path string) string {
-	if !memcache.ValidAppID(name) {
-		return "the name is not an AppID"
+// refuse returns why a file is not an account, or the zero Hint.
+func (a *accounts) refuse(name, path string, read func() (string, error)) hint.Hint {
+	if what := notAppID(name); what != (hint.Hint{}) {
+		return what
 	}
 	if slices.ContainsFunc(a.fixed, func(own keeper.Account) bool { return own.AppID == name }) {
-		return "WECHAT_APPID names this account too and takes precedence"
+		return hint.NameTaken
 	}
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return smallfile.WithoutPath(err).Error()
+		return hint.Unreadable(smallfile.WithoutPath(err))
 	case !info.Mode().IsRegular():
-		return "not a regular file"
+		return hint.NotRegular
 	}
-	return ""
+	if _, known := slices.BinarySearch(a.current, name); known || usualAppID.MatchString(name) || a.local && strings.HasPrefix(name, "wx") {
+		return hint.Hint{}
+	}
+	// Such as a README, whose text would be sent to WeChat as an AppSecret.
+	if secret, err := read(); err != nil || !memcache.IsAppSecret(secret) {
+		return hint.NoAccount
+	}
+	return hint.Hint{}
 }
 
 // logChanges logs which accounts were added and removed.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,9 +16,11 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
@@ -27,12 +30,13 @@ type scanned struct {
 	*accounts
 	group  *keeper.Group
 	wechat *wechattest.Server
+	notes  status.Notes
 	log    programtest.Output
 }
 
 func newScanned(t *testing.T, folder string, more ...string) *scanned {
 	t.Helper()
-	cfg, found := parse(append([]string{"WECHAT_ACCOUNTS_DIR=" + folder}, more...))
+	cfg, found := parse(append([]string{"WECHAT_ACCOUNTS_DIR=" + folder, "WECHAT_BASE_URL=http://127.0.0.1"}, more...))
 	require.Empty(t, found)
 	s := &scanned{wechat: wechattest.New()}
 	memcached := memcachetest.New()
@@ -42,7 +46,7 @@ func newScanned(t *testing.T, folder string, more ...string) *scanned {
 	caller, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
 	require.NoError(t, err)
 	s.group = keeper.New(keeper.Config{Store: store, WeChat: caller})
-	s.accounts = newAccounts(cfg, mirror.New(mirror.Config{}), newMemoryReleaser(), slog.New(slog.NewTextHandler(&s.log, nil)))
+	s.accounts = newAccounts(cfg, mirror.New(mirror.Config{}), newMemoryReleaser(), &s.notes, slog.New(slog.NewTextHandler(&s.log, nil)))
 	t.Cleanup(func() {
 		s.group.Close(context.Background())
 		assert.NoError(t, store.Close())
@@ -120,28 +124,148 @@ func TestAccounts_KubernetesSwapsTheDataLink(t *testing.T) {
 	assertSame(t, "canarysecret-two", secret, "the secret is read again before every call, without a scan")
 	s.mustScan(t)
 	assert.Equal(t, []string{"wxA", "wxB"}, s.appIDs())
-	assert.NotContains(t, s.log.String(), "level=WARN")
+	assert.Empty(t, s.notes.All())
 }
 
-// A file that is not an account is warned of once.
-func TestAccounts_OtherFilesWarnOnce(t *testing.T) {
+// hexSecret has the form of WeChat's AppSecrets.
+const hexSecret = "fedcba98765432100123456789ABCDEF"
+
+// A file that is not an account is noted and logged once, and never sent to WeChat. An
+// AppSecret as its name is not shown.
+func TestAccounts_OtherFilesAreNotedOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	programtest.WriteFile(t, filepath.Join(dir, "wxA"), testSecret)
-	programtest.WriteFile(t, filepath.Join(dir, "wx.bak"), testSecret)
-	programtest.WriteFile(t, filepath.Join(dir, ".hidden"), testSecret)
-	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o755))
-	require.NoError(t, os.Symlink("nowhere", filepath.Join(dir, "dangling")))
-	s := newScanned(t, dir)
+	at := func(name string) string { return filepath.Join(dir, name) }
+	const usual, unusual = "wx0123456789abcdef", "touristappid"
+	for name, text := range map[string]string{
+		usual: "canarysecret", unusual: hexSecret, ".hidden": hexSecret, // these are none to note, but for the name
+		"wx.bak": hexSecret, "gh_0123456789ab": hexSecret, "ww0123456789abcdef": hexSecret, hexSecret: usual,
+		"secret=" + hexSecret: hexSecret, "README": "canarysecret\n", "NOTES": "canarysecret of one account", "wx012345678": "canarysecret", "empty": "",
+	} {
+		programtest.WriteFile(t, at(name), text)
+	}
+	require.NoError(t, os.Mkdir(at("folder"), 0o755))
+	require.NoError(t, os.Symlink("nowhere", at("dangling")))
+	require.NoError(t, syscall.Mkfifo(at("fifo"), 0o600))
+	s := newScanned(t, dir, "WECHAT_BASE_URL=")
 	for range 3 {
 		s.mustScan(t)
 	}
-	assert.Equal(t, []string{"wxA"}, s.appIDs())
-	log := s.log.String()
-	for _, name := range []string{"wx.bak", "folder", "dangling"} {
-		assert.Equal(t, 1, strings.Count(log, filepath.Join(dir, name)), name)
+	assert.Equal(t, []string{unusual, usual}, s.appIDs())
+	all := map[string]string{}
+	for _, note := range s.notes.All() {
+		name, reason, _ := strings.Cut(strings.TrimPrefix(note.Text.English, "the file "+dir+"/"), " ")
+		all[name] = reason
 	}
-	assert.NotContains(t, log, "hidden")
+	for name, reason := range map[string]string{
+		unusual:  "has an unusual name: not an AppID, which is wx and 16 letters or digits",
+		"wx.bak": "is ignored: not an AppID, which is wx and 16 letters or digits", "secret=[redacted]": "is ignored: not an AppID, which is wx and 16 letters or digits",
+		"gh_0123456789ab": "is ignored: gh_… is an original ID, not an AppID", "ww0123456789abcdef": "is ignored: ww… is a corp ID of WeCom, not an AppID",
+		"[redacted]": "is ignored: 32 hexadecimal digits are an AppSecret, not an AppID",
+		"README":     "is ignored: " + hint.NoAccount.English, "NOTES": "is ignored: " + hint.NoAccount.English,
+		"wx012345678": "is ignored: " + hint.NoAccount.English, "empty": "is ignored: " + hint.NoAccount.English,
+		"folder": "is ignored: not a regular file", "fifo": "is ignored: not a regular file", "dangling": "is ignored: it cannot be read: no such file or directory",
+	} {
+		assert.Equal(t, reason, all[name], name)
+		assert.Equal(t, 1, strings.Count(s.log.String(), `"the file `+at(name)+" "+reason+`"`), name)
+		delete(all, name)
+	}
+	assert.Empty(t, all)
+	assert.NotContains(t, strings.ToLower(s.log.String()), hexSecret[:16], "an AppSecret is not shown, neither as a name nor as content")
+
+	for _, name := range []string{"README", "folder"} {
+		require.NoError(t, os.RemoveAll(at(name)))
+	}
+	s.mustScan(t)
+	assert.Len(t, s.notes.All(), 11, "a removed file is noted no more")
+}
+
+// Beside a fake WeChat on loopback, an AppID needs only to begin with wx. A README is
+// still no account.
+func TestAccounts_LoopbackAllowsAnyForm(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	programtest.WriteFile(t, filepath.Join(dir, "wx-a"), testSecret)
+	programtest.WriteFile(t, filepath.Join(dir, "README"), testSecret)
+	s := newScanned(t, dir)
+	s.mustScan(t)
+	assert.Equal(t, []string{"wx-a"}, s.appIDs())
+	assert.Len(t, s.notes.All(), 1)
+}
+
+// An AppID of an unusual form is warned of at the start, unless WeChat is a fake.
+func TestAccounts_UnusualAppIDWarns(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		appID, baseURL string
+		warns          bool
+	}{
+		{"wx0123456789abcdef", "", false},
+		{"wx0123456789ABCDEF", "", false},
+		{"touristappid", "", true},
+		{"wx0123456789abcde", "", true},
+		{"wx0123456789abcdef0", "https://api.weixin.qq.com,https://127.0.0.1", true},
+		{"touristappid", "http://127.0.0.1:8080", false},
+		{"touristappid", "http://LOCALHOST:8080,https://[::1]", false},
+	} {
+		s := newScanned(t, t.TempDir(), "WECHAT_APPID="+c.appID, "WECHAT_APPSECRET="+hexSecret, "WECHAT_BASE_URL="+c.baseURL)
+		assert.Equal(t, c.warns, strings.Contains(s.log.String(), `level=WARN msg="AppID has an unusual form" appid=`+c.appID), "%s %s", c.appID, c.baseURL)
+	}
+}
+
+// An account with another name stays if its AppSecret becomes unreadable: the keeper
+// says what fails, and its token is given meanwhile.
+func TestAccounts_UnusualNameStays(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := programtest.WriteFile(t, filepath.Join(dir, "touristappid"), hexSecret)
+	s := newScanned(t, dir)
+	s.mustScan(t)
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	s.mustScan(t)
+	assert.Equal(t, []string{"touristappid"}, s.appIDs())
+}
+
+// An AppSecret that is not 32 hexadecimal digits is warned of, whenever it changes. The
+// warning says what is wrong and does not quote it.
+func TestAccounts_UnusualSecretWarns(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "wx0123456789abcdef")
+	var s *scanned
+	for i, c := range []struct{ text, says string }{
+		{hexSecret, ""},
+		{`"` + hexSecret + `"`, "it has quotes"},
+		{"'" + hexSecret + "'", "it has quotes"},
+		{"WECHAT_APPSECRET=" + hexSecret, "it begins with a name"},
+		{"appsecret:" + hexSecret, "it begins with a name"},
+		{hexSecret + "\n", ""},
+		{"wx0123456789ABCDEF", "it has the form of an AppID; are the two swapped?"},
+		{hexSecret[:31], "part of it is missing"},
+		{hexSecret + "0", "part of it is missing"},
+	} {
+		programtest.WriteFile(t, file, c.text)
+		if i == 0 {
+			s = newScanned(t, dir)
+			s.mustScan(t)
+		}
+		before := strings.Count(s.log.String(), "AppSecret has an unusual form")
+		names, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		account := s.inFolder(names)[0]
+		for range 2 {
+			_, err := account.Secret()
+			require.NoError(t, err)
+		}
+		added := strings.Count(s.log.String(), "AppSecret has an unusual form") - before
+		if c.says == "" {
+			assert.Zero(t, added)
+		} else {
+			assert.Contains(t, s.log.String(), "not 32 hexadecimal digits: "+c.says)
+			assert.LessOrEqual(t, added, 1, "once")
+		}
+	}
+	assert.NotContains(t, s.log.String(), hexSecret[:31])
 }
 
 // WECHAT_APPID takes precedence over a file of the same account.

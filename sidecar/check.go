@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
@@ -46,8 +48,12 @@ func (c *config) checkAccounts(found *problems) {
 	if c.AppID == "" && c.AccountsDir == "" {
 		found.add("WECHAT_APPID", "no account configured", "set it, or WECHAT_ACCOUNTS_DIR for many accounts")
 	}
-	if c.AppID != "" && !memcache.ValidAppID(c.AppID) {
-		found.add("WECHAT_APPID", "the value is not an AppID", "use 1 to 64 letters, digits, _ or -, such as wx0123456789abcdef; see mp.weixin.qq.com → Basic Configuration")
+	if what := notAppID(c.AppID); c.AppID != "" && what != (hint.Hint{}) {
+		remedy := "use the AppID, such as wx0123456789abcdef"
+		if what == hint.IsAppSecret {
+			remedy = "WECHAT_APPID and WECHAT_APPSECRET: " + swapped
+		}
+		found.add("WECHAT_APPID", "the value is wrong: "+what.English, remedy)
 	}
 	switch {
 	case c.AppSecret != "" && c.AppSecretFile != "":
@@ -94,6 +100,14 @@ func (c *config) checkWeChat(found *problems) {
 		}
 	}
 	c.checkTimeout(found, "WECHAT_TIMEOUT", c.WeChatTimeout, maxWeChatTimeout)
+}
+
+// localWeChat reports whether all of WECHAT_BASE_URL is loopback: a fake WeChat.
+func (c *config) localWeChat() bool {
+	return !slices.ContainsFunc(c.BaseURLs, func(base string) bool {
+		u, err := url.Parse(base)
+		return err != nil || !listener.IsLoopback(u.Hostname())
+	})
 }
 
 func (c *config) checkTickets(found *problems) {

@@ -13,10 +13,10 @@ import (
 // its default and meaning. `sidecar help` and docs/configuration.md are generated
 // from it.
 type config struct {
-	AppID         string        `env:"WECHAT_APPID" meaning:"The account's AppID."`
+	AppID         string        `env:"WECHAT_APPID" meaning:"The account's AppID, wx and 16 letters or digits."`
 	AppSecret     secret        `env:"WECHAT_APPSECRET" meaning:"Its AppSecret. Or use WECHAT_APPSECRET_FILE."`
 	AppSecretFile string        `env:"WECHAT_APPSECRET_FILE" meaning:"A file with its AppSecret. The sidecar reads it before every request to WeChat and trims white space."`
-	AccountsDir   string        `env:"WECHAT_ACCOUNTS_DIR" meaning:"For many accounts: a folder with one file per account, named after the AppID, with the AppSecret in it. The sidecar reads the folder every 10 s, so accounts come and go without a restart."`
+	AccountsDir   string        `env:"WECHAT_ACCOUNTS_DIR" meaning:"For many accounts: a folder with one file per account, named after the AppID, with the AppSecret in it. The sidecar reads the folder every 10 s, so accounts come and go without a restart. Other files are ignored, with a note on the status page."`
 	TokenAPI      string        `env:"WECHAT_TOKEN_API" envDefault:"token" meaning:"token: GET /cgi-bin/token. stable_token: POST /cgi-bin/stable_token."`
 	Tickets       []string      `env:"WECHAT_TICKETS" meaning:"Tickets to keep beside the token, as a comma-separated list: jsapi or wx_card for all accounts, wxAPPID:jsapi for one. Mini programs have none."`
 	BaseURLs      []string      `env:"WECHAT_BASE_URL" envDefault:"https://api.weixin.qq.com" meaning:"A comma-separated list. The sidecar tries the next URL if a connection or its TLS handshake fails. Plain http is for loopback addresses only."`

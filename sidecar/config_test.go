@@ -89,6 +89,9 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 	return []struct{ environ, variable, says string }{
 		{"WECHAT_APPID=wx canarysecret", "WECHAT_APPID", "not an AppID"},
 		{"WECHAT_APPID=" + strings.Repeat("a", 65), "WECHAT_APPID", "not an AppID"},
+		{"WECHAT_APPID=" + hexSecret, "WECHAT_APPID", "are an AppSecret, not an AppID; WECHAT_APPID and WECHAT_APPSECRET: are the two swapped?"},
+		{"WECHAT_APPID=gh_0123456789ab", "WECHAT_APPID", "gh_… is an original ID"},
+		{"WECHAT_APPID=ww0123456789abcdef", "WECHAT_APPID", "ww… is a corp ID of WeCom"},
 		{"WECHAT_APPID=", "WECHAT_APPSECRET", "WECHAT_APPID is not set"},
 		{"WECHAT_APPID= WECHAT_APPSECRET=", "WECHAT_APPID", "no account configured"},
 		{"WECHAT_APPID= WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + fine, "WECHAT_APPSECRET_FILE", "WECHAT_APPID is not set"},
@@ -107,8 +110,9 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"WECHAT_ACCOUNTS_DIR=" + same, "WECHAT_ACCOUNTS_DIR", "of WECHAT_APPID too"},
 		{"WECHAT_TOKEN_API=canarysecret", "WECHAT_TOKEN_API", "unknown API"},
 		{"WECHAT_TICKETS=jsapi,canarysecret", "WECHAT_TICKETS", "ticket 2: the kind is unknown"},
-		{"WECHAT_TICKETS=wx.1:jsapi", "WECHAT_TICKETS", "ticket 1: the part before the colon is not an AppID"},
-		{"WECHAT_TICKETS=:jsapi", "WECHAT_TICKETS", "is not an AppID"},
+		{"WECHAT_TICKETS=wx.1:jsapi", "WECHAT_TICKETS", "ticket 1: the part before the colon is wrong: not an AppID"},
+		{"WECHAT_TICKETS=:jsapi", "WECHAT_TICKETS", "wrong: not an AppID"},
+		{"WECHAT_TICKETS=" + hexSecret + ":jsapi", "WECHAT_TICKETS", "32 hexadecimal digits are an AppSecret"},
 		{"WECHAT_TICKETS=wxother:wx_card", "WECHAT_TICKETS", "the account is not WECHAT_APPID"},
 		{"WECHAT_BASE_URL=,", "WECHAT_BASE_URL", "the list is empty"},
 		{"WECHAT_BASE_URL=canarysecret", "WECHAT_BASE_URL", "address 1: not an https URL"},
@@ -182,6 +186,7 @@ func TestConfiguration_ErrorsNameTheVariable(t *testing.T) {
 			assert.Equal(t, exitBadUsage, exit)
 			assert.Empty(t, stdout)
 			programtest.AssertNoCanary(t, stderr)
+			assert.NotContains(t, stderr, hexSecret)
 			var lines []string
 			for line := range strings.SplitSeq(stderr, "\n") {
 				if strings.HasPrefix(line, "  "+c.variable+": ") {

@@ -16,6 +16,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -42,7 +43,7 @@ type daemon struct {
 // newDaemon wires a sidecar with this name and binds its addresses. It makes no request
 // to WeChat.
 func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (*daemon, error) {
-	metrics := web.NewMetrics()
+	metrics, notes := web.NewMetrics(), &status.Notes{}
 	store, err := memcache.New(memcache.Config{
 		Servers: cfg.Servers, Hash: ring.Hash(cfg.Hash), Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout,
 		Observe:      metrics.ObserveMemcached,
@@ -59,14 +60,14 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 	d.group = keeper.New(keeper.Config{
 		Store: store, WeChat: caller, API: wechat.API(cfg.TokenAPI), Name: name, Log: log, Changed: d.mirror.Changed,
 	})
-	d.accounts = newAccounts(cfg, d.mirror, d.memory, log)
+	d.accounts = newAccounts(cfg, d.mirror, d.memory, notes, log)
 	if d.api, err = web.NewAPI(web.APIConfig{
 		Group: d.group, BearerFile: cfg.AuthTokenFile, Compat: cfg.Compat, Metrics: metrics, Log: log,
 	}); err != nil {
 		return nil, err
 	}
 	d.ops = web.NewOps(web.OpsConfig{
-		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: name, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Log: log,
+		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: name, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Notes: notes, Log: log,
 	})
 	if d.apiAt, err = listener.Open(ctx, cfg.Listen); err != nil {
 		return nil, fmt.Errorf("SIDECAR_LISTEN: %w; is another sidecar running there?", err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
 // ticketKinds are the kinds that WECHAT_TICKETS can name.
@@ -31,8 +32,8 @@ func parseTicket(text string) (ticket, error) {
 	switch {
 	case !ok:
 		return ticket{}, errors.New("the kind is unknown")
-	case one && !memcache.ValidAppID(appID):
-		return ticket{}, errors.New("the part before the colon is not an AppID")
+	case one && notAppID(appID) != (hint.Hint{}):
+		return ticket{}, errors.New("the part before the colon is wrong: " + notAppID(appID).English)
 	}
 	return ticket{appID, kind}, nil
 }

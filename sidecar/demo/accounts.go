@@ -2,6 +2,7 @@ package demo
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 )
@@ -12,6 +13,13 @@ const (
 	failingSuffix = "-failing"
 )
 
+// newAppSecret returns an AppSecret of WeChat's form: 32 hexadecimal digits.
+func newAppSecret() string {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	return hex.EncodeToString(random[:])
+}
+
 // writeAccounts makes the folder of those accounts. WeChat refuses the AppSecret of
 // one of them.
 func (d *demo) writeAccounts() (folder string, remove func(), err error) {
@@ -20,10 +28,10 @@ func (d *demo) writeAccounts() (folder string, remove func(), err error) {
 	}
 	remove = func() { _ = os.RemoveAll(folder) } // only the fake WeChat knows these secrets
 	for _, suffix := range []string{healthySuffix, failingSuffix} {
-		appSecret := rand.Text()
+		appSecret := newAppSecret()
 		d.wechat.AddAccount(d.appID+suffix, appSecret)
 		if suffix == failingSuffix {
-			appSecret = rand.Text()
+			appSecret = newAppSecret()
 		}
 		if err = os.WriteFile(filepath.Join(folder, d.appID+suffix), []byte(appSecret), 0o600); err != nil {
 			remove()

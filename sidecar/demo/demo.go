@@ -72,7 +72,7 @@ type demo struct {
 
 // Run runs the demo. It reports whether all claims held.
 func Run(ctx context.Context, cfg Config) (held bool, err error) {
-	d := &demo{Config: cfg, narrator: newNarrator(cfg.Out, cfg.Environ), appID: "wxdemo" + strings.ToLower(rand.Text()[:10])}
+	d := &demo{Config: cfg, narrator: newNarrator(cfg.Out, cfg.Environ), appID: "wxdemo" + strings.ToLower(rand.Text()[:12])}
 	err = d.run(ctx)
 	return len(d.broken) == 0, err
 }
@@ -121,7 +121,7 @@ func (d *demo) startBackends(ctx context.Context) ([]string, error) {
 	d.wechat.SetExpiresIn(tokenLife)
 	d.wechat.SetGrace(grace)
 	d.wechat.OnRequest(d.announce)
-	appSecret := rand.Text()
+	appSecret := newAppSecret()
 	d.wechat.AddAccount(d.appID, appSecret)
 	var stop func()
 	var err error
