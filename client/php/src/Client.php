@@ -38,7 +38,9 @@ final class Client
      * Does not connect yet: memcached and the sidecar can start later.
      *
      * @param string                     $appId       1 to 64 letters, digits, _ or -
-     * @param \Memcached|\Memcache|null  $memcached   with its servers and timeouts; null: only the sidecar is asked
+     * @param \Memcached|\Memcache|\Closure|null $memcached with its servers and timeouts; a process that forks needs a
+     *                                                closure that returns it, without a persistent id; null: only the
+     *                                                sidecar is asked
      * @param string                     $sidecar     http://host:port or unix:///path
      * @param string                     $prefix      before every key, as the sidecar's MEMCACHED_KEY_PREFIX
      * @param string|null                $bearerFile  holds the bearer token that the sidecar requires; null: none
@@ -48,7 +50,7 @@ final class Client
      */
     public function __construct(
         private string $appId,
-        \Memcached|\Memcache|null $memcached = null,
+        \Memcached|\Memcache|\Closure|null $memcached = null,
         #[\SensitiveParameter] string $sidecar = self::DEFAULT_SIDECAR, // users put passwords into URLs
         private readonly string $prefix = '',
         ?string $bearerFile = null,
@@ -151,7 +153,7 @@ final class Client
 
     private function get(string $kind): string
     {
-        if ($this->store === null) {
+        if ($this->store === null || !$this->store->isOpen()) {
             return $this->sidecar->get($this->appId, $kind);
         }
         $key = $this->prefix . $this->appId . ($kind === 'access_token' ? '' : ":$kind");

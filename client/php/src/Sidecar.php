@@ -117,7 +117,7 @@ final class Sidecar
             throw new Refused($what, $errcode, $text('errmsg'), $text('hint') ?: null, $wait > 0 ? $wait : null);
         }
         $credential = $fields['access_token'] ?? $fields['ticket'] ?? null;
-        if ($answer->status === 200 && is_string($credential) && Store::intact($credential)) {
+        if ($answer->status === 200 && is_string($credential) && preg_match('/^[!-~]{1,2048}$/D', $credential) === 1) {
             return $credential;
         }
 

@@ -18,6 +18,6 @@ final class RecordingTransport implements Transport
     {
         $this->requests[] = $request;
 
-        return new Answer(200, 'Content-Type: application/json', '{"access_token":"canarytoken-1"}');
+        return new Answer(200, 'Content-Type: application/json', '{"access_token":"canarytoken-0001"}');
     }
 }

@@ -65,13 +65,13 @@ final class RequestTest extends TestCase
         $answer = $this->client->request('POST', $url, ['name' => '菜单/1'], ['X-Mine' => 'yes']);
         self::assertSame(0, $answer->errcode());
         [$first, $second] = array_column($this->wechat->requests(), 'text');
-        self::assertTrue(str_starts_with($first, 'POST /cgi-bin/x?a=1&b=%20&access_token=canarytoken-1 HTTP/1.'));
+        self::assertTrue(str_starts_with($first, 'POST /cgi-bin/x?a=1&b=%20&access_token=canarytoken-0001 HTTP/1.'));
         self::assertTrue(str_ends_with($first, "\r\n\r\n" . '{"name":"菜单/1"}'), 'JSON without escapes');
         self::assertTrue(str_contains($first, "\r\nX-Mine: yes\r\n"));
         self::assertTrue(str_contains($first, "\r\nContent-Type: application/json\r\n"));
-        self::assertTrue($second === strtr($first, ['canarytoken-1' => 'canarytoken-2']), 'the same but for the token');
+        self::assertTrue($second === strtr($first, [self::TOKEN => self::OTHER]), 'the same but for the token');
         self::assertCount(1, $this->sidecar->requests());
-        self::assertTrue(str_ends_with($this->sidecar->requests()[0]['text'], '{"rejected":"canarytoken-1"}'));
+        self::assertTrue(str_ends_with($this->sidecar->requests()[0]['text'], '{"rejected":"canarytoken-0001"}'));
     }
 
     /** @return array<string, array{int}> */
@@ -169,7 +169,7 @@ final class RequestTest extends TestCase
     {
         $other = $this->canned();
         $other->answer(self::refusal(0));
-        $this->wechat->answer(CannedServer::http(302, '', "Location: $other->address/?access_token=canarytoken-1"));
+        $this->wechat->answer(CannedServer::http(302, '', "Location: $other->address/?access_token=canarytoken-0001"));
         $answer = $this->client->request('GET', "{$this->wechat->address}/cgi-bin/x");
         self::assertSame(302, $answer->status);
         self::assertTrue($answer->headers['location'] === "$other->address/?access_token=[redacted]");
@@ -233,7 +233,7 @@ final class RequestTest extends TestCase
         $transport = new RecordingTransport();
         $wechat = new Wechat($transport, ['proxy.example:8443', 'mirror.example', 'localhost'], 30);
         $wechat->request($this->client, 'GET', $url, null, []);
-        $with = $url . (str_contains($url, '?') ? '&' : '?') . 'access_token=canarytoken-1';
+        $with = $url . (str_contains($url, '?') ? '&' : '?') . 'access_token=canarytoken-0001';
         self::assertTrue((string) $transport->requests[0]->url === $with);
         self::assertNull($transport->requests[0]->socket);
     }

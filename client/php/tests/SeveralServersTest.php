@@ -42,9 +42,14 @@ final class SeveralServersTest extends TestCase
     private function connect(string $extension): \Memcached|\Memcache
     {
         ini_set('memcache.allow_failover', $extension === 'memcache without failover' ? '0' : '1');
-        $m = $this->pool[0]->client($extension === 'memcached' ? 'memcached' : 'memcache');
+        $m = $this->pool[0]->client(str_starts_with($extension, 'memcached') ? 'memcached' : 'memcache');
         foreach ([$this->pool[1]->port, $this->pool[2]->port] as $port) {
             $m instanceof \Memcached ? $m->addServer('127.0.0.1', $port) : @$m->addServer('127.0.0.1', $port);
+        }
+        if (str_starts_with($extension, 'memcached with ejection')) {
+            $m->setOption(\Memcached::OPT_LIBKETAMA_COMPATIBLE, $extension === 'memcached with ejection');
+            $m->setOptions([\Memcached::OPT_REMOVE_FAILED_SERVERS => true, \Memcached::OPT_SERVER_FAILURE_LIMIT => 1]);
+            $m->setOption(\Memcached::OPT_RETRY_TIMEOUT, 30);
         }
 
         return $m;
@@ -124,6 +129,43 @@ final class SeveralServersTest extends TestCase
         Clock::advance(1);
         self::assertToken(self::TOKEN, $client()->accessToken(), 'the probe');
         self::assertToken(self::TOKEN, $client()->accessToken(), 'after the probe');
+    }
+
+    /** @return iterable<string, array{string, bool}> */
+    public function failovers(): iterable
+    {
+        foreach (['memcached with ejection', 'memcached with ejection, no ketama', 'memcache'] as $extension) {
+            yield "$extension" => [$extension, false];
+            yield "$extension, after an earlier PHP request" => [$extension, true];
+        }
+    }
+
+    /**
+     * By default \Memcache asks another server for the keys of one that failed, and \Memcached does so with
+     * OPT_REMOVE_FAILED_SERVERS. An entry there is of an earlier pool, and up to an hour old. Persistent connections
+     * keep the failure beyond the PHP request.
+     *
+     * @dataProvider failovers
+     */
+    public function testHitOfAnotherServerIsNotUsed(string $extension, bool $failedBefore): void
+    {
+        [$affected] = $this->accounts($extension);
+        foreach ($this->pool as $memcached) {
+            $memcached->set($affected, 'canarytoken-of-an-earlier-pool');
+        }
+        $this->pool[0]->set($affected, self::TOKEN);
+        $m = $this->connect($extension);
+        $client = new Client($affected, $m, $this->sidecar->address);
+        if (!$failedBefore) {
+            self::assertToken(self::TOKEN, $client->accessToken());
+        }
+        $this->pool[0]->kill();
+        for ($n = 0; $failedBefore && $n < 4; $n++) {
+            @$m->get($affected);
+        }
+        for (; Clock::$now < 20; Clock::advance(0.5)) {
+            self::assertToken(self::OTHER, $client->accessToken(), 'the token of the sidecar');
+        }
     }
 
     /** A ticket has its own key, which can be on another server than the token. */

@@ -95,8 +95,8 @@ final class SidecarTest extends TestCase
         $file = Process::folder() . '/bearer';
         file_put_contents($file, "canarysecret-bearer\n");
         $server = $this->canned();
-        $errmsg = 'canarytoken-1 of canarysecret-bearer rid: 1';
-        $refusal = ['errcode' => 40001, 'errmsg' => $errmsg, 'hint' => 'see canarytoken-1'];
+        $errmsg = 'canarytoken-0001 of canarysecret-bearer rid: 1';
+        $refusal = ['errcode' => 40001, 'errmsg' => $errmsg, 'hint' => 'see canarytoken-0001'];
         $server->answer(CannedServer::http(502, (string) json_encode($refusal), 'Retry-After: 7'));
         $client = new Client('wx1', sidecar: $server->address, bearerFile: $file);
         $e = $this->assertFails(Refused::class, fn () => $client->refresh(self::TOKEN));
@@ -106,7 +106,7 @@ final class SidecarTest extends TestCase
         [$request] = $server->requests();
         self::assertStringStartsWith('POST /v1/wx1/access_token/refresh HTTP/1.', $request['text']);
         self::assertTrue(str_contains($request['text'], "\r\nAuthorization: Bearer canarysecret-bearer\r\n"));
-        self::assertTrue(str_ends_with($request['text'], "\r\n\r\n" . '{"rejected":"canarytoken-1"}'));
+        self::assertTrue(str_ends_with($request['text'], "\r\n\r\n" . '{"rejected":"canarytoken-0001"}'));
     }
 
     /** @dataProvider invalidBearers */

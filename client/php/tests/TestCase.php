@@ -10,8 +10,8 @@ use Wxsidecar\Exception;
 /** Starts a memcached for every test, and ends what the test started. */
 abstract class TestCase extends \PHPUnit\Framework\TestCase
 {
-    protected const TOKEN = 'canarytoken-1';
-    protected const OTHER = 'canarytoken-2';
+    protected const TOKEN = 'canarytoken-0001';
+    protected const OTHER = 'canarytoken-0002';
 
     protected Memcached $memcached;
     /** @var list<RealSidecar|CannedServer> */
