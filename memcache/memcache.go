@@ -119,6 +119,12 @@ type Config struct {
 	MaxIdleConns int
 	// Dial makes a connection; nil means net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// SeveralAddresses is called if a dial resolves a server's name to several addresses
+	// of one family, with these: sidecars and apps can then use different servers. It is
+	// called again if they change, and without addresses once there is one of a family.
+	// It must be fast. A Dial of its own must pass its context to net.Dialer. Nil means
+	// that nothing is called.
+	SeveralAddresses func(server string, several []string)
 	// Observe is called after every operation, with one of Operations and its
 	// failure. A miss or a conflict is not a failure. It must be fast; nil means
 	// that nothing is called.
