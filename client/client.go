@@ -80,6 +80,7 @@ type Client struct {
 
 	token   *credential
 	tickets map[TicketKind]*credential
+	backoff backoff // of HTTPClient's reports
 }
 
 // shared is what the Clients of all accounts have in common.
