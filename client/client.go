@@ -62,8 +62,10 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -114,6 +116,8 @@ func build(cfg Config) (*Client, error) {
 		Prefix:  cfg.Prefix,
 		Timeout: cfg.Timeout,
 		Dial:    cfg.Dial,
+
+		SeveralAddresses: warnOfAddresses(cmp.Or(cfg.Log, slog.Default())),
 	})
 	if err != nil {
 		return nil, err
