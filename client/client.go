@@ -62,10 +62,8 @@
 package client
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -82,7 +80,6 @@ type Client struct {
 
 	token   *credential
 	tickets map[TicketKind]*credential
-	backoff backoff // of HTTPClient's reports
 }
 
 // shared is what the Clients of all accounts have in common.
@@ -116,8 +113,6 @@ func build(cfg Config) (*Client, error) {
 		Prefix:  cfg.Prefix,
 		Timeout: cfg.Timeout,
 		Dial:    cfg.Dial,
-
-		SeveralAddresses: warnOfAddresses(cmp.Or(cfg.Log, slog.Default())),
 	})
 	if err != nil {
 		return nil, err

@@ -98,7 +98,7 @@ func TestNew_UnixSocket(t *testing.T) {
 	fake := memcachetest.New()
 	ended := make(chan error, 1)
 	go func() { ended <- fake.Serve(l) }()
-	store := open(t, memcache.Config{Servers: []string{path}})
+	store := open(t, memcache.Config{Servers: []string{path}, Timeout: 10 * time.Second})
 	useAll(t, slotOf(t, store))
 	require.NoError(t, fake.Close())
 	require.NoError(t, <-ended)

@@ -131,15 +131,15 @@ func ExampleLease_CoolDown() {
 	defer func() { _ = server.Close() }()
 
 	lease, _ := slot.TakeLease()
-	_ = lease.CoolDown(memcache.Cooldown{Class: "person", ErrCode: 40125, ErrMsg: "invalid appsecret", Secret: "1f3870be"}, time.Minute)
+	_ = lease.CoolDown(memcache.Cooldown{Class: "person", ErrCode: 40125, Secret: "1f3870be"}, time.Minute)
 	seen, _ := slot.Lease()
-	fmt.Println(seen.Held, seen.Cooldown.ErrCode, seen.Cooldown.ErrMsg)
+	fmt.Println(seen.Held, seen.Cooldown.Class, seen.Cooldown.ErrCode)
 	_, err := slot.TakeLease()
 	fmt.Println(err)
 	_, err = slot.TakeOver(seen) // for another AppSecret
 	fmt.Println(err)
 	// Output:
-	// false 40125 invalid appsecret
+	// false person 40125
 	// memcache: lease is held
 	// <nil>
 }

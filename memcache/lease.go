@@ -23,9 +23,9 @@ type Cooldown struct {
 	// Class is the reason, in one word: a protocol.Class of the keeper. It is never
 	// empty.
 	Class string `json:"cooldown"`
-	// ErrCode and ErrMsg are WeChat's own, redacted.
-	ErrCode int    `json:"errcode"`
-	ErrMsg  string `json:"errmsg"`
+	// ErrCode is WeChat's. Its errmsg is not shared: memcached can be written by others,
+	// so no person must read a text from there as WeChat's.
+	ErrCode int `json:"errcode"`
 	// Secret is the fingerprint of the AppSecret that WeChat refused. A sidecar with
 	// another AppSecret can take the lease over. Empty if the AppSecret is not the
 	// reason.
@@ -156,12 +156,7 @@ func (l *Lease) CoolDown(c Cooldown, d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	value := compact(c)
-	if len(value) > maxCooldown { // readers would take it for a held lease
-		c.ErrMsg = ""
-		value = compact(c)
-	}
-	err = l.slot.server.swap(l.slot.leaseKey(), value, versionOf(item), max(d, time.Second))
+	err = l.slot.server.swap(l.slot.leaseKey(), compact(c), versionOf(item), max(d, time.Second))
 	if errors.Is(err, ErrConflict) {
 		return ErrLost
 	}

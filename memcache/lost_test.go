@@ -143,7 +143,7 @@ func TestLostAnswer_FasterSidecarWins(t *testing.T) {
 					sc := newScene(t, f.store)
 					failing(f, w.verb, func(n int) {
 						if n == c.at {
-							f.Put(w.key, token3, 0, 3600)
+							f.Put(w.key, goldenID, 0, 3600)
 						}
 					}, c.fault)
 					err := w.do(sc)
@@ -153,7 +153,7 @@ func TestLostAnswer_FasterSidecarWins(t *testing.T) {
 					}
 					assert.NotContains(t, err.Error(), canary)
 					item, _ := f.Peek(w.key)
-					assert.Equal(t, token3, item.Value)
+					assert.Equal(t, goldenID, item.Value)
 				})
 			})
 		}

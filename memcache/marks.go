@@ -3,7 +3,6 @@ package memcache
 import (
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
@@ -14,8 +13,7 @@ type MarkName string
 
 // Marks. The package comment says who sets them and for how long.
 const (
-	MarkReportThrottle MarkName = "report_throttle" // a report of an invalid token led to a renewal, or to a check
-	MarkRecentReport   MarkName = "recent_report"   // an app reported a token; for Remark
+	MarkReportThrottle MarkName = "report_throttle" // a report of an invalid token led to a renewal
 	MarkForceRefresh   MarkName = "force_refresh"   // stable_token was asked for another token
 	MarkPlanned        MarkName = "planned"         // the planned request of a renewal was sent
 	MarkBudget         MarkName = "budget"          // an unplanned request was sent; for Spend
@@ -26,6 +24,9 @@ const (
 // Mark returns true to one caller of the fleet and false to all others until
 // life has passed. life is in whole seconds, and less than a second is an error.
 // memcached's clock can end a mark up to a second early: add one if that matters.
+//
+// Mark replaces a mark that no sidecar can have written: its value is not an id, or it
+// outlived its longest life. See Config.Overlong.
 func (s *Slot) Mark(name MarkName, life time.Duration) (bool, error) {
 	_, first, err := s.Take(name, life)
 	return first, err
@@ -34,54 +35,17 @@ func (s *Slot) Mark(name MarkName, life time.Duration) (bool, error) {
 // Take is Mark for a mark that can be given back, see GiveBack.
 func (s *Slot) Take(name MarkName, life time.Duration) (Spent, bool, error) {
 	taken := Spent{s.entry + ":" + string(name), NewID()}
-	if first, err := s.mark(taken.key, taken.id, life); !first {
+	if first, err := s.mark(taken.key, taken.id, name, life); !first {
 		return Spent{}, false, err
 	}
 	return taken, true, nil
 }
 
-// MarkWith is Mark for a mark that has a word before its id. It returns the word that is
-// there: its own, or that of the mark which was there before; empty if that has just ended.
-func (s *Slot) MarkWith(name MarkName, word string, life time.Duration) (there string, first bool, err error) {
-	key := s.entry + ":" + string(name)
-	if first, err = s.mark(key, word+" "+NewID(), life); first || err != nil {
-		return word, first, err
-	}
-	item, err := s.server.get(key)
-	if errors.Is(err, ErrMiss) {
-		return "", false, nil
-	}
-	return wordOf(item), false, err
-}
-
-// Remark sets a mark with a word, or sets it anew for another life. It returns the word
-// that the mark had before; empty if there was none.
-func (s *Slot) Remark(name MarkName, word string, life time.Duration) (before string, err error) {
-	key, seen := s.entry+":"+string(name), version{}
-	item, err := s.server.get(key)
-	switch {
-	case err == nil:
-		before, seen = wordOf(item), versionOf(item)
-	case !errors.Is(err, ErrMiss):
-		return "", err
-	}
-	return before, s.put(key, seen, word+" "+NewID(), life)
-}
-
-// wordOf returns the word of a mark; empty if item is nil.
-func wordOf(item *memcache.Item) string {
-	if item == nil {
-		return ""
-	}
-	word, _, _ := strings.Cut(string(item.Value), " ")
-	return word
-}
-
-// mark reports whether it stored id under a free key.
-func (s *Slot) mark(key, id string, life time.Duration) (bool, error) {
+// mark reports whether it stored id under a key that was free, or should have been.
+func (s *Slot) mark(key, id string, name MarkName, life time.Duration) (bool, error) {
 	err := s.server.add(key, id, life)
 	if errors.Is(err, ErrConflict) {
-		return false, nil
+		return s.replaceOverlong(key, id, name, life)
 	}
 	return err == nil, err
 }
@@ -101,7 +65,7 @@ func (s *Slot) Spend(name MarkName, limit int, window time.Duration) (Spent, boo
 	spent := Spent{id: NewID()}
 	for i := range limit {
 		spent.key = s.entry + ":" + string(name) + ":" + strconv.Itoa(i)
-		ok, err := s.mark(spent.key, spent.id, life)
+		ok, err := s.mark(spent.key, spent.id, name, life)
 		if err != nil {
 			return Spent{}, false, err
 		}

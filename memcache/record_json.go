@@ -104,6 +104,9 @@ func (r *Record) tidyFields() {
 	if !isFingerprint(r.Reported) {
 		r.Reported = ""
 	}
+	if !isName(r.By) {
+		r.By = ""
+	}
 	if r.Early < 0 || r.Early > (r.Expires-r.Issued)/2 {
 		r.Early = 0
 	}
@@ -124,8 +127,8 @@ func (r *Record) check() error {
 		return errors.New("memcache: record's number is out of range")
 	case r.Doubt < 0 || r.Doubt > maxNumber:
 		return errors.New("memcache: record's doubt is out of range")
-	case len(r.API) > maxName || len(r.By) > maxName || len(r.Claim) > MaxClaim:
-		return errors.New("memcache: record's names are too long")
+	case !isName(r.API) || len(r.Claim) > MaxClaim:
+		return errors.New("memcache: record's API or claim is not a name")
 	case r.Token == "":
 		return nil
 	case !ValidCredential(r.Token):
@@ -136,6 +139,12 @@ func (r *Record) check() error {
 		return errors.New("memcache: record names its own token in its past")
 	}
 	return nil
+}
+
+// isName reports whether s can be the name of a host, a pod or an API: people read it, so
+// it must not be a sentence that somebody wrote into memcached. It can be empty.
+func isName(s string) bool {
+	return len(s) <= maxName && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
 }
 
 // plausible reports whether sidecars can have counted these numbers.

@@ -99,7 +99,8 @@ func TestRecord_UnreadableIsReplaced(t *testing.T) {
 		"a claim of 65 bytes":          with(`"claim":"` + strings.Repeat("x", 65) + `"`),
 		"a claim that is a number":     with(`"claim":1`),
 		"lives longer than an integer": with(`"issued":-9223372036854775808,"expires":9223372036854775807`),
-		"a name of 256 bytes":          with(`"by":"` + strings.Repeat("x", 256) + `"`),
+		"an API of 256 bytes":          with(`"api":"` + strings.Repeat("x", 256) + `"`),
+		"an API that is a sentence":    with(`"api":"ask 203.0.113.7"`),
 		"past is no list":              with(`"past":"9f86d081"`),
 		"over 16 KiB":                  with(`"colour":"` + strings.Repeat("x", 16<<10) + `"`),
 	}

@@ -15,12 +15,12 @@ import (
 
 // server is one memcached.
 type server struct {
-	name    string
-	client  *memcache.Client
-	singles *singles
-	observe func(operation string, failure error)
-	dialled *atomic.Int64 // connections of client since Trim last closed them
-	at      *addresses
+	name     string
+	client   *memcache.Client
+	singles  *singles
+	observe  func(operation string, failure error)
+	overlong func(key string)
+	dialled  *atomic.Int64 // connections of client since Trim last closed them
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
@@ -28,8 +28,7 @@ type dialFunc = func(ctx context.Context, network, address string) (net.Conn, er
 func newServer(name string, cfg Config) *server {
 	timeout := cmp.Or(cfg.Timeout, DefaultTimeout)
 	dialled := new(atomic.Int64)
-	at := &addresses{server: name, notify: cfg.SeveralAddresses}
-	dial := cfg.dialer(timeout, at)
+	dial := cfg.dialer(timeout)
 	counting := func(ctx context.Context, network, address string) (net.Conn, error) {
 		dialled.Add(1)
 		return dial(ctx, network, address)
@@ -42,12 +41,12 @@ func newServer(name string, cfg Config) *server {
 		return client
 	}
 	return &server{
-		name:    name,
-		client:  newClient(cmp.Or(cfg.MaxIdleConns, DefaultMaxIdleConns), counting),
-		singles: &singles{dial: func() *memcache.Client { return newClient(1, dial) }},
-		observe: cfg.Observe,
-		dialled: dialled,
-		at:      at,
+		name:     name,
+		client:   newClient(cmp.Or(cfg.MaxIdleConns, DefaultMaxIdleConns), counting),
+		singles:  &singles{dial: func() *memcache.Client { return newClient(1, dial) }},
+		observe:  cfg.Observe,
+		overlong: cfg.Overlong,
+		dialled:  dialled,
 	}
 }
 
@@ -57,12 +56,11 @@ const keptIdle = 2
 
 // Trim closes the idle connections for swaps, and all others if a burst opened more
 // than keptIdle. memcached serves 1,024 connections by default, and every process
-// needs one. It also closes all to a server whose name has several addresses, so that
-// the next operation resolves the name again. Call Trim when no operation runs.
+// needs one. Call Trim when no operation runs.
 func (s *Store) Trim() {
 	for _, one := range s.servers {
 		_ = one.singles.close() // a failure to close loses nothing
-		if one.dialled.Load() > keptIdle || one.at.areSeveral() {
+		if one.dialled.Load() > keptIdle {
 			one.dialled.Store(0)
 			_ = one.client.Close()
 		}

@@ -25,7 +25,7 @@ type attempt struct {
 	why     protocol.Why
 	before  memcache.Seen // the record as read under the lease
 	request wechat.Request
-	spent   memcache.Spent   // the use of the budget
+	spent   spent            // the use of the budget
 	id      string           // of the claim; "" if the API needs none
 	claimed memcache.Seen    // the claim as read back from memcached
 	number  int64            // of the record that a success writes
@@ -58,6 +58,7 @@ func (a *attempt) spend(ctx context.Context) error {
 	a.mu.Lock()
 	every, planned := a.held.PlanFor(a.why, now)
 	a.onTime = a.held.OnTime(now)
+	planned = planned && a.link.spent.Plan(every, now)
 	a.mu.Unlock()
 	if planned {
 		first, err := a.slot.Mark(memcache.MarkPlanned, every)
@@ -67,16 +68,15 @@ func (a *attempt) spend(ctx context.Context) error {
 		}
 		planned = first
 	}
-	spent, ok, err := a.slot.Spend(memcache.MarkBudget, protocol.Budget, protocol.BudgetWindow)
+	ok, err := a.takeUse(now)
 	switch {
 	case planned && err == nil: // it takes a use if one is free, and is never refused
 	case err != nil:
 		_ = a.lease.Release()
 		return a.leaveMemcached(ctx, a.why, "add", err)
 	case !ok:
-		return a.waitForBudget(a.lease)
+		return a.waitForBudget()
 	}
-	a.spent = spent
 	return nil
 }
 
@@ -93,12 +93,12 @@ func (a *attempt) claim(ctx context.Context) error {
 		return nil
 	case err == nil, errors.Is(err, memcache.ErrLost):
 		a.takeBack("")
-		_ = a.slot.GiveBack(a.spent)
+		a.giveBack()
 		_ = a.lease.Release()
 		return errAgain
 	default:
 		a.takeBack("")
-		_ = a.slot.GiveBack(a.spent)
+		a.giveBack()
 		_ = a.lease.Release()
 		return a.leaveMemcached(ctx, a.why, "get", err)
 	}
@@ -167,7 +167,7 @@ var errNotStored = errors.New("memcached lost the record that it has just stored
 // unclaimed ends an attempt without a claim. After a conflict another turn follows.
 // Another error means that memcached does not do what a renewal needs.
 func (a *attempt) unclaimed(ctx context.Context, command string, err error) error {
-	_ = a.slot.GiveBack(a.spent)
+	a.giveBack()
 	_ = a.lease.Release()
 	if errors.Is(err, memcache.ErrConflict) {
 		return errAgain
@@ -240,18 +240,4 @@ func (a *attempt) unwritten(fetched *memcache.Record) {
 	a.mu.Unlock()
 	a.remember(doubtful)
 	a.mark()
-}
-
-// waitForBudget makes all sidecars wait because the budget has no free use.
-func (a *attempt) waitForBudget(lease *memcache.Lease) error {
-	e := &Error{
-		Reason: Budget, Code: budgetCode, Message: "too many requests to WeChat: 10 in the last 10 minutes",
-		Hint: a.budgetHint(), RetryAfter: protocol.PersonWait,
-	}
-	_ = lease.CoolDown(memcache.Cooldown{
-		Class: string(protocol.OverBudget), ErrCode: e.Code, ErrMsg: e.Message, Until: a.Wall().Add(protocol.PersonWait).Unix(),
-	}, protocol.PersonWait)
-	a.count(func(n *Counts) { n.failed(e.Code) })
-	a.log().Error("renewal refused by the budget", "hint", e.Hint)
-	return &failure{err: e, until: time.Now().Add(protocol.PersonWait)}
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
 // failure is a renewal that failed here. It cannot succeed before until.
@@ -12,6 +13,7 @@ type failure struct {
 	until  time.Time // monotonic
 	secret string    // fingerprint of the AppSecret, if only a person can help
 	local  bool      // a failure of this sidecar alone
+	down   time.Time // when memcached failed, if that is the cause; else zero
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -20,18 +22,20 @@ func (f *failure) Unwrap() error { return f.err }
 // backoff is why the last renewal of this sidecar failed, and when it tries again. The
 // credential's mu guards it.
 type backoff struct {
-	err    *Error
-	since  time.Time
-	until  time.Time // monotonic
-	secret string    // fingerprint of the AppSecret, if only a person can help
-	streak int       // failures of this sidecar alone since its last success
-	own    time.Time // the wait after the last of these, monotonic
+	err      *Error
+	since    time.Time
+	until    time.Time     // monotonic
+	secret   string        // fingerprint of the AppSecret, if only a person can help
+	received *wechat.Error // the last failure that this process received from WeChat
+	streak   int           // failures of this sidecar alone since its last success
+	down     bool          // the wait began because memcached failed, and ends when that answers again
+	own      time.Time     // the wait after the last of these, monotonic
 }
 
 // set notes a failure. The wait after a failure of this sidecar alone is not shortened by
 // a cooldown of all that it reads meanwhile: otherwise it would be the first to try again.
 func (b *backoff) set(f *failure, now time.Time) {
-	b.err, b.since, b.until, b.secret = asError(f), now, f.until, f.secret
+	b.err, b.since, b.until, b.secret, b.down = asError(f), now, f.until, f.secret, !f.down.IsZero()
 	if f.local {
 		b.streak++
 		b.own = f.until
@@ -39,6 +43,13 @@ func (b *backoff) set(f *failure, now time.Time) {
 	if b.own.After(b.until) {
 		b.until = b.own
 	}
+}
+
+// noteReceived notes a failure that this process received from WeChat.
+func (c *credential) noteReceived(e *wechat.Error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.backoff.received = e
 }
 
 // clear ends the wait. The streak lasts until a request of this sidecar succeeds.

@@ -13,23 +13,6 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
-// classes has the protocol's class for each of WeChat's.
-var classes = map[wechat.Class]protocol.Class{
-	wechat.Transient: protocol.Transient, wechat.Refused: protocol.Refused, wechat.Minute: protocol.Minute,
-	wechat.Day: protocol.Day, wechat.Timed: protocol.Timed, wechat.Person: protocol.Person, wechat.Defect: protocol.Defect,
-}
-
-// classOf returns the class of a failure.
-func classOf(e *wechat.Error) protocol.Class {
-	switch {
-	case e.Unsent:
-		return protocol.Unreached
-	case e.MayHaveIssued:
-		return protocol.Unanswered
-	}
-	return classes[e.Class]
-}
-
 // shortestWait is a little longer than memcached keeps a cooldown of one second. A sidecar
 // that tries again earlier finds its own cooldown, and waits for the next poll, up to
 // 15 s.
@@ -75,8 +58,9 @@ func (a *attempt) failed(err error) error {
 		return &failure{err: errStopping, until: time.Now().Add(time.Second)}
 	}
 	retry := a.retry(f)
+	a.noteReceived(e)
 	failed := &failure{err: err, until: time.Now().Add(max(retry.Own, shortestWait)), local: f.Local}
-	cooldown := memcache.Cooldown{Class: string(f.Class), ErrCode: e.Code, ErrMsg: e.Message, Until: a.Wall().Add(retry.All).Unix()}
+	cooldown := memcache.Cooldown{Class: string(f.Class), ErrCode: e.Code, Until: a.Wall().Add(retry.All).Unix()}
 	if e.Class == wechat.Person && !f.Local {
 		failed.secret = memcache.Fingerprint(a.request.Secret)
 		cooldown.Secret = failed.secret
@@ -106,7 +90,7 @@ func (a *attempt) endClaim(f protocol.Failure, reported string) {
 	}
 	a.takeBack(reported)
 	if f.Unsent {
-		_ = a.slot.GiveBack(a.spent)
+		a.giveBack()
 	}
 }
 
@@ -169,7 +153,6 @@ func (c *credential) waitForRebuild() {
 	}
 	_ = lease.CoolDown(memcache.Cooldown{
 		Class: string(protocol.Rebuilding), ErrCode: busyCode, Until: c.Wall().Add(protocol.Rebuild).Unix(),
-		ErrMsg: "memcached was emptied: waiting for what the other sidecars hold",
 	}, protocol.Rebuild)
 }
 

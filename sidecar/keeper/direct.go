@@ -37,6 +37,7 @@ type link struct {
 	since, last time.Time // of the failures since a claim was last written; zero: none
 	warned      bool
 	direct      time.Time // when WeChat was last asked without a lease
+	spent       protocol.Spent
 	lease       memcache.LeaseSeen
 	leaseSince  time.Time // when this lease was first seen
 }
@@ -95,7 +96,7 @@ func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, com
 	}
 	if err != nil {
 		c.log().Error("renewal without memcached failed", "memcached", cause.Error(), "error", err.Error())
-		f := &failure{err: err, until: time.Now().Add(directEvery)}
+		f := &failure{err: err, until: time.Now().Add(directEvery), down: a.sent.Mono}
 		var e *wechat.Error
 		if errors.As(err, &e) && e.Class == wechat.Person && !e.Local() {
 			f.secret = memcache.Fingerprint(a.request.Secret)
@@ -110,7 +111,7 @@ func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, com
 	fetched.Doubt, fetched.Claim = 0, ""
 	a.succeeded(fetched)
 	if _, ok := c.grant(); !ok {
-		return &failure{err: c.memcachedError(cause), until: time.Now().Add(directEvery)}
+		return &failure{err: c.memcachedError(cause), until: time.Now().Add(directEvery), down: a.sent.Mono}
 	}
 	return nil
 }
@@ -151,9 +152,9 @@ func (c *credential) mayAskDirectly(why protocol.Why, command string, cause erro
 	case !wanted && !due:
 		return false, nil
 	case !wanted:
-		return false, &failure{err: fails, until: now.Mono.Add(patience)}
+		return false, &failure{err: fails, until: now.Mono.Add(patience), down: now.Mono}
 	}
-	return false, &failure{err: fails, until: next}
+	return false, &failure{err: fails, until: next, down: now.Mono}
 }
 
 // memcachedError returns the answer to callers while memcached fails.

@@ -60,6 +60,10 @@ const busyCode = -1
 // budgetCode is the code of the sidecar's own refusals: the HTTP status.
 const budgetCode = 429
 
+// budgetUsedUp is the message if the budget has no free use. It claims no requests: marks
+// in memcached may say so without any.
+const budgetUsedUp = "the budget of 10 unplanned requests to WeChat in 10 minutes is used up"
+
 // asError returns the Error for the failure of a renewal.
 func asError(err error) *Error {
 	var ours *Error
@@ -82,27 +86,54 @@ func asError(err error) *Error {
 	return &Error{Reason: Unavailable, Code: busyCode, Message: err.Error(), RetryAfter: time.Second}
 }
 
+// classes has the protocol's class for each of WeChat's.
+var classes = map[wechat.Class]protocol.Class{
+	wechat.Transient: protocol.Transient, wechat.Refused: protocol.Refused, wechat.Minute: protocol.Minute,
+	wechat.Day: protocol.Day, wechat.Timed: protocol.Timed, wechat.Person: protocol.Person, wechat.Defect: protocol.Defect,
+}
+
+// classOf returns the class of a failure.
+func classOf(e *wechat.Error) protocol.Class {
+	switch {
+	case e.Unsent:
+		return protocol.Unreached
+	case e.MayHaveIssued:
+		return protocol.Unanswered
+	}
+	return classes[e.Class]
+}
+
 // byPerson reports whether only a person can end a cooldown with this reason early.
 func byPerson(class protocol.Class) bool {
 	return slices.Contains([]protocol.Class{protocol.Person, protocol.Defect, protocol.Timed, protocol.Day}, class)
 }
 
-// cooling returns why no sidecar renews during a cooldown.
+// cooling returns why no sidecar renews during a cooldown. Its errcode and its class may
+// be another sidecar's word. So its message is WeChat's only if this process received the
+// same errcode from WeChat, and its hint names an address only then.
 func (c *credential) cooling(w *memcache.Cooldown) *Error {
-	e := &Error{Reason: Unavailable, Code: w.ErrCode, Message: w.ErrMsg, Hint: wechat.Hint(w.ErrCode, w.ErrMsg)}
+	e := &Error{Reason: Unavailable, Code: w.ErrCode, Message: "WeChat refused another sidecar's request; see the log of that sidecar", Hint: wechat.Hint(w.ErrCode, "")}
 	switch class := protocol.Class(w.Class); {
-	case class == protocol.OverBudget:
-		e.Reason, e.Hint = Budget, c.budgetHint() // no errcode of WeChat's
+	case class == protocol.OverBudget: // no errcode of WeChat's
+		e.Reason, e.Hint = Budget, c.budgetHint()
+		e.Message = budgetUsedUp
+	case class == protocol.Rebuilding:
+		e.Message, e.Hint = "memcached was emptied: waiting for what the other sidecars hold", hint.OtherSidecars
 	case class == protocol.Unreached:
-		e.Hint = hint.Unreached("WeChat") // the message names the host
+		e.Message, e.Hint = "another sidecar could not connect to WeChat", hint.Unreached("WeChat")
 	case class == protocol.Unanswered:
-		e.Hint = hint.Unanswered
+		e.Message, e.Hint = "another sidecar got no readable answer from WeChat", hint.Unanswered
 	case byPerson(class):
 		e.Reason = Refused
 		if c.isTicket() && wechat.RefusesToken(w.ErrCode) {
 			e.Hint = hint.ExternalTicket
 		}
 	}
+	c.mu.Lock()
+	if own := c.backoff.received; own != nil && own.Code == w.ErrCode && string(classOf(own)) == w.Class {
+		e.Message, e.Hint = own.Message, own.Hint
+	}
+	c.mu.Unlock()
 	e.RetryAfter = min(max(time.Second, time.Unix(w.Until, 0).Sub(c.Wall())), cooldownMost(w))
 	return e
 }

@@ -101,14 +101,23 @@ func (g *Group) SetAccounts(accounts []Account) error {
 	return nil
 }
 
-// Run polls all credentials every 10 to 15 s until ctx ends.
+// Run polls all credentials every 10 to 15 s until ctx ends, and every 2 to 3 s while
+// memcached fails.
 func (g *Group) Run(ctx context.Context) {
 	start := time.Now()
 	g.waitForMemcached(ctx)
-	for wait := protocol.PollEvery(g.cfg.Rand()) - time.Since(start); pause(ctx, wait) == nil; wait = protocol.PollEvery(g.cfg.Rand()) {
+	for wait := g.pollEvery() - time.Since(start); pause(ctx, wait) == nil; wait = g.pollEvery() {
 		g.poll(g.all())
 		g.housekeep()
 	}
+}
+
+// pollEvery returns the time to the next poll.
+func (g *Group) pollEvery() time.Duration {
+	if len(g.Outages()) > 0 {
+		return protocol.PollEvery(g.cfg.Rand()) / 5
+	}
+	return protocol.PollEvery(g.cfg.Rand())
 }
 
 // waitForMemcached polls every 250 ms if memcached does not answer at the start, for 5 s

@@ -67,6 +67,7 @@
 //	repair.go      what a poll writes
 //	cooldown.go    what follows a failure
 //	ticket.go      what is different for tickets
+//	spend.go       the budget, of all sidecars and of this process
 //	record.go      the record in memcached and in memory
 //	state.go       the state for people and metrics
 //	report.go      reports of invalid tokens

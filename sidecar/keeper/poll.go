@@ -47,7 +47,7 @@ func (c *credential) reconcile(view memcache.View) {
 	}
 	if external && c.run == nil && c.backoff.recent(now.Mono) == nil && c.reportDelay(now) == 0 {
 		c.held.Reported = memcache.Fingerprint(c.held.Record.Token) // as an app would report it
-		c.start(protocol.Why{Invalid: c.held.Record.Token, External: true})
+		c.start(protocol.Why{Invalid: c.held.Record.Token})
 		return
 	}
 	c.startIfDue(now)
@@ -69,7 +69,14 @@ func (c *credential) memcachedFailed() {
 func (c *credential) memcachedAnswered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.polls.downSince, c.polls.answered = time.Time{}, time.Now()
+	now := time.Now()
+	if !c.polls.downSince.IsZero() {
+		c.polls.back = now
+		if c.backoff.down {
+			c.backoff.clear()
+		}
+	}
+	c.polls.downSince, c.polls.answered = time.Time{}, now
 }
 
 // pollOnRead polls because a reader missed the entry: at most once a second, or ten times

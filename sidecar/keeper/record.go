@@ -41,10 +41,27 @@ func (c *credential) adopt(seen memcache.Seen) memcache.Seen {
 	c.mu.Unlock()
 	c.notify()
 	if changed {
+		c.logAdopted(before, seen.Record, now)
 		c.warnOfClock(off, seen.Record.By)
 		c.warnOfVersion(seen.Record)
 	}
 	return seen
+}
+
+// logAdopted logs that this sidecar holds a credential which another one fetched.
+func (c *credential) logAdopted(before, r *memcache.Record, now protocol.Now) {
+	if r.Token == "" || (before != nil && before.Token == r.Token) {
+		return
+	}
+	c.mu.Lock()
+	left := c.held.Left(now)
+	c.mu.Unlock()
+	fields := []any{"event", "token_adopted", "by", r.By, "expires_in", int(left.Seconds()), "token_fingerprint", memcache.Fingerprint(r.Token)}
+	if c.isTicket() {
+		c.log().Info("ticket adopted", fields...)
+	} else {
+		c.log().Info("token adopted", fields...)
+	}
 }
 
 // remember notes a record that this sidecar made.

@@ -3,17 +3,12 @@ package keeper
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
-
-// forceRefreshEvery is the shortest time between two requests with force_refresh: WeChat
-// allows 20 a day.
-const forceRefreshEvery = 75 * time.Minute
 
 // newRequest returns the request to WeChat, with the AppSecret or, for a ticket, with the
 // held token.
@@ -97,7 +92,6 @@ func (a *attempt) forceRefresh(ctx context.Context, same wechat.Credential) (wec
 		a.mu.Lock()
 		a.held.Reported = ""
 		a.mu.Unlock()
-		a.markValid()
 	}
 	return got, nil
 }
@@ -105,7 +99,7 @@ func (a *attempt) forceRefresh(ctx context.Context, same wechat.Credential) (wec
 // force requests another token than same with force_refresh, once in 75 minutes. It
 // returns same if that is not allowed, or if WeChat refuses.
 func (a *attempt) force(ctx context.Context, same wechat.Credential) (wechat.Credential, error) {
-	mark, spent, ok := a.mayForceRefresh()
+	mark, ok := a.mayForceRefresh()
 	if !ok {
 		return same, nil
 	}
@@ -122,11 +116,11 @@ func (a *attempt) force(ctx context.Context, same wechat.Credential) (wechat.Cre
 		"class", failed.Class.String(), "hint", failed.Hint)
 	f := a.failureOf(failed)
 	if f.Unsent {
-		_ = a.slot.GiveBack(spent)
+		a.giveBack()
 	}
 	next := protocol.AfterForce(f)
 	if next.GiveBack {
-		_ = a.slot.GiveBack(mark)
+		a.giveForceBack(mark)
 	}
 	if !next.AskAgain {
 		return same, nil
@@ -135,20 +129,6 @@ func (a *attempt) force(ctx context.Context, same wechat.Credential) (wechat.Cre
 	got, err = a.WeChat.Fetch(ctx, request)
 	a.countRequest(err, false)
 	return got, err
-}
-
-// mayForceRefresh takes the one force_refresh that is allowed in 75 minutes, and a use of
-// the budget. It reports whether it got both.
-func (a *attempt) mayForceRefresh() (mark, use memcache.Spent, ok bool) {
-	mark, ok, err := a.slot.Take(memcache.MarkForceRefresh, forceRefreshEvery)
-	if !ok || err != nil {
-		return mark, use, false
-	}
-	if use, ok, err = a.slot.Spend(memcache.MarkBudget, protocol.Budget, protocol.BudgetWindow); !ok || err != nil {
-		_ = a.slot.GiveBack(mark)
-		return mark, use, false
-	}
-	return mark, use, true
 }
 
 // countRequest counts a request that was sent to WeChat: memcached counts those of all

@@ -114,6 +114,9 @@ func (c *credential) backOff(err error, now protocol.Now) {
 		c.backoff.set(failed, now.Mono)
 		return
 	}
+	if !failed.down.IsZero() && c.polls.back.After(failed.down) { // memcached answered meanwhile
+		failed.until = now.Mono
+	}
 	c.backoff.set(failed, now.Mono)
 	c.arm(now)
 }

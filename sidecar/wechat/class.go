@@ -87,7 +87,7 @@ var verdicts = map[int]verdict{
 // errors within WeChat. All other unknown codes need a person: to repeat a request that
 // was refused for an unknown reason does not help.
 func judge(api API, code int) verdict {
-	if code == 40001 && api.withToken() {
+	if code == 40001 && api.forTicket() {
 		return verdict{Refused, 0, hint.InvalidToken}
 	}
 	if v, ok := verdicts[code]; ok {

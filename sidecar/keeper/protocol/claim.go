@@ -15,8 +15,6 @@ type Why struct {
 	// Proven is true if a sidecar handed the report over: it needs no throttle. The renewal
 	// is wanted only while the token counts as reported.
 	Proven bool
-	// External is true if the entry had an external token: that is proof, and no app's word.
-	External bool
 }
 
 // IsReport reports whether a token was refused.
@@ -38,12 +36,6 @@ func (h *Held) Wants(why Why, now Now, spread float64) bool {
 func (h *Held) Serves(why Why, now Now) bool {
 	return h.Valid(now) && (!why.IsReport() || h.Record.Token != why.Invalid)
 }
-
-// BudgetWindow is the period in which Budget unplanned requests can be sent.
-const (
-	BudgetWindow = 10 * time.Minute
-	Budget       = 10
-)
 
 // PlanFor reports whether a request is planned: it renews a valid token that is due by
 // its age. A doubt does not change that. The budget never refuses a planned request.

@@ -344,9 +344,9 @@ func TestAttack_PlannedOnce(t *testing.T) {
 		sleep(ctx, time.Minute)
 		w.untilDue(ctx)
 		from := time.Now()
-		w.memcached.Put(appID+":planned", "id", 0, 120)
+		w.memcached.Put(appID+":planned", memcache.NewID(), 0, 120)
 		for i := range protocol.Budget {
-			w.memcached.Put(fmt.Sprintf("%s:budget:%d", appID, i), "id", 0, 120)
+			w.memcached.Put(fmt.Sprintf("%s:budget:%d", appID, i), memcache.NewID(), 0, 120)
 		}
 		sleep(ctx, 100*time.Second)
 		meanwhile = len(w.requestsSince(from))

@@ -157,7 +157,7 @@ func (w *world) held(ctx context.Context, p *pod) string {
 func (w *world) rewrite(changes map[string]any) bool {
 	item, ok := w.memcached.Peek(recordKey)
 	var fields map[string]json.RawMessage
-	if !ok || json.Unmarshal([]byte(item.Value), &fields) != nil {
+	if !ok || json.Unmarshal([]byte(item.Value), &fields) != nil || fields == nil {
 		return false
 	}
 	for name, value := range changes {
