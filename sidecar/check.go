@@ -67,7 +67,7 @@ func (c *config) checkAccounts(found *problems) {
 	}
 	if c.AppSecret != "" {
 		if _, err := cleanSecret(string(c.AppSecret)); err != nil {
-			found.add("WECHAT_APPSECRET", err.Error(), "copy it again from mp.weixin.qq.com → Basic Configuration")
+			found.add("WECHAT_APPSECRET", err.Error(), "copy it again from the account's console")
 		}
 	}
 	if c.AppSecretFile != "" {

@@ -2,22 +2,28 @@ package hint
 
 import "fmt"
 
-// Where the settings of an account are at mp.weixin.qq.com.
+// Where the AppSecret and the whitelist of an account are, as WeChat's pages said in
+// 2026-11: developers.weixin.qq.com/doc/oplatform/developers/dev/api.
 const (
-	settings        = "mp.weixin.qq.com → Settings and Development → Basic Configuration"
-	chineseSettings = "微信公众平台（mp.weixin.qq.com）→ 设置与开发 → 基本配置"
+	settings = "of an official account at WeChat Developer Platform (developers.weixin.qq.com/platform) → My Business → Basic Information; " +
+		"of a mini program at mp.weixin.qq.com → Development Management → Development Settings"
+	chineseSettings = "公众号、服务号：微信开发者平台（developers.weixin.qq.com/platform）→ 我的业务 → 基础信息；" +
+		"小程序：微信公众平台（mp.weixin.qq.com）→ 开发管理 → 开发设置"
 )
 
 // Hints for WeChat's errcodes. Package wechat says which errcode has which.
 var (
 	Busy     = Hint{"WeChat is busy: nothing to do, the request is repeated", "微信系统繁忙：无需处理，将自动重试。"}
 	Internal = Hint{"an error within WeChat: nothing to do, the request is repeated", "微信内部错误：无需处理，将自动重试。"}
-	Account  = Hint{"check AppID and AppSecret of the account: " + settings, "请核对该账号的 AppID 和 AppSecret：" + chineseSettings + "。"}
+	Account  = Hint{"check AppID and AppSecret, " + settings, "请核对该账号的 AppID 和 AppSecret。" + chineseSettings + "。"}
 	Defect   = Hint{
 		"WeChat did not understand the request: report it as a fault of wxsidecar, with the rid",
 		"微信无法识别该请求：这是 wxsidecar 的缺陷，请附上 rid 反馈。",
 	}
-	Frozen       = Hint{"the AppSecret is frozen: unfreeze it at " + settings, "AppSecret 已被冻结，请解冻：" + chineseSettings + "。"}
+	Frozen = Hint{
+		"the AppSecret is frozen: unfreeze it, " + settings + "; it takes effect after 10 min",
+		"AppSecret 已被冻结，请解冻，10 分钟后生效。" + chineseSettings + "。",
+	}
 	NoPermission = Hint{
 		"the account may not use this API: see its permissions at mp.weixin.qq.com",
 		"该账号没有此接口的权限，请在微信公众平台（mp.weixin.qq.com）查看接口权限。",
@@ -37,12 +43,18 @@ var (
 		"管理员已拒绝本服务器的 IP，请与其沟通；1 小时后微信会再次询问。",
 	}
 	DayQuota = Hint{
-		"the day's quota is used up: find what else requests tokens for this AppID, or reset it once with POST /cgi-bin/clear_quota",
-		"当日调用次数已用完：请找出还有哪个程序在用此 AppID 获取 token，或调用一次 POST /cgi-bin/clear_quota 清零。",
+		"the day's quota is used up: find what else requests tokens for this AppID; POST /cgi-bin/clear_quota/v2 with the AppSecret resets it " +
+			"(clear_quota needs a token), ten times a month; wxsidecar never does that by itself",
+		"当日调用次数已用完：请找出还有哪个程序在用此 AppID 获取 token。可凭 AppSecret 调用 POST /cgi-bin/clear_quota/v2 清零" +
+			"（没有 token 时无法调用 clear_quota），每月共 10 次；wxsidecar 不会自动清零。",
 	}
 	MinuteQuota = Hint{
 		"too many requests in this minute: find what else requests tokens for this AppID",
 		"本分钟调用过于频繁：请找出还有哪个程序在用此 AppID 获取 token。",
+	}
+	WrongEndpoint = Hint{
+		"a request with the AppSecret was answered as if it had a token: check WECHAT_BASE_URL, and any proxy or gateway in between",
+		"凭 AppSecret 的请求得到了针对 token 的应答：请检查 WECHAT_BASE_URL，以及中间的代理或网关。",
 	}
 	InvalidToken = Hint{"renew the access_token and repeat the request once", "请更新 access_token，然后重试一次。"}
 )
@@ -50,7 +62,12 @@ var (
 // Whitelist is for errcode 40164. address is what WeChat saw; it may be empty.
 func Whitelist(address string) Hint {
 	english, chinese := egress(address)
-	return Hint{"add " + english + " to the account's IP whitelist: " + settings, "请将" + chinese + "加入该账号的 IP 白名单：" + chineseSettings + "。"}
+	return Hint{
+		"add " + english + " to the account's IP whitelist, " + settings +
+			"; it covers every server API of an official account, and those that take the AppSecret of a mini program, which has ten entries",
+		"请将" + chinese + "加入该账号的 IP 白名单。" + chineseSettings + "。公众号、服务号的所有服务端接口都受白名单限制；" +
+			"小程序只限制使用 AppSecret 的接口，最多 10 条。",
+	}
 }
 
 // PlatformWhitelist is the same for errcode 61004.
@@ -79,6 +96,10 @@ var (
 	Unanswered = Hint{
 		"check the path to WeChat (proxy, gateway, WECHAT_BASE_URL); the request is repeated",
 		"请检查到微信之间的链路（代理、网关、WECHAT_BASE_URL）；将自动重试。",
+	}
+	Empty = Hint{
+		"check AppID and AppSecret: WeChat has answered wrong ones with nothing; or else the path to WeChat (proxy, gateway, WECHAT_BASE_URL)",
+		"请核对 AppID 和 AppSecret：二者有误时微信曾返回空应答；否则请检查到微信之间的链路（代理、网关、WECHAT_BASE_URL）。",
 	}
 	NoSecret = Hint{"give the account's AppSecret", "请提供该账号的 AppSecret。"}
 )

@@ -1,6 +1,8 @@
 package wechat
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
 const (
@@ -24,12 +29,12 @@ func (r Request) readAnswer(resp *http.Response) (Credential, *Error) {
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return Credential{}, lost(fmt.Sprintf("HTTP %d instead of an answer; redirects are not followed", resp.StatusCode))
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return Credential{}, lost(describe(err))
+	body, failed := readBody(resp.Body)
+	if failed == nil && bytes.HasPrefix(body, gzipped) { // unasked, by a gateway
+		body, failed = readGzip(body)
 	}
-	if len(body) > maxAnswer {
-		return Credential{}, lost(fmt.Sprintf("answer of more than %d bytes", maxAnswer))
+	if failed != nil {
+		return Credential{}, failed
 	}
 	got, failed := r.parseAnswer(resp.StatusCode, body)
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
@@ -38,12 +43,40 @@ func (r Request) readAnswer(resp *http.Response) (Credential, *Error) {
 	return got, failed
 }
 
+// gzipped begins a gzip stream, and no JSON.
+var gzipped = []byte{0x1f, 0x8b}
+
+func readBody(from io.Reader) ([]byte, *Error) {
+	body, err := io.ReadAll(io.LimitReader(from, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, lost(describe(err))
+	case len(body) > maxAnswer:
+		return nil, lost(fmt.Sprintf("answer of more than %d bytes", maxAnswer))
+	}
+	return body, nil
+}
+
+// readGzip decompresses at most maxAnswer bytes.
+func readGzip(body []byte) ([]byte, *Error) {
+	plain, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return nil, lost("answer with an unreadable gzip")
+	}
+	return readBody(plain)
+}
+
 // parseAnswer is strict about a success, because every app would get a mistake. It
 // ignores unknown fields.
 func (r Request) parseAnswer(status int, body []byte) (Credential, *Error) {
+	body = readable(body)
 	// A map, because struct fields match names in any case.
 	var fields map[string]json.RawMessage
 	switch err := json.Unmarshal(body, &fields); {
+	case status == http.StatusOK && len(bytes.TrimSpace(body)) == 0:
+		failed := lost("HTTP 200 with an empty body")
+		failed.Hint = hint.Empty
+		return Credential{}, failed
 	case status >= 500 && (err != nil || fields["errcode"] == nil):
 		return Credential{}, lost(fmt.Sprintf("HTTP %d instead of an answer", status))
 	case err != nil || fields == nil:
@@ -72,12 +105,53 @@ func (r Request) parseAnswer(status int, body []byte) (Credential, *Error) {
 	return Credential{Value: value, ExpiresIn: life}, nil
 }
 
-// errcode returns 0 if there is none.
+// readable returns a body without a byte order mark, and with a space or U+FFFD for what
+// JSON does not allow: WeChat's errmsg can have control characters and GBK. A GBK
+// character is replaced as a whole, because its second byte can be a backslash. A value
+// with a replaced byte is not usable.
+func readable(body []byte) []byte {
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	out := make([]byte, 0, len(body))
+	for i := 0; i < len(body); {
+		r, n := utf8.DecodeRune(body[i:])
+		switch {
+		case r < ' ' || r == 0x7f:
+			out = append(out, ' ')
+		case r != utf8.RuneError || n > 1:
+			out = append(out, body[i:i+n]...)
+		default:
+			out = utf8.AppendRune(out, utf8.RuneError)
+			if i+1 < len(body) && body[i] > 0x80 && body[i] < 0xff && body[i+1] >= 0x40 && body[i+1] != 0x7f && body[i+1] < 0xff {
+				n = 2
+			}
+		}
+		i += n
+	}
+	return out
+}
+
+// errcode returns 0 if there is none. It can be a string.
 func errcode(raw json.RawMessage) (int, error) {
 	if raw == nil {
 		return 0, nil
 	}
-	return strconv.Atoi(string(raw))
+	code, ok := number(raw)
+	if !ok || code != math.Trunc(code) || math.Abs(code) > math.MaxInt32 {
+		return 0, errors.New("not an integer")
+	}
+	return int(code), nil
+}
+
+// number parses a JSON number, also one in a string, as other APIs of Tencent send it.
+func number(raw json.RawMessage) (float64, bool) {
+	if bytes.HasPrefix(raw, []byte{'"'}) {
+		raw = []byte(strings.TrimSpace(text(raw)))
+	}
+	if !json.Valid(raw) || raw[0] != '-' && (raw[0] < '0' || raw[0] > '9') {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(string(raw), 64)
+	return n, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // text returns an empty string if there is none.
@@ -95,10 +169,10 @@ func usable(value string) bool {
 	return value != "" && len(value) <= maxValue && !strings.ContainsFunc(value, func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
-// lifetime parses a JSON number of seconds. A string is not a number.
+// lifetime parses a number of seconds.
 func lifetime(raw json.RawMessage) (time.Duration, bool) {
-	seconds, err := strconv.ParseFloat(string(raw), 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) || math.IsNaN(seconds) || seconds < minLife.Seconds() {
+	seconds, ok := number(raw)
+	if !ok || seconds < minLife.Seconds() {
 		return 0, false
 	}
 	return time.Duration(math.Floor(min(seconds, maxLife.Seconds()))) * time.Second, true

@@ -1,6 +1,8 @@
 package wechat_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"net/http"
 	"strings"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
@@ -43,7 +46,10 @@ func TestFetch_BrokenAnswerMayHaveIssued(t *testing.T) {
 		"expires_in 9.99":         raw(200, `{`+token+`,"expires_in":9.99}`),
 		"expires_in -1":           raw(200, `{`+token+`,"expires_in":-1}`),
 		"expires_in -1e999":       raw(200, `{`+token+`,"expires_in":-1e999}`),
-		"expires_in a string":     raw(200, `{`+token+`,"expires_in":"7200"}`),
+		"expires_in a text":       raw(200, `{`+token+`,"expires_in":"7200 s"}`),
+		"expires_in hexadecimal":  raw(200, `{`+token+`,"expires_in":"0x1c20"}`),
+		"expires_in NaN":          raw(200, `{`+token+`,"expires_in":"NaN"}`),
+		"expires_in empty":        raw(200, `{`+token+`,"expires_in":""}`),
 		"expires_in null":         raw(200, `{`+token+`,"expires_in":null}`),
 		"no body":                 raw(200, ``),
 		"null":                    raw(200, `null`),
@@ -60,7 +66,14 @@ func TestFetch_BrokenAnswerMayHaveIssued(t *testing.T) {
 		"a token that is no UTF-8":    raw(200, "{\"access_token\":\"canarytoken\xff\",\"expires_in\":7200}"),
 		"a token of 2,049 bytes":      raw(200, `{"access_token":"`+strings.Repeat("a", 2049)+`","expires_in":7200}`),
 		"other letters' case":         raw(200, `{"Access_Token":"canarytoken","expires_in":7200}`),
-		"errcode a string":            raw(200, `{"errcode":"0",`+token+`,"expires_in":7200}`),
+		"errcode a text":              raw(200, `{"errcode":"ok",`+token+`,"expires_in":7200}`),
+		"errcode with a fraction":     raw(200, `{"errcode":0.5,`+token+`,"expires_in":7200}`),
+		"a token with GBK":            raw(200, "{\"access_token\":\"canarytoken\xc0\\\",\"expires_in\":7200}"),
+		"a token with a control":      raw(200, "{\"access_token\":\"canarytoken\x01\",\"expires_in\":7200}"),
+		"a broken gzip":               raw(200, "\x1f\x8bcanarytoken"),
+		"a gzip cut short":            raw(200, packed(t, `{`+token+`,"expires_in":7200}`)[:40]),
+		"a gzip of 100 MB":            raw(200, packed(t, strings.Repeat(" ", 100<<20))),
+		"a gzip of a gzip":            raw(200, packed(t, packed(t, `{`+token+`,"expires_in":7200}`))),
 		"errcode null":                raw(200, `{"errcode":null,`+token+`,"expires_in":7200}`),
 		"errcode beyond every number": raw(200, `{"errcode":99999999999999999999}`),
 		"201 with a token":            raw(201, `{`+token+`,"expires_in":7200}`),
@@ -98,6 +111,14 @@ func TestFetch_UnusualAnswers(t *testing.T) {
 		"a fraction":                  {`{"access_token":"canarytoken","expires_in":7199.9}`, 7199 * time.Second},
 		"a life beyond 24 h":          {`{"access_token":"canarytoken","expires_in":31536000}`, 24 * time.Hour},
 		"a life beyond every number":  {`{"access_token":"canarytoken","expires_in":1e999}`, 24 * time.Hour},
+		"expires_in a string":         {`{"access_token":"canarytoken","expires_in":"7200"}`, 7200 * time.Second},
+		"expires_in a float string":   {`{"access_token":"canarytoken","expires_in":" 7199.9 "}`, 7199 * time.Second},
+		"errcode a string":            {`{"errcode":"0","access_token":"canarytoken","expires_in":7200}`, 7200 * time.Second},
+		"errcode a float":             {`{"errcode":0.0,"access_token":"canarytoken","expires_in":7200.0}`, 7200 * time.Second},
+		"a byte order mark":           {"\xef\xbb\xbf" + `{"access_token":"canarytoken","expires_in":7200}`, 7200 * time.Second},
+		"gzip":                        {packed(t, `{"access_token":"canarytoken","expires_in":7200}`), 7200 * time.Second},
+		"gzip with a byte order mark": {packed(t, "\xef\xbb\xbf"+`{"access_token":"canarytoken","expires_in":7200}`), 7200 * time.Second},
+		"NUL at the end":              {`{"access_token":"canarytoken","expires_in":7200}` + "\x00\x00\n", 7200 * time.Second},
 		"white space":                 {" {\n\"access_token\" : \"canarytoken\" ,\t\"expires_in\" : 7200 }\n", 7200 * time.Second},
 		"the longest token":           {`{"access_token":"` + strings.Repeat("a", 2048) + `","expires_in":7200}`, 7200 * time.Second},
 		"a token of one character":    {`{"access_token":"{","expires_in":7200}`, 7200 * time.Second},
@@ -115,6 +136,31 @@ func TestFetch_UnusualAnswers(t *testing.T) {
 	}
 }
 
+// packed returns text as gzip.
+func packed(t *testing.T, text string) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_ = must(w.Write([]byte(text)))(t)
+	require.NoError(t, w.Close())
+	return out.String()
+}
+
+// An empty 200 is called empty, and AppID and AppSecret are named as its causes.
+func TestFetch_EmptyAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake, c := newPiped(t)
+		for _, body := range []string{"", "\n", "\x00", "\xef\xbb\xbf", packed(t, "")} {
+			fake.OnRequest(func(wechattest.Request) wechattest.Answer { return raw(200, body) })
+			e := failure(t.Context(), t, c, request(wechat.Token))
+			assert.Contains(t, e.Message, "HTTP 200 with an empty body")
+			assert.Equal(t, hint.Empty, e.Hint)
+			assert.True(t, e.MayHaveIssued)
+		}
+	})
+	assert.Contains(t, hint.Empty.English, "AppID and AppSecret")
+}
+
 // An errcode is a refusal, whatever else the answer contains.
 func TestFetch_ErrcodeCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -124,6 +170,15 @@ func TestFetch_ErrcodeCounts(t *testing.T) {
 			raw(403, `{"errcode":40013,"errmsg":"invalid appid"}`),
 			raw(200, `{"errcode":40013}`),
 			raw(200, `{"errcode":40013,"errmsg":17}`),
+			raw(200, `{"errcode":"40013"}`),
+			raw(200, `{"errcode":40013.0}`),
+			raw(200, `{"errcode":" 40013.0 "}`),
+			raw(200, `{"errcode":4.0013e4}`),
+			raw(200, "\xef\xbb\xbf"+`{"errcode":40013}`),
+			raw(200, packed(t, `{"errcode":40013}`)),
+			raw(502, packed(t, `{"errcode":40013}`)),
+			raw(200, "{\"errcode\":40013,\"errmsg\":\"\xce\xde\xd0\xa7\x84\\\"}"), // GBK, whose last byte is a backslash
+			raw(200, "{\"errcode\":40013,\"errmsg\":\"a\tb\x01\x7f\"}\x00"),
 		} {
 			fake.OnRequest(func(wechattest.Request) wechattest.Answer { return answer })
 			e := failure(t.Context(), t, c, request(wechat.Token))

@@ -47,8 +47,8 @@ type verdict struct {
 	hint  hint.Hint
 }
 
-// verdicts has the meaning of each errcode for a request for a credential. For 40001
-// it is the meaning for a token, see judge.
+// verdicts has the meaning of each errcode for a request for a token. For a ticket, some
+// have another, see judge.
 var verdicts = map[int]verdict{
 	-1: {Transient, 0, hint.Busy},
 
@@ -78,17 +78,21 @@ var verdicts = map[int]verdict{
 	45009: {Day, 0, hint.DayQuota},
 	45011: {Minute, 0, hint.MinuteQuota},
 
-	40014: {Refused, 0, hint.InvalidToken},
-	41001: {Refused, 0, hint.InvalidToken},
-	42001: {Refused, 0, hint.InvalidToken},
+	// About a token, although the request has none.
+	40014: {Person, 0, hint.WrongEndpoint},
+	41001: {Person, 0, hint.WrongEndpoint},
+	42001: {Person, 0, hint.WrongEndpoint},
 }
 
 // judge returns the meaning of an errcode other than 0. Unknown negative codes are
 // errors within WeChat. All other unknown codes need a person: to repeat a request that
 // was refused for an unknown reason does not help.
 func judge(api API, code int) verdict {
-	if code == 40001 && api.forTicket() {
-		return verdict{Refused, 0, hint.InvalidToken}
+	switch code {
+	case 40001, 40014, 41001, 42001:
+		if api.withToken() {
+			return verdict{Refused, 0, hint.InvalidToken}
+		}
 	}
 	if v, ok := verdicts[code]; ok {
 		return v

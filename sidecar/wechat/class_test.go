@@ -27,14 +27,14 @@ func TestClass_OfEachErrcode(t *testing.T) {
 		{code: 40001, class: wechat.Person},
 		{code: 40002, class: wechat.Defect},
 		{code: 40013, class: wechat.Person},
-		{code: 40014, class: wechat.Refused},
+		{code: 40014, class: wechat.Person},
 		{code: 40125, class: wechat.Person},
 		{code: 40164, class: wechat.Person, ip: ip},
 		{code: 40243, class: wechat.Person},
-		{code: 41001, class: wechat.Refused},
+		{code: 41001, class: wechat.Person},
 		{code: 41002, class: wechat.Defect},
 		{code: 41004, class: wechat.Defect},
-		{code: 42001, class: wechat.Refused},
+		{code: 42001, class: wechat.Person},
 		{code: 43001, class: wechat.Defect},
 		{code: 43002, class: wechat.Defect},
 		{code: 45009, class: wechat.Day},
@@ -59,6 +59,9 @@ func TestClass_OfEachErrcode(t *testing.T) {
 		assert.Equal(t, tt.ip, e.EgressIP, "address of %d", tt.code)
 		assert.False(t, e.MayHaveIssued, "%d is an answer", tt.code)
 		assert.Contains(t, e.Message, "rid: ", "of %d", tt.code)
+		if tt.code == 40014 || tt.code == 41001 || tt.code == 42001 {
+			assert.Contains(t, e.Hint.English, "WECHAT_BASE_URL", "%d: no token was sent", tt.code)
+		}
 		if tt.ip != "" {
 			assert.Contains(t, e.Hint.English, tt.ip)
 		}

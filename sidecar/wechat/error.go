@@ -53,7 +53,7 @@ func (e *Error) Unwrap() error { return e.cause }
 // refusal returns the Error for an answer with an errcode: WeChat issued nothing.
 func refusal(api API, code int, errmsg string, hide redactor) *Error {
 	v := judge(api, code)
-	e := &Error{Code: code, Message: hide.message(errmsg), Class: v.class, Wait: v.wait, Hint: v.hint}
+	e := &Error{Code: code, Message: hide.errmsg(errmsg), Class: v.class, Wait: v.wait, Hint: v.hint}
 	if e.Message == "" {
 		e.Message = "no errmsg"
 	}

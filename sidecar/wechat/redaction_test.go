@@ -88,6 +88,42 @@ func TestRedaction_ErrmsgWithSecret(t *testing.T) {
 	}
 }
 
+// Any long run in an errmsg is replaced, also one that this request does not have. Ids of
+// requests, addresses and WeChat's links stay, and so do the words of new messages.
+func TestRedaction_LongRuns(t *testing.T) {
+	fake, base := newFake(t)
+	c := newClient(t, nil, base)
+	const run, hex = "A1b_%&;#\\+/=-A1b_%&;#\\+/=-", "5f4dcc3b5aa765d61d8327deb882cf99"
+	token := "90_" + strings.Repeat("Zq9-_", 30)
+	for errmsg, want := range map[string]string{
+		"token " + run[:24] + " end":         "token [redacted] end",
+		"token " + run[:23] + " end":         "token " + run[:23] + " end",
+		"not latest: " + token:               "not latest: [redacted]",
+		"x" + token + "," + hex + ".":        "[redacted],[redacted].",
+		`{\u0035\u0066\u0034\u0064}`:         "{[redacted]}",
+		"&#53;&#102;&#52;&#100;&#99;&#99;":   "[redacted]",
+		"rid: " + token:                      "[redacted]",
+		"req_id: " + token:                   "[redacted]",
+		"rid: " + hex:                        "[redacted]",
+		"req_id: " + hex:                     "[redacted]",
+		"http://mmbizurl.cn/" + token + " x": "http://[redacted] x",
+	} {
+		fake.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Errcode: 40013, Errmsg: errmsg} })
+		assert.Equal(t, want, failure(t.Context(), t, c, request(wechat.Token)).Message)
+	}
+	for _, errmsg := range []string{
+		"invalid ip 203.0.113.7 ipv6 ::ffff:203.0.113.7, not in whitelist rid: 65f0a1b2-1a2b3c4d-5e6f7a8b",
+		"invalid ip 2001:db8:1111:2222:3333:4444:5555:6666, not in whitelist",
+		"hints: [ req_id: CANvPA0466th31-aBcdEfgh0123 ]",
+		"see https://mmbizurl.cn/s/JtxxFh33rAbCdEfGhIjKlMnOp1 please",
+		"invalid credential, access_token is invalid or not latest, could get access_token by getStableAccessToken",
+		"账号已被冻结，请在管理后台解冻",
+	} {
+		fake.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Errcode: 40013, Errmsg: errmsg} })
+		assert.Equal(t, errmsg, failure(t.Context(), t, c, request(wechat.Token)).Message)
+	}
+}
+
 // An errmsg that repeats a token is redacted.
 func TestRedaction_ErrmsgWithToken(t *testing.T) {
 	fake, base := newFake(t)

@@ -25,6 +25,10 @@ var (
 	secretParam = regexp.MustCompile(`(?i)((?:secret|access_token|ticket)(?:=|%3D|%253D|"\s*:\s*"))[^&\s"]+`)
 	// userinfo matches a user with a password in a URL, for example of a proxy.
 	userinfo = regexp.MustCompile(`(://)[^/@\s"]+@`)
+	// longRun matches what is as long as a secret, with the name before it. See errmsg.
+	longRun = regexp.MustCompile(`(?:(?:rid|req_id): ?|mmbizurl\.cn)?[A-Za-z0-9_%&;#\\+/=-]{24,}`)
+	// publicRun matches those that are no secret: ids of requests, and WeChat's links.
+	publicRun = regexp.MustCompile(`^(?:rid: ?[0-9A-Za-z]{1,16}(?:-[0-9A-Za-z]{1,16}){1,4}|req_id: ?[0-9A-Za-z_-]{1,31}|mmbizurl\.cn/[0-9A-Za-z/_-]{1,40})$`)
 	// rid matches WeChat's id of a request.
 	rid = regexp.MustCompile(`rid: ?[0-9A-Za-z-]{1,64}`)
 )
@@ -63,6 +67,18 @@ func (r redactor) message(text string) string {
 		return bounded(text, maxMessage)
 	}
 	return bounded(text, maxMessage-len(tail)-1) + " " + tail
+}
+
+// errmsg returns WeChat's errmsg, safe to show. Its texts change, and can quote a secret
+// that this request does not have, or a known one in another encoding. So every long run
+// of the characters of credentials and encodings is replaced too.
+func (r redactor) errmsg(text string) string {
+	return r.message(longRun.ReplaceAllStringFunc(printable(text), func(run string) string {
+		if publicRun.MatchString(run) {
+			return run
+		}
+		return redacted
+	}))
 }
 
 // hide replaces every run of at least minRun bytes that is also in a secret.
