@@ -299,7 +299,7 @@ final class RequestTest extends TestCase
             'another token, without a value' => "$ours/a?access_token",
             'a platform' => "$ours/a?x=1&component_access_token=x",
             'an authorizer' => "$ours/a?authorizer_access_token=x",
-            'cloud hosting, encoded' => "$ours/a?x;cloudbase%5Faccess_token=x",
+            'cloud hosting, encoded' => "$ours/a?x;cloudbase_access%5Ftoken=x",
             'a user\'s token' => "$ours/sns/userinfo?openid=o",
             'the AppSecret' => "$ours/cgi-bin/token?grant_type=x",
             'the AppSecret, stable_token' => "$ours/cgi-bin/stable_token",

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Wxsidecar\Tests\EasyWeChat;
 
+use Symfony\Component\HttpClient\MockHttpClient;
+use Symfony\Component\HttpClient\Response\MockResponse;
 use Wxsidecar\Client;
 use Wxsidecar\EasyWeChat\HttpClient;
 use Wxsidecar\EasyWeChatAccessToken;
@@ -78,12 +80,14 @@ final class HttpClientTest extends EasyWeChatTestCase
     public function testCredentialsOfOthersAreNotReported(): void
     {
         $this->wechat->answer(self::refusal());
+        $this->memcached->set('wxother', 'canarytoken-of-another-account');
         $cases = [
             'a token from elsewhere' => 'access_token=canarytoken-from-elsewhere',
+            'another account' => 'access_token=' . $this->wx->forAccount('wxother')->accessToken(),
             'a platform' => 'access_token=TOKEN&component_access_token=x',
             'an authorizer' => 'authorizer_access_token=x&access_token=TOKEN',
             'cloud hosting' => 'access_token=TOKEN&cloudbase_access_token=',
-            'another name, encoded' => 'access_token=TOKEN&my%5Faccess_token=x',
+            'another name, encoded' => 'access_token=TOKEN&my_access%5Ftoken=x',
             'two tokens' => 'access_token=TOKEN&access_token=x',
             'none' => 'a=b',
             'a user' => 'access_token=TOKEN/sns/userinfo',
@@ -116,6 +120,20 @@ final class HttpClientTest extends EasyWeChatTestCase
         self::assertSame(42001, $answer->toArray()['errcode'], 'the second answer');
         self::assertCount(2, $this->wechat->requests());
         $this->assertReported(self::TOKEN);
+
+        $this->sidecar->answer(...array_map(
+            static fn (int $n): string => CannedServer::http(200, self::token("canarytoken-next-$n")),
+            range(1, 9),
+        ));
+        $requests = 0;
+        $inner = new MockHttpClient(function () use (&$requests): MockResponse {
+            $requests++;
+            $this->wx->backoff()->accepted('GET', '/cgi-bin/y'); // by another process
+
+            return new MockResponse('{"errcode":40001}');
+        });
+        $this->http($inner)->request('GET', '/cgi-bin/y', $this->query())->getContent();
+        self::assertSame(2, $requests);
     }
 
     public function testFirstAnswerWithoutAnotherToken(): void
@@ -167,7 +185,7 @@ final class HttpClientTest extends EasyWeChatTestCase
     {
         $this->wechat->answer(self::refusal());
         $http = $this->http();
-        $ask = fn (string $method, string $path) => $http->request($method, $path, $this->query())->getContent();
+        $ask = fn (string $method, string $path) => $http->request($method, $path, $this->query())->getContent(false);
         $ask('GET', 'cgi-bin/x');
         $ask('GET', '/cgi-bin/x?a=1');
         self::assertCount(1, $this->sidecar->requests());
@@ -178,13 +196,13 @@ final class HttpClientTest extends EasyWeChatTestCase
         Clock::advance(31);
         $ask('GET', 'cgi-bin/x');
         self::assertCount(4, $this->sidecar->requests());
-        $ask('GET', 'cgi-bin/x');
-        self::assertCount(4, $this->sidecar->requests());
-        $this->wechat->answer(self::refusal(0));
-        $ask('GET', 'cgi-bin/x');
-        $this->wechat->answer(self::refusal());
-        $ask('GET', 'cgi-bin/x');
-        self::assertCount(5, $this->sidecar->requests(), 'after a success');
+        foreach ([self::refusal(48001), CannedServer::http(404, ''), self::refusal(0)] as $i => $answer) {
+            $this->wechat->answer($answer);
+            $ask('GET', 'cgi-bin/x');
+            $this->wechat->answer(self::refusal());
+            $ask('GET', 'cgi-bin/x');
+            self::assertCount($i < 2 ? 4 : 5, $this->sidecar->requests(), 'only a success ends it');
+        }
     }
 
     public function testDerivedClientsReportToo(): void

@@ -12,6 +12,9 @@ use Wxsidecar\Tests\CannedServer;
 /** How HttpClient passes answers through. */
 final class StreamTest extends EasyWeChatTestCase
 {
+    /** A part of a MockResponse. */
+    private const PAUSE = '';
+
     /** An endless answer arrives, so nothing waits for its end. */
     public function testDownloadIsNotBuffered(): void
     {
@@ -147,8 +150,7 @@ final class StreamTest extends EasyWeChatTestCase
     /** A caller that waits for a part only so long can go on later. */
     public function testPauseInAnAnswer(): void
     {
-        $pause = '';
-        $answers = [new MockResponse(['{"errcode":', $pause, '40001}']), new MockResponse('{"errcode":0}')];
+        $answers = [new MockResponse(['{"errcode":', self::PAUSE, '40001}']), new MockResponse('{"errcode":0}')];
         $http = $this->http(new MockHttpClient($answers));
         $answer = $http->request('GET', '/cgi-bin/x', $this->query());
         foreach ($http->stream($answer, 0) as $chunk) {
@@ -158,10 +160,15 @@ final class StreamTest extends EasyWeChatTestCase
         $this->assertReported(self::TOKEN);
     }
 
+    /** All of a refusal has arrived, but not its end. */
     public function testCanceledAnswer(): void
     {
-        $this->wechat->answer(self::refusal());
-        $this->http()->request('GET', 'cgi-bin/x', $this->query())->cancel();
+        $http = $this->http(new MockHttpClient(new MockResponse(['{"errcode":40001}', self::PAUSE])));
+        $answer = $http->request('GET', '/cgi-bin/x', $this->query());
+        foreach ($http->stream($answer, 0) as $chunk) {
+            self::assertTrue($chunk->isTimeout());
+        }
+        $answer->cancel();
         $this->assertReported();
     }
 

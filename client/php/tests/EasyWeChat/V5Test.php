@@ -34,7 +34,7 @@ final class V5Test extends EasyWeChatTestCase
 
     public function testOtherCredentialGetsNoToken(): void
     {
-        foreach (['access_token', 'component_access_token', 'cloudbase%5Faccess_token'] as $name) {
+        foreach (['access_token', 'component_access_token', 'cloudbase_access%5Ftoken'] as $name) {
             self::assertSame("https://x/?$name=y", $this->applied("https://x/?$name=y"));
         }
     }
