@@ -5,7 +5,9 @@ declare(strict_types=1);
 namespace Wxsidecar;
 
 /**
- * Decides whether a refused token is reported. Some requests get 40001 whatever the token, because of their body or
+ * Decides whether a refused token is reported.
+ *
+ * Some requests get 40001 whatever the token, because of their body or
  * because they need another kind of token. Each report costs all apps a renewal, so reports back off per method and
  * path: if these refuse the new token too, the next report is 31 s later, then 1, 2, 4, 8, and every 10 minutes.
  *
@@ -18,7 +20,7 @@ final class Backoff
 {
     /** Milliseconds between reports. */
     private const DELAYS = [31_000, 60_000, 120_000, 240_000, 480_000, 600_000];
-    /** Pairs of method and path that are remembered. Of two pairs in one slot, the later one replaces the other. */
+    /** Pairs and tokens that are remembered. Of two in one slot, the later one replaces the other. */
     private const SLOTS = 256;
     /** Milliseconds after which a pair is forgotten: twice the longest delay. */
     private const LIFE = 1_200_000;
@@ -36,8 +38,7 @@ final class Backoff
     public function refused(string $method, string $path, #[\SensitiveParameter] string $token): bool
     {
         [$slot, $pair] = $this->slot($method, $path);
-        $mark = substr(hash('sha256', $token), 0, 8);
-        $now = intdiv(hrtime(true), 1_000_000); // the same clock in all processes of a machine
+        [$mark, $now] = [self::mark($token), self::now()];
         [, $first, $step, $next] = $this->load($slot, $pair, $now) ?? [$pair, $mark, 0, $now];
         // Step 0: the pair has refused one token. Another one that it refuses was issued after that.
         $again = $step > 0 || $mark !== $first;
@@ -60,10 +61,37 @@ final class Backoff
         }
     }
 
-    /** @return array{string, string} the name of the slot, and what tells pairs in it apart */
-    private function slot(string $method, string $path): array
+    /** Call it when the sidecar answers that it is too early for a report. */
+    public function delay(string $kind, #[\SensitiveParameter] string $credential, int $seconds): void
     {
-        $pair = "$this->appId $method $path";
+        [$slot, $pair] = $this->slot($kind, self::mark($credential));
+        $until = self::now() + min($seconds, 600) * 1_000; // the longest wait of a sidecar's budget
+        $this->save($slot, [$pair, '', 0, $until, $until]);
+    }
+
+    /** Returns for how many seconds it is too early for a report; 0: it is not. */
+    public function delayed(string $kind, #[\SensitiveParameter] string $credential): int
+    {
+        [$slot, $pair] = $this->slot($kind, self::mark($credential));
+        [, , , $until] = $this->load($slot, $pair, self::now()) ?? [null, null, null, 0];
+
+        return max(0, intdiv($until - self::now() + 999, 1_000));
+    }
+
+    private static function mark(#[\SensitiveParameter] string $credential): string
+    {
+        return substr(hash('sha256', $credential), 0, 8);
+    }
+
+    private static function now(): int
+    {
+        return intdiv(hrtime(true), 1_000_000); // the same clock in all processes of a machine
+    }
+
+    /** @return array{string, string} the name of the slot, and what tells pairs in it apart */
+    private function slot(string $first, string $second): array
+    {
+        $pair = "$this->appId $first $second";
 
         return ['wxsidecar:backoff:' . crc32($pair) % self::SLOTS, hash('sha256', $pair)];
     }

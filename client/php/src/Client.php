@@ -153,42 +153,67 @@ final class Client
 
     private function get(string $kind): string
     {
-        if ($this->store === null || !$this->store->isOpen()) {
-            return $this->sidecar->get($this->appId, $kind);
-        }
-        $key = $this->prefix . $this->appId . ($kind === 'access_token' ? '' : ":$kind");
-        $health = $this->healths[$kind] ??= new Health($this->store->server($key));
-        $asked = $health->enter($seen);
-        if ($asked) {
-            $credential = $this->store->get($key, $health->server, $failure);
-            $health->leave($seen, $failure !== null);
-            if ($credential !== null) {
-                return $credential;
-            }
+        $credential = $this->stored($kind, false, $asked, $failure);
+        if ($credential !== null) {
+            return $credential;
         }
         try {
             return $this->sidecar->get($this->appId, $kind);
         } catch (SidecarUnavailable $e) {
-            if (!$asked) {
-                $credential = $this->store->get($key, $health->server, $failure);
-                if ($failure === null) {
-                    $health->leave($seen, false);
-                }
-                if ($credential !== null) {
-                    return $credential;
-                }
-            }
+            $credential = $asked ? null : $this->stored($kind, true, $asked, $failure);
+            $e = $failure === null ? $e : new SidecarUnavailable("{$e->getMessage()}; and memcached: $failure");
 
-            throw $failure === null ? $e : new SidecarUnavailable("{$e->getMessage()}; and memcached: $failure");
+            return $credential ?? throw $e;
         }
+    }
+
+    /**
+     * Reads memcached. Returns null on a miss, a damaged value or a failure; then $failure says why.
+     *
+     * @param bool $always also within a pause
+     * @param bool $asked  whether memcached was asked, or there is none
+     */
+    private function stored(string $kind, bool $always, ?bool &$asked, ?string &$failure): ?string
+    {
+        if ($this->store === null || !$this->store->isOpen()) {
+            $asked = true;
+
+            return null;
+        }
+        $key = $this->prefix . $this->appId . ($kind === 'access_token' ? '' : ":$kind");
+        $health = $this->healths[$kind] ??= new Health($this->store->server($key));
+        $entered = $health->enter($seen);
+        $asked = $entered || $always;
+        if (!$asked) {
+            return null;
+        }
+        $credential = $this->store->get($key, $health->server, $failure);
+        if ($entered || $failure === null) {
+            $health->leave($seen, $failure !== null);
+        }
+
+        return $credential;
     }
 
     private function renew(string $kind, #[\SensitiveParameter] string $rejected): string
     {
-        // Not from memcached: only the sidecar knows whether the token there is newer or older than the reported one.
-        return $rejected === ''
-            ? $this->sidecar->get($this->appId, $kind)
-            : $this->sidecar->refresh($this->appId, $kind, $rejected);
+        if ($rejected === '') {
+            return $this->sidecar->get($this->appId, $kind);
+        }
+        $wait = $this->backoff()->delayed($kind, $rejected);
+        if ($wait > 0 && $this->stored($kind, false, $asked, $failure) === $rejected) {
+            throw new Refused("refresh $kind of $this->appId", 429, 'too early for another report', null, $wait);
+        }
+        try {
+            // Not from memcached: only the sidecar knows whether the token there is newer or older than this one.
+            return $this->sidecar->refresh($this->appId, $kind, $rejected);
+        } catch (Refused $e) {
+            if ($e->errcode === 429) {
+                $this->backoff()->delay($kind, $rejected, $e->retryAfter ?? 0);
+            }
+
+            throw $e;
+        }
     }
 
     private static function check(string $appId): void

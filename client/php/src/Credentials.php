@@ -18,7 +18,7 @@ final class Credentials
     /** Reports whether the query has a credential, or the path needs another one. */
     public static function any(string $path, #[\SensitiveParameter] string $query): bool
     {
-        return preg_match(self::OTHER_PATHS, $path) === 1 || self::parameters($query) !== [];
+        return self::otherPath($path) || self::parameters($query) !== [];
     }
 
     /** Returns the access_token of a request; null if it has none, or has or needs another credential. */
@@ -26,9 +26,14 @@ final class Credentials
     {
         $parameters = self::parameters($query);
         [$name, $value] = $parameters[0] ?? ['', ''];
-        $alone = count($parameters) === 1 && $name === 'access_token' && preg_match(self::OTHER_PATHS, $path) === 0;
+        $alone = count($parameters) === 1 && $name === 'access_token' && !self::otherPath($path);
 
         return $alone ? $value : null;
+    }
+
+    private static function otherPath(string $path): bool
+    {
+        return preg_match(self::OTHER_PATHS, rawurldecode($path)) === 1;
     }
 
     /**

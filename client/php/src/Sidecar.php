@@ -21,21 +21,20 @@ final class Sidecar
     private const WAIT = 13.0;
     /** Bytes of an answer, which has a few hundred. */
     private const MAX_ANSWER = 65_536;
-    /** Bytes of the bearer token's file: servers refuse a header of 8 KiB. */
-    private const MAX_BEARER = 4_096;
 
     private readonly Url $base;
     private readonly ?string $socket;
+    private readonly ?Bearer $bearer;
     /** The last request without a secret. */
     private ?Request $last = null;
 
     /**
      * @param string      $address    http://host:port or unix:///path
-     * @param string|null $bearerFile holds the bearer token; read for every request, because it can change
+     * @param string|null $bearerFile holds the bearer token, or two of them
      */
     public function __construct(
         #[\SensitiveParameter] private readonly string $address,
-        private readonly ?string $bearerFile,
+        ?string $bearerFile,
         private readonly Transport $transport,
     ) {
         $this->socket = preg_match('~^unix://(/.+)$~D', $address, $match) === 1 ? $match[1] : null;
@@ -44,6 +43,7 @@ final class Sidecar
             throw new InvalidArgument('sidecar: unsupported address; use http://host:port or unix:///path');
         }
         $this->base = $base->withPath(rtrim($base->path, '/'));
+        $this->bearer = $bearerFile === null ? null : new Bearer($bearerFile);
     }
 
     /** @param string $kind access_token, jsapi_ticket or wx_card_ticket */
@@ -63,16 +63,34 @@ final class Sidecar
         string $path,
         #[\SensitiveParameter] ?string $rejected = null,
     ): string {
-        $bearer = $this->bearerFile === null ? null : $this->bearer($what, $this->bearerFile);
+        $bearer = $this->bearer?->other($what, null);
+        $answer = $this->send($what, $method, $path, $bearer, $rejected);
+        if ($answer->status === 401 && $bearer !== null) {
+            try {
+                $other = $this->bearer?->other($what, $bearer);
+            } catch (SidecarUnavailable) {
+                $other = null; // the refusal says more
+            }
+            $answer = $other === null ? $answer : $this->send($what, $method, $path, $other, $rejected);
+        }
+
+        return $this->read($what, $answer, [(string) $rejected, (string) $bearer, (string) ($other ?? '')]);
+    }
+
+    private function send(
+        string $what,
+        string $method,
+        string $path,
+        #[\SensitiveParameter] ?string $bearer,
+        #[\SensitiveParameter] ?string $rejected,
+    ): Answer {
         try {
-            $answer = $this->transport->send($this->request($method, $this->base->path . $path, $bearer, $rejected));
+            return $this->transport->send($this->request($method, $this->base->path . $path, $bearer, $rejected));
         } catch (NoAnswer $e) {
             throw new SidecarUnavailable(
                 "$what: sidecar at $this->address: {$e->getMessage()}; check the address and that it is running"
             );
         }
-
-        return $this->read($what, $answer, [(string) $rejected, (string) $bearer]);
     }
 
     /** Returns the last request again if it is the same and has no secret: without this a miss takes 6 % longer. */
@@ -124,18 +142,5 @@ final class Sidecar
         throw new SidecarUnavailable(
             "$what: sidecar at $this->address: HTTP $answer->status is not a sidecar's answer; check the address"
         );
-    }
-
-    private function bearer(string $what, string $file): string
-    {
-        $content = is_file($file) ? @file_get_contents($file, false, null, 0, self::MAX_BEARER + 1) : false;
-        $bearer = trim((string) $content);
-        if ($content === false || strlen($content) > self::MAX_BEARER || preg_match('/^[!-~]+$/D', $bearer) !== 1) {
-            throw new SidecarUnavailable(
-                "$what: the bearer token in $file is unreadable, empty, too long or not one ASCII word; check the file"
-            );
-        }
-
-        return $bearer;
     }
 }

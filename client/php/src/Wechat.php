@@ -97,7 +97,7 @@ final class Wechat
             throw new InvalidArgument('request: not a plain URL; use https, no user name, fragment, space or \\');
         }
         $named = array_intersect([$url->host, "$url->host:$url->port"], $this->moreHosts) !== [];
-        $known = preg_match('/^(.+\.)?api\.weixin\.qq\.com$|^api2\.weixin\.qq\.com$/D', $url->host) === 1;
+        $known = preg_match('/^(([a-z0-9.-]+\.)?api|api2)\.weixin\.qq\.com$/D', $url->host) === 1;
         if (!($url->scheme === 'https' ? $named || $known : $named && $url->isLoopback())) {
             throw new InvalidArgument(
                 "request: $url->scheme://$url->host must not get the token; use https to WeChat's API or to wechatHosts"

@@ -126,10 +126,89 @@ final class SidecarTest extends TestCase
         return [
             'an empty file' => [''],
             'only white space' => [" \n"],
-            'two lines' => ["canarysecret\r\nX-Other: 1"],
+            'a line with two words' => ["canarysecret\r\nX-Other: 1"],
+            'three lines' => ["canarysecret-1\ncanarysecret-2\ncanarysecret-3\n"],
             'not ASCII' => ['canarysecret-秘密'],
             'more than 4 KiB' => [str_repeat('a', 4_097)],
         ];
+    }
+
+    /**
+     * During a rotation the file has two tokens: the first is sent, and after a 401 the other one of the file as it is
+     * then.
+     */
+    public function testBearerRotation(): void
+    {
+        $file = Process::folder() . '/bearer';
+        [$b1, $b2] = ['canarysecret-bearer-1', 'canarysecret-bearer-2'];
+        $refusal = CannedServer::http(401, "{\"errcode\":401,\"errmsg\":\"neither $b1 nor $b2\"}");
+        $server = $this->canned();
+        $client = new Client('wx1', sidecar: $server->address, bearerFile: $file);
+        $sent = function (string $content) use ($server, $file): array {
+            file_put_contents($file, $content);
+            $all = implode(array_column($server->requests(), 'text'));
+            preg_match_all('/bearer-([0-9])/', $all, $match);
+
+            return $match[1];
+        };
+        $server->answer($refusal, CannedServer::http(200, self::token(self::TOKEN)));
+        $sent("$b1\r\n\r\n $b2 \r\n");
+        self::assertToken(self::TOKEN, $client->accessToken());
+        self::assertSame(['1', '2'], $sent("$b1\n$b2"));
+        self::assertToken(self::TOKEN, $client->accessToken());
+        self::assertSame(['1', '2', '1'], $sent("$b1\n$b2"), 'the first one is accepted');
+        $server->answer($refusal);
+        $e = $this->assertFails(Refused::class, fn () => $client->refresh(self::OTHER));
+        self::assertSame('neither [redacted] nor [redacted]', $e->errmsg);
+        self::assertSame(['1', '2', '1', '1', '2'], $sent("$b2\n$b2\n"));
+        $server->answer(CannedServer::http(401, '{"errcode":401,"errmsg":"no"}'));
+        $this->assertFails(Refused::class, fn () => $client->accessToken());
+        self::assertSame(['1', '2', '1', '1', '2', '2'], $sent(''), 'there is no other one');
+    }
+
+    /** Kubernetes mounts are links. */
+    public function testBearerFileIsRegular(): void
+    {
+        [$file, $link, $fifo] = array_map(static fn (int $i) => Process::folder() . "/bearer-$i", [1, 2, 3]);
+        file_put_contents($file, 'canarysecret-bearer');
+        symlink($file, $link);
+        posix_mkfifo($fifo, 0600);
+        $server = $this->canned();
+        $server->answer(CannedServer::http(200, self::token(self::TOKEN)));
+        $client = fn (string $file) => new Client('wx1', sidecar: $server->address, bearerFile: $file);
+        self::assertToken(self::TOKEN, $client($link)->accessToken());
+        foreach ([$fifo, Process::folder(), '/dev/zero'] as $other) {
+            $e = $this->assertFails(SidecarUnavailable::class, fn () => $client($other)->accessToken());
+            self::assertStringStartsWith("get access_token of wx1: the bearer token in $other ", $e->getMessage());
+        }
+    }
+
+    /** The sidecar says for how long it is too early for another report of this token. */
+    public function testRetryAfterIsKeptPerToken(): void
+    {
+        $appId = 'wx' . bin2hex(random_bytes(8));
+        $server = $this->canned();
+        $server->answer(CannedServer::http(429, '{"errcode":429,"errmsg":"early"}', 'Retry-After: 31'));
+        foreach ($this->extensions() as [$extension]) {
+            $this->memcached->set("$appId-$extension", self::TOKEN);
+            $before = count($server->requests());
+            $client = new Client("$appId-$extension", $this->memcached->client($extension), $server->address);
+            $refresh = fn () => $client->refresh(self::TOKEN);
+            self::assertSame(31, $this->assertFails(Refused::class, $refresh)->retryAfter);
+            Clock::advance(10.2);
+            $e = $this->assertFails(Refused::class, $refresh);
+            self::assertSame([429, 21], [$e->errcode, $e->retryAfter]);
+            self::assertCount($before + 1, $server->requests());
+            $this->assertFails(Refused::class, fn () => $client->refresh(self::OTHER));
+            self::assertCount($before + 2, $server->requests(), 'another token');
+            $this->memcached->set("$appId-$extension", self::OTHER);
+            $this->assertFails(Refused::class, $refresh);
+            self::assertCount($before + 3, $server->requests(), 'memcached has another one, which the sidecar returns');
+            $this->memcached->set("$appId-$extension", self::TOKEN);
+            Clock::advance(31);
+            $this->assertFails(Refused::class, $refresh);
+            self::assertCount($before + 4, $server->requests(), 'the time is over');
+        }
     }
 
     public function testAddressWithAPath(): void

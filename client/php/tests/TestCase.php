@@ -39,8 +39,8 @@ abstract class TestCase extends \PHPUnit\Framework\TestCase
         return ['php-memcached' => ['memcached'], 'php-memcache' => ['memcache']];
     }
 
-    /** @return list<\stdClass> the rows of a table that Go tests too */
-    protected static function table(string $name): array
+    /** Returns a table that Go tests too. */
+    protected static function table(string $name): mixed
     {
         $file = (string) file_get_contents(__DIR__ . "/../../testdata/$name.json");
 
