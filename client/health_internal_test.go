@@ -58,7 +58,18 @@ func TestHealth_LateCall(t *testing.T) {
 	}
 }
 
-// Requests to the sidecar use no proxy.
+// Requests to the sidecar use no proxy, however its host is spelled, and an unreadable
+// variable fails nothing.
 func TestAddress_NoProxy(t *testing.T) {
-	assert.Nil(t, address{}.transport().Proxy)
+	for _, variable := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
+		t.Setenv(variable, "http://[unreadable")
+	}
+	for _, where := range []string{"", "http://LOCALHOST:7200", "http://localhost.:7200", "http://wxsidecar:7200", "http://10.0.0.7:7200", "unix:///run/s.sock"} {
+		a, err := parseAddress(where)
+		require.NoError(t, err)
+		assert.Nil(t, a.transport().Proxy, where)
+		c, err := New(Config{AppID: "wx1", Sidecar: where})
+		require.NoError(t, err, where)
+		require.NoError(t, c.Close())
+	}
 }
