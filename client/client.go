@@ -32,7 +32,8 @@
 // # Where a token comes from
 //
 //  1. With Config.Local: from the process, until that time is over.
-//  2. From memcached: one get, the usual case.
+//  2. From memcached: one get, the usual case. If a caller of this process reports that
+//     token at the moment, the call waits for the report, for at most 1 s since it began.
 //  3. On a miss, a damaged value or a failure of memcached: from the sidecar. Callers
 //     who need the same token at the same time share one request.
 //  4. After a failure of memcached (a miss is no failure), calls go straight to the
@@ -56,7 +57,7 @@
 // # Files
 //
 // The core is in client.go, credential.go (the order above), ticket.go, health.go,
-// local.go, requests.go, sidecar*.go and config*.go. error.go has Error, and observe.go
+// local.go, report.go, requests.go, sidecar*.go and config*.go. error.go has Error, and observe.go
 // what Config.Observe gets. The RoundTripper behind HTTPClient is in transport*.go, the
 // adapters for SDKs are in adapters.go.
 package client

@@ -21,7 +21,7 @@ func pod() (cfg client.Config, stop func()) {
 	memcached.Put("wx1", t1, 0, 3600)
 	memcached.Put("wxB", t3, 0, 3600)
 	memcached.Put("wx1:jsapi_ticket", "canarytoken-ticket", 0, 3600)
-	fake := newFakeSidecar(t1)
+	fake := newFakeSidecar()
 	fake.current["wx1/jsapi_ticket"] = "canarytoken-ticket"
 	sidecar := httptest.NewServer(fake)
 	cfg = client.Config{

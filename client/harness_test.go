@@ -49,8 +49,8 @@ type fakeSidecar struct {
 	down error
 }
 
-func newFakeSidecar(token string) *fakeSidecar {
-	return &fakeSidecar{current: map[string]string{"wx1/access_token": token}, issued: 1, expiresIn: 3000}
+func newFakeSidecar() *fakeSidecar {
+	return &fakeSidecar{current: map[string]string{"wx1/access_token": t1}, issued: 1, expiresIn: 3000}
 }
 
 func (f *fakeSidecar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -144,7 +144,7 @@ type fixture struct {
 
 func setup(t *testing.T, change ...func(*client.Config)) *fixture {
 	t.Helper()
-	f := &fixture{memcached: memcachetest.New(), sidecar: newFakeSidecar(t1)}
+	f := &fixture{memcached: memcachetest.New(), sidecar: newFakeSidecar()}
 	t.Cleanup(func() { assert.NoError(t, f.memcached.Close()) })
 	f.memcached.Put("wx1", t1, 0, 3600)
 	cfg := client.Config{AppID: "wx1", Dial: f.memcached.Dial, Transport: f.sidecar}

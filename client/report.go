@@ -90,12 +90,12 @@ func (c *credential) tooEarly(rejected string) error {
 	if rest <= 0 {
 		return nil
 	}
-	if token, err := c.slot.Get(); err != nil || token != rejected {
-		return nil
+	if token, err := c.slot.Get(); err == nil && token == rejected {
+		refusal := last.refusal
+		refusal.RetryAfter = rest.Truncate(time.Second) + time.Second
+		return &refusal
 	}
-	refusal := last.refusal
-	refusal.RetryAfter = rest.Truncate(time.Second) + time.Second
-	return &refusal
+	return nil
 }
 
 // stored returns what memcached holds, or if that is reported at the moment what the

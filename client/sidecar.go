@@ -125,16 +125,10 @@ func (s *sidecar) bearerBut(sent string) (string, error) {
 // try sends one request. It sends it once more if the connection is refused or ends:
 // that sidecar has just ended, and a Service has others.
 func (s *sidecar) try(ctx context.Context, method, path string, body []byte, bearer string) (answer, error) {
-	start := time.Now()
-	resp, reply, err := s.exchange(ctx, method, path, body, bearer)
+	a, err := s.exchange(ctx, method, path, body, bearer)
 	if disconnected(err) {
-		resp, reply, err = s.exchange(ctx, method, path, body, bearer)
+		a, err = s.exchange(ctx, method, path, body, bearer)
 	}
-	if err != nil {
-		return answer{}, s.unreachable(err)
-	}
-	a, err := s.read(resp, reply)
-	a.life -= time.Since(start) // the promise can be as old as the request
 	return a, err
 }
 
@@ -145,10 +139,11 @@ func disconnected(err error) bool {
 }
 
 // exchange sends one request over one connection, and reads the answer.
-func (s *sidecar) exchange(ctx context.Context, method, path string, body []byte, bearer string) (*http.Response, []byte, error) {
+func (s *sidecar) exchange(ctx context.Context, method, path string, body []byte, bearer string) (answer, error) {
+	start := time.Now()
 	req, err := http.NewRequestWithContext(ctx, method, s.address.base+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return answer{}, s.unreachable(err)
 	}
 	req.Header.Set("X-Wxsidecar", "1")
 	if bearer != "" {
@@ -163,11 +158,16 @@ func (s *sidecar) exchange(ctx context.Context, method, path string, body []byte
 	}
 	resp, err := s.http.Do(req)
 	if err != nil {
-		return nil, nil, err
+		return answer{}, s.unreachable(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	return resp, reply, err
+	if err != nil {
+		return answer{}, s.unreachable(err)
+	}
+	a, err := s.read(resp, reply)
+	a.life -= time.Since(start) // the promise can be as old as the request
+	return a, err
 }
 
 func (s *sidecar) read(resp *http.Response, reply []byte) (answer, error) {

@@ -19,7 +19,7 @@ func TestSidecar_Service(t *testing.T) {
 	ended, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, ended.Close())
-	sidecar := newFakeSidecar(t1)
+	sidecar := newFakeSidecar()
 	server := httptest.NewServer(sidecar)
 	defer server.Close()
 	dials := 0

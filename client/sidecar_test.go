@@ -180,7 +180,7 @@ func TestSidecar_Disconnected(t *testing.T) {
 		"refused": &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, "reset": syscall.ECONNRESET, "ended": io.EOF,
 	} {
 		for failures, works := range map[int]bool{1: true, 2: false} {
-			sidecar := newFakeSidecar(t1)
+			sidecar := newFakeSidecar()
 			tries := 0
 			f := setup(t, func(cfg *client.Config) {
 				cfg.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
