@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -149,12 +150,27 @@ func TestPHPApp_ReadsMemcached(t *testing.T) {
 // On a miss and on a damaged value, over the unix socket.
 func TestPHPApp_AsksTheSidecarOnAMiss(t *testing.T) {
 	t.Parallel()
-	for name, entry := range map[string]string{"a miss": "", "what cannot be a token": "a b"} {
+	for name, entry := range map[string]string{
+		"a miss": "", "a space": "canarytoken 0001", "null": "null", "an AppSecret": strings.Repeat("0123456789abcdef", 2),
+	} {
 		app := runPHPApp(t, entry, http.StatusOK, `{"access_token":"`+phpToken+`","expires_in":3600}`)
 		assert.Regexp(t, `^\d\d:\d\d:\d\d  `+fingerprint(phpToken)+`  from sidecar$`, app.line(t), name)
 		app.ends(t)
 		assert.Positive(t, app.asked.Load())
 	}
+}
+
+// It has the README's rule for an entry, which a table of values tests.
+func TestPHPApp_RuleOfTheREADME(t *testing.T) {
+	t.Parallel()
+	var rules []string
+	for _, file := range []string{"app-php-with-sidecar/app.php", "../README.md"} {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		rules = append(rules, regexp.MustCompile(`'#\^\(\?!.*#D'`).FindString(string(text)))
+	}
+	assert.NotEmpty(t, rules[0])
+	assert.Equal(t, rules[1], rules[0])
 }
 
 func TestPHPApp_PrintsTheErrcode(t *testing.T) {

@@ -20,11 +20,14 @@ $memcached->addServer($host, (int)$port);
 // The default timeouts are seconds. The sidecar answers faster.
 $memcached->setOptions([Memcached::OPT_CONNECT_TIMEOUT => 200, Memcached::OPT_POLL_TIMEOUT => 200]); // milliseconds
 
+// What an entry holds. 32 hexadecimal digits are an AppSecret.
+const ENTRY = '#^(?![0-9A-Fa-f]{32}$)[A-Za-z0-9._~+/=@!-]{16,2048}$#D';
+
 // from_memcached returns null for a miss, a failure or a damaged value.
 function from_memcached(Memcached $memcached, string $appId): ?string
 {
     $token = $memcached->get($appId);
-    return is_string($token) && preg_match('/^[!-~]{1,2048}$/D', $token) ? $token : null;
+    return is_string($token) && preg_match(ENTRY, $token) ? $token : null;
 }
 
 // from_sidecar asks over the unix socket. PHP's http:// cannot do that, but curl can.
