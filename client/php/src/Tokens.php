@@ -18,14 +18,12 @@ final class Tokens
     /** @var array<string, bool> whether WeChat refused it */
     private array $refused = [];
 
-    public function add(#[\SensitiveParameter] string $token): string
+    public function add(#[\SensitiveParameter] string $token): void
     {
         $this->refused[self::fingerprint($token)] ??= false;
         if (count($this->refused) > self::MOST) {
             unset($this->refused[array_key_first($this->refused)]);
         }
-
-        return $token;
     }
 
     public function has(#[\SensitiveParameter] string $token): bool
@@ -45,6 +43,6 @@ final class Tokens
 
     private static function fingerprint(#[\SensitiveParameter] string $token): string
     {
-        return hash('xxh128', $token); // 0.2 µs: every read adds a token
+        return hash('xxh128', $token);
     }
 }

@@ -32,6 +32,7 @@ final class HttpClient implements HttpClientInterface, ResetInterface
     public function __construct(HttpClientInterface $client, private readonly Client $wx)
     {
         $this->client = $client;
+        $wx->tokens(); // from now on
     }
 
     /** @param array<string, mixed> $options */

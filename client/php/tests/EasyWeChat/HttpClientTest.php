@@ -19,6 +19,7 @@ final class HttpClientTest extends EasyWeChatTestCase
     /** Only the token differs, wherever it is. */
     public function testRefusedRequestIsReportedAndRepeated(): void
     {
+        $http = $this->http();
         $token = $this->wx->accessToken();
         $address = $this->wechat->address;
         foreach (
@@ -31,7 +32,7 @@ final class HttpClientTest extends EasyWeChatTestCase
             $this->wechat->answer(self::refusal([40001, 40014, 42001][$i]), self::refusal(0));
             $this->memcached->set($this->wx->appId(), self::TOKEN);
             $options += ['body' => '{"name":"菜单"}', 'headers' => ['X-Mine: yes']];
-            $answer = $this->http()->request('POST', $url, $options);
+            $answer = $http->request('POST', $url, $options);
             self::assertSame(['errcode' => 0, 'errmsg' => 'no rid: 1'], $answer->toArray());
             [$first, $second] = array_slice(array_column($this->wechat->requests(), 'text'), -2);
             self::assertSame(1, substr_count($first, self::TOKEN));
@@ -81,6 +82,7 @@ final class HttpClientTest extends EasyWeChatTestCase
     {
         $this->wechat->answer(self::refusal());
         $this->memcached->set('wxother', 'canarytoken-of-another-account');
+        $http = $this->http();
         $cases = [
             'a token from elsewhere' => 'access_token=canarytoken-from-elsewhere',
             'another account' => 'access_token=' . $this->wx->forAccount('wxother')->accessToken(),
@@ -95,7 +97,7 @@ final class HttpClientTest extends EasyWeChatTestCase
         foreach ($cases as $case => $query) {
             $query = strtr($query, ['TOKEN' => $this->wx->accessToken()]);
             [$query, $path] = explode('/', $query, 2) + [1 => 'cgi-bin/x'];
-            $answer = $this->http()->request('GET', "$path?$query");
+            $answer = $http->request('GET', "$path?$query");
             self::assertSame(40001, $answer->toArray()['errcode'], $case);
         }
         self::assertCount(count($cases), $this->wechat->requests());
@@ -166,11 +168,12 @@ final class HttpClientTest extends EasyWeChatTestCase
             'an iterator' => [false, ['body' => new \ArrayIterator(['a=', '1'])]],
         ];
         $reports = 0;
+        $http = $this->http();
         foreach ($cases as $case => [$repeated, $options]) {
             $this->wechat->answer(self::refusal(), self::refusal(0), $case); // $case: counts from the first one again
             $before = count($this->wechat->requests());
             $options += $this->query() + ($repeated ? [] : ['headers' => ['Content-Length: 3']]);
-            $answer = $this->http()->request('POST', 'cgi-bin/' . bin2hex($case), $options);
+            $answer = $http->request('POST', 'cgi-bin/' . bin2hex($case), $options);
             self::assertSame($repeated ? 0 : 40001, $answer->toArray()['errcode'], $case);
             $requests = array_slice(array_column($this->wechat->requests(), 'text'), $before);
             $bodies = array_map(static fn (string $text): string => explode("\r\n\r\n", $text, 2)[1], $requests);
