@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,5 +56,41 @@ func FuzzSidecarAnswer(f *testing.F) {
 				require.GreaterOrEqual(t, refused.RetryAfter.Seconds(), 0.0)
 			}
 		}
+	})
+}
+
+// FuzzRefusal checks that the caller gets every byte of any answer, and that the pieces
+// in which it arrives do not change what it is taken for.
+func FuzzRefusal(f *testing.F) {
+	for _, row := range readRefusals(f) {
+		f.Add(row.Base64)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var verdicts []int
+		for _, cut := range []func(io.Reader) io.Reader{iotest.DataErrReader, iotest.OneByteReader, iotest.HalfReader} {
+			reports := 0
+			c, err := client.New(client.Config{
+				AppID: "wx1",
+				Dial:  func(context.Context, string, string) (net.Conn, error) { return nil, errDown },
+				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					if r.Method == http.MethodPost {
+						reports++
+					}
+					answer := `{"access_token":"` + t1 + `","expires_in":300}`
+					return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
+				}),
+			})
+			require.NoError(t, err)
+			hc := c.HTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(cut(bytes.NewReader(body)))}, nil
+			})})
+			resp, err := hc.Get(api + "/x")
+			same := read(t, resp, err) == string(body)
+			require.True(t, same)
+			verdicts = append(verdicts, reports)
+			require.NoError(t, c.Close())
+		}
+		require.Equal(t, verdicts[0], verdicts[1])
+		require.Equal(t, verdicts[0], verdicts[2])
 	})
 }

@@ -13,25 +13,32 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A refusal is found in any form in which WeChat sends it, and nothing else is one. The
-// PHP client reads the same table.
-func TestHTTPClient_Refusals(t *testing.T) {
+// refusal is a row of testdata/refusals.json, which tests the PHP client too.
+type refusal struct {
+	Name        string
+	ContentType string `json:"content_type"`
+	Base64      []byte
+	Refused     bool
+}
+
+func readRefusals(t testing.TB) []refusal {
+	t.Helper()
 	table, err := os.ReadFile("testdata/refusals.json")
 	require.NoError(t, err)
-	var rows []struct {
-		Name        string
-		ContentType string `json:"content_type"`
-		Base64      []byte
-		Refused     bool
-	}
+	var rows []refusal
 	require.NoError(t, json.Unmarshal(table, &rows))
 	require.Greater(t, len(rows), 40)
+	return rows
+}
+
+// A refusal is found in any form in which WeChat sends it, and nothing else is one.
+func TestHTTPClient_Refusals(t *testing.T) {
 	pieces := map[string]func(io.Reader) io.Reader{
 		"whole":         func(r io.Reader) io.Reader { return r },
 		"byte for byte": iotest.OneByteReader,
 		"with its end":  iotest.DataErrReader,
 	}
-	for _, row := range rows {
+	for _, row := range readRefusals(t) {
 		t.Run(row.Name, func(t *testing.T) {
 			for piece, cut := range pieces {
 				f := setup(t)
