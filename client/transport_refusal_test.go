@@ -21,13 +21,13 @@ type refusal struct {
 	Refused     bool
 }
 
-func readRefusals(t testing.TB) []refusal {
-	t.Helper()
+func readRefusals(tb testing.TB) []refusal {
+	tb.Helper()
 	table, err := os.ReadFile("testdata/refusals.json")
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var rows []refusal
-	require.NoError(t, json.Unmarshal(table, &rows))
-	require.Greater(t, len(rows), 40)
+	require.NoError(tb, json.Unmarshal(table, &rows))
+	require.Greater(tb, len(rows), 40)
 	return rows
 }
 
