@@ -165,6 +165,11 @@ func (c *config) checkListeners(found *problems) {
 				"such as the output of openssl rand -hex 32; a second line is for a rotation")
 		}
 	}
+	for i, name := range c.OpsHosts {
+		if !web.CheckOpsHost(name) {
+			found.add("SIDECAR_OPS_HOSTS", fmt.Sprintf("name %d: not a host name", i+1), "write names without port and scheme, such as status.example.com")
+		}
+	}
 	switch {
 	case c.OpsListen == off:
 	case listener.CheckAddress(c.OpsListen) != nil:

@@ -61,7 +61,7 @@ func TestConfiguration_VariablesAreDistinct(t *testing.T) {
 		assert.False(t, seen[v.name], v.name)
 		seen[v.name] = true
 	}
-	assert.Len(t, seen, 22)
+	assert.Len(t, seen, 23)
 }
 
 // Lists can have spaces and empty elements.
@@ -148,6 +148,8 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"SIDECAR_OPS_LISTEN=:7200", "SIDECAR_OPS_LISTEN", "equals SIDECAR_LISTEN"},
 		{"SIDECAR_OPS_LISTEN=[::]:7200", "SIDECAR_OPS_LISTEN", "equals SIDECAR_LISTEN"},
 		{"SIDECAR_OPS_LISTEN=localhost:7200", "SIDECAR_OPS_LISTEN", "equals SIDECAR_LISTEN"},
+		{"SIDECAR_OPS_HOSTS=a.example.com,https://canarysecret", "SIDECAR_OPS_HOSTS", "name 2: not a host name"},
+		{"SIDECAR_OPS_HOSTS=a.example.com:7201", "SIDECAR_OPS_HOSTS", "name 1: not a host name"},
 		{"MIRROR_FILE=canarysecret", "MIRROR_FILE", "not an absolute path"},
 		{"MIRROR_FILE=" + filepath.Join(dir, "gone", "canarysecret"), "MIRROR_FILE", "its folder is not writable: no such file"},
 		{"MIRROR_FILE=" + dir + "/{appId}.json", "MIRROR_FILE", "outside of one {appid}"},

@@ -70,7 +70,7 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 		return nil, err
 	}
 	d.ops = web.NewOps(web.OpsConfig{
-		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: name, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Notes: notes, Log: log,
+		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: name, Hosts: cfg.OpsHosts, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Notes: notes, Log: log,
 	})
 	if d.apiAt, err = listener.Open(ctx, cfg.Listen); err != nil {
 		return nil, fmt.Errorf("SIDECAR_LISTEN: %w; is another sidecar running there?", err)

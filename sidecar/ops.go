@@ -52,11 +52,8 @@ func probeAddress(listen string) (network, address string, ok bool) {
 func (o opsListener) get(ctx context.Context, path string, limit int64) (status int, body []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, opsTimeout)
 	defer cancel()
-	host := o.address
-	if o.network == "unix" {
-		host = "localhost"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+path, nil)
+	// Every ops listener knows this Host, whatever its address is.
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://localhost"+path, nil)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -13,6 +13,7 @@ import (
 var (
 	jsonType = []string{"application/json"}
 	noStore  = []string{"no-store"}
+	noSniff  = []string{"nosniff"}
 	closing  = []string{"close"} // probes are rare: an idle connection would only count
 )
 
@@ -35,4 +36,5 @@ func writeGrant(w http.ResponseWriter, kind memcache.Kind, grant keeper.Grant) {
 func setHeaders(h http.Header) {
 	h["Content-Type"] = jsonType
 	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
 }

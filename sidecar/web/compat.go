@@ -80,6 +80,9 @@ func (a *api) serveCompat(w http.ResponseWriter, r *http.Request) *refusal {
 
 // grantCompat returns the credential that r asks for, and its kind.
 func (a *api) grantCompat(w http.ResponseWriter, r *http.Request) (keeper.Grant, memcache.Kind, *refusal) {
+	if _, browser := r.Header["Sec-Fetch-Site"]; browser { // not Sec-Fetch-Mode, which Node.js sends
+		return keeper.Grant{}, "", refuse(http.StatusForbidden, "the header Sec-Fetch-Site is not allowed", "these routes are not for browsers")
+	}
 	if a.bearer == nil {
 		if refused := refuseForwarded(r); refused != nil {
 			return keeper.Grant{}, "", refused

@@ -44,6 +44,23 @@ func TestCompat_Guards(t *testing.T) {
 	assert.Equal(t, http.StatusForbidden, plain("http://evil.com"+classicPath+appID).over(t, dial).status)
 }
 
+// Requests of browsers are refused on WeChat's own routes, with a bearer token too. Node.js
+// sends Sec-Fetch-Mode and is not refused.
+func TestCompat_NoBrowsers(t *testing.T) {
+	h := newTestSidecar(t, nil, appID)
+	open, closed := serve(t, h.compat(t, ""), "127.0.0.1:0"), serve(t, h.compat(t, withBearer(t)), "127.0.0.1:0")
+	for _, site := range []string{"cross-site", "same-site", "same-origin", "none", ""} {
+		one := classic(appID + "&secret=" + bearer)
+		one.header = []string{"sec-fetch-site: " + site}
+		assert.Equal(t, http.StatusForbidden, one.over(t, open).status, site)
+		assert.Equal(t, http.StatusForbidden, one.over(t, closed).status, site)
+	}
+	one := classic(appID + "&secret=" + bearer)
+	one.header = []string{"Sec-Fetch-Mode: cors"}
+	token(t, one.over(t, open))
+	token(t, one.over(t, closed))
+}
+
 // With a bearer token, the secret must be equal to it.
 func TestCompat_SecretIsTheBearer(t *testing.T) {
 	h := newTestSidecar(t, nil, appID)

@@ -74,11 +74,13 @@
 // The first guard does not apply: an app that is tricked into fetching a URL can fetch a
 // token. If a bearer token is configured, secret must be equal to it, and for a ticket
 // the account's access_token authorizes the caller. If none is, the third guard applies
-// (HTTP 403). Any other path under /cgi-bin/ is 404.
+// (HTTP 403). Sec-Fetch-Site, which browsers send, is always refused (HTTP 403). Any other
+// path under /cgi-bin/ is 404.
 //
 // # The ops listener
 //
-// It answers GET and HEAD of every client. A probe is 200 or 503. A 503 names the
+// It answers GET and HEAD of every client. For / and /status.json the Host must be known:
+// see opsHosts; any other is 421, and gets the status alone from a probe. A probe is 200 or 503. A 503 names the
 // accounts, 20 at most, each with its errcode and a hint.
 //
 //	/livez        the process answers; also while it drains

@@ -21,6 +21,7 @@ type Metrics struct {
 	renewal              *metrics.Counter            // answers after a renewal
 	refusal              *metrics.Counter            // answers without a credential
 	wrongBearer          *metrics.Counter            // requests without a bearer token of the file
+	foreignHost          *metrics.Counter            // requests to the ops listener with another Host
 	requests             *metrics.Set                // holds duration alone
 	duration             *metrics.PrometheusHistogram
 }
@@ -34,8 +35,8 @@ func NewMetrics() *Metrics {
 	m := &Metrics{
 		operations: map[string]*metrics.Counter{}, failures: map[string]*metrics.Counter{},
 		memory: new(metrics.Counter), renewal: new(metrics.Counter), refusal: new(metrics.Counter),
-		wrongBearer: new(metrics.Counter),
-		requests:    metrics.NewSet(),
+		wrongBearer: new(metrics.Counter), foreignHost: new(metrics.Counter),
+		requests: metrics.NewSet(),
 	}
 	for _, operation := range memcache.Operations {
 		m.operations[operation], m.failures[operation] = new(metrics.Counter), new(metrics.Counter)

@@ -3,6 +3,7 @@ package web
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -33,19 +34,22 @@ type OpsConfig struct {
 	API wechat.API
 	// Name is the sidecar's, and Version the program's. Either can be empty.
 	Name, Version string
+	// Hosts are further names in the Host of requests for / and /status.json.
+	Hosts []string
 	// Servers are memcached's, as configured.
 	Servers []string
 	// Mirrors returns the state of each mirror; nil means that there are none.
 	Mirrors func() []mirror.State
 	// Notes has what people should know; nil means that there is nothing.
 	Notes *status.Notes
-	// Log receives panics; nil means none.
+	// Log receives panics and refused requests; nil means none.
 	Log *slog.Logger
 }
 
 // ops is the handler of the ops listener.
 type ops struct {
 	cfg       OpsConfig
+	hosts     opsHosts
 	states    func() []keeper.State
 	memcached func() keeper.Outage
 	now       func() time.Time
@@ -63,8 +67,15 @@ func NewOps(cfg OpsConfig) http.Handler {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	memcached := func() keeper.Outage { return oneOutage(cfg.Group.Outages(), len(cfg.Servers) > 1) }
+	own, _, _ := strings.Cut(strings.ToLower(cfg.Name), ".")
+	hosts := opsHosts{own: own, guard: &refusedCallers{
+		reason: "the Host is not one of the sidecar's", count: cfg.Metrics.foreignHost, log: cfg.Log, hint: "add the name to SIDECAR_OPS_HOSTS if it is yours",
+	}}
+	for _, name := range cfg.Hosts {
+		hosts.more = append(hosts.more, strings.TrimSuffix(strings.ToLower(name), "."))
+	}
 	return &ops{
-		cfg: cfg, states: cfg.Group.States, memcached: memcached, now: time.Now, start: time.Now(),
+		cfg: cfg, hosts: hosts, states: cfg.Group.States, memcached: memcached, now: time.Now, start: time.Now(),
 		large: make(chan struct{}, largeAtOnce),
 	}
 }
@@ -83,6 +94,7 @@ func (o *ops) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h["Cache-Control"] = noStore
 	h["Connection"] = closing
+	h["X-Content-Type-Options"] = noSniff
 	serve := o.route(r.URL.Path)
 	switch {
 	case serve == nil:
@@ -99,20 +111,20 @@ func (o *ops) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (o *ops) route(path string) func(http.ResponseWriter, *http.Request) {
 	switch path {
 	case "/livez":
-		return probe(o.live)
+		return o.probe(o.live)
 	case "/startupz":
 		if o.isStarted() {
-			return probe(o.live)
+			return o.probe(o.live)
 		}
-		return o.inTurn(probe(o.startup))
+		return o.inTurn(o.probe(o.startup))
 	case "/readyz":
-		return o.inTurn(probe(o.ready))
+		return o.inTurn(o.probe(o.ready))
 	case "/metrics":
 		return o.inTurn(o.serveMetrics)
 	case "/status.json":
-		return o.inTurn(o.serveStatus)
+		return o.forPeople(o.inTurn(o.serveStatus))
 	case "/":
-		return o.inTurn(o.servePage)
+		return o.forPeople(o.inTurn(o.servePage))
 	}
 	return nil
 }

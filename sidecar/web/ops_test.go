@@ -2,8 +2,10 @@ package web_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,13 +14,20 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
 // probe asks the ops handler.
 func probe(ops http.Handler, method, target string) answer {
-	w := httptest.NewRecorder()
-	ops.ServeHTTP(w, httptest.NewRequest(method, target, nil))
+	return probeFrom(ops, "127.0.0.1:7201", method, target)
+}
+
+// probeFrom asks the ops handler with a Host.
+func probeFrom(ops http.Handler, host, method, target string) answer {
+	w, r := httptest.NewRecorder(), httptest.NewRequest(method, target, nil)
+	r.Host = host
+	ops.ServeHTTP(w, r)
 	return answer{w.Code, w.Header(), w.Body.String()}
 }
 
@@ -126,6 +135,93 @@ func TestReadyz_Unpublished(t *testing.T) {
 		assert.Equal(t, 200, statusCode(ops, "/readyz"))
 		assert.Equal(t, 503, statusCode(ops, "/startupz"))
 	})
+}
+
+// Hosts of the sidecar see all. Any other gets 421 from the page and the status, and the
+// status code alone from probes. It is counted, and logged once a minute.
+func TestOps_Hosts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTestSidecar(t, failByAppID, "wxsecret")
+		ops := web.NewOps(web.OpsConfig{
+			Group: h.group, Metrics: h.metrics, Name: "Pod-7F9c.example.net", Hosts: []string{"Status.Example.com", "b.example.com."},
+			Log: slog.New(slog.NewTextHandler(h.log, nil)),
+		})
+		synctest.Wait()
+		for host, known := range map[string]bool{
+			"": true, "127.0.0.1": true, "10.1.2.3:7201": true, "203.0.113.7:80": true, "[::1]:7201": true, "[2001:db8::1]": true, "[fe80::1%25eth0]:7201": true,
+			"localhost": true, "LOCALHOST:7201": true, "localhost.": true, "wxsidecar:7201": true,
+			"pod-7f9c": true, "pod-7f9c.example.net:7201": true, "POD-7F9C.other.example": true,
+			"wxsidecar.ns.svc": true, "wxsidecar.ns.svc:7201": true, "10-1-2-3.ns.pod.cluster.local": true, "node1.c.project.internal": true, "printer.local": true,
+			"status.example.com": true, "STATUS.example.com.:443": true, "b.example.com": true,
+			"evil.com": false, "evil.com:7201": false, "127.0.0.1.evil.com": false, "localhost.evil.com": false, "svc.evil.com": false,
+			"a.status.example.com": false, "status.example.com.evil.com": false, "evil.pod-7f9c": false, "pod-7f9cx.evil.com": false,
+			"127.0.0.1:evil": false, "evil.com:80:80": false, "[::1": false, "[evil.com]": false, "evil.svc/": false, "evil.com#.svc": false, ".svc": false,
+			"ｅvil.svc": false, "evil.internalx": false, "0x7f.1": false, "a b.local": false,
+		} {
+			page, json, ready := probeFrom(ops, host, "GET", "/"), probeFrom(ops, host, "GET", "/status.json"), probeFrom(ops, host, "GET", "/readyz")
+			want := 200
+			if !known {
+				want = 421
+				assert.Contains(t, page.body, "SIDECAR_OPS_HOSTS", host)
+				assert.NotContains(t, page.body+json.body+ready.body, "wxsecret", host)
+				assert.Empty(t, ready.body, host)
+			} else {
+				assert.Contains(t, page.body, "wxsecret", host)
+				assert.Contains(t, ready.body, "wxsecret", host)
+			}
+			assert.Equal(t, []int{want, want, 503}, []int{page.status, json.status, ready.status}, host)
+			assert.Equal(t, 200, probeFrom(ops, host, "GET", "/livez").status, host)
+			assert.Contains(t, probeFrom(ops, host, "GET", "/metrics").body, "wxsecret", host)
+		}
+	})
+}
+
+// Requests with a foreign Host are counted, and logged once a minute.
+func TestOps_ForeignHostsLoggedOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTestSidecar(t, nil, appID)
+		ops := web.NewOps(web.OpsConfig{Group: h.group, Metrics: h.metrics, Log: slog.New(slog.NewTextHandler(h.log, nil))})
+		for range 61 {
+			probeFrom(ops, "evil.com", "GET", "/")
+			time.Sleep(time.Second)
+		}
+		lines := splitLines(h.log.String(), `msg="requests refused"`)
+		assert.Len(t, lines, 2)
+		assert.Contains(t, lines[0], "level=WARN")
+		assert.Contains(t, lines[0], "host=evil.com")
+		assert.Contains(t, lines[0], "SIDECAR_OPS_HOSTS")
+		assert.Contains(t, probe(ops, "GET", "/metrics").body, `wxsidecar_refused_requests_total{reason="host"} 61`)
+	})
+}
+
+// Over a unix socket any Host is known: no web page reaches it.
+func TestOps_HostOverUnixSocket(t *testing.T) {
+	h := newTestSidecar(t, nil, appID)
+	dial := serve(t, h.ops(), "unix://"+filepath.Join(t.TempDir(), "s"))
+	assert.Equal(t, 200, ask{target: "/status.json", host: "evil.com"}.over(t, dial).status)
+	dial = serve(t, h.ops(), "127.0.0.1:0")
+	assert.Equal(t, 421, ask{target: "/status.json", host: "evil.com"}.over(t, dial).status)
+}
+
+// Every answer of both listeners has nosniff.
+func TestAnswers_NoSniff(t *testing.T) {
+	h := newTestSidecar(t, nil, appID)
+	ops := h.ops()
+	for _, target := range []string{"/", "/status.json", "/metrics", "/livez", "/readyz", "/startupz", "/none"} {
+		assert.Equal(t, []string{"nosniff"}, probe(ops, "GET", target).header["X-Content-Type-Options"], target)
+		assert.Equal(t, []string{"nosniff"}, probe(ops, "POST", target).header["X-Content-Type-Options"], target)
+		assert.Equal(t, []string{"nosniff"}, probeFrom(ops, "evil.com", "GET", target).header["X-Content-Type-Options"], target)
+	}
+	dial := serve(t, h.compat(t, ""), "127.0.0.1:0")
+	for _, one := range []ask{
+		{target: tokenPath},
+		{target: tokenPath, noMark: true},
+		{target: "/none"},
+		{target: tokenPath, method: "PUT"},
+		classic(appID), classic("wxunknown"), plain("/cgi-bin/none"),
+	} {
+		assert.Equal(t, []string{"nosniff"}, one.over(t, dial).header["X-Content-Type-Options"], one.target)
+	}
 }
 
 // splitLines is the lines of text with part in them.

@@ -23,7 +23,7 @@ var styleElement = regexp.MustCompile(`(?s)<style>(.*)</style>`)
 // pageOf is the page in a language, its style left out.
 func pageOf(t *testing.T, language string, states []keeper.State, outage keeper.Outage) string {
 	t.Helper()
-	r := httptest.NewRequest("GET", "/", nil)
+	r := httptest.NewRequest("GET", "http://127.0.0.1:7201/", nil)
 	r.Header.Set("Accept-Language", language)
 	w := httptest.NewRecorder()
 	fixedOps(t, states, outage).ServeHTTP(w, r)

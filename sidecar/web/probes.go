@@ -20,13 +20,17 @@ const (
 	maxFailures = 20
 )
 
-// probe answers 200 or 503 with a text.
-func probe(ask func() (bool, string)) func(http.ResponseWriter, *http.Request) {
-	return func(w http.ResponseWriter, _ *http.Request) {
+// probe answers 200 or 503 with a text. A foreign Host gets the status alone: a web page
+// could read the rest.
+func (o *ops) probe(ask func() (bool, string)) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
 		status := http.StatusOK
 		ok, text := ask()
 		if !ok {
 			status = http.StatusServiceUnavailable
+		}
+		if !o.hosts.known(r) {
+			text = ""
 		}
 		writeText(w, status, text)
 	}

@@ -94,6 +94,7 @@ func (s *scrape) process(o *ops) {
 	const callers = "wxsidecar_refused_requests_total"
 	s.family(callers)
 	metrics.WriteCounterUint64(s, callers+`{reason="bearer"}`, m.wrongBearer.Get())
+	metrics.WriteCounterUint64(s, callers+`{reason="host"}`, m.foreignHost.Get())
 	s.family("wxsidecar_wechat_request_duration_seconds")
 	m.requests.WritePrometheus(s)
 	s.family("wxsidecar_start_time_seconds")

@@ -66,12 +66,12 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("the folder %s does not exist; create it, or mount a volume there", folder)
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	l, err := createSocket(ctx, path)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		if err := removeStale(ctx, path); err != nil {
 			return nil, err
 		}
-		l, err = new(net.ListenConfig).Listen(ctx, "unix", path)
+		l, err = createSocket(ctx, path)
 	}
 	if err != nil {
 		return nil, err

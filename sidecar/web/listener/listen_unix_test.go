@@ -4,7 +4,9 @@ package listener_test
 
 import (
 	"net"
+	"os"
 	"path/filepath"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -13,6 +15,36 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 )
+
+// Even between the socket's creation and the setting of its mode, others cannot open it.
+func TestOpen_SocketIsNeverOpenToOthers(t *testing.T) { //nolint:paralleltest // it sets the umask
+	defer syscall.Umask(syscall.Umask(0))
+	path := filepath.Join(t.TempDir(), "s")
+	var modes atomic.Uint32 // all bits that the socket ever had
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if info, err := os.Lstat(path); err == nil {
+				modes.Or(uint32(info.Mode().Perm()))
+			}
+		}
+	}()
+	for range 300 {
+		l, err := listener.Open(t.Context(), "unix://"+path)
+		require.NoError(t, err)
+		require.NoError(t, l.Close())
+	}
+	close(stop)
+	<-ended
+	assert.Equal(t, uint32(0o660), modes.Load())
+	assert.Zero(t, syscall.Umask(0), "the umask is as before")
+}
 
 // What waits in the kernel counts in the pod's memory, see TestAttack_All.
 func TestOpen_KernelBuffers(t *testing.T) {

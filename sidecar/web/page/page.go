@@ -46,7 +46,6 @@ func Write(w http.ResponseWriter, r *http.Request, s *status.Sidecar) {
 	h.Set("Content-Language", p.tag)
 	h.Set("Vary", "Accept-Language")
 	h.Set("Content-Security-Policy", policy)
-	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	p.write()
 	_, _ = w.Write(p.out.Bytes()) // if it fails, nobody reads
