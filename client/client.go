@@ -63,8 +63,10 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -81,6 +83,7 @@ type Client struct {
 
 	token   *credential
 	tickets map[TicketKind]*credential
+	backoff backoff // of HTTPClient's reports
 }
 
 // shared is what the Clients of all accounts have in common.
@@ -114,6 +117,8 @@ func build(cfg Config) (*Client, error) {
 		Prefix:  cfg.Prefix,
 		Timeout: cfg.Timeout,
 		Dial:    cfg.Dial,
+
+		SeveralAddresses: warnOfAddresses(cmp.Or(cfg.Log, slog.Default())),
 	})
 	if err != nil {
 		return nil, err

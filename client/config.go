@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"time"
@@ -62,6 +63,9 @@ type Config struct {
 	// letters, digits, dots, - and _, or an IP address, for IPv6 in brackets.
 	WeChatHosts []string
 
+	// Log gets one warning for each server whose name has several addresses, and so can be
+	// several memcacheds; nil means slog.Default.
+	Log *slog.Logger
 	// Observe is called with the source of each credential, in the caller's goroutine,
 	// just before a method returns the credential; nil calls nothing. It must be safe
 	// for concurrent use. For metrics, such as how many reads need the sidecar.

@@ -1,6 +1,12 @@
 package client
 
-import "github.com/wxsidecar/wxsidecar/memcache"
+import (
+	"log/slog"
+	"strings"
+	"sync"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+)
 
 // Source says where a Client found a credential.
 type Source string
@@ -17,4 +23,19 @@ type Observation struct {
 	AppID  string
 	Kind   memcache.Kind
 	Source Source
+}
+
+// warnOfAddresses returns what warns of a server whose name has several addresses, once.
+func warnOfAddresses(log *slog.Logger) func(server string, several []string) {
+	var warned sync.Map // by the server's name
+	return func(server string, several []string) {
+		if len(several) == 0 {
+			return
+		}
+		if _, again := warned.LoadOrStore(server, true); !again {
+			log.Warn("memcached name has several addresses", "server", server, "addresses", strings.Join(several, ","),
+				"hint", "apps and sidecars can use different servers, and apps then read invalid tokens: "+
+					"use a Service with a ClusterIP and one pod, or name each pod in MEMCACHED_SERVERS, of sidecars and apps")
+		}
+	}
 }

@@ -41,7 +41,7 @@ func (c *credential) refresh(ctx context.Context, rejected string) (token string
 	if err = c.usable(); err == nil {
 		if rejected == "" {
 			token, err = c.ask(ctx, c.local.begin())
-		} else if err = c.tooEarly(rejected); err == nil {
+		} else if err = c.early(rejected); err == nil {
 			key := requestKey{credential: c, rejected: rejected}
 			token, err = c.shared.requests.share(ctx, key, func(ctx context.Context) (answer, error) { return c.send(ctx, rejected) })
 		}
@@ -64,24 +64,40 @@ func (c *credential) send(ctx context.Context, rejected string) (answer, error) 
 	}
 	generation := c.local.begin()
 	a, err := c.shared.sidecar.refresh(ctx, c.appID, c.kind, rejected)
-	var refusal *Error
-	switch {
-	case err == nil:
+	if err == nil {
 		c.local.end(generation, a.credential, a.life)
 		mine.fresh.Store(&a.credential)
 		if a.credential == rejected {
 			c.inVain.Store(&inVain{rejected: rejected})
 		}
-	case errors.As(err, &refusal) && refusal.Code == http.StatusTooManyRequests:
+	} else if refusal := tooEarly(err); refusal != nil {
 		c.inVain.Store(&inVain{rejected, time.Now().Add(refusal.RetryAfter), *refusal})
 	}
 	return a, err
 }
 
-// tooEarly returns the sidecar's refusal of an earlier report of this token until its
+// tooEarly returns the sidecar's refusal of a report that is too early, or nil.
+func tooEarly(err error) *Error {
+	var refusal *Error
+	if errors.As(err, &refusal) && refusal.Code == http.StatusTooManyRequests {
+		return refusal
+	}
+	return nil
+}
+
+// replaced reports whether memcached holds another token; false if it does not answer.
+func (c *credential) replaced(token string) bool {
+	if c.health.now.Load() != nil {
+		return false
+	}
+	held, err := c.slot.Get()
+	return err == nil && held != token
+}
+
+// early returns the sidecar's refusal of an earlier report of this token until its
 // RetryAfter is over, or nil. If memcached holds another token, the sidecar returns
 // that at once.
-func (c *credential) tooEarly(rejected string) error {
+func (c *credential) early(rejected string) error {
 	last := c.inVain.Load()
 	if last == nil || last.rejected != rejected {
 		return nil

@@ -25,6 +25,11 @@ import (
 // caller still gets every byte. It does not decode an answer that is compressed because
 // the caller asked for that.
 //
+// WeChat refuses some requests with any token, because of their body or because they
+// need another kind. So if it refuses a renewed token on the same method and path too,
+// these are reported again after 31 s, then 1, 2, 4, 8, and every 10 min, until a
+// success. Others are reported at once.
+//
 // WeChat does not execute a request that it refuses, so any method can be repeated.
 // The second body comes from Request.GetBody, which net/http sets for buffers and
 // strings. A body without it is recorded while it is sent, up to 1 MiB. If a request
@@ -63,11 +68,17 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	body := newReplay(req)
 	resp, err := t.send(req, body.first(), token)
-	if err != nil || !refused(resp) {
+	if err != nil || !t.refused(resp, token) {
 		return resp, err
 	}
 	// Also if this request cannot be repeated: the next one needs the new token.
 	fresh, err := t.client.Refresh(req.Context(), token)
+	if refusal := tooEarly(err); refusal != nil {
+		t.client.backoff.inVain(pairOf(req), refusal.RetryAfter)
+	}
+	if fresh == token {
+		t.client.backoff.inVain(pairOf(req), waits[0])
+	}
 	if err != nil || fresh == token {
 		return resp, nil //nolint:nilerr // WeChat's answer says more than a failed report
 	}
@@ -76,7 +87,24 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	_ = resp.Body.Close() // without waiting for its rest
-	return t.send(req, again, fresh)
+	if resp, err = t.send(req, again, fresh); err == nil {
+		t.refused(resp, fresh)
+	}
+	return resp, err
+}
+
+// refused reports whether WeChat refused the token, and that is to be reported.
+func (t *transport) refused(resp *http.Response, token string) (due bool) {
+	c, p := t.client, pairOf(resp.Request)
+	switch errcodeOf(resp) {
+	case 40001, 40014, 42001: // not 48001: the token is valid, and the account not authorized
+		return c.backoff.refused(p, token, c.token.replaced(token))
+	case 0:
+		if resp.StatusCode < http.StatusMultipleChoices {
+			c.backoff.succeeded(p)
+		}
+	}
+	return false
 }
 
 // send sends a copy of req with body and token.

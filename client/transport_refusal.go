@@ -19,22 +19,22 @@ const (
 	firstPeek = 4 << 10
 )
 
-// refused reports whether WeChat refused the token. Its caller can still read all of
-// resp.Body. The body alone decides, because WeChat sends refusals under many types:
+// errcodeOf returns WeChat's errcode, or 0. Its caller can still read all of resp.Body.
+// The body alone decides, because WeChat sends refusals under many types:
 // application/json:UTF-8, plain/text, image/jpeg or none.
 //
 // It waits for the first byte that is not white space, and reads on only if that is a
 // brace. If the first member is errcode, it reads no further than its value.
-func refused(resp *http.Response) bool {
+func errcodeOf(resp *http.Response) float64 {
 	if resp.Body == nil || resp.StatusCode == http.StatusSwitchingProtocols {
-		return false
+		return 0
 	}
 	seen, code := peek(resp.Body)
 	resp.Body = struct {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(seen), resp.Body), resp.Body}
-	return code == 40001 || code == 40014 || code == 42001 // not 48001: the token is valid, and the account not authorized
+	return code
 }
 
 // peek returns what it read of body, and the errcode; 0 means none.

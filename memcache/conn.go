@@ -50,14 +50,15 @@ type conn struct {
 	since       time.Time // when the answer had freeReads reads
 }
 
-// dialer returns a dial function for connections with bounded answers.
-func (cfg Config) dialer(timeout time.Duration) dialFunc {
+// dialer returns a dial function for connections with bounded answers, which notes what
+// the server's name resolves to.
+func (cfg Config) dialer(timeout time.Duration, at *addresses) dialFunc {
 	dial := cfg.Dial
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		inner, err := dial(ctx, network, address)
+		inner, err := dial(at.watch(ctx), network, address)
 		if err != nil {
 			return nil, err
 		}

@@ -99,7 +99,12 @@ var operations = map[string]func(sc *scene) error{
 	"CountFailure":           func(sc *scene) error { _, err := sc.slot.CountFailure(); return err },
 	"ForgetFailures":         func(sc *scene) error { return sc.slot.ForgetFailures() },
 	"ForgetFailures, if any": func(sc *scene) error { return sc.other.ForgetFailures() },
-	"Poll of all accounts":   func(sc *scene) error { _, err := sc.store.Poll([]*memcache.Slot{sc.slot, sc.other}); return err },
+	"MarkWith": func(sc *scene) error {
+		_, _, err := sc.slot.MarkWith("report_throttle", "valid", time.Minute)
+		return err
+	},
+	"Remark":               func(sc *scene) error { _, err := sc.slot.Remark("recent_report", "valid", time.Minute); return err },
+	"Poll of all accounts": func(sc *scene) error { _, err := sc.store.Poll([]*memcache.Slot{sc.slot, sc.other}); return err },
 }
 
 // No operation returns a failure as an answer.

@@ -155,6 +155,12 @@ func TestGolden_BareValues(t *testing.T) {
 		ok := must(slot.Mark(memcache.MarkPlanned, time.Minute))(t)
 		assert.False(t, ok)
 
+		s.put(t, "wx1:report_throttle", golden(t, "mark_with_word.txt"), 0)
+		word, ok, err := slot.MarkWith(memcache.MarkReportThrottle, "valid", time.Minute)
+		require.NoError(t, err)
+		assert.False(t, ok)
+		assert.Equal(t, "9f86d081", word)
+
 		s.put(t, "wx1:failures", golden(t, "count.txt"), 0)
 		n := must(slot.CountFailure())(t)
 		assert.Equal(t, 13, n)
@@ -177,6 +183,10 @@ func TestGolden_BareValuesWritten(t *testing.T) {
 			assert.Len(t, i.value, len(golden(t, "mark.txt")), key)
 			assert.Len(t, i.value, len(golden(t, "lease_held.txt")), key)
 		}
+		_ = must(slot.Remark(memcache.MarkRecentReport, "9f86d081", 10*time.Minute))(t)
+		i, _ := s.peek(t, "wx1:recent_report")
+		assert.Regexp(t, "^9f86d081 [0-9a-f]{32}$", i.value)
+		assert.Len(t, i.value, len(golden(t, "mark_with_word.txt")))
 		for range 12 {
 			_ = must(slot.CountFailure())(t)
 		}
@@ -255,7 +265,8 @@ func fieldsOf(path string, of reflect.Type) []string {
 func TestGolden_EveryFileIsUsed(t *testing.T) {
 	t.Parallel()
 	used := []string{
-		"count.txt", "entry.txt", "fields.txt", "keys.txt", "lease_held.txt", "mark.txt", "record_newer.json", "record_version_0.json",
+		"count.txt", "entry.txt", "fields.txt", "keys.txt", "lease_held.txt", "mark.txt", "mark_with_word.txt",
+		"record_newer.json", "record_version_0.json",
 	}
 	for name := range goldenRecords {
 		used = append(used, name+".json")

@@ -63,6 +63,7 @@ func TestSlot_LongestKeys(t *testing.T) {
 // marks are all marks, and how many keys each has: 0 means one without a number.
 var marks = map[memcache.MarkName]int{
 	memcache.MarkReportThrottle: 0,
+	memcache.MarkRecentReport:   0,
 	memcache.MarkForceRefresh:   0,
 	memcache.MarkPlanned:        0,
 	memcache.MarkTokenReport:    0,

@@ -3,6 +3,7 @@ package memcache
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
@@ -13,7 +14,8 @@ type MarkName string
 
 // Marks. The package comment says who sets them and for how long.
 const (
-	MarkReportThrottle MarkName = "report_throttle" // a report of an invalid token led to a renewal
+	MarkReportThrottle MarkName = "report_throttle" // a report of an invalid token led to a renewal, or to a check
+	MarkRecentReport   MarkName = "recent_report"   // an app reported a token; for Remark
 	MarkForceRefresh   MarkName = "force_refresh"   // stable_token was asked for another token
 	MarkPlanned        MarkName = "planned"         // the planned request of a renewal was sent
 	MarkBudget         MarkName = "budget"          // an unplanned request was sent; for Spend
@@ -39,6 +41,43 @@ func (s *Slot) Take(name MarkName, life time.Duration) (Spent, bool, error) {
 		return Spent{}, false, err
 	}
 	return taken, true, nil
+}
+
+// MarkWith is Mark for a mark that has a word before its id. It returns the word that is
+// there: its own, or that of the mark which was there before; empty if that has just ended.
+func (s *Slot) MarkWith(name MarkName, word string, life time.Duration) (there string, first bool, err error) {
+	key := s.entry + ":" + string(name)
+	if first, err = s.mark(key, word+" "+NewID(), name, life); first || err != nil {
+		return word, first, err
+	}
+	item, err := s.server.get(key)
+	if errors.Is(err, ErrMiss) {
+		return "", false, nil
+	}
+	return wordOf(item), false, err
+}
+
+// Remark sets a mark with a word, or sets it anew for another life. It returns the word
+// that the mark had before; empty if there was none.
+func (s *Slot) Remark(name MarkName, word string, life time.Duration) (before string, err error) {
+	key, seen := s.entry+":"+string(name), version{}
+	item, err := s.server.get(key)
+	switch {
+	case err == nil:
+		before, seen = wordOf(item), versionOf(item)
+	case !errors.Is(err, ErrMiss):
+		return "", err
+	}
+	return before, s.put(key, seen, word+" "+NewID(), life)
+}
+
+// wordOf returns the word of a mark; empty if item is nil.
+func wordOf(item *memcache.Item) string {
+	if item == nil {
+		return ""
+	}
+	word, _, _ := strings.Cut(string(item.Value), " ")
+	return word
 }
 
 // mark reports whether it stored id under a key that was free, or should have been.

@@ -56,6 +56,56 @@ func TestMark_AgainAfterItsLife(t *testing.T) {
 	})
 }
 
+// A mark with a word tells it to every sidecar, and Remark changes word and life.
+func TestRemark_ChangesWordAndLife(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		other := slotOf(t, open(t, s.config))
+		mark := func(slot *memcache.Slot, word string) (string, bool) {
+			there, first, err := slot.MarkWith(memcache.MarkReportThrottle, word, 31*time.Second)
+			require.NoError(t, err)
+			return there, first
+		}
+		word, first := mark(s.slot, "one")
+		assert.Equal(t, "one", word)
+		assert.True(t, first)
+		word, first = mark(other, "two")
+		assert.Equal(t, "one", word)
+		assert.False(t, first)
+		before := must(other.Remark(memcache.MarkReportThrottle, "valid", time.Minute))(t)
+		assert.Equal(t, "one", before)
+		word, _ = mark(s.slot, "three")
+		assert.Equal(t, "valid", word)
+		i, _ := s.peek(t, "wx1:report_throttle")
+		s.assertItem(t, "wx1:report_throttle", i.value, 60)
+
+		before = must(s.slot.Remark(memcache.MarkRecentReport, "one", time.Minute))(t)
+		assert.Empty(t, before, "there was none")
+		s.put(t, "wx1:recent_report", "by-hand", 0)
+		before = must(s.slot.Remark(memcache.MarkRecentReport, "one", time.Minute))(t)
+		assert.Equal(t, "by-hand", before)
+	})
+}
+
+// A mark that can be taken once is free again when it is given back.
+func TestTake_GivenBack(t *testing.T) {
+	onEach(t, func(s *server) {
+		t := s.t
+		taken, ok, err := s.slot.Take(memcache.MarkForceRefresh, 75*time.Minute)
+		require.NoError(t, err)
+		require.True(t, ok)
+		none, ok, err := s.slot.Take(memcache.MarkForceRefresh, 75*time.Minute)
+		require.NoError(t, err)
+		assert.False(t, ok)
+		require.NoError(t, s.slot.GiveBack(none), "none")
+		ok = must(s.slot.Mark(memcache.MarkForceRefresh, 75*time.Minute))(t)
+		assert.False(t, ok)
+		require.NoError(t, s.slot.GiveBack(taken))
+		ok = must(s.slot.Mark(memcache.MarkForceRefresh, 75*time.Minute))(t)
+		assert.True(t, ok)
+	})
+}
+
 // All sidecars together can spend the limit.
 func TestSpend_UpToTheLimit(t *testing.T) {
 	onEach(t, func(s *server) {

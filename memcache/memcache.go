@@ -13,7 +13,11 @@
 //	                           after a failed request        the cooldown               by add and
 //	                           JSON, see Cooldown                                       compare-and-swap
 //	P<AppID>:report_throttle   mark: a report of an invalid  31 s                       the sidecar that got the
-//	                           token led to a renewal                                   report
+//	                           token led to a renewal, or                               report, and
+//	                           to a check                                               compare-and-swap
+//	P<AppID>:recent_report     mark: an app reported a       10 min from the last       the sidecar that got the
+//	                           token                         report on                  report, and
+//	                                                                                    compare-and-swap
 //	P<AppID>:force_refresh     mark: stable_token was asked  75 min                     the sidecar that renews
 //	                           for another token
 //	P<AppID>:planned           mark: the planned request of  half the age at which      the sidecar that renews
@@ -32,7 +36,8 @@
 //	P<AppID>:requests:<day>    requests on that day in       26 h from the first on     the sidecar that requests,
 //	                           Beijing, as 20261123                                     by incr
 //
-// A mark's value is a random id. A mark says that something was done and must
+// A mark's value is a random id. Before it, report_throttle and recent_report have the
+// fingerprint of the reported token, or the word "valid". A mark says that something was done and must
 // not be done again while the mark lives. Marks are set by add and never
 // refreshed. So a mark whose value is not such an id, or that keeps its id for longer
 // than its lifetime, was written by hand, and the next sidecar that needs it replaces it.
@@ -121,6 +126,12 @@ type Config struct {
 	MaxIdleConns int
 	// Dial makes a connection; nil means net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// SeveralAddresses is called if a dial resolves a server's name to several addresses
+	// of one family, with these: sidecars and apps can then use different servers. It is
+	// called again if they change, and without addresses once there is one of a family.
+	// It must be fast. A Dial of its own must pass its context to net.Dialer. Nil means
+	// that nothing is called.
+	SeveralAddresses func(server string, several []string)
 	// Observe is called after every operation, with one of Operations and its
 	// failure. A miss or a conflict is not a failure. It must be fast; nil means
 	// that nothing is called.

@@ -2,6 +2,7 @@ package memcache
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,9 +34,10 @@ type sighting struct {
 	since time.Time // monotonic
 }
 
-// overlong notes a mark that was seen, and reports whether no sidecar can have written
-// it.
-func (s *sightings) overlong(key, id string, name MarkName) bool {
+// overlong notes the value of a mark that was seen, an id or a word and an id. It reports
+// whether no sidecar can have written it.
+func (s *sightings) overlong(key, value string, name MarkName) bool {
+	id := value[strings.LastIndexByte(value, ' ')+1:]
 	if !isID(id) {
 		return true
 	}

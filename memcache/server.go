@@ -21,6 +21,7 @@ type server struct {
 	observe  func(operation string, failure error)
 	overlong func(key string)
 	dialled  *atomic.Int64 // connections of client since Trim last closed them
+	at       *addresses
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
@@ -28,7 +29,8 @@ type dialFunc = func(ctx context.Context, network, address string) (net.Conn, er
 func newServer(name string, cfg Config) *server {
 	timeout := cmp.Or(cfg.Timeout, DefaultTimeout)
 	dialled := new(atomic.Int64)
-	dial := cfg.dialer(timeout)
+	at := &addresses{server: name, notify: cfg.SeveralAddresses}
+	dial := cfg.dialer(timeout, at)
 	counting := func(ctx context.Context, network, address string) (net.Conn, error) {
 		dialled.Add(1)
 		return dial(ctx, network, address)
@@ -47,6 +49,7 @@ func newServer(name string, cfg Config) *server {
 		observe:  cfg.Observe,
 		overlong: cfg.Overlong,
 		dialled:  dialled,
+		at:       at,
 	}
 }
 
@@ -56,11 +59,12 @@ const keptIdle = 2
 
 // Trim closes the idle connections for swaps, and all others if a burst opened more
 // than keptIdle. memcached serves 1,024 connections by default, and every process
-// needs one. Call Trim when no operation runs.
+// needs one. It also closes all to a server whose name has several addresses, so that
+// the next operation resolves the name again. Call Trim when no operation runs.
 func (s *Store) Trim() {
 	for _, one := range s.servers {
 		_ = one.singles.close() // a failure to close loses nothing
-		if one.dialled.Load() > keptIdle {
+		if one.dialled.Load() > keptIdle || one.at.areSeveral() {
 			one.dialled.Store(0)
 			_ = one.client.Close()
 		}

@@ -22,7 +22,7 @@ type config struct {
 	BaseURLs      []string      `env:"WECHAT_BASE_URL" envDefault:"https://api.weixin.qq.com" meaning:"A comma-separated list. The sidecar tries the next URL if a connection or its TLS handshake fails. Plain http is for loopback addresses only."`
 	WeChatTimeout time.Duration `env:"WECHAT_TIMEOUT" envDefault:"5s" meaning:"The limit of one attempt at WeChat, at most 10s. All attempts of one renewal end within 10 s."`
 
-	Servers          []string      `env:"MEMCACHED_SERVERS" envDefault:"127.0.0.1:11211" meaning:"A comma-separated list of host:port or /path/to.sock. A name is resolved at every connection. All sidecars and apps must list the same servers in the same order."`
+	Servers          []string      `env:"MEMCACHED_SERVERS" envDefault:"127.0.0.1:11211" meaning:"A comma-separated list of host:port or /path/to.sock. A name is resolved at every connection, and must be one memcached. All sidecars and apps must list the same servers in the same order."`
 	Hash             string        `env:"MEMCACHED_HASH" envDefault:"ketama" meaning:"How several servers share the keys: ketama, php-memcached, php-memcache-consistent or php-memcache-standard. It must match the apps' client."`
 	MemcachedTimeout time.Duration `env:"MEMCACHED_TIMEOUT" envDefault:"200ms" meaning:"The limit of one memcached operation, at most 2s."`
 	KeyPrefix        string        `env:"MEMCACHED_KEY_PREFIX" meaning:"A prefix of every key, at most 120 bytes."`

@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
@@ -48,6 +50,9 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 		Servers: cfg.Servers, Hash: ring.Hash(cfg.Hash), Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout,
 		Observe:      metrics.ObserveMemcached,
 		MaxIdleConns: memcachedIdle,
+		SeveralAddresses: func(server string, several []string) {
+			noteAddresses(notes, log, server, several)
+		},
 		Overlong: func(key string) {
 			log.Warn("mark written by hand replaced", "key", key, "hint", "find out who writes to memcached: only sidecars write this key")
 		},
@@ -83,6 +88,17 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 		return nil, fmt.Errorf("SIDECAR_OPS_LISTEN: %w; is another sidecar running there?", err)
 	}
 	return d, nil
+}
+
+// noteAddresses notes that the name of a memcached has several addresses, until it has one.
+func noteAddresses(notes *status.Notes, log *slog.Logger, server string, several []string) {
+	if len(several) == 0 {
+		notes.Set(server)
+		return
+	}
+	for _, n := range notes.Set(server, hint.SeveralAddresses(server, several)) {
+		log.Warn("memcached name has several addresses", "server", server, "addresses", strings.Join(several, ","), "hint", n.Hint)
+	}
 }
 
 // run runs all tasks until ctx ends or one fails, and waits for them. The ops listener

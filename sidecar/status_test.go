@@ -68,7 +68,7 @@ func TestPrintStatus_FailingFirst(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, printStatus(&out, status.Sidecar{
 		Name: "pod\x1b[2J", Version: "v0.1.0", Now: now, Started: now.Add(-123 * time.Minute),
-		Notes: []hint.Note{{Code: "x", Text: hint.Hint{English: "a fact\x1b[2J"}, Hint: hint.Hint{English: "do it"}}},
+		Notes:     []hint.Note{{Code: "x", Text: hint.Hint{English: "a fact\x1b[2J"}, Hint: hint.Hint{English: "do it"}}},
 		Memcached: status.Memcached{Servers: []string{"m:11211"}, DownSince: now.Add(-3 * time.Minute), Error: "connection\rrefused", Hint: hint.Hint{English: "check it"}},
 		Credentials: []status.Credential{
 			{

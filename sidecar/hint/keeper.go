@@ -22,7 +22,11 @@ var (
 		"report a token once; if each new one is refused too, " + ExternalToken.English,
 		"同一 token 只需上报一次；如果每个新 token 都被拒绝：" + ExternalToken.Chinese,
 	}
-	StillIssued   = Hint{"check whether WeChat refused it with 40001, 40014 or 42001", "请确认该 token 确实被微信以 40001、40014 或 42001 拒绝。"}
+	StillValid = Hint{
+		"the refused request itself is at fault: check whether it has another access_token in its body, or one of the wrong kind; " +
+			"or another program fetches tokens for this AppID",
+		"被拒绝的请求本身有问题：请检查请求体中是否还有另一个 access_token，或 token 的类型是否正确；也可能有其他程序在用此 AppID 获取 token。",
+	}
 	OtherSidecars = Hint{
 		"see the logs of the other sidecars; the lease is the AppID's key :lease in memcached",
 		"请查看其他 sidecar 的日志；租约是 memcached 中以 :lease 结尾的键。",

@@ -123,7 +123,7 @@ func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error
 		case r.err != nil:
 			return Grant{}, asError(r.err)
 		}
-		return Grant{}, errSame
+		return Grant{}, errStillValid
 	}
 }
 

@@ -55,6 +55,8 @@ func TestOwnerOf_CurrentAndPrevious(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		assertOwner(t, h.group, first, "", false, "the previous one, expired")
 
+		h.wechat.FetchExternally("wx1")
+		h.wechat.FetchExternally("wx1") // the second ends the grace period of the first
 		third, err := h.group.Refresh(t.Context(), "wx1", memcache.AccessToken, second.Value)
 		require.NoError(t, err)
 		assertOwner(t, h.group, first, "", false, "two before")

@@ -47,7 +47,7 @@ func (c *credential) reconcile(view memcache.View) {
 	}
 	if external && c.run == nil && c.backoff.recent(now.Mono) == nil && c.reportDelay(now) == 0 {
 		c.held.Reported = memcache.Fingerprint(c.held.Record.Token) // as an app would report it
-		c.start(protocol.Why{Invalid: c.held.Record.Token})
+		c.start(protocol.Why{Invalid: c.held.Record.Token, External: true})
 		return
 	}
 	c.startIfDue(now)

@@ -74,14 +74,8 @@ var errAgain = errors.New("another turn is needed")
 // meanwhile.
 var errRenewalInProgress = errors.New("another sidecar is renewing")
 
-const (
-	// awaitLife is how long a renewal waits for another sidecar's: more than a lease
-	// lives.
-	awaitLife = 16 * time.Second
-	// throttlePatience is how long the others wait until the sidecar that owns a report
-	// has the lease.
-	throttlePatience = time.Second
-)
+// awaitLife is how long a renewal waits for another sidecar's: more than a lease lives.
+const awaitLife = 16 * time.Second
 
 // visit is one renewal until it has the lease: turn by turn, each after a pause.
 type visit struct {
@@ -90,6 +84,8 @@ type visit struct {
 	start     time.Time
 	soon      time.Duration // the next pause; 0 for the usual one
 	owns      bool          // this sidecar must renew the reported token
+	unchecked bool          // it must check that token first
+	throttle  string        // the word of the mark report_throttle
 	handed    error         // why this sidecar handed the report over; it waits for another
 	contended bool          // another sidecar had the lease
 	turns     int           // lost attempts to take the lease
@@ -167,6 +163,8 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 		return nil, v.waitForHolder()
 	case !v.owns:
 		return nil, v.waitForOwner()
+	case v.unchecked && v.isStillValid(ctx):
+		return nil, errStillValid
 	}
 	if err := c.tokenFirst(ctx); err != nil {
 		return nil, err
@@ -195,23 +193,60 @@ func (v *visit) own(ctx context.Context) error {
 		}
 		return nil
 	}
-	first, err := v.slot.Mark(memcache.MarkReportThrottle, throttleLife)
+	word, first, err := v.slot.MarkWith(memcache.MarkReportThrottle, memcache.Fingerprint(v.why.Invalid), protocol.ThrottleLife)
 	if err != nil {
 		return v.withoutMemcached(ctx, v.why, "add", err)
 	}
-	if v.owns = first; first {
+	v.throttle, v.owns = word, first
+	v.unchecked = first && v.needsCheck()
+	if first && !v.unchecked {
 		v.report(v.why.Invalid, true)
 	}
 	return nil
 }
 
-// waitForOwner returns how to continue if another sidecar owns the report and has not
+// waitForOwner returns how a report continues that another sidecar owns, which has not
 // taken the lease.
 func (v *visit) waitForOwner() error {
-	if time.Since(v.start) > throttlePatience {
+	reported := memcache.Fingerprint(v.why.Invalid)
+	v.mu.Lock()
+	waited := v.reports.waited(reported, time.Now())
+	v.mu.Unlock()
+	switch protocol.Throttled(v.throttle, reported, waited) {
+	case protocol.TooSoon:
 		return errThrottled
+	case protocol.StillValid:
+		return errStillValid
+	case protocol.AwaitOwner:
 	}
 	return errAgain
+}
+
+// needsCheck notes an app's report for all sidecars, and reports whether the token must
+// be checked before the renewal. If memcached fails, it does not know, and renews.
+func (v *visit) needsCheck() bool {
+	if !v.why.IsAppsWord(v.isTicket()) {
+		return false
+	}
+	before, err := v.slot.Remark(memcache.MarkRecentReport, memcache.Fingerprint(v.why.Invalid), protocol.ReportWindow)
+	return err == nil && v.why.NeedsCheck(v.isTicket(), before)
+}
+
+// isStillValid checks the reported token with one request to WeChat. If it is valid, all
+// sidecars answer so to reports until the mark ends. Otherwise the report counts.
+func (v *visit) isStillValid(ctx context.Context) bool {
+	v.unchecked = false
+	ctx, cancel := context.WithTimeout(ctx, protocol.CheckLife)
+	defer cancel()
+	err := v.WeChat.Check(ctx, v.account.AppID, v.why.Invalid)
+	v.count(func(n *Counts) { n.Checks.add(err) })
+	if err != nil {
+		v.report(v.why.Invalid, true)
+		return false
+	}
+	v.markValid()
+	v.log().Warn("reported token is still valid", "token_fingerprint", memcache.Fingerprint(v.why.Invalid), "hint", hint.StillValid)
+	return true
 }
 
 // take takes the lease.

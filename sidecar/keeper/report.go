@@ -8,15 +8,24 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 )
 
-// throttleLife is how long after a report the next one can cause a renewal.
-const throttleLife = 31 * time.Second
-
 // reports is what this sidecar knows of reports that a token is invalid. The
 // credential's mu guards it.
 type reports struct {
 	owner string    // fingerprint of the reported token that this sidecar must renew
 	first string    // fingerprint of the last token that was reported here
 	since time.Time // monotonic: when it was first reported here
+
+	awaited      string    // fingerprint of the last token whose report another sidecar owned
+	awaitedSince time.Time // monotonic: since when this sidecar waited for that owner
+}
+
+// waited returns how long this sidecar has waited for the owner of a report. So callers that
+// come later do not wait again.
+func (r *reports) waited(fingerprint string, now time.Time) time.Duration {
+	if r.awaited != fingerprint || now.Sub(r.awaitedSince) > protocol.ThrottleLife {
+		r.awaited, r.awaitedSince = fingerprint, now
+	}
+	return now.Sub(r.awaitedSince)
 }
 
 // owns reports whether this sidecar must renew the held token, which was reported.
@@ -49,13 +58,20 @@ func (r *reports) end(held *protocol.Held) {
 // errThrottled is the answer to a report that comes too soon after another.
 var errThrottled = &Error{
 	Reason: Budget, Code: budgetCode, Message: "the last report was less than 31 s ago",
-	Hint: hint.ReportOnce, RetryAfter: throttleLife,
+	Hint: hint.ReportOnce, RetryAfter: protocol.ThrottleLife,
 }
 
-// errSame is the answer to a report of a token that WeChat returns again.
-var errSame = &Error{
-	Reason: Budget, Code: budgetCode, Message: "WeChat still returns the reported credential: it is valid",
-	Hint: hint.StillIssued, RetryAfter: throttleLife,
+// errStillValid is the answer to a report of a credential that WeChat accepts, or returns
+// again.
+var errStillValid = &Error{
+	Reason: Budget, Code: budgetCode, Message: "WeChat still accepts the reported credential",
+	Hint: hint.StillValid, RetryAfter: protocol.ThrottleLife,
+}
+
+// markValid answers the reports of all sidecars until the throttle ends. If it fails, they
+// wait for a while before they answer.
+func (c *credential) markValid() {
+	_, _ = c.slot.Remark(memcache.MarkReportThrottle, protocol.MarkValid, protocol.ThrottleLife)
 }
 
 // renewsReported reports whether this sidecar must renew this reported token.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,4 +85,215 @@ func TestForceRefresh_Refused(t *testing.T) {
 			})
 		})
 	}
+}
+
+// assertRefused asserts that a report was answered with 429, and this message.
+func assertRefused(t *testing.T, e *keeper.Error, message string) {
+	t.Helper()
+	require.NotNil(t, e)
+	assert.Equal(t, keeper.Budget, e.Reason)
+	assert.Equal(t, 429, e.Code)
+	assert.Equal(t, 31*time.Second, e.RetryAfter)
+	assert.Equal(t, message, e.Message)
+}
+
+const (
+	stillAccepted = "WeChat still accepts the reported credential"
+	tooSoon       = "the last report was less than 31 s ago"
+)
+
+// throttled is longer than the mark report_throttle lives.
+const throttled = 33 * time.Second
+
+// The first report of an account leads to a renewal. From the second in ten minutes on,
+// the token is checked first: a valid one is not renewed, and an invalid one is.
+func TestReport_SecondIsChecked(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.ofOne(wechat.Token)
+		first := h.token()
+		second, refused := report(t.Context(), h.group, first)
+		require.Nil(t, refused, "the first report")
+		assert.Zero(t, h.wechat.Checks())
+		for n := 1; n <= 3; n++ {
+			time.Sleep(throttled)
+			began := time.Now()
+			_, refused = report(t.Context(), h.group, second)
+			assertRefused(t, refused, stillAccepted)
+			assert.Zero(t, time.Since(began))
+			assert.Equal(t, n, h.wechat.Checks())
+		}
+		assert.Equal(t, 2, h.wechat.Issues("wx1"))
+		assert.Equal(t, 3, strings.Count(h.logs.String(), "reported token is still valid"))
+		counts := h.group.States()[0].Counts
+		assert.Equal(t, keeper.Checks{Accepted: 3}, counts.Checks)
+		assert.EqualValues(t, 1, counts.Reports, "one led to a renewal")
+		assert.Empty(t, counts.Failed)
+
+		time.Sleep(throttled)
+		h.wechat.FetchExternally("wx1")
+		h.wechat.FetchExternally("wx1")
+		third, refused := report(t.Context(), h.group, second)
+		require.Nil(t, refused, "WeChat refuses it")
+		assert.Zero(t, h.wechat.Accepts(third))
+		assert.Equal(t, keeper.Checks{Accepted: 3, Refused: 1}, h.group.States()[0].Counts.Checks)
+
+		time.Sleep(9 * time.Minute)
+		_, refused = report(t.Context(), h.group, third)
+		assertRefused(t, refused, stillAccepted)
+		time.Sleep(10*time.Minute + time.Second)
+		_, refused = report(t.Context(), h.group, third)
+		require.Nil(t, refused, "ten minutes after the last one it is the first again")
+		assert.Equal(t, 5, h.wechat.Checks())
+	})
+}
+
+// twice has a token reported and renewed, so that the next report is the second. It returns
+// the new token.
+func (h *fixture) twice() string {
+	second, refused := report(h.t.Context(), h.group, h.token())
+	require.Nil(h.t, refused)
+	time.Sleep(throttled)
+	return second
+}
+
+// Unless WeChat says that it accepts the token, the second report leads to a renewal, after
+// two seconds at most.
+func TestReport_AnyOtherAnswerRenews(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []wechattest.Answer{
+		{Errcode: 40001},
+		{Errcode: 48001},
+		{Errcode: 45009},
+		{Errcode: -1},
+		{Kind: wechattest.HTML},
+		{Kind: wechattest.Hang},
+		{Kind: wechattest.Reset},
+		{Delay: 3 * time.Second},
+		{Kind: wechattest.Raw, Body: "{}"},
+	} {
+		inBubble(t, func(h *fixture) {
+			t := h.t
+			h.ofOne(wechat.Token)
+			second := h.twice()
+			h.wechat.OnCheck(func(int) wechattest.Answer { return answer })
+			began := time.Now()
+			third, refused := report(t.Context(), h.group, second)
+			require.Nil(t, refused, "%+v", answer)
+			assert.NotEqual(t, memcache.Fingerprint(second), memcache.Fingerprint(third))
+			assert.LessOrEqual(t, time.Since(began), 2*time.Second)
+			assert.Equal(t, 1, h.wechat.Checks(), "once")
+		})
+	}
+}
+
+// All sidecars answer at once to reports of a token that one of them has checked, or that
+// none of them renews.
+func TestReport_TooSoonIsAnsweredAtOnce(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.ofOne(wechat.Token)
+		other := h.another()
+		require.NoError(t, other.SetAccounts([]keeper.Account{account("wx1")}))
+		answers := func(token, message string) {
+			t.Helper()
+			for range 3 {
+				for _, group := range []*keeper.Group{h.group, other} {
+					began := time.Now()
+					_, refused := report(t.Context(), group, token)
+					assertRefused(t, refused, message)
+					assert.Zero(t, time.Since(began))
+				}
+			}
+		}
+		time.Sleep(20 * time.Second)
+		second, _ := report(t.Context(), h.group, h.token())
+		answers(second, tooSoon)
+		time.Sleep(throttled)
+		answers(second, stillAccepted)
+		assert.Equal(t, 1, h.wechat.Checks())
+
+		time.Sleep(throttled)
+		h.memcached.Put("wx1:report_throttle", memcache.Fingerprint(second)+" "+memcache.NewID(), 0, 31) // its owner was killed
+		began := time.Now()
+		_, refused := report(t.Context(), other, second)
+		assertRefused(t, refused, tooSoon)
+		assert.InDelta(t, 3.5, time.Since(began).Seconds(), 0.5, "its owner may still check it")
+		began = time.Now()
+		_, refused = report(t.Context(), other, second)
+		assertRefused(t, refused, tooSoon)
+		assert.Zero(t, time.Since(began), "this sidecar has waited before")
+	})
+}
+
+// Reports that come while the token is checked are answered with the result, in every sidecar.
+func TestReport_WhileAnotherIsChecked(t *testing.T) {
+	t.Parallel()
+	for _, valid := range []bool{true, false} {
+		inBubble(t, func(h *fixture) {
+			t := h.t
+			h.ofOne(wechat.Token)
+			groups := []*keeper.Group{h.group, h.another(), h.another()}
+			for _, group := range groups[1:] {
+				require.NoError(t, group.SetAccounts([]keeper.Account{account("wx1")}))
+			}
+			second := h.twice()
+			if !valid {
+				h.wechat.FetchExternally("wx1")
+				h.wechat.FetchExternally("wx1")
+			}
+			h.wechat.OnCheck(func(int) wechattest.Answer { return wechattest.Answer{Delay: 1900 * time.Millisecond} })
+			var all sync.WaitGroup
+			for _, group := range groups {
+				for range 4 {
+					all.Go(func() {
+						token, refused := report(t.Context(), group, second)
+						if valid {
+							assertRefused(t, refused, stillAccepted)
+						} else if assert.Nil(t, refused) {
+							assert.Zero(t, h.wechat.Accepts(token))
+						}
+					})
+				}
+			}
+			began := time.Now()
+			all.Wait()
+			assert.Less(t, time.Since(began), 2500*time.Millisecond)
+			assert.Equal(t, 1, h.wechat.Checks())
+		})
+	}
+}
+
+// No request is made to check a ticket, or what an external token in the entry proves. A
+// report waits for a renewal that runs.
+func TestReport_NeverChecked(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.group = h.another()
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		h.twice()
+		h.memcached.Put("wx1", h.wechat.FetchExternally("wx1"), 0, 3600)
+		time.Sleep(16 * time.Second)
+		assert.Equal(t, 3, h.wechat.Issues("wx1"), "renewed")
+		for range 3 {
+			time.Sleep(throttled)
+			first, _ := h.ticket()
+			h.wechat.VoidTickets("wx1")
+			_, err := h.group.Refresh(t.Context(), "wx1", memcache.JSAPITicket, first.Value)
+			require.NoError(t, err)
+		}
+		assert.Zero(t, h.wechat.Checks())
+
+		time.Sleep(throttled)
+		token := h.token()
+		h.memcached.Put("wx1:lease", "another sidecar", 0, 3)
+		began := time.Now()
+		_, refused := report(t.Context(), h.group, token)
+		assertRefused(t, refused, stillAccepted)
+		assert.Equal(t, 1, h.wechat.Checks())
+		assert.Greater(t, time.Since(began), time.Second, "not while another sidecar renews")
+	})
 }

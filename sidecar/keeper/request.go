@@ -92,6 +92,7 @@ func (a *attempt) forceRefresh(ctx context.Context, same wechat.Credential) (wec
 		a.mu.Lock()
 		a.held.Reported = ""
 		a.mu.Unlock()
+		a.markValid()
 	}
 	return got, nil
 }

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"errors"
 	"maps"
 	"strconv"
 	"time"
@@ -56,10 +57,34 @@ type Counts struct {
 	Adopted uint64
 	// Reports counts reports of the newest credential.
 	Reports uint64
+	// Checks counts the checks of tokens that a second report caused. They are no
+	// renewals.
+	Checks Checks
 	// ExternalTokens counts external credentials found in the entry.
 	ExternalTokens uint64
 	// Contended counts renewals that found the lease held by another sidecar.
 	Contended uint64
+}
+
+// Checks counts checks of reported tokens, by WeChat's answer.
+type Checks struct {
+	// Accepted and Refused count clear answers.
+	Accepted, Refused uint64
+	// Unknown counts all others. The token is renewed then.
+	Unknown uint64
+}
+
+// add counts the result of a check.
+func (n *Checks) add(err error) {
+	var refused *wechat.Error
+	switch {
+	case err == nil:
+		n.Accepted++
+	case errors.As(err, &refused) && refused.Class == wechat.Refused:
+		n.Refused++
+	default:
+		n.Unknown++
+	}
 }
 
 // OtherCode stands for every errcode that WeChat does not document. So the number of

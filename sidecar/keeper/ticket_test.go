@@ -229,7 +229,7 @@ func TestTicket_SameAgain(t *testing.T) {
 		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
 		first, _ := h.ticket()
 		_, err := h.group.Refresh(t.Context(), "wx1", memcache.JSAPITicket, first.Value)
-		require.ErrorContains(t, err, "still returns the reported credential")
+		require.ErrorContains(t, err, "still accepts the reported credential")
 		time.Sleep(50 * time.Minute)
 		assert.Equal(t, 2, h.wechat.Requests("", "jsapi"))
 	})

@@ -24,6 +24,7 @@ var families = []family{
 	{"wxsidecar_renewals_total", counter, "Renewals by result: success, failure, or adopted from another sidecar. " +
 		"errcode is WeChat's; -1: busy or no readable answer, 429: the budget, other: not documented by WeChat."},
 	{"wxsidecar_reports_total", counter, "Reports by apps that the current credential is invalid."},
+	{"wxsidecar_report_checks_total", counter, "Checks of a reported token at WeChat, by result: accepted, refused, or unknown. They are no renewals."},
 	{"wxsidecar_external_tokens_total", counter, "External tokens found in the entry: another program fetches for this AppID."},
 	{"wxsidecar_lease_contention_total", counter, "Renewals that found the lease held by another sidecar."},
 

@@ -74,8 +74,27 @@ func (s *scrape) counts() {
 		}
 	}
 	s.counters("wxsidecar_reports_total", func(n *keeper.Counts) uint64 { return n.Reports })
+	s.checks()
 	s.counters("wxsidecar_external_tokens_total", func(n *keeper.Counts) uint64 { return n.ExternalTokens })
 	s.counters("wxsidecar_lease_contention_total", func(n *keeper.Counts) uint64 { return n.Contended })
+}
+
+// checks writes how WeChat answered to checks of reported tokens. Tickets have none.
+func (s *scrape) checks() {
+	const name = "wxsidecar_report_checks_total"
+	s.family(name)
+	for i := range s.states {
+		if s.states[i].Kind != memcache.AccessToken {
+			continue
+		}
+		n := s.states[i].Counts.Checks
+		for _, c := range []struct {
+			result string
+			n      uint64
+		}{{"accepted", n.Accepted}, {"refused", n.Refused}, {"unknown", n.Unknown}} {
+			metrics.WriteCounterUint64(s, name+"{"+s.labels[i]+`,result="`+c.result+`"}`, c.n)
+		}
+	}
 }
 
 // process writes the state of this process.

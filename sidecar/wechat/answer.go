@@ -95,6 +95,10 @@ func (r Request) parseAnswer(status int, body []byte) (Credential, *Error) {
 		return Credential{}, refusal(r.API, code, text(fields["errmsg"]), hideOf(r.Secret, r.Token, value))
 	case status != http.StatusOK:
 		return Credential{}, lost(fmt.Sprintf("HTTP %d without an errcode", status))
+	case r.API == quotaGet && fields["errcode"] == nil:
+		return Credential{}, lost("answer without an errcode")
+	case r.API == quotaGet:
+		return Credential{}, nil
 	case !usable(value):
 		return Credential{}, lost("success without a usable " + name)
 	}

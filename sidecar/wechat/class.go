@@ -90,7 +90,7 @@ var verdicts = map[int]verdict{
 func judge(api API, code int) verdict {
 	switch code {
 	case 40001, 40014, 41001, 42001:
-		if api.forTicket() {
+		if api.withToken() {
 			return verdict{Refused, 0, hint.InvalidToken}
 		}
 	}

@@ -86,6 +86,14 @@ func (c *Client) Fetch(ctx context.Context, r Request) (Credential, error) {
 	return got, err
 }
 
+// Check requests openapi/quota/get to see whether WeChat accepts an access_token: that issues
+// nothing, and uses up no quota of tokens. It returns nil if WeChat does. Otherwise it
+// returns an [*Error], of class Refused if WeChat refuses the token. It is not observed.
+func (c *Client) Check(ctx context.Context, appID, token string) error {
+	_, err := c.fetch(ctx, Request{API: quotaGet, AppID: appID, Token: token})
+	return err
+}
+
 func (c *Client) fetch(ctx context.Context, r Request) (Credential, error) {
 	if e := r.check(); e != nil {
 		return Credential{}, e

@@ -34,6 +34,12 @@
 //	GET /cgi-bin/ticket/getticket?access_token=…&type=jsapi
 //	→ {"errcode":0,"errmsg":"ok","ticket":"…","expires_in":7200}
 //
+// [Client.Check] shows whether WeChat accepts a token, and issues nothing:
+//
+//	POST /cgi-bin/openapi/quota/get?access_token=…
+//	{"cgi_path":"/cgi-bin/token"}
+//	→ {"errcode":0,"errmsg":"ok","quota":{…},"rate_limit":{…}}
+//
 // WeChat reports its errors with HTTP 200:
 //
 //	{"errcode":40164,"errmsg":"invalid ip 1.2.3.4 …, not in whitelist rid: 65f…"}

@@ -30,10 +30,16 @@ const (
 	JSAPI API = "jsapi"
 	// WXCard is the same API for the ticket that signs cards and coupons.
 	WXCard API = "wx_card"
+
+	// quotaGet is POST /cgi-bin/openapi/quota/get, see [Client.Check].
+	quotaGet API = "openapi/quota/get"
 )
 
 // forTicket reports whether the API returns a ticket for an access_token.
 func (a API) forTicket() bool { return a == JSAPI || a == WXCard }
+
+// withToken reports whether the API needs an access_token instead of the AppSecret.
+func (a API) withToken() bool { return a.forTicket() || a == quotaGet }
 
 // grantType is the only grant type of both APIs.
 const grantType = "client_credential"
@@ -87,13 +93,13 @@ func (r Request) LogValue() slog.Value {
 // check returns an error if the request makes no sense.
 func (r Request) check() *Error {
 	switch {
-	case r.API != Token && r.API != StableToken && !r.API.forTicket():
+	case r.API != Token && r.API != StableToken && !r.API.withToken():
 		return defect("unknown API; use token, stable_token, jsapi or wx_card")
 	case r.AppID == "":
 		return defect("no AppID given")
-	case r.API.forTicket() && r.Token == "":
+	case r.API.withToken() && r.Token == "":
 		return defect("no access_token given")
-	case r.API.forTicket():
+	case r.API.withToken():
 	case r.Secret == "":
 		e := defect("no AppSecret given")
 		e.Class, e.Hint = Person, hint.NoSecret
@@ -118,7 +124,8 @@ func (r Request) check() *Error {
 // A body that cannot be rewound makes the GET non-replayable. It is empty, so it adds
 // nothing to the wire. A POST is repeated only if no byte of it was written.
 func (r Request) onHost(ctx context.Context, base *url.URL) (*http.Request, error) {
-	method, path, query, body := http.MethodGet, "cgi-bin/token", url.Values{}, io.Reader(nil)
+	method, path, query := http.MethodGet, "cgi-bin/token", url.Values{}
+	var post map[string]any // the body of a POST
 	switch r.API {
 	case Token:
 		query = url.Values{"grant_type": {grantType}, "appid": {r.AppID}, "secret": {r.Secret}}
@@ -126,9 +133,14 @@ func (r Request) onHost(ctx context.Context, base *url.URL) (*http.Request, erro
 		path, query = "cgi-bin/ticket/getticket", url.Values{"access_token": {r.Token}, "type": {string(r.API)}}
 	case StableToken:
 		method, path = http.MethodPost, "cgi-bin/stable_token"
-		text, err := json.Marshal(map[string]any{
-			"grant_type": grantType, "appid": r.AppID, "secret": r.Secret, "force_refresh": r.Force,
-		})
+		post = map[string]any{"grant_type": grantType, "appid": r.AppID, "secret": r.Secret, "force_refresh": r.Force}
+	case quotaGet:
+		method, path, query = http.MethodPost, "cgi-bin/openapi/quota/get", url.Values{"access_token": {r.Token}}
+		post = map[string]any{"cgi_path": "/cgi-bin/token"}
+	}
+	var body io.Reader
+	if post != nil {
+		text, err := json.Marshal(post)
 		if err != nil {
 			return nil, err
 		}

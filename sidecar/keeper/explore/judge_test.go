@@ -351,6 +351,9 @@ func (j *judge) last() {
 	if w.entry() != newest.Token && !newest.External {
 		j.breaks("Last token issued", "the record ends with %s, and WeChat issued %s last", w.names.of(w.entry()), w.names.of(newest.Token))
 	}
+	if len(j.faults) == 0 && j.stops == 0 && w.valid && len(j.requests) > 0 {
+		j.breaks("One request", "%d requests, although WeChat accepts the token", len(j.requests))
+	}
 	if len(j.faults) == 0 && j.outside == 0 && len(j.requests) > 1+3*j.stops { // another sidecar's, that for the doubt of its claim, that for its mark
 		j.breaks("One request", "%d requests", len(j.requests))
 	}

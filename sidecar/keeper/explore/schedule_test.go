@@ -179,13 +179,15 @@ func (w *world) faults(o *op) (all []choice) {
 	s := o.life.of
 	lose := func() {
 		o.lost = true
-		w.judge.lost = w.judge.lost || o.verb == "answer"
+		w.judge.lost = w.judge.lost || (o.verb == "answer" && !o.isCheck())
 		w.release(o)
 	}
 	switch o.verb {
 	case "request":
-		add("WeChat's answer to "+s.name+" is lost", func() { o.fails = unanswered; w.release(o) })
-		add("the request of "+s.name+" arrives late", func() { o.fails = late; w.release(o) })
+		if !o.isCheck() { // a lost answer to a check is lost as any answer
+			add("WeChat's answer to "+s.name+" is lost", func() { o.fails = unanswered; w.release(o) })
+			add("the request of "+s.name+" arrives late", func() { o.fails = late; w.release(o) })
+		}
 		add("WeChat is busy", func() { o.fails = busy; w.release(o) })
 		add(s.name+" has no route to WeChat", func() { s.unable, s.until = noRoute, time.Now().Add(10*time.Minute); w.release(o) })
 		add(s.name+" is off the whitelist", func() { s.unable, s.until = offWhitelist, time.Now().Add(10*time.Minute); w.release(o) })

@@ -22,6 +22,8 @@ var starts = []start{
 	{name: "due, B's clock is 3 min ahead", api: wechat.Token, skew: 3 * time.Minute, make: due},
 	{name: "due, B's clock is 3 min behind", api: wechat.Token, skew: -3 * time.Minute, make: due},
 	{name: "due, stable_token", api: wechat.StableToken, make: due},
+	{name: "reported again", api: wechat.Token, make: reportedAgain},
+	{name: "valid token reported again", api: wechat.Token, make: validReportedAgain},
 	{name: "three: due", api: wechat.Token, make: due, sidecars: 3},
 	{name: "three: cold", api: wechat.Token, make: cold, sidecars: 3},
 	{name: "three: reported", api: wechat.Token, make: reported, sidecars: 3},
@@ -50,6 +52,34 @@ func reported(w *world) {
 			w.report(s, token)
 		}
 	})
+}
+
+// reportedAgain is reported, and another report came some minutes before: the sidecar that
+// owns the report checks the token first.
+func reportedAgain(w *world) {
+	reported(w)
+	w.after(time.Second-time.Millisecond, w.recentReport)
+}
+
+// validReportedAgain: an app reports a token that WeChat accepts to each sidecar, some
+// minutes after another report.
+func validReportedAgain(w *world) {
+	w.seed(20 * time.Minute)
+	token := w.entry()
+	w.valid = true
+	w.startAll()
+	w.after(time.Second, func() {
+		w.recentReport()
+		for _, s := range w.sidecars {
+			w.report(s, token)
+		}
+	})
+}
+
+// recentReport has memcached know of a report some minutes ago.
+func (w *world) recentReport() {
+	w.memcached.Put(recentKey, memcache.Fingerprint(w.entry())+" before", 0, 300)
+	w.versions[recentKey]++
 }
 
 func (w *world) startAll() {

@@ -29,6 +29,7 @@ const (
 	entryKey  = appID
 	recordKey = appID + ":record"
 	leaseKey  = appID + ":lease"
+	recentKey = appID + ":recent_report"
 )
 
 // op is one operation that waits for its release.
@@ -47,6 +48,9 @@ type op struct {
 	answer  *httptest.ResponseRecorder
 	issued  string // the token that the request made WeChat issue
 }
+
+// isCheck reports whether it is a request that checks a reported token.
+func (o *op) isCheck() bool { return o.key == "openapi/quota/get" }
 
 // verdict is what happens to an operation.
 type verdict int
@@ -77,6 +81,7 @@ type world struct {
 	healed   time.Time
 	versions map[string]int // how often each key was written
 	epoch    int            // restarts of memcached
+	valid    bool           // WeChat accepts the token that is reported
 	timers   []*time.Timer
 	over     bool
 
@@ -207,6 +212,9 @@ func (w *world) release(o *op) {
 		o.answer = httptest.NewRecorder()
 		_, _ = io.WriteString(o.answer, `{"errcode":40164,"errmsg":"invalid ip 192.0.2.1, not in whitelist"}`)
 		w.log(o, offWhitelist)
+	case o.isCheck(): // it issues nothing, and is no renewal
+		o.answer, _ = w.deliver(o.request)
+		w.log(o, strings.TrimSpace(o.answer.Body.String())[:len(`{"errcode":0`)])
 	case o.fails == busy:
 		o.answer = httptest.NewRecorder()
 		_, _ = io.WriteString(o.answer, `{"errcode":-1,"errmsg":"system error"}`)

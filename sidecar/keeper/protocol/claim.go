@@ -15,6 +15,8 @@ type Why struct {
 	// Proven is true if a sidecar handed the report over: it needs no throttle. The renewal
 	// is wanted only while the token counts as reported.
 	Proven bool
+	// External is true if the entry had an external token: that is proof, and no app's word.
+	External bool
 }
 
 // IsReport reports whether a token was refused.

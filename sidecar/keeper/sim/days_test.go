@@ -30,7 +30,8 @@ var episodes = map[string]episode{
 	"amnesia": amnesia, "duels": duels, "ambushes": ambushes, "sleepers": sleepers, "overtaken": overtaken, "emptied": emptied,
 	"memcached_faults": memcachedFaults, "memcached_losses": memcachedLosses,
 	"wechat_errors": wechatErrors, "wechat_broken": wechatBroken, "lost_answers": lostAnswers, "outages": outages,
-	"rotations": rotations, "failing_pods": failingPods, "refused_writes": refusedWrites, "slow_times": slowTimes, "clocks_apart": clocksApart, "external_fetches": externalFetches, "voided_tickets": voidedTickets,
+	"rotations": rotations, "failing_pods": failingPods, "refused_writes": refusedWrites, "slow_times": slowTimes, "clocks_apart": clocksApart, "external_fetches": externalFetches,
+	"mistaken_reports": mistakenReports, "voided_tickets": voidedTickets,
 }
 
 // days is the life of the simulated cluster: calm, then trouble, then calm.

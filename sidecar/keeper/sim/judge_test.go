@@ -340,6 +340,18 @@ func (j *judge) falselyReported(token string) {
 	j.reported[token] = true
 }
 
+// mistaken judges so many tokens that were issued while apps reported valid ones from then
+// on: one for the first report, and those that were due by their age.
+func (j *judge) mistaken(from time.Time, issued int, alone bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	due := 1 + int(time.Since(from)/(3290*time.Second))
+	others := []trouble{memcachedTrouble, wechatTrouble, podTrouble, clockTrouble, verbTrouble, onePodTrouble}
+	if alone && issued > 1+due && !j.troubled(from.Add(-11*time.Minute), time.Now(), others...) {
+		j.broken("One request", "%d tokens were issued while an app reported valid ones", issued)
+	}
+}
+
 // refreshed judges the answer to a report: it must be newer.
 func (j *judge) refreshed(p *pod, rejected, token string) {
 	j.mu.Lock()

@@ -139,3 +139,19 @@ func TestToday_CountsForceRefreshes(t *testing.T) {
 		}
 	})
 }
+
+// An app whose request WeChat refuses with every token reports each of them, to every
+// sidecar. All of that costs one renewal, and the checks are no renewals.
+func TestReport_MistakenCostsOneRenewal(t *testing.T) {
+	t.Parallel()
+	for _, api := range []wechat.API{wechat.Token, wechat.StableToken} {
+		w := simulate(t, 27, api, 5, 20, func(ctx context.Context, w *world) {
+			sleep(ctx, 10*time.Minute)
+			mistakenReports(ctx, w, time.Now().Add(40*time.Minute))
+		})
+		assert.Equal(t, 2, w.wechat.Issues(""), "%s: the first, and that of the first report", api)
+		assert.Greater(t, w.wechat.Checks(), 20, api)
+		assert.Zero(t, w.judge.invalid, api)
+		assert.Zero(t, w.judge.failures, api)
+	}
+}

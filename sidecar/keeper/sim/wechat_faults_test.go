@@ -108,7 +108,20 @@ func externalFetches(ctx context.Context, w *world, until time.Time) {
 	}
 }
 
-// report reports the current token as refused, true or not: that makes a renewal.
+// mistakenReports are those of an app whose request WeChat refuses with every token. All
+// of them together cost one renewal.
+func mistakenReports(ctx context.Context, w *world, until time.Time) {
+	end := w.judge.begin(externalTrouble)
+	defer end()
+	from, before := time.Now(), w.wechat.Issues(appID)
+	for time.Now().Before(until) && sleep(ctx, w.seconds(2, 60)) {
+		w.report(ctx)
+	}
+	w.judge.mistaken(from, w.wechat.Issues(appID)-before, w.alone)
+}
+
+// report reports the current token as refused, true or not. The first report in ten
+// minutes makes a renewal.
 func (w *world) report(ctx context.Context) {
 	p := w.anyPod()
 	if token, err := p.client.AccessToken(ctx); err == nil {
@@ -133,4 +146,9 @@ func (w *world) normalAnswer(r wechattest.Request) wechattest.Answer {
 	errcode := int(w.failing.Load())
 	w.judge.refused(errcode)
 	return wechattest.Answer{Errcode: errcode, Delay: 40 * time.Millisecond, DelayAfter: 40 * time.Millisecond}
+}
+
+// checkAnswer answers a check of a token.
+func (w *world) checkAnswer(int) wechattest.Answer {
+	return wechattest.Answer{Errcode: int(w.failing.Load()), Delay: 80 * time.Millisecond}
 }

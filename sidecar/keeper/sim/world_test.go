@@ -119,6 +119,7 @@ func newWorld(t *testing.T, seed uint64, api wechat.API, pods int, tickets []mem
 	w.judge = newJudge(w)
 	w.wechat.AddAccount(appID, secret)
 	w.wechat.OnRequest(w.normalAnswer)
+	w.wechat.OnCheck(w.checkAnswer)
 	w.wechatTransport, w.stopWeChat = w.wechat.Pipe()
 	for i := range pods {
 		name := fmt.Sprintf("pod-%d", i)

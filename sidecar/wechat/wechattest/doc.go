@@ -16,6 +16,8 @@
 //   - GET /cgi-bin/ticket/getticket issues a new ticket for the account of a valid
 //     token. A ticket works until it expires: WeChat does not say that another one
 //     ends it. It has no quota here.
+//   - POST /cgi-bin/openapi/quota/get tells the account of a valid token how often an API
+//     was requested today. It accepts the paths of the two APIs for tokens (76021).
 //   - Any other path under /cgi-bin/ is an API with ?access_token=…. It answers "ok",
 //     or refuses the token with 41001 (missing), 40014 (malformed), 42001 (expired) or
 //     40001 (ended by a later token, or unknown). /cgi-bin/user/info answers with the

@@ -33,6 +33,7 @@ var errmsgs = map[int]string{
 	50004: "forbid to use token because of user status",
 	50007: "account has been cancelled",
 	61004: "access clientip is not registered requestIP: " + EgressIP,
+	76021: "cgi_path not found, please check",
 	89501: "this ip is waiting for the administrator to confirm",
 	89503: "this ip call has to be confirmed by the administrator",
 	89506: "the administrator refused this ip twice, cannot call within 24 hours",

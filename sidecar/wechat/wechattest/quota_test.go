@@ -68,3 +68,29 @@ func TestQuota_Minute(t *testing.T) {
 		assert.Zero(t, c.stable(t, false).Errcode)
 	})
 }
+
+// openapi/quota/get counts the requests of today for the account of a valid token.
+func TestQuotaGet_OfTheTokensAccount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newPiped(t)
+		token := c.classic(t)
+		for _, q := range []struct {
+			method, token, body string
+			errcode             int
+		}{
+			{"POST", token, `{"cgi_path":"/cgi-bin/token"}`, 0},
+			{"POST", token, `{"cgi_path":"/cgi-bin/stable_token"}`, 0},
+			{"POST", token, `{"cgi_path":"/cgi-bin/none"}`, 76021},
+			{"POST", token, `{`, 47001},
+			{"GET", token, `{"cgi_path":"/cgi-bin/token"}`, 43002},
+			{"POST", "", `{"cgi_path":"/cgi-bin/token"}`, 41001},
+			{"POST", "90_unknown-unknown-unknown", `{"cgi_path":"/cgi-bin/token"}`, 40001},
+		} {
+			r, err := c.do(t.Context(), q.method, "/cgi-bin/openapi/quota/get?access_token="+q.token, q.body)
+			require.NoError(t, err)
+			assert.Equal(t, q.errcode, r.Errcode, "%s %s", q.method, q.body)
+		}
+		assert.Equal(t, 7, c.fake.Checks())
+		assert.Equal(t, 1, c.fake.Requests("", ""))
+	})
+}

@@ -16,6 +16,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveStable(w, r)
 	case r.URL.Path == "/cgi-bin/ticket/getticket":
 		s.serveTicket(w, r)
+	case r.URL.Path == "/cgi-bin/openapi/quota/get":
+		s.serveQuota(w, r)
 	case strings.HasPrefix(r.URL.Path, "/cgi-bin/"):
 		s.serveAPI(w, r)
 	default:

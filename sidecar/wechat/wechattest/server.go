@@ -18,6 +18,8 @@ type Server struct {
 	requests    map[requestKind]int
 	arrived     int
 	hook        func(Request) Answer
+	checks      int                // requests to openapi/quota/get
+	checkHook   func(n int) Answer // answers these
 	failing     int
 	expiresIn   time.Duration
 	grace       time.Duration
