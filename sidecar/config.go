@@ -90,6 +90,7 @@ func parse(environ []string) (config, problems) {
 	cfg.BaseURLs, cfg.Servers, cfg.Tickets = trimmed(cfg.BaseURLs), trimmed(cfg.Servers), trimmed(cfg.Tickets)
 	cfg.OpsHosts = trimmed(cfg.OpsHosts)
 	cfg.check(&found)
+	checkProxy(environ, &found)
 	return cfg, found
 }
 

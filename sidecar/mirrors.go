@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 )
 
 // mirrors returns the configuration of the mirrors.
@@ -33,6 +34,19 @@ func (c config) readDSN() (string, error) {
 func cleanDSN(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	return text, mirror.CheckDSN(text)
+}
+
+// warnOfMySQL warns of a password and tokens that cross a network without TLS.
+func (c *config) warnOfMySQL(found *problems) {
+	dsn, err := c.readDSN()
+	if host := mirror.PlainHost(dsn); err == nil && host != "" && !listener.IsLoopback(host) {
+		variable := "MIRROR_MYSQL_DSN"
+		if c.MirrorDSNFile != "" {
+			variable = "MIRROR_MYSQL_DSN_FILE"
+		}
+		found.add(variable, "the database is beyond loopback, and the DSN has no tls=: password and tokens cross the network in plain text",
+			"add tls=true, or tls=false if the network is trusted")
+	}
 }
 
 func (c *config) checkMirrors(found *problems) {

@@ -29,6 +29,9 @@ func runSidecar(ctx context.Context, i *invocation) int {
 		log.Warn("unknown environment variable ignored", "variable", u.name, "nearest", u.nearest,
 			"hint", "correct the name, or remove the variable; sidecar help lists all variables")
 	}
+	for _, w := range cfg.warnings(i.environ) {
+		log.Warn("configuration is probably wrong", "variable", w.variable, "error", w.what, "hint", w.hint)
+	}
 	name, _ := os.Hostname() // the pod's name; "" if it is unknown
 	d, err := newDaemon(ctx, cfg, name, log)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"net"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,17 @@ const dialTimeout = 3 * time.Second
 func CheckDSN(dsn string) error {
 	_, err := parseDSN(dsn)
 	return err
+}
+
+// PlainHost returns the host of a DSN that does not say whether to use TLS: what is sent
+// there is not encrypted. It returns "" for any other DSN, and for a unix socket.
+func PlainHost(dsn string) string {
+	cfg, err := parseDSN(dsn)
+	if err != nil || cfg.Net != "tcp" || cfg.TLSConfig != "" {
+		return ""
+	}
+	host, _, _ := net.SplitHostPort(cfg.Addr) // the driver made it
+	return host
 }
 
 // parseDSN parses a data source name, and adds the parameters of every connection.

@@ -108,7 +108,7 @@ func reason(err error) string {
 // connection.
 func newTransport(c *Client) *http.Transport {
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  proxyFor,
 		DialContext:            (&net.Dialer{Timeout: c.timeout}).DialContext,
 		TLSHandshakeTimeout:    c.timeout,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},

@@ -22,7 +22,7 @@ type Config struct {
 	Timeout time.Duration
 	// Transport should support net/http/httptrace as *http.Transport does. Without it,
 	// any request may have been sent, so no second host is tried. Nil means a
-	// transport that uses HTTPS_PROXY and NO_PROXY, and a new connection for each
+	// transport that uses HTTPS_PROXY and NO_PROXY for https, and a new connection for each
 	// request.
 	Transport http.RoundTripper
 	// Observe is called after each Fetch with its duration and its error. Nil means

@@ -128,6 +128,22 @@ func TestProxy_FromEnvironment(t *testing.T) {
 	assert.Equal(t, 1, fake.Issues(appID))
 }
 
+// Plain http never goes through a proxy, whatever the spelling of localhost.
+func TestProxy_NeverForPlainHTTP(t *testing.T) {
+	if base := os.Getenv(childURL); base != "" {
+		_ = must(newClient(t, nil, base).Fetch(t.Context(), request(wechat.Token)))(t)
+		return
+	}
+	fake, base := newFake(t)
+	port := base[strings.LastIndex(base, ":"):]
+	p := newProxy(t, base, http.StatusForbidden)
+	for _, host := range []string{"localhost", "LOCALHOST", "LocalHost", "127.0.0.1", "[::ffff:127.0.0.1]"} {
+		again(t, "HTTP_PROXY="+p.URL, "http_proxy="+p.URL, "HTTPS_PROXY="+p.URL, childURL+"=http://"+host+port)
+	}
+	assert.Nil(t, p.asked.Load())
+	assert.Equal(t, 5, fake.Issues(appID))
+}
+
 // again runs the same test in its own process with another environment.
 func again(t *testing.T, env ...string) {
 	t.Helper()
