@@ -31,7 +31,7 @@ type config struct {
 	AuthTokenFile string   `env:"SIDECAR_AUTH_TOKEN_FILE" meaning:"A file with the bearer token that callers must send, of at least 16 bytes. A second line, for a rotation, is accepted too. Required if the API listens on more than loopback or a unix socket. The sidecar reads the file again when it changes."`
 	Compat        bool     `env:"SIDECAR_COMPAT" envDefault:"false" meaning:"true: the API also serves WeChat's own routes /cgi-bin/token, /cgi-bin/stable_token and /cgi-bin/ticket/getticket, for programs whose token address is configurable."`
 	OpsListen     string   `env:"SIDECAR_OPS_LISTEN" envDefault:":7201" meaning:"The address of health checks, metrics and the status page, which show neither tokens nor secrets. off disables it."`
-	OpsHosts      []string `env:"SIDECAR_OPS_HOSTS" meaning:"Further host names of the status page and /status.json, as a comma-separated list. Always allowed are IP addresses, names without a dot, this host's name in any domain, *.svc, *.cluster.local, *.internal and *.local."`
+	OpsHosts      []string `env:"SIDECAR_OPS_HOSTS" meaning:"Further host names of the status page and /status.json, as a comma-separated list. Always allowed are IP addresses, names without a dot, this host's name in any domain, and names that end with .svc, .cluster.local, .internal or .local."`
 
 	MirrorFile    string `env:"MIRROR_FILE" meaning:"A copy of the token in a file, in the format of the well-known PHP class: access_token.json. For many accounts the path must contain {appid}."`
 	MirrorDSN     secret `env:"MIRROR_MYSQL_DSN" meaning:"A copy in the table of that class in MySQL or MariaDB: user:password@tcp(host:3306)/database?tls=true. Or use MIRROR_MYSQL_DSN_FILE."`

@@ -4,6 +4,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -106,7 +107,7 @@ func TestFile_LinkStays(t *testing.T) {
 			mirror.CheckNow(m.Mirror)
 			eventually(t, func() bool { return written(second, mine.Value, mine.Expires) }, "the second release's file")
 			m.stop()
-			top, _, _ := cutPath(linked)
+			top, _, _ := strings.Cut(linked, "/")
 			info := must(os.Lstat(at(top)))(t)
 			assert.Equal(t, os.ModeSymlink, info.Mode().Type(), "the link stays")
 			assert.ElementsMatch(t, []string{"1", "2", top}, names(t, folder), "no temporary file is left")
@@ -115,16 +116,6 @@ func TestFile_LinkStays(t *testing.T) {
 			assert.Empty(t, m.log.String())
 		})
 	}
-}
-
-// cutPath returns the first part of a path.
-func cutPath(path string) (first, rest string, found bool) {
-	for i := range path {
-		if path[i] == '/' {
-			return path[:i], path[i+1:], true
-		}
-	}
-	return path, "", false
 }
 
 // A link to nothing, or to something that is not a file, is an error at the start. Later
@@ -192,7 +183,7 @@ func TestFile_LinkedPartIsReported(t *testing.T) {
 			t.Parallel()
 			folder, elsewhere := t.TempDir(), t.TempDir()
 			fill := func(id string) string { return filepath.Join(folder, mirror.Fill(pattern, id)) }
-			part, _, _ := cutPath(mirror.Fill(pattern, "wx1"))
+			part, _, _ := strings.Cut(mirror.Fill(pattern, "wx1"), "/")
 			target := elsewhere
 			if says == "the file" {
 				target = filepath.Join(elsewhere, "t.json")

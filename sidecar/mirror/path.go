@@ -111,8 +111,8 @@ func place(pattern, appID string) (string, error) {
 func resolve(path string) (string, error) {
 	info, err := os.Lstat(path)
 	switch {
-	case err != nil: // if it is not just missing, writing fails
-		return path, nil
+	case err != nil:
+		return path, nil //nolint:nilerr // if it is not just missing, writing fails
 	case info.Mode()&fs.ModeDevice != 0:
 		return "", errNoFile
 	case info.Mode().Type() != fs.ModeSymlink:

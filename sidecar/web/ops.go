@@ -147,8 +147,8 @@ func (o *ops) inTurn(serve func(http.ResponseWriter, *http.Request)) func(http.R
 	}
 }
 
-func writeText(w http.ResponseWriter, status int, text string) {
+func writeText(w http.ResponseWriter, code int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
+	w.WriteHeader(code)
 	_, _ = w.Write([]byte(text)) // if it fails, nobody reads
 }
