@@ -68,7 +68,7 @@ var goldenRecords = map[string]*memcache.Record{
 	},
 	"record_every_field": goldenRecord(func(r *memcache.Record) {
 		r.Number, r.Doubt, r.Claim = 1763815200125, 1763815275, goldenID
-		r.API, r.Reported, r.Early, r.Age = "stable_token", memcache.Fingerprint(token2), 420, 1800
+		r.API, r.Reported, r.Early, r.Again, r.Age = "stable_token", memcache.Fingerprint(token2), 420, true, 1800
 		r.Today = memcache.Day{Date: 20251122, Requests: 31, Renewals: 27, ForceRefreshes: 2}
 	}),
 }

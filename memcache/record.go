@@ -50,6 +50,8 @@ type Record struct {
 	Reported string `json:"reported,omitempty"`
 	// Early is by how many seconds the credential is due before its usual time.
 	Early int64 `json:"early,omitempty"`
+	// Again is true if WeChat returned the same credential again, with little life left.
+	Again bool `json:"again,omitempty"`
 	// Age is how many seconds old the token was when this record was written, as its
 	// writer knew. A sidecar that sees the token for the first time needs no clock that
 	// agrees with another's.

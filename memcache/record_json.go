@@ -59,7 +59,7 @@ func compact(v any) string {
 
 // knownFields are the JSON fields of this version.
 var knownFields = []string{
-	"v", "token", "number", "issued", "expires", "api", "by", "doubt", "claim", "reported", "early", "age", "past", "today",
+	"v", "token", "number", "issued", "expires", "api", "by", "doubt", "claim", "reported", "early", "again", "age", "past", "today",
 }
 
 // isKnown reports whether name is one of the fields, in any case: encoding/json

@@ -60,7 +60,7 @@ func (a *attempt) spend(ctx context.Context) error {
 	a.onTime = a.held.OnTime(now)
 	planned = planned && a.link.spent.Plan(every, now)
 	a.mu.Unlock()
-	if planned {
+	if planned && every > 0 {
 		first, err := a.slot.Mark(memcache.MarkPlanned, every)
 		if err != nil {
 			_ = a.lease.Release()

@@ -102,7 +102,7 @@ func (a *alarm) stop() {
 // arm sets the alarm for the time when the credential is due, or when a failed renewal is
 // tried again. The caller holds mu.
 func (c *credential) arm(now protocol.Now) {
-	var wait time.Duration
+	wait := c.held.Rest(now)
 	if c.held.Valid(now) && !c.held.IsReported() {
 		wait = max(c.dueIn(now), 0)
 	}

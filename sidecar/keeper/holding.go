@@ -33,6 +33,24 @@ func (s *settings) log() *slog.Logger {
 	return s.Log.With("appid", s.account.AppID, "kind", string(s.kind))
 }
 
+// last returns the last credential that was held, valid or not; empty if there was none.
+func (c *credential) last() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held.Last()
+}
+
+// rest returns how long a request for another ticket makes no sense.
+func (c *credential) rest(why protocol.Why) time.Duration {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if why.IsReport() {
+		return 0
+	}
+	return c.held.Rest(now)
+}
+
 // grant returns the valid credential, or false if there is none.
 func (c *credential) grant() (Grant, bool) {
 	now := c.now()

@@ -268,7 +268,7 @@ func (a *attempt) success(got wechat.Credential, before, there *memcache.Record,
 	}
 	r.Today.Renewals++
 	r.Today.Requests = max(r.Today.Requests, r.Today.Renewals)
-	if !a.onTime {
+	if !a.onTime && !r.Again {
 		r.Early = int64(protocol.Early(r.Life(), credentials, spread).Seconds())
 	}
 	a.history.own = memcache.Fingerprint(r.Token)

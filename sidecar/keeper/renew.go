@@ -134,11 +134,14 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 	if err != nil {
 		return nil, c.withoutMemcached(ctx, v.why, "get", err)
 	}
+	v.soon = min(c.rest(v.why), reachEvery)
 	switch {
 	case !c.wants(v.why):
 		c.confirm()
 		return nil, nil //nolint:nilnil // see above
 	case v.handed != nil:
+		return nil, errAgain
+	case v.soon > 0: // WeChat has no other ticket yet
 		return nil, errAgain
 	case seen.Record == nil && !v.why.IsReport() && c.rebuild():
 		return nil, errRenewalInProgress

@@ -13,7 +13,7 @@ import (
 // newRequest returns the request to WeChat, with the AppSecret or, for a ticket, with the
 // held token.
 func (c *credential) newRequest() (wechat.Request, error) {
-	r := wechat.Request{API: c.api, AppID: c.account.AppID}
+	r := wechat.Request{API: c.api, AppID: c.account.AppID, Held: c.last()}
 	if !c.isTicket() {
 		secret, err := c.account.Secret()
 		if err != nil {

@@ -24,6 +24,8 @@ func (c *credential) startIfDue(now protocol.Now) {
 		return
 	}
 	switch valid := c.held.Valid(now); {
+	case c.held.Rest(now) > 0: // only a reader that waits starts it before
+		c.alarm.set(c.held.Rest(now))
 	case !valid:
 		c.start(protocol.Why{})
 	case c.held.IsHandedOver():

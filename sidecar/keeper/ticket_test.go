@@ -322,3 +322,76 @@ func TestTicket_ExternalIsReplaced(t *testing.T) {
 		assert.Contains(t, h.logs.String(), "external ticket detected")
 	})
 }
+
+// WeChat returns the same ticket with its remaining life until that ends. It is served to its
+// end, and the next request follows two seconds later. A reader waits for that, and never fails.
+func TestTicket_SameOneToItsEnd(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.wechat.SetSameTicket()
+		all := []*keeper.Group{h.group, h.another(), h.another()}
+		for _, group := range all {
+			require.NoError(t, group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		}
+		longest, missing := time.Duration(0), 0
+		for start := time.Now(); time.Since(start) < 9*time.Hour; time.Sleep(time.Second) {
+			for _, group := range all {
+				began := time.Now()
+				grant, err := group.Token(t.Context(), "wx1", memcache.JSAPITicket)
+				require.NoError(t, err)
+				require.Zero(t, h.wechat.AcceptsTicket(grant.Value), "after %s", time.Since(start))
+				longest = max(longest, time.Since(began))
+			}
+			if item, ok := h.memcached.Peek("wx1:jsapi_ticket"); !ok || h.wechat.AcceptsTicket(item.Value) != 0 {
+				missing++
+			}
+		}
+		tickets := 0
+		for _, issue := range h.wechat.Tickets() {
+			if issue.New {
+				tickets++
+			}
+		}
+		assert.Equal(t, 5, tickets, "one in two hours")
+		assert.LessOrEqual(t, h.wechat.Requests("", "jsapi"), 4*tickets, "requests for each")
+		assert.LessOrEqual(t, longest, 4500*time.Millisecond, "a reader waits from 2 s before the end until 2 s after it")
+		assert.LessOrEqual(t, missing, 35*tickets, "seconds without an entry: the margin of 29 s, and the changeover")
+		state := h.group.States()
+		for _, s := range state {
+			assert.Empty(t, s.Counts.Failed, s.Kind)
+			assert.Nil(t, s.Err, s.Kind)
+		}
+		assert.NotContains(t, h.logs.String(), "renewal failed")
+		t.Logf("%d requests for %d tickets; a reader waited for at most %s; no entry for %d s", h.wechat.Requests("", "jsapi"), tickets, longest, missing)
+	})
+}
+
+// The first request of all finds a ticket with some seconds left: that is a success, and the
+// next one follows when it has ended.
+func TestTicket_FirstOneNearItsEnd(t *testing.T) {
+	t.Parallel()
+	for _, left := range []time.Duration{299 * time.Second, 12 * time.Second, 9 * time.Second, 3 * time.Second, 1500 * time.Millisecond} {
+		inBubble(t, func(h *fixture) {
+			t := h.t
+			h.wechat.SetSameTicket()
+			require.NoError(t, h.another().SetAccounts([]keeper.Account{withTicket("wx1")}))
+			time.Sleep(2*time.Hour - left)
+			h.memcached.Flush()
+			for _, end := range h.ends {
+				end()
+			}
+			h.ends = nil
+			h.memcached.Flush()
+			requests := h.wechat.Requests("", "jsapi")
+			h.group = h.another()
+			require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+			for start := time.Now(); time.Since(start) < left+time.Minute; time.Sleep(250 * time.Millisecond) {
+				_, accepted := h.ticket()
+				require.True(t, accepted, "%s left, after %s", left, time.Since(start))
+			}
+			assert.LessOrEqual(t, h.wechat.Requests("", "jsapi")-requests, 4, "%s left", left)
+			assert.NotContains(t, h.logs.String(), "renewal failed", "%s left", left)
+		})
+	}
+}

@@ -20,7 +20,7 @@ import (
 const (
 	maxAnswer = 64 << 10         // limit of a body in bytes
 	maxValue  = 2048             // bytes; no record has a longer one
-	minLife   = 10 * time.Second // a shorter lifetime is a failed answer
+	minLife   = 10 * time.Second // a shorter lifetime of a new classic token is a failed answer
 	maxLife   = 24 * time.Hour   // a longer lifetime is cut: its record would be unreadable
 )
 
@@ -103,8 +103,13 @@ func (r Request) parseAnswer(status int, body []byte) (Credential, *Error) {
 		return Credential{}, lost("success without a usable " + name)
 	}
 	life, ok := lifetime(fields["expires_in"])
-	if !ok {
-		return Credential{}, lost("success with an expires_in that is not a number of at least 10")
+	switch {
+	case ok && life < time.Second && r.API.forTicket() && value == r.Held: // it ends within this second
+		life = time.Second
+	case !ok, life < time.Second:
+		return Credential{}, lost("success with an expires_in that is not a number of at least 1")
+	case life < minLife && r.API == Token && value != r.Held:
+		return Credential{}, lost("a new access_token with an expires_in under 10")
 	}
 	return Credential{Value: value, ExpiresIn: life}, nil
 }
@@ -176,7 +181,7 @@ func usable(value string) bool {
 // lifetime parses a number of seconds.
 func lifetime(raw json.RawMessage) (time.Duration, bool) {
 	seconds, ok := number(raw)
-	if !ok || seconds < minLife.Seconds() {
+	if !ok || seconds < 0 {
 		return 0, false
 	}
 	return time.Duration(math.Floor(min(seconds, maxLife.Seconds()))) * time.Second, true

@@ -12,7 +12,7 @@ type Credential struct {
 	// Value is 1 to 2,048 bytes without control characters and spaces.
 	Value string `json:"-"`
 	// ExpiresIn is its lifetime from WeChat's answer on, in whole seconds: at least
-	// 10 s, at most 24 h.
+	// 1 s, or 10 s for a new token of the classic API, and at most 24 h.
 	ExpiresIn time.Duration
 	// Date is the time of the answer on WeChat's clock, from the Date header; zero if
 	// there was none.

@@ -4,7 +4,9 @@
 // # Promises
 //
 //   - A [Credential] is returned only for a clear success: HTTP 200, a JSON object
-//     without an errcode, a usable token, and an expires_in of at least 10 s.
+//     without an errcode, a usable token, and an expires_in of at least 1 s.
+//     The classic API has returned the token for its whole life: 10 s at least. Another
+//     API can return the end of a life.
 //   - Every failure is an [*Error]. Its Class says how to continue, and its Hint what
 //     a person can do. MayHaveIssued says whether WeChat may have issued a token that
 //     no sidecar has.

@@ -44,8 +44,8 @@ func (a API) withToken() bool { return a.forTicket() || a == quotaGet }
 // grantType is the only grant type of both APIs.
 const grantType = "client_credential"
 
-// Request says what to request. It shows no AppSecret and no token, however it is
-// printed.
+// Request says what to request. It shows no AppSecret and no credential, however it
+// is printed.
 type Request struct {
 	// API is required.
 	API API
@@ -55,13 +55,16 @@ type Request struct {
 	Secret string `json:"-"`
 	// Token is the access_token, for a ticket.
 	Token string `json:"-"`
+	// Held is the credential that the caller holds. If the classic API returns another one,
+	// that must live for at least 10 s. Empty: any is another one.
+	Held string `json:"-"`
 	// Force makes stable_token issue a new token and invalidate the previous one at
 	// once. WeChat allows it 20 times a day, at least 30 s apart. It is an error
 	// with any other API.
 	Force bool
 }
 
-// String returns everything but the AppSecret and the token.
+// String returns everything but the AppSecret and the credentials.
 func (r Request) String() string {
 	if r.Force {
 		return fmt.Sprintf("%s of %s with force_refresh", r.API, r.AppID)

@@ -56,7 +56,7 @@ func TestTicket_BrokenAnswer(t *testing.T) {
 		`{"errcode":0,"errmsg":"ok","access_token":"canarytoken","expires_in":7200}`,
 		`{"errcode":0,"errmsg":"ok","ticket":"","expires_in":7200}`,
 		`{"errcode":0,"errmsg":"ok","ticket":"a b","expires_in":7200}`,
-		`{"errcode":0,"errmsg":"ok","ticket":"canarytoken","expires_in":9}`,
+		`{"errcode":0,"errmsg":"ok","ticket":"canarytoken","expires_in":0}`,
 		`{"errcode":0,"errmsg":"ok","ticket":"canarytoken"}`,
 	} {
 		fake.OnRequest(func(wechattest.Request) wechattest.Answer { return raw(200, body) })

@@ -19,8 +19,11 @@ type Spent struct {
 }
 
 // Plan takes the planned request of a renewal, and reports whether it was free. every is
-// the least time between two of them.
+// the least time between two of them; 0: it is always free, see PlanFor.
 func (s *Spent) Plan(every time.Duration, now Now) bool {
+	if every == 0 {
+		return true
+	}
 	if now.Mono.Before(s.planned) {
 		return false
 	}

@@ -43,10 +43,14 @@ func (h *Held) Serves(why Why, now Now) bool {
 // its age. A doubt does not change that. The budget never refuses a planned request.
 // every is the least time between two planned requests: half of the age at which a token
 // is due. If it is shorter than the budget's window, planned requests would be unbounded,
-// and none is planned.
+// and none is planned. It is 0 for a token that WeChat returned again: its requests are 10 s
+// apart at least.
 func (h *Held) PlanFor(why Why, now Now) (every time.Duration, planned bool) {
 	if why.IsReport() || !h.Valid(now) || h.DueByAge(now, 0) > 0 {
 		return 0, false
+	}
+	if h.Record.Again {
+		return 0, true
 	}
 	every = DueAfter(h.Record.Life(), 0) / 2
 	return every, every >= BudgetWindow
@@ -144,10 +148,12 @@ func (h *Held) Success(f Fetched, number int64, older []*memcache.Record, now No
 		Issued: issued, Expires: issued + int64(f.Life/time.Second),
 	}
 	r.Age = max(0, int64(now.Mono.Sub(f.Sent.Mono)/time.Second))
+	r.Again = IsAgain(h.Last() == f.Token, f.Life)
 	for _, before := range older {
 		if before == nil {
 			continue
 		}
+		r.Again = r.Again || IsAgain(before.Token == f.Token, f.Life)
 		r.Past = unique(slices.Concat(r.Past, before.PastAfter(f.Token)))
 		if survivor := h.Surviving(before, f.Sent, own...); !f.Doubtless && survivor.At > 0 && (r.Doubt == 0 || survivor.At < r.Doubt) {
 			r.Doubt, r.Claim = survivor.At, survivor.By

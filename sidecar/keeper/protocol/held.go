@@ -25,6 +25,7 @@ type Held struct {
 	last   sight // of the record that was last read; it remains when the record expires
 	doubts []doubtSight
 	read   time.Time // monotonic: when the record was last read from memcached
+	rest   time.Time // monotonic: until then WeChat returns the same ticket; zero: it does not
 }
 
 // sight is how a token was first seen.
@@ -64,34 +65,48 @@ func (h *Held) Adopt(r *memcache.Record, now Now) bool {
 	case !h.last.of(r):
 		h.last = arrival(r, last, now)
 	}
-	return h.take(r, h.last, now)
+	return h.take(r, h.last, now, othersRest)
 }
+
+// othersRest is how much longer than the sidecar that got a ticket again all others wait for
+// the next one: by their clocks it can end some seconds too early.
+const othersRest = 2 * time.Second
 
 // Remember is Adopt for a record that this sidecar wrote itself.
 func (h *Held) Remember(r *memcache.Record, now Now) bool {
 	age := max(0, now.Wall.Sub(time.Unix(r.Issued, 0)))
 	h.last = sight{r.Token, r.Issued, age, now.Wall, now.Mono}
-	return h.take(r, h.last, now)
+	return h.take(r, h.last, now, 0)
 }
 
-func (h *Held) take(r *memcache.Record, first sight, now Now) bool {
+// take is Adopt for a record that was first seen so. rest is added to the time until a
+// ticket is requested that WeChat returned again.
+func (h *Held) take(r *memcache.Record, first sight, now Now, rest time.Duration) bool {
 	if h.same(r) {
 		first = h.sight // the same credential, with a new number or doubt
 	}
 	h.seeDoubt(r, now)
+	fresh := r.Number > h.Number
 	h.Number = max(h.Number, r.Number)
 	valid := h.Valid(now)
 	if valid && r.Number <= h.Record.Number && supersedes(r, h.Record) {
 		r = h.renumbered(r, now)
 	}
-	candidate := Held{Record: r, sight: first}
-	if !candidate.Valid(now) || (valid && r.Number <= h.Record.Number) {
+	candidate := Held{Ticket: h.Ticket, Record: r, sight: first}
+	if fresh && r.Again && h.Ticket {
+		h.rest = now.Mono.Add(candidate.DueByAge(now, 0) + rest)
+	}
+	sooner := r.Again && valid && r.Number > h.Record.Number && r.Token == h.Record.Token // it ends earlier than was known
+	if (!candidate.Valid(now) && !sooner) || (valid && r.Number <= h.Record.Number) {
 		if !valid {
 			h.Record = nil
 		}
 		return false
 	}
 	h.Record, h.sight = r, first
+	if !r.Again {
+		h.rest = time.Time{}
+	}
 	if t := r.Today; t.Date > h.Today.Date || (t.Date == h.Today.Date && t.Requests >= h.Today.Requests) {
 		h.Today = t
 	}
@@ -169,7 +184,33 @@ func (h *Held) Age(now Now) time.Duration {
 
 // Valid reports whether there is a token that WeChat should accept.
 func (h *Held) Valid(now Now) bool {
-	return h.Record != nil && h.Record.Token != "" && h.Left(now) > Slack(h.Record.Life())
+	return h.Record != nil && h.Record.Token != "" && h.Left(now) > h.slack()
+}
+
+// Last returns the credential that is held, or the last one that was, if that has expired.
+func (h *Held) Last() string {
+	if h.Record != nil {
+		return h.Record.Token
+	}
+	return h.last.token
+}
+
+// slack is Slack of the held credential's whole life: of a ticket that WeChat returned
+// again, the record has the end alone.
+func (h *Held) slack() time.Duration {
+	if h.Record.Again && h.Ticket {
+		return Slack(littleLife)
+	}
+	return Slack(h.Record.Life())
+}
+
+// Rest returns how long WeChat has no other ticket than the one that has just ended here; 0
+// if a ticket is valid, or a request makes sense.
+func (h *Held) Rest(now Now) time.Duration {
+	if h.Valid(now) {
+		return 0
+	}
+	return max(0, h.rest.Sub(now.Mono))
 }
 
 // Left returns how long the token remains valid.
@@ -194,11 +235,19 @@ func (h *Held) DueByAge(now Now, spread float64) time.Duration {
 }
 
 func (h *Held) due(spread float64) time.Duration {
-	due := DueAfter(h.Record.Life(), spread) - time.Duration(h.Record.Early)*time.Second
+	due := h.dueAfter(spread)
 	if h.Record.Newer() {
 		due += newerDelay
 	}
 	return due
+}
+
+// dueAfter is DueAfter of the held credential.
+func (h *Held) dueAfter(spread float64) time.Duration {
+	if h.Record.Again {
+		return AgainAfter(h.Record.Life(), h.Ticket, spread)
+	}
+	return DueAfter(h.Record.Life(), spread) - time.Duration(h.Record.Early)*time.Second
 }
 
 // DueIn returns the time until a valid token is due; 0 or less if it is. A record in
@@ -234,9 +283,9 @@ func (h *Held) Promise(now Now) (time.Duration, bool) {
 	if !h.Valid(now) {
 		return 0, false
 	}
-	life, age, due := h.Record.Life(), h.Age(now), DueAfter(h.Record.Life(), 0)-time.Duration(h.Record.Early)*time.Second
+	life, age, due := h.Record.Life(), h.Age(now), h.dueAfter(0)
 	if h.Ticket {
-		return promiseOfTicket(due, age), true
+		return promiseOfTicket(min(due, life), age), true
 	}
 	doubt := time.Duration(-1)
 	if h.Record.Doubt > 0 {

@@ -107,7 +107,7 @@ func TestAge_OfAnArrival(t *testing.T) {
 			r := record("a", 5, c.issued)
 			r.Age = c.age
 			now := skewed(0, c.off)
-			h.take(r, arrival(r, h.read, now), now)
+			h.take(r, arrival(r, h.read, now), now, 0)
 			require.Same(t, r, h.Record)
 			assert.Equal(t, c.want, h.Age(now))
 			assert.Equal(t, c.want+time.Minute, h.Age(skewed(time.Minute, c.off)), "a minute later")

@@ -72,8 +72,9 @@ func (h *Held) Reconcile(p Polled, now Now) Repair {
 	r.Life = EntryLife(mine.Life(), left)
 	switch {
 	case entry == mine.Token:
-		// If WeChat fails and the token is overdue, the entry must not expire.
-		r.Publish = h.DueByAge(now, 1) <= 0 && p.Stale
+		// If WeChat fails and the token is overdue, the entry must not expire. If WeChat has
+		// returned the same one, it lives longer.
+		r.Publish = p.Renewed || (h.DueByAge(now, 1) <= 0 && p.Stale)
 	case known, p.Renewed:
 		r.Publish = !replaced || p.Renewed
 	case there == nil: // unclear for too long: the record is put back, and the next poll decides

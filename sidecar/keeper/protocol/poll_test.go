@@ -62,6 +62,7 @@ func TestReconcile_RepairsWhatIsAmiss(t *testing.T) {
 		"unknown, no record, two minutes":      {held(nil), Polled{View: view("x", nil), UnclearSince: at(10 * s).Mono}, 130*s - 1, Repair{Unclear: true}, false},
 		"unknown, no record, for too long":     {held(nil), Polled{View: view("x", nil), UnclearSince: at(10 * s).Mono}, 130 * s, Repair{Life: full}, true},
 		"renewed, over whatever is there":      {held(nil), Polled{View: view("x", own), Renewed: true}, 0, Repair{Publish: true, Life: full}, false},
+		"renewed, WeChat returned the same":    {held(nil), Polled{View: view("b", own), Renewed: true}, 0, Repair{Publish: true, Life: full}, false},
 		"renewed, the record was lost again":   {held(nil), Polled{View: view("x", nil), Renewed: true}, 0, Repair{Publish: true, Life: full}, true},
 		"reported, and renewing":               {held(reported), Polled{View: view("", nil), Renewing: true}, 0, Repair{Life: full}, false},
 		"reported, and not renewing":           {held(reported), Polled{View: view("", nil)}, 0, Repair{Publish: true, Life: full}, true},

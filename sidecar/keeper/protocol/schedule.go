@@ -62,6 +62,24 @@ func Early(life time.Duration, credentials int, spread float64) time.Duration {
 	return time.Duration(spread * float64(most)).Truncate(time.Second)
 }
 
+// Little life is left below the time at which stable_token issues the next token.
+const littleLife = Grace
+
+// IsAgain reports whether WeChat has returned the same credential again, with little life
+// left. Then it is kept to its end, and AgainAfter says when the next request follows.
+func IsAgain(same bool, life time.Duration) bool { return same && life < littleLife }
+
+// AgainAfter returns the age at which a credential is due that WeChat returned again with
+// little life left. WeChat has no other ticket before the end of this one. That is up to two
+// seconds later than it seems: expires_in and the time of the request are whole seconds. A
+// token is due at half of what is left, and after 10 s at least.
+func AgainAfter(life time.Duration, ticket bool, spread float64) time.Duration {
+	if ticket {
+		return life + 2*time.Second
+	}
+	return max(10*time.Second, life/2) + jitter(life, spread)
+}
+
 // promise returns how long WeChat accepts a token at least, if it is due at the age due.
 // It leaves out the jitter, because any sidecar can be the first. doubt is the time until
 // the renewal for a doubt, or negative if there is none.

@@ -100,6 +100,30 @@ func TestEarly_Scatters(t *testing.T) {
 	}
 }
 
+// What WeChat returns again with little life left is kept to its end. A ticket is requested
+// again two seconds after that, a token at half of what is left.
+func TestAgain_LittleLifeLeft(t *testing.T) {
+	assert.True(t, IsAgain(true, 299*s))
+	assert.False(t, IsAgain(true, 300*s), "not little")
+	assert.False(t, IsAgain(false, 5*s), "a new one")
+	for _, c := range []struct {
+		life   time.Duration
+		ticket bool
+		spread float64
+		want   time.Duration
+	}{
+		{295 * s, true, 0, 297 * s},
+		{295 * s, true, 1, 297 * s},
+		{1 * s, true, 0.5, 3 * s},
+		{298 * s, false, 0, 149 * s},
+		{200 * s, false, 1, 110 * s},
+		{20 * s, false, 0, 10 * s},
+		{7 * s, false, 0, 10 * s},
+	} {
+		assert.Equal(t, c.want, AgainAfter(c.life, c.ticket, c.spread), "life %s, ticket %t, spread %g", c.life, c.ticket, c.spread)
+	}
+}
+
 // Polls are 10 to 15 s apart. A sidecar that waits for another reads less often the
 // longer it takes.
 func TestPollEvery_AndAwaitEvery(t *testing.T) {

@@ -15,7 +15,8 @@
 //     days begin at midnight in Beijing), and 10,000 stable requests a minute (45011).
 //   - GET /cgi-bin/ticket/getticket issues a new ticket for the account of a valid
 //     token. A ticket works until it expires: WeChat does not say that another one
-//     ends it. It has no quota here.
+//     ends it. It has no quota here. After
+//     SetSameTicket it returns the same one until that expires.
 //   - POST /cgi-bin/openapi/quota/get tells the account of a valid token how often an API
 //     was requested today. It accepts the paths of the two APIs for tokens (76021).
 //   - Any other path under /cgi-bin/ is an API with ?access_token=…. It answers "ok",

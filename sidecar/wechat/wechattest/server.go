@@ -15,6 +15,7 @@ type Server struct {
 	tickets     map[string]*token
 	issued      []Issue
 	ticketsOut  []Issue
+	lastTickets map[requestKind]*token // see SetSameTicket; nil: each request has a new one
 	requests    map[requestKind]int
 	arrived     int
 	hook        func(Request) Answer

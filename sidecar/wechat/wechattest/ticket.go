@@ -47,12 +47,28 @@ func (s *Server) checkToken(value string) int {
 
 // newTicket issues a ticket. The lock is held.
 func (s *Server) newTicket(request credentialRequest, now time.Time) result {
-	t := s.make(request.AppID, "sM4AOVdWfPE4DxkX_", now)
-	s.tickets[t.value] = t
+	kind := requestKind{request.AppID, request.api}
+	t := s.lastTickets[kind]
+	isNew := t == nil || t.errcode(now) != 0
+	if isNew {
+		t = s.make(request.AppID, "sM4AOVdWfPE4DxkX_", now)
+		s.tickets[t.value] = t
+	}
+	if s.lastTickets != nil {
+		s.lastTickets[kind] = t
+	}
 	s.ticketsOut = append(s.ticketsOut, Issue{
-		Seq: len(s.ticketsOut) + 1, AppID: request.AppID, API: request.api, Token: t.value, At: now, Expires: t.expires, New: true,
+		Seq: len(s.ticketsOut) + 1, AppID: request.AppID, API: request.api, Token: t.value, At: now, Expires: t.expires, New: isNew,
 	})
 	return result{value: t.value, seconds: int(t.expires.Sub(now) / time.Second), ticket: true}
+}
+
+// SetSameTicket has an account's requests return the same ticket with its remaining life
+// until it expires, as some reports say of WeChat.
+func (s *Server) SetSameTicket() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lastTickets = map[requestKind]*token{}
 }
 
 // Tickets returns all issued tickets, whether their answers arrived or not.
