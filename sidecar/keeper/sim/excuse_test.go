@@ -67,6 +67,9 @@ func (j *judge) excuse(p *pod, token string, now time.Time) string {
 			return "a clock"
 		}
 	}
+	if j.troubled(now.Add(-pollBound), now, numberTrouble) {
+		return "an older token was put back, in doubt"
+	}
 	if !p.settled(pollBound) {
 		return "its sidecar was stopped"
 	}
