@@ -58,7 +58,7 @@ func TestAttack_MarksForEver(t *testing.T) {
 		keys  []string
 		bound time.Duration
 	}{
-		"report_throttle": {[]string{":report_throttle"}, 40 * time.Second},
+		"report_throttle": {[]string{":report_throttle"}, 70 * time.Second}, // the client waits twice for Retry-After
 		"lease":           {[]string{":lease"}, 40 * time.Second},
 		"planned":         {[]string{":planned"}, 20 * time.Second},
 		"budget": {[]string{
@@ -161,10 +161,17 @@ func (w *world) handWrites() {
 	case 4: // the record, with other fields
 		now := time.Now()
 		changes := []map[string]any{
-			{"doubt": now.Add(time.Hour).Unix()}, {"number": now.Add(47 * time.Hour).UnixMilli()}, {"number": 1},
-			{"issued": now.Add(47 * time.Hour).Unix(), "expires": now.Add(49 * time.Hour).Unix()}, {"expires": now.Unix()},
-			{"by": handWords}, {"token": "forged-by-a-random-hand-0001", "past": []string{}}, {"v": 7}, {"claim": "x", "doubt": now.Unix()},
-			{"today": map[string]any{"date": 20261130, "requests": 7777777, "renewals": 7777777}}, {"past": []string{"00000000"}},
+			{"doubt": now.Add(time.Hour).Unix()},
+			{"number": now.Add(47 * time.Hour).UnixMilli()},
+			{"number": 1},
+			{"issued": now.Add(47 * time.Hour).Unix(), "expires": now.Add(49 * time.Hour).Unix()},
+			{"expires": now.Unix()},
+			{"by": handWords},
+			{"token": "forged-by-a-random-hand-0001", "past": []string{}},
+			{"v": 7},
+			{"claim": "x", "doubt": now.Unix()},
+			{"today": map[string]any{"date": 20261130, "requests": 7777777, "renewals": 7777777}},
+			{"past": []string{"00000000"}},
 		}
 		w.rewrite(pick(w, changes))
 	}
