@@ -48,14 +48,16 @@ func (g *Group) newCredential(account Account, kind memcache.Kind) (*credential,
 
 // token returns the valid credential at once if there is one. Otherwise it waits for
 // the renewal that runs, or starts one. It fails with that renewal's error, or with
-// Unavailable when ctx ends.
+// Unavailable when ctx ends or after MaxWait.
 func (c *credential) token(ctx context.Context) (Grant, error) {
 	c.pollOnRead(ctx)
-	for {
-		grant, r, err := c.ready()
-		if r == nil {
-			return grant, err
-		}
+	grant, r, err := c.ready()
+	if r == nil {
+		return grant, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, MaxWait) // only a caller that waits needs a timer
+	defer cancel()
+	for ; r != nil; grant, r, err = c.ready() {
 		if err = r.wait(ctx); err == nil {
 			err = r.err
 		}
@@ -68,6 +70,7 @@ func (c *credential) token(ctx context.Context) (Grant, error) {
 			return Grant{}, asError(err)
 		}
 	}
+	return grant, err
 }
 
 // ready returns what can be answered at once: a credential, or why there is none.
@@ -98,6 +101,8 @@ func (c *credential) ready() (Grant, *run, error) {
 // current one, because another sidecar has renewed since the last poll. So the renewal
 // reads the record first, and sends a request only for the current credential.
 func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error) {
+	ctx, cancel := context.WithTimeout(ctx, MaxWait)
+	defer cancel()
 	if err := c.delayNewer(rejected); err != nil {
 		return Grant{}, err
 	}

@@ -148,7 +148,7 @@ func (g *Group) Close(ctx context.Context) {
 }
 
 // Token returns the valid credential at once if there is one. Otherwise it waits for the
-// one that a renewal brings. Every error is an *Error.
+// one that a renewal brings, until ctx ends or for MaxWait. Every error is an *Error.
 func (g *Group) Token(ctx context.Context, appID string, kind memcache.Kind) (Grant, error) {
 	c, err := g.find(appID, kind)
 	if err != nil {

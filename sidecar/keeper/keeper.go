@@ -155,6 +155,9 @@ type Change struct {
 	Own bool
 }
 
+// MaxWait is how long Token and Refresh wait for a renewal. Clients wait a second more.
+const MaxWait = 12 * time.Second
+
 // Grant is a credential that is given to a reader.
 type Grant struct {
 	// Value is the credential.

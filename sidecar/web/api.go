@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -15,12 +14,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
-const (
-	// maxWait is how long a request waits for a renewal. Clients wait a second more.
-	maxWait = 12 * time.Second
-	// maxUnderWay bounds the open requests, and so the memory.
-	maxUnderWay = 20_000
-)
+// maxUnderWay bounds the open requests, and so the memory.
+const maxUnderWay = 20_000
 
 // APIConfig configures the API.
 type APIConfig struct {
@@ -154,17 +149,15 @@ func (a *api) grant(w http.ResponseWriter, r *http.Request) (grant keeper.Grant,
 	if a.underWay.Add(1) > a.max {
 		return grant, kind, tooMany()
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
-	defer cancel()
 	var err error
 	if to.refresh {
 		var rejected string
 		if rejected, refused = readReport(w, r); refused != nil {
 			return grant, kind, refused
 		}
-		grant, err = a.group.Refresh(ctx, to.appID, to.kind, rejected)
+		grant, err = a.group.Refresh(r.Context(), to.appID, to.kind, rejected)
 	} else {
-		grant, err = a.group.Token(ctx, to.appID, to.kind)
+		grant, err = a.group.Token(r.Context(), to.appID, to.kind)
 	}
 	if err != nil {
 		return keeper.Grant{}, kind, refusalOf(err)

@@ -92,7 +92,7 @@ func (a *api) grantCompat(w http.ResponseWriter, r *http.Request) (keeper.Grant,
 	if a.underWay.Add(1) > a.max {
 		return keeper.Grant{}, "", weChatSays(busyCode, tooMany().message)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
+	ctx, cancel := context.WithTimeout(r.Context(), keeper.MaxWait)
 	defer cancel()
 	want, refused := a.parseCompat(ctx, w, r)
 	if refused != nil {
