@@ -3,6 +3,7 @@ package main
 import (
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +24,7 @@ func TestAddresses_SeveralBehindOneName(t *testing.T) { // not parallel: it repl
 	w := programtest.NewBackends(t)
 	_, port, _ := net.SplitHostPort(w.MemcachedAddress)
 	server := "memcached.example.test:" + port
-	environ := append(w.Environ, "MEMCACHED_SERVERS="+server)
+	environ := slices.Concat(w.Environ, []string{"MEMCACHED_SERVERS=" + server})
 	r := start(t, environ)
 	const what = "has 2 addresses: 127.0.0.1, 127.0.0.2"
 	eventually(t, func() bool { return programtest.Entry(t, w.Store(t)) != "" }, "a token")

@@ -2,7 +2,6 @@ package wechat_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -64,5 +63,5 @@ func TestCheck_EndsWithItsContext(t *testing.T) {
 	fake.OnCheck(func(int) wechattest.Answer { return wechattest.Answer{Kind: wechattest.Hang} })
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	assert.True(t, errors.Is(c.Check(ctx, appID, "90_canarytoken-0123456789"), context.DeadlineExceeded))
+	assert.ErrorIs(t, c.Check(ctx, appID, "90_canarytoken-0123456789"), context.DeadlineExceeded)
 }

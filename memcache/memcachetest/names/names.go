@@ -91,7 +91,7 @@ func (n *Names) answer(query []byte) []byte {
 		if (kind == typeA && ip.Is4()) || (kind == typeAAAA && ip.Is6()) {
 			data := ip.AsSlice()
 			// the question's name, its type and class, 0 s to live
-			records = append(records, 0xc0, header, question[len(question)-4], question[len(question)-3], 0, 1, 0, 0, 0, 0, 0, byte(len(data)))
+			records = append(records, 0xc0, header, question[len(question)-4], question[len(question)-3], 0, 1, 0, 0, 0, 0, 0, byte(len(data))) //nolint:gosec // 4 or 16
 			records = append(records, data...)
 			count++
 		}

@@ -42,7 +42,7 @@ func TestAttack_MarksDeleted(t *testing.T) {
 				}
 			})
 			requests := w.requestsSince(w.start)
-			assert.LessOrEqual(t, mostIn(requests, protocol.BudgetWindow), protocol.Budget+1, "in ten minutes, a planned one included")
+			assert.LessOrEqual(t, mostInTenMinutes(requests), protocol.Budget+1, "in ten minutes, a planned one included")
 			assert.Greater(t, len(requests), protocol.Budget, "reports still lead to renewals")
 			w.t = t
 			w.figures("marks deleted, "+string(api), requests)
@@ -123,7 +123,7 @@ func TestAttack_RandomHand(t *testing.T) {
 			requests := w.requestsSince(w.start)
 			assert.LessOrEqual(t, took, bound, "until a renewal")
 			for _, p := range w.pods {
-				assert.LessOrEqual(t, mostIn(of(requests, p), protocol.BudgetWindow), protocol.Budget+1, p.name)
+				assert.LessOrEqual(t, mostInTenMinutes(of(requests, p)), protocol.Budget+1, p.name)
 			}
 			assert.NotContains(t, w.logs.String(), handWords)
 			w.t = t
@@ -199,7 +199,7 @@ func (w *world) handLeft() time.Duration {
 func (w *world) speaksNoHand(ctx context.Context) {
 	for _, p := range w.pods {
 		states, err := json.Marshal(p.process.group.States())
-		assert.NoError(w.t, err)
+		w.must(err)
 		assert.NotContains(w.t, string(states), handWords)
 		if _, err := p.client.AccessToken(ctx); err != nil {
 			assert.NotContains(w.t, err.Error(), handWords)

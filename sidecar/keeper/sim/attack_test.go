@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -47,7 +48,7 @@ func (w *world) figures(name string, requests []request, rest ...any) {
 	invalid, failed := w.judge.counted()
 	classic := count(requests, func(r request) bool { return r.api == string(wechat.Token) })
 	w.t.Logf("| %s | %d token + %d others, at most %d in ten minutes | %d | %d of %d | %v |",
-		name, classic, len(requests)-classic, mostIn(requests, 10*time.Minute), invalid, failed, w.judge.reads+failed, rest)
+		name, classic, len(requests)-classic, mostInTenMinutes(requests), invalid, failed, w.judge.reads+failed, rest)
 }
 
 func count(requests []request, which func(request) bool) int {
@@ -60,13 +61,13 @@ func count(requests []request, which func(request) bool) int {
 	return n
 }
 
-// mostIn returns the most requests in any stretch of time of that length.
-func mostIn(requests []request, window time.Duration) int {
+// mostInTenMinutes returns the most requests in any ten minutes.
+func mostInTenMinutes(requests []request) int {
 	most := 0
 	for i := range requests {
 		n := 0
 		for _, r := range requests[i:] {
-			if r.at.Sub(requests[i].at) < window {
+			if r.at.Sub(requests[i].at) < protocol.BudgetWindow {
 				n++
 			}
 		}
