@@ -63,6 +63,9 @@ func (h *Held) Adopt(r *memcache.Record, now Now) bool {
 	case h.same(r):
 		h.last = h.sight
 	case !h.last.of(r):
+		if r.Number <= h.Number { // it can have been there long before the last read
+			last = time.Time{}
+		}
 		h.last = arrival(r, last, now)
 	}
 	return h.take(r, h.last, now, othersRest)

@@ -116,6 +116,20 @@ func TestAge_OfAnArrival(t *testing.T) {
 }
 
 // After the first sight the clock that went further counts: one that is set back, or a
+// A record that a sidecar has read before does not arrive anew when its own one expires.
+func TestAge_OfAnEarlierRecordReadAgain(t *testing.T) {
+	h := &Held{}
+	first, own := record("a", 5, 0), record("a", 7, 300*time.Second)
+	first.Expires, own.Expires = first.Issued+600, own.Issued+300
+	require.True(t, h.Adopt(first, at(0)))
+	h.Adopt(first, at(295*time.Second))
+	require.True(t, h.Remember(own, at(300*time.Second)))
+	for after := 310 * time.Second; after < 700*time.Second; after += 10 * time.Second {
+		h.Adopt(first, at(after)) // own could not be written
+		assert.Equal(t, after < 598*time.Second, h.Valid(at(after)), "after %s", after)
+	}
+}
+
 // machine that was suspended, makes no token younger.
 func TestAge_ByTheClockThatWentFurther(t *testing.T) {
 	h := holding("a")
