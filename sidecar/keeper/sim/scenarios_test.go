@@ -14,14 +14,15 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
-// untilDue sleeps until the current token is about to be renewed.
+// untilDue sleeps until the current token is about to be renewed. Two episodes that wait
+// for the same token go on one after the other: which is first must depend on the seed.
 func (w *world) untilDue(ctx context.Context) {
 	issued := w.wechat.Issued()
 	if len(issued) == 0 {
 		return
 	}
 	last := issued[len(issued)-1]
-	sleep(ctx, time.Until(last.At.Add(3290*time.Second)))
+	sleep(ctx, time.Until(last.At.Add(3290*time.Second))+w.seconds(0, 1))
 }
 
 // A day without faults costs one request per renewal.
