@@ -2,6 +2,7 @@ package memcache
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"net"
 	"os"
@@ -44,8 +45,9 @@ type conn struct {
 	pass  int    // bytes of the current value to pass on, line end included
 	drop  int    // bytes of the current value to drop
 
-	room, items int // bytes and values that this answer can still have
-	refused     bool
+	room, items int       // bytes and values that this answer can still have
+	heard       bool      // the server has sent something over this connection
+	refused     error     // what a line of the answer says
 	reads       int       // of this answer
 	since       time.Time // when the answer had freeReads reads
 }
@@ -79,14 +81,15 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, os.ErrDeadlineExceeded
 		}
 		n, err := c.Conn.Read(p)
+		err = c.hear(p[:n], err)
 		read, held := p[:n], c.held
 		if len(held) > 0 {
 			read, c.held = append(held, read...), nil
 		}
 		kept := c.filter(read)
 		switch c.room -= kept; {
-		case c.refused:
-			return 0, errServer
+		case c.refused != nil:
+			return 0, c.refused
 		case c.room < 0 || c.items < 0 || len(c.held) > maxLine:
 			return 0, errAnswer
 		case len(held) == 0 && (kept > 0 || err != nil): // it is in p already
@@ -137,7 +140,7 @@ func (c *conn) filter(b []byte) (kept int) {
 // line copies a line to the beginning of to, and returns its length there. The two
 // can overlap.
 func (c *conn) line(to, line []byte) int {
-	c.refused = c.refused || bytes.HasPrefix(line, []byte("SERVER_ERROR "))
+	c.refused = cmp.Or(c.refused, refusal(line))
 	size, begin, end := sizeOf(line)
 	if begin == 0 {
 		return copy(to, line)

@@ -48,9 +48,13 @@ func ownError(err error) error {
 		return ErrMiss
 	case errors.Is(err, memcache.ErrCASConflict), errors.Is(err, memcache.ErrNotStored):
 		return ErrConflict
-	case errors.Is(err, errServer):
-		return errServer
-	case errors.As(err, &network), errors.As(err, &connect), brokenConnection(err):
+	}
+	for _, own := range refusals {
+		if errors.Is(err, own) {
+			return own
+		}
+	}
+	if errors.As(err, &network) || errors.As(err, &connect) || brokenConnection(err) {
 		return err
 	}
 	return errAnswer
@@ -58,7 +62,6 @@ func ownError(err error) error {
 
 var (
 	errAnswer = errors.New("memcache: the answer is not of memcached's protocol; check the server's address")
-	errServer = errors.New("memcache: memcached answered SERVER_ERROR; check that it is not out of memory")
 	errNoLife = errors.New("memcache: the lifetime is less than a second; not written, because exptime 0 means forever")
 )
 

@@ -2,6 +2,9 @@ package hint_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"unicode"
@@ -9,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
@@ -30,6 +34,29 @@ func TestWhitelist_NamesTheAddress(t *testing.T) {
 	assert.Contains(t, h.English, "add the address 203.0.113.7 to")
 	assert.Contains(t, h.Chinese, "出口 IP 203.0.113.7 加入该账号的 IP 白名单")
 	assert.Contains(t, hint.PlatformWhitelist("").Chinese, "微信看到的出口 IP 加入第三方平台")
+}
+
+// A memcached that cannot be reached may be behind the NetworkPolicy of the manifests.
+// Every known cause has a hint of its own.
+func TestMemcached_NamesTheCause(t *testing.T) {
+	policy, err := os.ReadFile("../../k8s/networkpolicy/memcached.yaml")
+	require.NoError(t, err)
+	const label = `wxsidecar/reader: "true"`
+	require.Contains(t, string(policy), label)
+	unreached := hint.Memcached(errors.New("dial tcp: i/o timeout"))
+	for _, text := range []string{unreached.English, unreached.Chinese} {
+		assert.Contains(t, text, "NetworkPolicy")
+		assert.Contains(t, text, label)
+	}
+	seen := map[hint.Hint]bool{unreached: true}
+	for _, cause := range []error{
+		memcache.ErrUnauthenticated, memcache.ErrTLS, memcache.ErrClosed, memcache.ErrSilent, memcache.ErrConnections,
+		memcache.ErrMemory, memcache.ErrBackend, memcache.ErrServer,
+	} {
+		h := hint.Memcached(fmt.Errorf("poll: %w", cause))
+		assert.False(t, seen[h], "%v: %s", cause, h)
+		seen[h] = true
+	}
 }
 
 // A hint in JSON is its English words.

@@ -4,7 +4,12 @@ import "fmt"
 
 // Hints for what keeps a credential from being renewed, WeChat apart.
 var (
-	Memcached  = Hint{"check MEMCACHED_SERVERS and that memcached runs", "请检查 MEMCACHED_SERVERS，并确认 memcached 正在运行。"}
+	memcachedUnreached = Hint{
+		"check MEMCACHED_SERVERS and that memcached runs; on Kubernetes the NetworkPolicy memcached admits " +
+			`only pods of its namespace with the label wxsidecar/reader: "true"`,
+		"请检查 MEMCACHED_SERVERS，并确认 memcached 正在运行；在 Kubernetes 上，名为 memcached 的 NetworkPolicy " +
+			`只放行同一命名空间中带标签 wxsidecar/reader: "true" 的 Pod。`,
+	}
 	SecretFile = Hint{
 		"check WECHAT_APPSECRET_FILE or the file of this account in WECHAT_ACCOUNTS_DIR",
 		"请检查 WECHAT_APPSECRET_FILE，或 WECHAT_ACCOUNTS_DIR 中该账号的文件。",

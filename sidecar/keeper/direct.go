@@ -106,7 +106,7 @@ func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, com
 	}
 	c.noteIssued(got.Value)
 	c.log().Warn("token fetched without memcached", "event", "token_direct", "memcached", cause.Error(), "api", string(a.request.API),
-		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value), "hint", hint.Memcached)
+		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value), "hint", hint.Memcached(cause))
 	fetched := a.success(got, nil, nil, a.number)
 	fetched.Doubt, fetched.Claim = 0, ""
 	a.succeeded(fetched)
@@ -143,7 +143,7 @@ func (c *credential) mayAskDirectly(why protocol.Why, command string, cause erro
 	}
 	c.mu.Unlock()
 	if warn {
-		c.log().Warn("memcached command failed", "command", command, "error", cause.Error(), "hint", hint.Memcached)
+		c.log().Warn("memcached command failed", "command", command, "error", cause.Error(), "hint", hint.Memcached(cause))
 	}
 	fails := c.memcachedError(cause)
 	switch {
@@ -161,6 +161,6 @@ func (c *credential) mayAskDirectly(why protocol.Why, command string, cause erro
 func (c *credential) memcachedError(cause error) *Error {
 	return &Error{
 		Reason: Unavailable, Code: busyCode, Message: fmt.Sprintf("memcached failed: %v", cause),
-		Hint: hint.Memcached, RetryAfter: time.Second,
+		Hint: hint.Memcached(cause), RetryAfter: time.Second,
 	}
 }

@@ -136,7 +136,7 @@ func (g *Group) noteOutage(server string, err error) {
 	switch {
 	case begun:
 		g.cfg.Log.Warn("memcached unavailable, serving from memory", "server", server, "error", err.Error(),
-			"hint", hint.Memcached)
+			"hint", hint.Memcached(err))
 	case ended:
 		g.cfg.Log.Info("memcached available again", "server", server, "seconds", int(time.Since(o.since).Seconds()))
 	}

@@ -63,6 +63,6 @@ func TestHints_WithoutAnErrcode(t *testing.T) {
 		time.Sleep(h.group.States()[0].RenewalIn - time.Millisecond)
 		h.memcached.SetFault(memcachetest.Refuse)
 		time.Sleep(time.Second)
-		assert.Equal(t, hint.Memcached, h.group.States()[0].Err.Hint)
+		assert.Equal(t, hint.Memcached(nil), h.group.States()[0].Err.Hint)
 	})
 }

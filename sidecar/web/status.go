@@ -4,9 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
@@ -19,19 +18,18 @@ import (
 // did, and with their names if named is set.
 func oneOutage(all []keeper.Outage, named bool) keeper.Outage {
 	var sum keeper.Outage
-	var texts []string
 	for _, one := range all {
 		if sum.Since.IsZero() || one.Since.Before(sum.Since) {
 			sum.Since = one.Since
 		}
-		text := one.Err.Error()
+		err := one.Err
 		if named {
-			text = one.Server + ": " + text
+			err = fmt.Errorf("%s: %w", one.Server, err)
 		}
-		texts = append(texts, text)
-	}
-	if len(texts) > 0 {
-		sum.Err = errors.New(strings.Join(texts, "; "))
+		if sum.Err != nil {
+			err = fmt.Errorf("%w; %w", sum.Err, err)
+		}
+		sum.Err = err
 	}
 	return sum
 }
@@ -77,7 +75,7 @@ func (o *ops) status(now time.Time, states []keeper.State) status.Sidecar {
 	}
 	if outage := o.memcached(); outage.Err != nil {
 		s.Memcached.Up, s.Memcached.DownSince = false, status.Second(outage.Since)
-		s.Memcached.Error, s.Memcached.Hint = outage.Err.Error(), hint.Memcached
+		s.Memcached.Error, s.Memcached.Hint = outage.Err.Error(), hint.Memcached(outage.Err)
 	}
 	for _, m := range o.mirrors() {
 		one := status.Mirror{Name: m.Name, Up: m.Up(), Failing: m.Failing, Error: m.Error, Hint: m.Hint}

@@ -121,5 +121,7 @@ func TestOneOutage_JoinsServers(t *testing.T) {
 	require.EqualError(t, web.OneOutage([]keeper.Outage{one}, false).Err, "connection refused")
 	both := web.OneOutage([]keeper.Outage{one, two}, true)
 	assert.Equal(t, two.Since, both.Since)
-	assert.EqualError(t, both.Err, "b:11211: connection refused; c:11211: i/o timeout")
+	require.EqualError(t, both.Err, "b:11211: connection refused; c:11211: i/o timeout")
+	two.Err = memcache.ErrUnauthenticated
+	assert.Equal(t, hint.Memcached(two.Err), hint.Memcached(web.OneOutage([]keeper.Outage{one, two}, true).Err), "its cause is still known")
 }

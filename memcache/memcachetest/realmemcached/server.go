@@ -41,6 +41,7 @@ type Server struct {
 
 	program string
 	args    []string
+	guarded bool // it answers nobody who does not use TLS or authentication
 	process *exec.Cmd
 	stderr  *bytes.Buffer // complete once ended is closed
 	ended   chan struct{} // closed after the process ended
@@ -50,13 +51,25 @@ type Server struct {
 // It has 16 MB and two threads, unless the program's arguments args say otherwise.
 func Start(t *testing.T, address string, args ...string) *Server {
 	t.Helper()
+	return start(t, &Server{Address: address, args: args})
+}
+
+// StartGuarded starts a memcached that demands TLS or authentication at a free address,
+// and returns once it accepts connections.
+func StartGuarded(t *testing.T, args ...string) *Server {
+	t.Helper()
+	return start(t, &Server{args: args, guarded: true})
+}
+
+func start(t *testing.T, s *Server) *Server {
+	t.Helper()
 	program, err := exec.LookPath("memcached")
 	if err != nil {
 		t.Fatal("memcached is not installed: run .ci/setup")
 	}
-	s := &Server{Address: address, program: program, args: args}
+	s.program = program
 	t.Cleanup(s.Kill)
-	if address != "" {
+	if s.Address != "" {
 		s.Restart(t)
 		return s
 	}
@@ -122,6 +135,10 @@ func (s *Server) awaitAnswer() error {
 // answers reports whether this very process answers. If the port was taken meanwhile,
 // another test's memcached answers.
 func (s *Server) answers() bool {
+	if s.guarded {
+		conn, err := net.DialTimeout("tcp", s.Address, patience) //nolint:noctx // it has a limit
+		return err == nil && conn.Close() == nil
+	}
 	first, err := s.ask("stats")
 	return err == nil && first == "STAT pid "+strconv.Itoa(s.process.Process.Pid)
 }

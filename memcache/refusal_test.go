@@ -1,0 +1,85 @@
+package memcache_test
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/realmemcached"
+	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
+)
+
+// A refusal has its cause, and the server's words, which can contain a token, are not in it.
+func TestRefusal_ByClass(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]error{
+		"SERVER_ERROR out of memory storing object " + canary:                memcache.ErrMemory,
+		"SERVER_ERROR Out of memory during read " + canary:                   memcache.ErrMemory,
+		"SERVER_ERROR Connection refused " + canary:                          memcache.ErrBackend, // twemproxy
+		"SERVER_ERROR Connection timed out":                                  memcache.ErrBackend,
+		"SERVER_ERROR Host is down":                                          memcache.ErrBackend,
+		"SERVER_ERROR backend failure":                                       memcache.ErrBackend, // memcached's proxy
+		"SERVER_ERROR unexpected result mc_res_tko (10) for set":             memcache.ErrBackend, // mcrouter
+		"SERVER_ERROR unexpected result mc_res_connect_error (34) " + canary: memcache.ErrBackend,
+		"SERVER_ERROR object too large for cache " + canary:                  memcache.ErrServer,
+		"SERVER_ERROR " + canary:                                             memcache.ErrServer,
+		"CLIENT_ERROR unauthenticated":                                       memcache.ErrUnauthenticated,
+		"CLIENT_ERROR authentication failure " + canary:                      memcache.ErrUnauthenticated,
+		"ERROR Too many open connections":                                    memcache.ErrConnections,
+		"\x15\x03\x01\x00\x02\x02F":                                          memcache.ErrTLS,
+	} {
+		address := nonsense(t, answer+"\r\n")
+		slot := slotOf(t, open(t, memcache.Config{Servers: []string{address}, Timeout: 10 * time.Second}))
+		err := slot.PutEntry(memcache.Entry{}, token1, time.Hour)
+		assertFailure(t, err)
+		require.ErrorIs(t, err, want, answer)
+		_, err = slot.Get()
+		assertFailure(t, err)
+		assert.ErrorIs(t, err, want, answer)
+	}
+}
+
+// The real memcached demands TLS (-Z), a password (-Y) or SASL (-S). The error says so.
+func TestRefusal_OfGuardedMemcached(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) //nolint:gosec // memcached runs as another user
+	write := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, content, 0o644)) //nolint:gosec // as above
+		return path
+	}
+	certificate, certPEM, err := wechattest.SelfSigned(24 * time.Hour)
+	require.NoError(t, err)
+	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
+	require.NoError(t, err)
+	chain := write("chain.pem", certPEM)
+	private := write("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+	write("memcached.conf", []byte("pwcheck_method: auxprop\n"))
+	t.Setenv("SASL_CONF_PATH", dir)
+	for flag, c := range map[string]struct {
+		args  []string
+		cause error
+		says  string
+	}{
+		"TLS":  {[]string{"-Z", "-o", "ssl_chain_cert=" + chain + ",ssl_key=" + private}, memcache.ErrClosed, "TLS (memcached -Z)"},
+		"-Y":   {[]string{"-Y", write("auth", []byte("user:password\n"))}, memcache.ErrUnauthenticated, "a user and a password (-Y)"},
+		"SASL": {[]string{"-S"}, memcache.ErrSilent, "SASL authentication (memcached -S)"},
+	} {
+		t.Run(flag, func(t *testing.T) {
+			guarded := realmemcached.StartGuarded(t, c.args...)
+			store := open(t, memcache.Config{Servers: []string{guarded.Address}, Timeout: time.Second})
+			for _, err := range []error{store.Ping(), func() error { _, err := slotOf(t, store).Get(); return err }()} {
+				assertFailure(t, err)
+				require.ErrorIs(t, err, c.cause)
+				assert.Contains(t, err.Error(), c.says)
+			}
+		})
+	}
+}
