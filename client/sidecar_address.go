@@ -91,7 +91,7 @@ func readBearers(path string) ([]string, error) {
 	for _, bearer := range bearers {
 		for i := range len(bearer) {
 			if bearer[i] <= ' ' || bearer[i] >= 0x7f {
-				return nil, fmt.Errorf("the bearer token in %s has a space or a character that is not printable ASCII; use one word a line", path)
+				return nil, fmt.Errorf("the bearer token in %s has a space, a byte order mark or another character that is not printable ASCII; use one word a line", path)
 			}
 		}
 	}

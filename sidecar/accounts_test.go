@@ -306,6 +306,10 @@ func TestReadAccount_ErrorNamesTheFile(t *testing.T) {
 	for text, says := range map[string]string{
 		" \n":                                "the secret is empty",
 		"canarysecret canarysecret":          "the secret has a space",
+		"\xef\xbb\xbf" + testSecret:          "the file begins with a byte order mark",
+		"\xff\xfec\x00a\x00n\x00":            "the file is UTF-16", // of PowerShell 5
+		"\xfe\xff\x00c\x00a\x00n":            "the file is UTF-16",
+		"c\x00a\x00n\x00a\x00r\x00y\x00":     "the file is UTF-16",
 		strings.Repeat("canarysecret", 200):  "the secret has more than 2048 bytes",
 		strings.Repeat("canarysecret", 1000): "the file is unreadable: the file has more than 4096 bytes",
 	} {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -36,7 +37,27 @@ func TestHelp_OfEachCommand(t *testing.T) {
 	}
 }
 
-// Wrong usage ends with exit code 2 and does not quote what was typed.
+// An unknown option is named, without its value. An unknown command is not: it can be an
+// AppSecret in the wrong place.
+func TestUsage_NamesTheOption(t *testing.T) {
+	t.Parallel()
+	for arg, says := range map[string]string{
+		"--x":                                  `unknown option "--x"`,
+		"-v":                                   `unknown option "-v"`,
+		"--secret=canarysecret":                `unknown option "--secret"`,
+		"--0123456789abcdef0123456789abcdef":   `unknown option "--[redacted]"`,
+		"--\x1b[31m" + strings.Repeat("x", 99): `unknown option "--\x1b[31m`,
+		"canarysecret":                         "unknown command;",
+	} {
+		exit, _, stderr := runCLI(t, good, arg)
+		assert.Equal(t, exitBadUsage, exit, arg)
+		assert.Contains(t, stderr, "sidecar: "+says)
+		assert.Less(t, len(stderr), 100)
+		programtest.AssertNoCanary(t, stderr)
+	}
+}
+
+// Wrong usage ends with exit code 2 and does not quote a value that was typed.
 func TestUsage_ErrorsExitWithTwo(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{

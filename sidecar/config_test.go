@@ -82,6 +82,7 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 	empty := programtest.WriteFile(t, filepath.Join(dir, "empty"), " \n")
 	spaced := programtest.WriteFile(t, filepath.Join(dir, "spaced"), testSecret+" "+testSecret)
 	fine := programtest.WriteFile(t, filepath.Join(dir, "fine"), testSecret+"\n")
+	marked := programtest.WriteFile(t, filepath.Join(dir, "marked"), "\xef\xbb\xbf"+testSecret)
 	fifo := filepath.Join(dir, "fifo")
 	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
 	short := programtest.WriteFile(t, filepath.Join(dir, "short"), "canarysecret\n")
@@ -161,6 +162,8 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b MIRROR_MYSQL_DSN_FILE=" + fine, "MIRROR_MYSQL_DSN", "MIRROR_MYSQL_DSN_FILE is set too"},
 		{"MIRROR_MYSQL_DSN_FILE=canarysecret", "MIRROR_MYSQL_DSN_FILE", "unreadable: no such file"},
 		{"MIRROR_MYSQL_DSN_FILE=" + fifo, "MIRROR_MYSQL_DSN_FILE", "unreadable: not a regular file"},
+		{"MIRROR_MYSQL_DSN_FILE=" + marked, "MIRROR_MYSQL_DSN_FILE", "begins with a byte order mark"},
+		{"WECHAT_APPSECRET= WECHAT_APPSECRET_FILE=" + marked, "WECHAT_APPSECRET_FILE", "begins with a byte order mark"},
 		{"MIRROR_MYSQL_DSN_FILE=" + fine, "MIRROR_MYSQL_DSN_FILE", "use a file with the DSN"},
 		{"MIRROR_MYSQL_TABLE=wx_token2", "MIRROR_MYSQL_TABLE", "no database configured"},
 		{"MIRROR_MYSQL_DSN=u:canarysecret@tcp(a)/b MIRROR_MYSQL_TABLE=wx token", "MIRROR_MYSQL_TABLE", "not a table's name"},

@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -53,6 +54,11 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 			return c.run(ctx, &invocation{c, args, environ, stdout, stderr})
 		}
 	}
-	_, _ = fmt.Fprintf(stderr, "sidecar: unknown command; see sidecar help\n")
+	what := "command" // not quoted: it can be an AppSecret in the wrong place
+	if strings.HasPrefix(name, "-") {
+		option, _, _ := strings.Cut(name, "=")
+		what = fmt.Sprintf("option %.40q", secretRun.ReplaceAllString(option, hidden))
+	}
+	_, _ = fmt.Fprintf(stderr, "sidecar: unknown %s; see sidecar help\n", what)
 	return exitBadUsage
 }

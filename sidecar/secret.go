@@ -63,5 +63,5 @@ func readText(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the file is unreadable: %w", err)
 	}
-	return string(content), nil
+	return string(content), smallfile.CheckText(content)
 }

@@ -3,6 +3,7 @@
 package smallfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +43,18 @@ func Read(path string, limit int) (content []byte, before fs.FileInfo, err error
 		return nil, nil, fmt.Errorf("the file has more than %d bytes", limit)
 	}
 	return content, before, nil
+}
+
+// CheckText returns an error if content begins with a byte order mark, or is UTF-16, as
+// editors and shells on Windows write.
+func CheckText(content []byte) error {
+	switch {
+	case bytes.HasPrefix(content, []byte("\xef\xbb\xbf")):
+		return errors.New("the file begins with a byte order mark (BOM); save it as UTF-8 without BOM")
+	case bytes.HasPrefix(content, []byte("\xff\xfe")), bytes.HasPrefix(content, []byte("\xfe\xff")), bytes.IndexByte(content, 0) >= 0:
+		return errors.New("the file is UTF-16; save it as UTF-8 without BOM")
+	}
+	return nil
 }
 
 // WithoutPath returns an error of the file system without the paths that it quotes.

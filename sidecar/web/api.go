@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -135,6 +136,9 @@ func (a *api) count(grant keeper.Grant) {
 
 // grant returns the credential that r asks for, and its kind.
 func (a *api) grant(w http.ResponseWriter, r *http.Request) (grant keeper.Grant, kind memcache.Kind, refused *refusal) {
+	if strings.HasPrefix(r.URL.Path, compatPrefix) && !a.compat { // its callers do not send X-Wxsidecar
+		return grant, kind, refuse(http.StatusNotFound, "WeChat's own routes are off", "set SIDECAR_COMPAT=true for the sidecar")
+	}
 	if refused = a.guard(r); refused != nil {
 		return grant, kind, refused
 	}

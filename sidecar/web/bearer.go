@@ -124,6 +124,9 @@ func readBearer(path string) (*bearerFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the file is unreadable: %w", err)
 	}
+	if err := smallfile.CheckText(text); err != nil {
+		return nil, err
+	}
 	f.info = info
 	for line := range strings.Lines(string(text)) {
 		token := strings.TrimSpace(line)

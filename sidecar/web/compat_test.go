@@ -137,13 +137,16 @@ func TestCompat_Answers(t *testing.T) {
 	assert.Contains(t, h.log.String(), "errcode=40164", "but what became of it, at debug")
 }
 
-// WeChat's own routes are off by default.
+// WeChat's own routes are off by default, and the answer names the variable.
 func TestCompat_OffByDefault(t *testing.T) {
 	h := newTestSidecar(t, nil, appID)
 	dial := serve(t, h.api(t, ""), "127.0.0.1:0")
 	for _, target := range []string{classicPath + appID, stablePath, ticketPath + "x"} {
-		assert.Equal(t, http.StatusForbidden, plain(target).over(t, dial).status, target)
-		assert.Equal(t, http.StatusNotFound, ask{target: target}.over(t, dial).status, target)
+		for _, one := range []ask{plain(target), {target: target}} {
+			got := one.over(t, dial)
+			assert.Equal(t, http.StatusNotFound, got.status, target)
+			assert.Contains(t, got.body, "SIDECAR_COMPAT=true", target)
+		}
 	}
 }
 

@@ -75,7 +75,7 @@
 // token. If a bearer token is configured, secret must be equal to it, and for a ticket
 // the account's access_token authorizes the caller. If none is, the third guard applies
 // (HTTP 403). Sec-Fetch-Site, which browsers send, is always refused (HTTP 403). Any other
-// path under /cgi-bin/ is 404.
+// path under /cgi-bin/ is 404, as are all of them while they are off.
 //
 // # The ops listener
 //

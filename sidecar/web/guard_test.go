@@ -176,6 +176,7 @@ func TestBearer_UnusableFile(t *testing.T) {
 		"is empty": "", "file is empty": " \n\r\n", "has a space": "canarysecret-1 canarysecret-2", "not ASCII": "canarysecret-密码-1",
 		"fewer than 16 bytes": "canarysecret-bb", "a token has fewer than 16": bearer + "\nshort", "more than two lines": strings.Repeat(bearer+"\n", 3),
 		"a token has more than 2048 bytes": strings.Repeat("b", 2049), "has more than 4160 bytes": strings.Repeat(" ", 5000),
+		"byte order mark": "\xef\xbb\xbf" + bearer, "is UTF-16": "\xff\xfec\x00a\x00n\x00",
 		"text of the example": "replace-me-with-something-random", "the example": bearer + "\nreplace-me-with-another",
 	} {
 		file := filepath.Join(folder, strings.ReplaceAll(says, " ", "-"))

@@ -32,7 +32,7 @@ final class Bearer
         $valid = preg_grep('/^[!-~]+$/D', $lines) === $lines && count($lines) <= 2;
         if ($content === false || strlen($content) > self::MAX || !$valid) {
             throw new SidecarUnavailable("$what: the bearer token in $this->file is unreadable, empty, too long or not "
-                . 'ASCII; use one word, or two lines during a rotation');
+                . 'ASCII (a byte order mark is not); use one word, or two lines during a rotation');
         }
 
         return array_values(array_diff($lines, [$sent]))[0] ?? null;
