@@ -111,3 +111,12 @@ func Unreached(hosts string) Hint {
 		"请检查 DNS 和到 " + hosts + " 的出网通路（HTTPS_PROXY、网络策略、WECHAT_BASE_URL）；将自动重试。",
 	}
 }
+
+// Certificate is for hosts with a certificate that this process does not accept.
+func Certificate(hosts string) Hint {
+	return Hint{
+		"the certificate of " + hosts + " is not accepted: check this machine's clock and its CAs (the CA of a proxy that inspects TLS goes into the folder of SSL_CERT_DIR), " +
+			"and the host in WECHAT_BASE_URL; the request is repeated",
+		hosts + " 的证书未通过验证：请检查本机时钟、CA 证书（代理会解密 TLS 时，将它的 CA 放入 SSL_CERT_DIR 目录）和 WECHAT_BASE_URL 中的主机；将自动重试。",
+	}
+}

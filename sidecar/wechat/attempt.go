@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
 // attempt is what is known about one request to one host.
@@ -65,7 +67,11 @@ func (c *Client) try(ctx context.Context, base *url.URL, r Request) (cred Creden
 		// a token.
 		return Credential{}, lost(base.Host + ": " + describe(err)), false
 	default:
-		return Credential{}, unsent(base.Host, base.Host+": "+hideOf(r.Secret, r.Token).message(reason(err))), true
+		failed = unsent(base.Host, base.Host+": "+hideOf(r.Secret, r.Token).message(reason(err)))
+		if refused := new(tls.CertificateVerificationError); errors.As(err, &refused) {
+			failed.Hint = hint.Certificate(base.Host)
+		}
+		return Credential{}, failed, true
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
 // DefaultTimeout bounds one attempt if Config has no timeout.
@@ -99,6 +101,7 @@ func (c *Client) fetch(ctx context.Context, r Request) (Credential, error) {
 		return Credential{}, e
 	}
 	var unreached []string
+	untrusted := false
 	for _, base := range c.bases {
 		cred, failed, next := c.try(ctx, base, r)
 		if failed == nil {
@@ -111,6 +114,7 @@ func (c *Client) fetch(ctx context.Context, r Request) (Credential, error) {
 			return Credential{}, failed
 		}
 		unreached = append(unreached, failed.Message)
+		untrusted = untrusted || failed.Hint == hint.Certificate(base.Host)
 		if failed.cause != nil {
 			break
 		}
@@ -121,6 +125,9 @@ func (c *Client) fetch(ctx context.Context, r Request) (Credential, error) {
 	}
 	failed := unsent(strings.Join(hosts, ", "), strings.Join(unreached, "; "))
 	failed.cause = ctx.Err()
+	if untrusted {
+		failed.Hint = hint.Certificate(strings.Join(hosts, ", "))
+	}
 	return Credential{}, failed
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
@@ -76,6 +77,30 @@ func TestHosts_NextIfNothingWasSent(t *testing.T) {
 			assert.Equal(t, wechat.Transient, e.Class)
 			assert.Contains(t, e.Message, strings.TrimPrefix(first, "https://"), "the error names the host")
 		})
+	}
+}
+
+// If a certificate is not accepted, the hint names the clock and the CAs.
+func TestHosts_CertificateHint(t *testing.T) {
+	_, url, trusting := newTLSFake(t)
+	expired := trusting.Clone()
+	expired.TLSClientConfig.Time = func() time.Time { return time.Now().AddDate(10, 0, 0) } // this machine's clock
+	otherName := trusting.Clone()
+	otherName.TLSClientConfig.ServerName = "another.name"
+	for name, transport := range map[string]*http.Transport{
+		"unknown authority": {TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}, "a wrong clock": expired, "another name": otherName,
+	} {
+		host := strings.TrimPrefix(url, "https://")
+		c := must(wechat.New(wechat.Config{BaseURLs: []string{url}, Transport: transport}))(t)
+		e := failure(t.Context(), t, c, request(wechat.Token))
+		assert.True(t, e.Unsent, name)
+		assert.Equal(t, hint.Certificate(host), e.Hint, name)
+		refused := closedPort(t)
+		c = must(wechat.New(wechat.Config{BaseURLs: []string{"https://" + refused, url}, Transport: transport}))(t)
+		assert.Equal(t, hint.Certificate(refused+", "+host), failure(t.Context(), t, c, request(wechat.Token)).Hint, name)
+	}
+	for _, word := range []string{"clock", "CA"} {
+		assert.Contains(t, hint.Certificate("a").English, word)
 	}
 }
 
