@@ -17,6 +17,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
+	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 )
 
@@ -36,15 +37,19 @@ type accounts struct {
 	local   bool     // WECHAT_BASE_URL is loopback: a fake WeChat, with AppIDs of any form
 	unusual sync.Map // what is unusual about an AppSecret, by its source
 	notes   *status.Notes
-	failed  bool     // the last read of the folder failed
 	current []string // the group's AppIDs; nil before the first scan
+
+	verifier *verify.Verifier
+	source   string // of the AppSecret of WECHAT_APPID: a file or a variable
 }
 
-func newAccounts(cfg config, to *mirror.Mirror, memory *memoryReleaser, notes *status.Notes, log *slog.Logger) *accounts {
-	a := &accounts{folder: cfg.AccountsDir, tickets: cfg.tickets(), mirror: to, memory: memory, log: log, local: cfg.localWeChat(), notes: notes}
+func newAccounts(cfg config, to *mirror.Mirror, memory *memoryReleaser, notes *status.Notes, verifier *verify.Verifier, log *slog.Logger) *accounts {
+	a := &accounts{
+		folder: cfg.AccountsDir, tickets: cfg.tickets(), mirror: to, memory: memory, log: log, local: cfg.localWeChat(), notes: notes,
+		verifier: verifier, source: cmp.Or(cfg.AppSecretFile, "WECHAT_APPSECRET"),
+	}
 	if cfg.AppID != "" {
-		source := cmp.Or(cfg.AppSecretFile, "WECHAT_APPSECRET")
-		a.fixed = []keeper.Account{{AppID: cfg.AppID, Secret: a.watched(cfg.AppID, source, cfg.readAppSecret)}}
+		a.fixed = []keeper.Account{{AppID: cfg.AppID, Secret: a.watched(cfg.AppID, a.source, cfg.readAppSecret)}}
 		if !a.local && !usualAppID.MatchString(cfg.AppID) {
 			log.Warn("AppID has an unusual form", "appid", cfg.AppID, "hint", "check WECHAT_APPID: an AppID is wx and 16 letters or digits")
 		}
@@ -70,13 +75,13 @@ func readAccount(path string) (string, error) {
 	return text, nil
 }
 
-// watched returns a function that reads an account's AppSecret before a request. It
-// warns of an AppSecret of unusual form: now, and whenever it changes.
+// watched returns a function that reads an account's AppSecret, and warns of one of unusual
+// form whenever it changes. Every scan calls it.
 func (a *accounts) watched(appID, source string, read func() (string, error)) func() (string, error) {
-	watching := func() (string, error) {
+	return func() (string, error) {
 		secret, err := read()
 		if err != nil {
-			return "", err // the keeper reports it
+			return "", err // the verifier and the keeper report it
 		}
 		what := unusualSecret(secret)
 		if before, _ := a.unusual.Swap(source, what); what != "" && before != what {
@@ -85,18 +90,10 @@ func (a *accounts) watched(appID, source string, read func() (string, error)) fu
 		}
 		return secret, nil
 	}
-	if _, known := a.unusual.Load(source); !known {
-		_, _ = watching() // a renewal can be an hour away
-	}
-	return a.memory.beforeRequest(watching)
 }
 
-// follow scans the folder every scanEvery until ctx ends.
+// follow scans every scanEvery until ctx ends.
 func (a *accounts) follow(ctx context.Context, group *keeper.Group) error {
-	if a.folder == "" {
-		<-ctx.Done()
-		return nil
-	}
 	tick := time.NewTicker(scanEvery)
 	defer tick.Stop()
 	for {
@@ -111,35 +108,34 @@ func (a *accounts) follow(ctx context.Context, group *keeper.Group) error {
 	}
 }
 
-// scan reads the folder once. If the read fails, the accounts stay: Kubernetes may be
-// mounting the Secret again.
+// scan reads the folder and each AppSecret once. If the folder cannot be read, the accounts
+// stay: Kubernetes may be mounting the Secret again.
 func (a *accounts) scan(group *keeper.Group) error {
 	found := slices.Clone(a.fixed)
 	if a.folder != "" {
 		names, err := os.ReadDir(a.folder)
 		if err != nil {
-			if !a.failed {
-				a.failed = true
-				a.log.Warn("accounts folder unreadable, accounts unchanged", "folder", a.folder,
-					"error", smallfile.WithoutPath(err).Error(), "hint", "check that the Secret is mounted at WECHAT_ACCOUNTS_DIR")
-			}
+			a.noteFolder(hint.UnreadableFolder(a.folder, smallfile.WithoutPath(err)))
 			if a.current != nil {
+				a.verifier.Scan(a.secrets(found))
 				return nil
 			}
 		} else {
-			a.failed = false
 			found = append(found, a.inFolder(names)...)
 		}
 	}
+	a.verifier.Scan(a.secrets(found))
 	ids := make([]string, len(found))
 	for i := range found {
 		ids[i] = found[i].AppID
 		found[i].Tickets = a.tickets.of(ids[i])
+		found[i].Secret = a.memory.beforeRequest(found[i].Secret)
 	}
 	slices.Sort(ids)
 	if a.current != nil && slices.Equal(ids, a.current) {
 		return nil
 	}
+	a.verifier.Keep(ids)
 	a.mirror.SetAccounts(ids)
 	if err := group.SetAccounts(found); err != nil {
 		return fmt.Errorf("set the accounts: %w", err)
@@ -170,10 +166,28 @@ func (a *accounts) inFolder(names []os.DirEntry) []keeper.Account {
 		}
 		found = append(found, keeper.Account{AppID: name, Secret: a.watched(name, path, read)})
 	}
+	a.noteFolder(notes...)
+	return found
+}
+
+// noteFolder replaces the notes about the folder, and logs new ones.
+func (a *accounts) noteFolder(notes ...hint.Note) {
 	for _, note := range a.notes.Set("WECHAT_ACCOUNTS_DIR", notes...) {
 		a.log.Warn("accounts folder needs attention", "note", note.Text, "hint", note.Hint)
 	}
-	return found
+}
+
+// secrets returns where the AppSecrets of these accounts are.
+func (a *accounts) secrets(of []keeper.Account) []verify.Account {
+	all := make([]verify.Account, len(of))
+	for i, account := range of {
+		source := filepath.Join(a.folder, account.AppID)
+		if i < len(a.fixed) {
+			source = a.source
+		}
+		all[i] = verify.Account{AppID: account.AppID, Source: source, Secret: account.Secret}
+	}
+	return all
 }
 
 // refuse returns why a file is not an account, or the zero Hint.

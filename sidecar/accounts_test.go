@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
+	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
@@ -43,10 +45,16 @@ func newScanned(t *testing.T, folder string, more ...string) *scanned {
 	store, err := memcache.New(memcache.Config{Dial: memcached.Dial})
 	require.NoError(t, err)
 	transport, stop := s.wechat.Pipe()
-	caller, err := wechat.New(wechat.Config{BaseURLs: []string{"http://127.0.0.1"}, Transport: transport})
+	var verifier *verify.Verifier
+	caller, err := wechat.New(wechat.Config{
+		BaseURLs: []string{"http://127.0.0.1"}, Transport: transport,
+		Observe: func(r wechat.Request, _ time.Duration, failure error) { verifier.Used(r, failure) },
+	})
 	require.NoError(t, err)
 	s.group = keeper.New(keeper.Config{Store: store, WeChat: caller})
-	s.accounts = newAccounts(cfg, mirror.New(mirror.Config{}), newMemoryReleaser(), &s.notes, slog.New(slog.NewTextHandler(&s.log, nil)))
+	log := slog.New(slog.NewTextHandler(&s.log, nil))
+	verifier = verify.New(verify.Config{Send: caller.Verify, Notes: &s.notes, Log: log, Rand: func() float64 { return 1 }})
+	s.accounts = newAccounts(cfg, mirror.New(mirror.Config{}), newMemoryReleaser(), &s.notes, verifier, log)
 	t.Cleanup(func() {
 		s.group.Close(context.Background())
 		assert.NoError(t, store.Close())
@@ -292,11 +300,82 @@ func TestAccounts_FolderVanishes(t *testing.T) {
 	s.mustScan(t)
 	s.mustScan(t)
 	assert.Equal(t, []string{"wxA"}, s.appIDs())
-	assert.Equal(t, 1, strings.Count(s.log.String(), "accounts folder unreadable"))
+	assert.Equal(t, 1, strings.Count(s.log.String(), "cannot be read: no such file or directory"))
+	require.Len(t, s.notes.All(), 1)
+	assert.Equal(t, "accounts_folder_unreadable", s.notes.All()[0].Code)
 
 	programtest.WriteFile(t, filepath.Join(dir, "wxB"), testSecret)
 	s.mustScan(t)
 	assert.Equal(t, []string{"wxB"}, s.appIDs())
+	assert.Empty(t, s.notes.All())
+}
+
+// An AppSecret that cannot be read is noted at the start, and at each scan, of a folder and
+// of WECHAT_APPSECRET_FILE.
+func TestAccounts_UnreadableSecretIsNoted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := programtest.WriteFile(t, filepath.Join(dir, "one", "appsecret"), testSecret)
+	folder := filepath.Join(dir, "many")
+	programtest.WriteFile(t, filepath.Join(folder, "wxB"), "")
+	s := newScanned(t, folder, "WECHAT_APPID=wxA", "WECHAT_APPSECRET_FILE="+file)
+	texts := func() (all []string) {
+		for _, note := range s.notes.All() {
+			assert.Equal(t, "appsecret_unreadable", note.Code)
+			all = append(all, note.Text.English)
+		}
+		return all
+	}
+	b := "the AppSecret of wxB cannot be read: " + filepath.Join(folder, "wxB") + ": the secret is empty"
+	s.mustScan(t)
+	assert.Equal(t, []string{b}, texts(), "at the start")
+	require.NoError(t, os.Remove(file))
+	s.mustScan(t)
+	s.mustScan(t)
+	a := "the AppSecret of wxA cannot be read: " + file + ": the file is unreadable: no such file or directory"
+	assert.Equal(t, []string{a, b}, texts())
+	assert.Equal(t, 1, strings.Count(s.log.String(), `msg="AppSecret needs attention" appid=wxA`), "once")
+	programtest.WriteFile(t, file, testSecret)
+	programtest.WriteFile(t, filepath.Join(folder, "wxB"), testSecret)
+	s.mustScan(t)
+	assert.Empty(t, texts())
+}
+
+// A changed AppSecret is verified within 10 s, without a folder too. WeChat issues nothing
+// for it that counts, and the token stays valid.
+func TestAccounts_ChangedSecretIsVerified(t *testing.T) {
+	t.Parallel()
+	file := programtest.WriteFile(t, filepath.Join(t.TempDir(), "appsecret"), testSecret)
+	synctest.Test(t, func(t *testing.T) {
+		s := newScanned(t, "", "WECHAT_APPID=wxA", "WECHAT_APPSECRET_FILE="+file)
+		s.wechat.AddAccount("wxA", testSecret)
+		s.mustScan(t)
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 2)
+		go func() { ended <- s.follow(ctx, s.group) }()
+		go func() { ended <- s.verifier.Run(ctx) }()
+		time.Sleep(75 * time.Second)
+		require.Zero(t, s.wechat.Verifications(), "a renewal used the one that it started with")
+		programtest.WriteFile(t, file, "canarysecret-wrong")
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		assert.Equal(t, 1, s.wechat.Verifications())
+		assert.Contains(t, s.log.String(), `level=WARN msg="AppSecret changed" appid=wxA source=`+file+` verified=false errcode=40125`)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		require.Len(t, s.notes.All(), 1)
+		assert.Equal(t, "appsecret_refused", s.notes.All()[0].Code)
+		assert.Equal(t, 1, s.wechat.Requests("", ""), "no renewal")
+		assert.Zero(t, s.wechat.Accepts(s.wechat.Issued()[0].Token))
+		programtest.WriteFile(t, file, testSecret)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		assert.Empty(t, s.notes.All())
+		assert.Equal(t, 5, s.wechat.Verifications())
+		cancel()
+		assert.NoError(t, errors.Join(<-ended, <-ended))
+	})
 }
 
 // The error of a wrong secret names the file and does not quote the secret.

@@ -16,6 +16,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
@@ -37,6 +38,7 @@ type daemon struct {
 	accounts *accounts
 	mirror   *mirror.Mirror
 	memory   *memoryReleaser
+	verifier *verify.Verifier
 
 	api, ops     http.Handler
 	apiAt, opsAt net.Listener // opsAt is nil if it is off
@@ -60,15 +62,24 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	caller, err := wechat.New(wechat.Config{BaseURLs: cfg.BaseURLs, Timeout: cfg.WeChatTimeout, Observe: metrics.ObserveWeChat})
+	d := &daemon{store: store, memory: newMemoryReleaser(), mirror: mirror.New(cfg.mirrors(log))}
+	caller, err := wechat.New(wechat.Config{BaseURLs: cfg.BaseURLs, Timeout: cfg.WeChatTimeout, Observe: func(r wechat.Request, took time.Duration, failure error) {
+		metrics.ObserveWeChat(took)
+		d.verifier.Used(r, failure)
+	}})
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{store: store, memory: newMemoryReleaser(), mirror: mirror.New(cfg.mirrors(log))}
+	d.verifier = verify.New(verify.Config{Notes: notes, Log: log, Send: func(ctx context.Context, appID, secret string) error {
+		d.memory.noteRequest()
+		err := caller.Verify(ctx, appID, secret)
+		metrics.ObserveSecretCheck(verify.OutcomeOf(err))
+		return err
+	}})
 	d.group = keeper.New(keeper.Config{
 		Store: store, WeChat: caller, API: wechat.API(cfg.TokenAPI), Name: name, Log: log, Changed: d.mirror.Changed,
 	})
-	d.accounts = newAccounts(cfg, d.mirror, d.memory, notes, log)
+	d.accounts = newAccounts(cfg, d.mirror, d.memory, notes, d.verifier, log)
 	if d.api, err = web.NewAPI(web.APIConfig{
 		Group: d.group, BearerFile: cfg.AuthTokenFile, Compat: cfg.Compat, Metrics: metrics, Log: log,
 	}); err != nil {
@@ -123,7 +134,7 @@ func (d *daemon) run(ctx context.Context) error {
 		func(ctx context.Context) error { return listener.Serve(ctx, d.apiAt, d.api, listener.APILimits()) },
 		func(ctx context.Context) error { return d.accounts.follow(ctx, d.group) },
 		func(ctx context.Context) error { d.mirror.Run(ctx); return nil },
-		d.keep, d.memory.run)
+		d.keep, d.memory.run, d.verifier.Run)
 	endOps()
 	err = errors.Join(scanned, err, <-opsEnded)
 	_ = d.store.Close() // closes idle connections: an error loses nothing

@@ -28,11 +28,16 @@ func newMemoryReleaser() *memoryReleaser {
 // beforeRequest wraps read, which is called before every request to WeChat.
 func (m *memoryReleaser) beforeRequest(read func() (string, error)) func() (string, error) {
 	return func() (string, error) {
-		select {
-		case m.requested <- struct{}{}:
-		default:
-		}
+		m.noteRequest()
 		return read()
+	}
+}
+
+// noteRequest is called before a request to WeChat.
+func (m *memoryReleaser) noteRequest() {
+	select {
+	case m.requested <- struct{}{}:
+	default:
 	}
 }
 

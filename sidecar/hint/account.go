@@ -1,5 +1,7 @@
 package hint
 
+import "fmt"
+
 // What a text is instead of an AppID.
 var (
 	IsAppSecret  = Hint{"32 hexadecimal digits are an AppSecret, not an AppID", "32 位十六进制数是 AppSecret，不是 AppID。"}
@@ -41,5 +43,42 @@ func UnusualName(path string) Note {
 		"account_name_unusual",
 		Hint{"the file " + path + " has an unusual name: " + IsNoAppID.English, "文件名 " + path + " 不常见：" + IsNoAppID.Chinese},
 		accountFile,
+	}
+}
+
+// UnreadableSecret is for an AppSecret that cannot be read. err names its file.
+func UnreadableSecret(appID string, err error) Note {
+	return Note{
+		"appsecret_unreadable",
+		Hint{"the AppSecret of " + appID + " cannot be read: " + err.Error(), "无法读取 " + appID + " 的 AppSecret：" + err.Error() + "。"},
+		Hint{
+			"bring the file back, or let the sidecar's user read it (on Kubernetes: fsGroup of the pod, defaultMode of the Secret); the next renewal needs it",
+			"请恢复该文件，或允许 sidecar 的用户读取（Kubernetes：Pod 的 fsGroup、Secret 的 defaultMode）；下次续期需要它。",
+		},
+	}
+}
+
+// RefusedSecret is for an AppSecret that WeChat refuses. source has it, and what says what
+// to do about the errcode.
+func RefusedSecret(appID, source string, errcode int, what Hint) Note {
+	return Note{
+		"appsecret_refused",
+		Hint{
+			fmt.Sprintf("WeChat refuses the AppSecret of %s in %s with errcode %d; the next renewal will fail", appID, source, errcode),
+			fmt.Sprintf("微信拒绝了 %s 的 AppSecret（来自 %s），错误码 %d；下次续期将失败。", appID, source, errcode),
+		},
+		what,
+	}
+}
+
+// UnreadableFolder is for an accounts folder that cannot be read.
+func UnreadableFolder(folder string, err error) Note {
+	return Note{
+		"accounts_folder_unreadable",
+		Hint{"the accounts folder " + folder + " cannot be read: " + err.Error(), "无法读取账号目录 " + folder + "：" + err.Error() + "。"},
+		Hint{
+			"check that the Secret is mounted at WECHAT_ACCOUNTS_DIR; the accounts stay as they were",
+			"请确认 Secret 已挂载到 WECHAT_ACCOUNTS_DIR；账号保持不变。",
+		},
 	}
 }

@@ -35,6 +35,7 @@ var families = []family{
 	{"wxsidecar_mirror_up", gauge, "1 if the last write of each credential to this mirror succeeded; absent if none is configured."},
 	{"wxsidecar_answers_total", counter, "Answers of the API: a credential from memory, a credential after a renewal, or a refusal."},
 	{"wxsidecar_refused_requests_total", counter, "Requests refused because of the caller. reason is bearer: missing or wrong; or host: a Host that is not one of the sidecar's."},
+	{"wxsidecar_appsecret_checks_total", counter, "Requests to WeChat that verified an AppSecret, by result: verified, failing, or unknown. They are no renewals."},
 	{"wxsidecar_wechat_request_duration_seconds", histogram, "Duration of requests to WeChat, failed ones included."},
 	{"wxsidecar_start_time_seconds", gauge, "When this process started, in Unix time."},
 	{"wxsidecar_build_info", gauge, "1, with the version of this program."},

@@ -10,6 +10,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
@@ -84,8 +85,9 @@ func fixedOps(t *testing.T, states []keeper.State, outage keeper.Outage) http.Ha
 	metrics.ObserveMemcached("get", errors.New("x"))
 	metrics.ObserveMemcached("cas", nil)
 	metrics.ObserveMemcached("an operation that a newer version makes", nil)
-	metrics.ObserveWeChat(60*time.Millisecond, nil)
-	metrics.ObserveWeChat(12*time.Second, errors.New("x"))
+	metrics.ObserveWeChat(60 * time.Millisecond)
+	metrics.ObserveWeChat(12 * time.Second)
+	metrics.ObserveSecretCheck(verify.Failing)
 	cfg := web.OpsConfig{
 		Group: keeper.New(keeper.Config{}), Metrics: metrics, API: wechat.StableToken,
 		Name: "pod-7f9c", Version: `v0.1.0-"quoted\"`, Servers: []string{"memcached:11211"},

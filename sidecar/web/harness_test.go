@@ -57,7 +57,8 @@ func newTestSidecar(tb testing.TB, hook func(wechattest.Request) wechattest.Answ
 	h.wechat.OnRequest(hook)
 	transport, stop := h.wechat.Pipe()
 	client, err := wechat.New(wechat.Config{
-		BaseURLs: []string{"http://127.0.0.1"}, Transport: transport, Timeout: 10 * time.Second, Observe: h.metrics.ObserveWeChat,
+		BaseURLs: []string{"http://127.0.0.1"}, Transport: transport, Timeout: 10 * time.Second,
+		Observe: func(_ wechat.Request, took time.Duration, _ error) { h.metrics.ObserveWeChat(took) },
 	})
 	require.NoError(tb, err)
 	store, err := memcache.New(memcache.Config{Dial: h.memcached.Dial, Timeout: 5 * time.Second, Observe: h.metrics.ObserveMemcached})

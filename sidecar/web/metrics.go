@@ -8,6 +8,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	_ "github.com/wxsidecar/wxsidecar/sidecar/web/quiet" // until the library above is initialized
 )
 
@@ -22,6 +23,7 @@ type Metrics struct {
 	refusal              *metrics.Counter            // answers without a credential
 	wrongBearer          *metrics.Counter            // requests without a bearer token of the file
 	foreignHost          *metrics.Counter            // requests to the ops listener with another Host
+	secretChecks         map[string]*metrics.Counter // by result; the map never changes
 	requests             *metrics.Set                // holds duration alone
 	duration             *metrics.PrometheusHistogram
 }
@@ -36,7 +38,10 @@ func NewMetrics() *Metrics {
 		operations: map[string]*metrics.Counter{}, failures: map[string]*metrics.Counter{},
 		memory: new(metrics.Counter), renewal: new(metrics.Counter), refusal: new(metrics.Counter),
 		wrongBearer: new(metrics.Counter), foreignHost: new(metrics.Counter),
-		requests: metrics.NewSet(),
+		requests: metrics.NewSet(), secretChecks: map[string]*metrics.Counter{},
+	}
+	for _, outcome := range verify.Outcomes {
+		m.secretChecks[string(outcome)] = new(metrics.Counter)
 	}
 	for _, operation := range memcache.Operations {
 		m.operations[operation], m.failures[operation] = new(metrics.Counter), new(metrics.Counter)
@@ -57,6 +62,9 @@ func (m *Metrics) ObserveMemcached(operation string, failure error) {
 	}
 }
 
-// ObserveWeChat counts a request. It is for wechat.Config.Observe. The keeper counts
-// failures, for each account.
-func (m *Metrics) ObserveWeChat(took time.Duration, _ error) { m.duration.Update(took.Seconds()) }
+// ObserveSecretCheck counts a request that verified an AppSecret.
+func (m *Metrics) ObserveSecretCheck(o verify.Outcome) { m.secretChecks[string(o)].Inc() }
+
+// ObserveWeChat counts a request for a credential. The keeper counts failures, for each
+// account.
+func (m *Metrics) ObserveWeChat(took time.Duration) { m.duration.Update(took.Seconds()) }

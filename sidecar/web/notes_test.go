@@ -1,12 +1,17 @@
 package web_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/web"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 )
 
 // A note is on /readyz, which stays 200, in /status.json, and on the page in both
@@ -32,4 +37,17 @@ func TestNotes_ShownEverywhere(t *testing.T) {
 	for language, words := range map[string]string{"en": "use a Service with a ClusterIP and one pod, or name each pod in MEMCACHED_SERVERS", "zh": note.Hint.Chinese} {
 		assert.Contains(t, pageOf(t, language, fixedStates(), noOutage), words)
 	}
+}
+
+// With many notes, /readyz has 20 and counts the rest.
+func TestNotes_ManyOnReadyz(t *testing.T) {
+	t.Parallel()
+	var notes status.Notes
+	for i := range 25 {
+		notes.Set(fmt.Sprint(i), hint.Note{Code: "x", Text: hint.Hint{English: fmt.Sprint("note ", i)}})
+	}
+	ops := web.OpsOf(web.OpsConfig{Group: keeper.New(keeper.Config{}), Notes: &notes}, fixedStart, fixedNow, fixedStates()[:1], noOutage)
+	body := probe(ops, "GET", "/readyz").body
+	assert.Equal(t, 20, strings.Count(body, "note: "))
+	assert.Contains(t, body, "\nand 5 more notes; /status.json has them\n")
 }

@@ -16,7 +16,7 @@ const (
 	// startTimeout is how long /startupz waits for credentials. An outage elsewhere must
 	// not stop a rollout.
 	startTimeout = 10 * time.Second
-	// maxFailures is how many accounts an answer names.
+	// maxFailures is how many accounts, or notes, an answer names.
 	maxFailures = 20
 )
 
@@ -81,11 +81,16 @@ func (o *ops) failingMirrors() string {
 	return text.String()
 }
 
-// notes returns a line for each note.
+// notes returns a line for each note, 20 at most: a wrong mode can make each AppSecret
+// unreadable.
 func (o *ops) notes() string {
 	var text strings.Builder
-	for _, n := range o.cfg.Notes.All() {
+	all := o.cfg.Notes.All()
+	for _, n := range all[:min(len(all), maxFailures)] {
 		text.WriteString(status.Printable(fmt.Sprintf("note: %s; %s", n.Text, n.Hint)) + "\n")
+	}
+	if more := len(all) - maxFailures; more > 0 {
+		fmt.Fprintf(&text, "and %d more notes; /status.json has them\n", more)
 	}
 	return text.String()
 }

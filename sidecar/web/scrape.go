@@ -14,6 +14,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -114,6 +115,11 @@ func (s *scrape) process(o *ops) {
 	s.family(callers)
 	metrics.WriteCounterUint64(s, callers+`{reason="bearer"}`, m.wrongBearer.Get())
 	metrics.WriteCounterUint64(s, callers+`{reason="host"}`, m.foreignHost.Get())
+	const checks = "wxsidecar_appsecret_checks_total"
+	s.family(checks)
+	for _, outcome := range verify.Outcomes {
+		metrics.WriteCounterUint64(s, checks+`{result="`+string(outcome)+`"}`, m.secretChecks[string(outcome)].Get())
+	}
 	s.family("wxsidecar_wechat_request_duration_seconds")
 	m.requests.WritePrometheus(s)
 	s.family("wxsidecar_start_time_seconds")

@@ -27,9 +27,9 @@ type Config struct {
 	// transport that uses HTTPS_PROXY and NO_PROXY for https, and a new connection for each
 	// request.
 	Transport http.RoundTripper
-	// Observe is called after each Fetch with its duration and its error. Nil means
-	// that nothing is called.
-	Observe func(took time.Duration, failure error)
+	// Observe is called after each Fetch with its request, its duration and its error. Nil
+	// means that nothing is called.
+	Observe func(r Request, took time.Duration, failure error)
 }
 
 // Client sends requests to WeChat. It is safe for concurrent use, stores no secret,
@@ -38,7 +38,7 @@ type Client struct {
 	bases     []*url.URL
 	timeout   time.Duration
 	transport http.RoundTripper
-	observe   func(took time.Duration, failure error)
+	observe   func(r Request, took time.Duration, failure error)
 }
 
 // New returns a client. It returns an error if a base URL does not pass
@@ -84,7 +84,7 @@ func (c *Client) Fetch(ctx context.Context, r Request) (Credential, error) {
 	}
 	start := time.Now()
 	got, err := c.fetch(ctx, r)
-	c.observe(time.Since(start), err)
+	c.observe(r, time.Since(start), err)
 	return got, err
 }
 
@@ -93,6 +93,14 @@ func (c *Client) Fetch(ctx context.Context, r Request) (Credential, error) {
 // returns an [*Error], of class Refused if WeChat refuses the token. It is not observed.
 func (c *Client) Check(ctx context.Context, appID, token string) error {
 	_, err := c.fetch(ctx, Request{API: quotaGet, AppID: appID, Token: token})
+	return err
+}
+
+// Verify requests stable_token to see whether an AppSecret is right, and drops the token.
+// That invalidates no token: neither one of the classic API, nor one of stable_token. It
+// returns nil or an [*Error]. It is not observed, and has a User-Agent of its own.
+func (c *Client) Verify(ctx context.Context, appID, secret string) error {
+	_, err := c.fetch(ctx, Request{API: StableToken, AppID: appID, Secret: secret, verifies: true})
 	return err
 }
 

@@ -30,6 +30,8 @@
 //	{"grant_type":"client_credential","appid":"…","secret":"…","force_refresh":false}
 //	→ {"access_token":"…","expires_in":5021}
 //
+// So [Client.Verify] shows with it whether an AppSecret is right, and invalidates nothing.
+//
 // A ticket is requested with the current token, and does not invalidate the previous
 // ticket:
 //

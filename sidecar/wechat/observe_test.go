@@ -19,11 +19,13 @@ func TestObserve_TimeAndFailure(t *testing.T) {
 		fake.AddAccount(appID, secret)
 		transport, stop := fake.Pipe()
 		defer stop()
+		var requests []wechat.Request
 		var took []time.Duration
 		var failures []error
 		client, err := wechat.New(wechat.Config{
 			BaseURLs: []string{"http://127.0.0.1"}, Transport: transport,
-			Observe: func(d time.Duration, failure error) {
+			Observe: func(r wechat.Request, d time.Duration, failure error) {
+				requests = append(requests, r)
 				took = append(took, d)
 				failures = append(failures, failure)
 			},
@@ -34,6 +36,7 @@ func TestObserve_TimeAndFailure(t *testing.T) {
 		fake.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Errcode: 40164} })
 		_, err = client.Fetch(t.Context(), wechat.Request{API: wechat.Token, AppID: appID, Secret: secret})
 		require.Error(t, err)
+		assert.Equal(t, []string{"token of " + appID, "token of " + appID}, []string{requests[0].String(), requests[1].String()})
 		assert.Equal(t, []time.Duration{70 * time.Millisecond, 0}, took)
 		assert.Equal(t, []error{nil, err}, failures)
 	})

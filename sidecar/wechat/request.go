@@ -62,6 +62,8 @@ type Request struct {
 	// once. WeChat allows it 20 times a day, at least 30 s apart. It is an error
 	// with any other API.
 	Force bool
+
+	verifies bool // see Client.Verify
 }
 
 // String returns everything but the AppSecret and the credentials.
@@ -164,5 +166,8 @@ func (r Request) onHost(ctx context.Context, base *url.URL) (*http.Request, erro
 	req.Header.Set("Accept-Encoding", "identity")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "wxsidecar")
+	if r.verifies {
+		req.Header.Set("User-Agent", "wxsidecar/verify")
+	}
 	return req, nil
 }

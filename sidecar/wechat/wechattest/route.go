@@ -57,6 +57,10 @@ func (s *Server) serveStable(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		request.malformed = 43002
 	}
+	if r.UserAgent() == verifies {
+		s.serveVerification(w, r, request)
+		return
+	}
 	s.serveCredential(w, r, request)
 }
 

@@ -19,8 +19,10 @@ type Server struct {
 	requests    map[requestKind]int
 	arrived     int
 	hook        func(Request) Answer
-	checks      int                // requests to openapi/quota/get
-	checkHook   func(n int) Answer // answers these
+	checks      int                              // requests to openapi/quota/get
+	checkHook   func(n int) Answer               // answers these
+	verified    int                              // requests that verify an AppSecret
+	verifyHook  func(appID string, n int) Answer // answers these
 	failing     int
 	expiresIn   time.Duration
 	grace       time.Duration
