@@ -49,10 +49,10 @@ func TestRefusal_ByClass(t *testing.T) {
 // The real memcached demands TLS (-Z), a password (-Y) or SASL (-S). The error says so.
 func TestRefusal_OfGuardedMemcached(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) //nolint:gosec // memcached runs as another user
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
 	write := func(name string, content []byte) string {
 		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, content, 0o644)) //nolint:gosec // as above
+		require.NoError(t, os.WriteFile(path, content, 0o644))
 		return path
 	}
 	certificate, certPEM, err := wechattest.SelfSigned(24 * time.Hour)

@@ -89,8 +89,8 @@ func (b *ticketBook) verdict(j *judge) {
 			return
 		}
 		apart := 3290 * time.Second
-		if b.same { // the last ones, about 600 and 300 s before its end
-			apart = 235 * time.Second
+		if b.same { // the last ones: at half of 300 to 600 s, and at the end of less
+			apart = 145 * time.Second
 		}
 		if i > 0 && at.Sub(b.calls[i-1]) < apart && !j.troubled(b.calls[i-1].Add(-11*time.Minute), at) {
 			j.broken("One request", "calls for a ticket %s apart at %s, and nothing was amiss", at.Sub(b.calls[i-1]), at.Sub(j.world.start))
