@@ -69,9 +69,8 @@
 //	ticket.go      what is different for tickets
 //	spend.go       the budget, of all sidecars and of this process
 //	record.go      the record in memcached and in memory
-//	state.go       the state for people and metrics
+//	state.go       the state for people and metrics, and warnings about clocks
 //	report.go      reports of invalid tokens
-//	clock.go       warnings about clocks
 //	backoff.go     when this sidecar tries again
 //	members.go     what credentials use of the group
 //	error.go       why there is no credential
