@@ -40,6 +40,7 @@ type link struct {
 	spent       protocol.Spent
 	lease       memcache.LeaseSeen
 	leaseSince  time.Time // when this lease was first seen
+	back        time.Time // when memcached last answered again after polls had failed
 }
 
 // noteFailure notes a failure, and returns for how long memcached has failed.

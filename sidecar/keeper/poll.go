@@ -71,7 +71,7 @@ func (c *credential) memcachedAnswered() {
 	defer c.mu.Unlock()
 	now := time.Now()
 	if !c.polls.downSince.IsZero() {
-		c.polls.back = now
+		c.link.back = now
 		if c.backoff.down {
 			c.backoff.clear()
 		}

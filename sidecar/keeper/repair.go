@@ -165,7 +165,6 @@ type polls struct {
 	unclear   time.Time     // since when it is unclear who fetched the entry's token; zero: it is clear
 	downSince time.Time     // when memcached began to fail; zero while it answers
 	answered  time.Time     // when it last answered
-	back      time.Time     // when it last answered again after it had failed
 	onRead    time.Time     // when a read last caused a poll
 	polling   bool          // such a poll runs
 	catching  chan struct{} // closed when the poll after a pause is done; nil if none runs

@@ -116,7 +116,7 @@ func (c *credential) backOff(err error, now protocol.Now) {
 		c.backoff.set(failed, now.Mono)
 		return
 	}
-	if !failed.down.IsZero() && c.polls.back.After(failed.down) { // memcached answered meanwhile
+	if !failed.down.IsZero() && c.link.back.After(failed.down) { // memcached answered meanwhile
 		failed.until = now.Mono
 	}
 	c.backoff.set(failed, now.Mono)
