@@ -94,7 +94,8 @@ func printStatus(w io.Writer, s status.Sidecar) error {
 		if e.RetryInSeconds > 0 {
 			again = "in " + inSeconds(e.RetryInSeconds)
 		}
-		fmt.Fprintf(&text, "  failed %s ago, next attempt %s\n", status.Span(s.Now.Sub(e.At)), again)
+		fmt.Fprintf(&text, "  failing for %s, last attempt %s ago, next attempt %s\n",
+			status.Span(s.Now.Sub(e.Since)), status.Span(s.Now.Sub(e.At)), again)
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

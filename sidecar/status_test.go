@@ -43,7 +43,7 @@ func TestStatus_FailingAccount(t *testing.T) {
 		return exit == exitFailed && strings.Contains(stdout, "errcode")
 	}, "a failed renewal")
 	assert.Regexp(t, `(?m)^unavailable +`+appID+` +access_token +- +- +- +- +- +0 renewed, 1 failed\n  errcode 40164: invalid ip 1\.2\.3\.4`, stdout)
-	assert.Regexp(t, `(?m)^  add the address 1\.2\.3\.4 to .*\n  failed \d s ago, next attempt in (59 s|1 min)$`, stdout)
+	assert.Regexp(t, `(?m)^  add the address 1\.2\.3\.4 to .*\n  failing for \d s, last attempt \d s ago, next attempt in (59 s|1 min)$`, stdout)
 }
 
 // If the address is not a sidecar's, status says so.
@@ -77,7 +77,7 @@ func TestPrintStatus_FailingFirst(t *testing.T) {
 			},
 			{
 				AppID: "wx2", Kind: "access_token", State: status.Unavailable, Today: status.Day{Requests: 1, Failures: 1},
-				Error: &status.Error{Code: 40164, Message: "invalid\x07 ip", Hint: hint.Hint{English: "add it"}, At: now.Add(-12 * time.Second), RetryInSeconds: 42},
+				Error: &status.Error{Code: 40164, Message: "invalid\x07 ip", Hint: hint.Hint{English: "add it"}, Since: now.Add(-3 * time.Hour), At: now.Add(-12 * time.Second), RetryInSeconds: 42},
 			},
 		},
 	}))
@@ -93,7 +93,7 @@ STATE        APPID  KIND          TOKEN     AGE    LEFT        NEXT RENEWAL     
 unavailable  wx2    access_token  -         -      -           -                 -           0 renewed, 1 failed
   errcode 40164: invalid� ip
   add it
-  failed 12 s ago, next attempt in 42 s
+  failing for 3 h, last attempt 12 s ago, next attempt in 42 s
 ok           wx1    access_token  9f86d081  2 min  1 h 58 min  overdue by 1 min  a�b��[31m   2 renewed, 0 failed
 `, out.String())
 

@@ -23,6 +23,7 @@ func (f *failure) Unwrap() error { return f.err }
 // credential's mu guards it.
 type backoff struct {
 	err      *Error
+	begun    time.Time // of the first failure in a row
 	since    time.Time
 	until    time.Time     // monotonic
 	secret   string        // fingerprint of the AppSecret, if only a person can help
@@ -32,9 +33,16 @@ type backoff struct {
 	own      time.Time     // the wait after the last of these, monotonic
 }
 
+// stillFailing is how long after a wait the next failure is at most one of the same row.
+// A poll starts the next attempt, or another sidecar makes it.
+const stillFailing = time.Minute
+
 // set notes a failure. The wait after a failure of this sidecar alone is not shortened by
 // a cooldown of all that it reads meanwhile: otherwise it would be the first to try again.
 func (b *backoff) set(f *failure, now time.Time) {
+	if b.err == nil || now.Sub(b.until) > stillFailing {
+		b.begun = now
+	}
 	b.err, b.since, b.until, b.secret, b.down = asError(f), now, f.until, f.secret, !f.down.IsZero()
 	if f.local {
 		b.streak++

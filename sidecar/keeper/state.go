@@ -35,9 +35,10 @@ type State struct {
 	// InDoubt is true if a request may have issued another one that no sidecar holds.
 	InDoubt bool
 	// Err is why the last renewal failed, at the time Failed. Retry is when the next one
-	// can be tried. They are nil and zero after a success.
-	Err           *Error
-	Failed, Retry time.Time
+	// can be tried. FailingSince is the time of the first failure in a row. They are nil
+	// and zero after a success.
+	Err                         *Error
+	FailingSince, Failed, Retry time.Time
 	// Today is what all sidecars did today, as of the last renewal, and what this one did
 	// since then.
 	Today memcache.Day
@@ -120,7 +121,7 @@ func (c *credential) state() State {
 	}
 	s.Counts.Failed = maps.Clone(c.counts.Failed)
 	if c.needed(now) {
-		s.Err, s.Failed, s.Retry = c.backoff.err, c.backoff.since, c.backoff.until
+		s.Err, s.FailingSince, s.Failed, s.Retry = c.backoff.err, c.backoff.begun, c.backoff.since, c.backoff.until
 	}
 	if c.held.Valid(now) {
 		record := c.held.Record

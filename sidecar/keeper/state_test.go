@@ -115,20 +115,44 @@ func TestState_OfAFailure(t *testing.T) {
 		assert.Zero(t, s.Left)
 		require.NotNil(t, s.Err)
 		assert.Equal(t, 40164, s.Err.Code)
-		assert.Equal(t, failed, s.Failed)
+		assert.Equal(t, []time.Time{failed, failed}, []time.Time{s.FailingSince, s.Failed})
 		assert.Equal(t, failed.Add(61*time.Second), s.Retry)
 		assert.Equal(t, memcache.Day{Date: firstDay, Requests: 1}, s.Today)
 		assert.Equal(t, map[string]uint64{"40164": 1}, s.Counts.Failed)
 
 		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Errcode: 98765} })
 		time.Sleep(2*time.Minute + 5*time.Second)
+		s = h.state()
+		assert.Equal(t, failed, s.FailingSince, "with another errcode too")
+		assert.WithinRange(t, s.Failed, failed.Add(time.Minute), time.Now())
 		h.wechat.OnRequest(nil)
 		time.Sleep(time.Minute)
 		s = h.state()
 		assert.True(t, s.Valid)
-		assert.Nil(t, s.Err)
+		assert.True(t, s.Err == nil && s.FailingSince.IsZero())
 		assert.Equal(t, map[string]uint64{"40164": 1, keeper.OtherCode: 2}, s.Counts.Failed, "whatever WeChat invents is one label")
 		assert.Equal(t, memcache.Day{Date: firstDay, Requests: 4, Renewals: 1}, s.Today)
+	})
+}
+
+// An outage at each renewal is an outage of its own.
+func TestState_FailingSinceEachOutage(t *testing.T) {
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		synctest.Wait()
+		for range 2 {
+			time.Sleep(h.state().RenewalIn - time.Second)
+			h.wechat.FailAll(40164)
+			time.Sleep(40 * time.Minute)
+			s := h.state()
+			require.True(t, s.Valid)
+			require.NotNil(t, s.Err)
+			assert.InDelta(t, 40*60, time.Since(s.FailingSince).Seconds(), 600)
+			h.wechat.Heal()
+			time.Sleep(8 * time.Minute)
+			assert.Nil(t, h.state().Err)
+		}
 	})
 }
 

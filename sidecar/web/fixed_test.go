@@ -48,16 +48,17 @@ func fixedStates() []keeper.State {
 	failing.AppID, failing.Age, failing.Left, failing.RenewalIn = "wx1failing", 58*time.Minute, 62*time.Minute, -90*time.Second
 	failing.Published, failing.InDoubt, failing.By = false, true, ""
 	failing.Err = &keeper.Error{Code: 45011, Message: wechatSays(45011), Hint: wechat.Hint(45011, ""), RetryAfter: time.Minute}
-	failing.Failed = fixedNow.Add(-18 * time.Second)
+	failing.FailingSince, failing.Failed = fixedNow.Add(-3*time.Minute), fixedNow.Add(-18*time.Second)
 	unavailable := keeper.State{
 		AppID: "wx2unavailable", Kind: memcache.AccessToken, Today: memcache.Day{Date: 20261123, Requests: 1},
 		Err: &keeper.Error{Code: 40164, Message: wechatSays(40164), Hint: wechat.Hint(40164, wechatSays(40164))},
 	}
+	unavailable.FailingSince = fixedNow.Add(-51 * time.Hour)
 	unavailable.Failed, unavailable.Retry = fixedNow.Add(-12*time.Second), fixedNow.Add(41500*time.Millisecond)
 	odd := well
 	odd.AppID, odd.By = "wx3hostile", hostile
 	odd.Err = &keeper.Error{Code: 98765, Message: hostile, Hint: wechat.Hint(98765, hostile)}
-	odd.Failed = fixedNow
+	odd.FailingSince, odd.Failed = fixedNow, fixedNow
 	starting := keeper.State{AppID: "wx4starting", Kind: memcache.AccessToken}
 	return []keeper.State{well, failing, unavailable, odd, starting}
 }

@@ -77,6 +77,30 @@ func TestPage_Policy(t *testing.T) {
 	assert.Contains(t, got.body, `<meta http-equiv="refresh" content="10">`)
 }
 
+// A failing account says since when it fails, whether apps notice, when the next attempt
+// is, and where to read more. The bar has a legend.
+func TestPage_FailureSaysWhatItMeans(t *testing.T) {
+	states := fixedStates()
+	for language, says := range map[string][2][]string{
+		"en": {
+			{"Failing for 3 min, since 15:01:05 UTC. Apps get no errors: this access_token is valid for another 1 h 2 min.", "next attempt in 42 s", ">next renewal</span>"},
+			{"Failing for 2 d 3 h, since 2026-11-21 12:04:05 UTC. Apps get errors instead of this access_token.", "docs/operations.md#errcodes-from-wechat\">Read more</a>"},
+		},
+		"zh": {
+			{"自北京时间 23:01:05 起失败，已持续 3 分钟。程序不受影响：当前 access_token 还有 1 小时 2 分钟有效。", "42 秒后重试", ">下次续期</span>"},
+			{"自北京时间 2026-11-21 20:04:05 起失败，已持续 2 天 3 小时。程序取不到 access_token，会收到错误。", "docs/zh/operations.md#微信返回给-sidecar-的-errcode\">查看文档</a>"},
+		},
+	} {
+		for i, s := range states[1:3] {
+			page := pageOf(t, language, []keeper.State{s}, noOutage)
+			for _, text := range says[i] {
+				assert.Contains(t, page, text)
+			}
+			assert.Equal(t, s.Valid, strings.Contains(page, `class="key"`), "a legend needs a bar")
+		}
+	}
+}
+
 // The query lang chooses the language.
 func TestPage_LanguageInTheAddress(t *testing.T) {
 	ops := fixedOps(t, fixedStates(), noOutage)

@@ -23,6 +23,18 @@ func (m *markup) bar(w *words, c *status.Credential) {
 	m.end()
 }
 
+// key explains the parts of the bars.
+func (p *page) key() {
+	p.begin("p", "class", "key")
+	for _, part := range [...][2]string{{"passed", p.legend.passed}, {"due", p.legend.due}, {"reserve", p.legend.reserve}} {
+		p.begin("span")
+		p.leaf("i", "", "class", part[0])
+		p.text(part[1])
+		p.end()
+	}
+	p.end()
+}
+
 // percent returns a part of a whole, to a tenth of a percent.
 func percent(part, whole int) string {
 	if whole <= 0 {

@@ -10,8 +10,8 @@ import (
 
 var chinese = &words{
 	tag: "zh-Hans", other: "en", toOther: "English",
-	clock: func(t time.Time) string {
-		return "北京时间 " + t.In(time.FixedZone("Asia/Shanghai", 8*60*60)).Format(time.TimeOnly)
+	clock: func(t time.Time, layout string) string {
+		return "北京时间 " + t.In(time.FixedZone("Asia/Shanghai", 8*60*60)).Format(layout)
 	},
 	units: status.Units{"天", "小时", "分钟", "秒"}, comma: "，", stop: "。",
 	health: map[status.Health]string{
@@ -24,6 +24,10 @@ var chinese = &words{
 	noAccount: "请设置 WECHAT_APPID，或在 WECHAT_ACCOUNTS_DIR 中放入账号文件。",
 	inDoubt:   "存疑：有一次请求没有收到应答，微信可能已签发另一个 token，因此将提前续期。",
 
+	docs: repository + "docs/zh/operations.md", more: "查看文档",
+	anchors: anchors{outage: "#故障时会怎样", errcodes: "#微信返回给-sidecar-的-errcode", notes: "#探针", mirror: "#故障时会怎样"},
+	legend:  legend{passed: "已使用", due: "下次续期", reserve: "续期失败时的余量，直到过期"},
+
 	age: "已使用", left: "剩余有效期", renewal: "下次续期", by: "续期实例", today: "今日", published: "memcached 中",
 	yes: "有", missing: "上次轮询时没有", unnamed: "未命名",
 
@@ -34,16 +38,23 @@ var chinese = &words{
 	done: func(renewals, failures int) string {
 		return fmt.Sprintf("续期 %d 次，失败 %d 次", renewals, failures)
 	},
-	failed: func(ago, retry string) string {
+	failing: func(span, since string) string { return "自" + since + " 起失败，已持续 " + span + "。" },
+	tried: func(ago, retry string) string {
 		if retry == "" {
-			return ago + "前失败，正在重试。"
+			return "上次尝试在 " + ago + "前，正在重试。"
 		}
-		return ago + "前失败，" + retry + "后重试。"
+		return "上次尝试在 " + ago + "前，" + retry + "后重试。"
+	},
+	served: func(kind, left string) string {
+		if left == "" {
+			return "程序取不到 " + kind + "，会收到错误。"
+		}
+		return "程序不受影响：当前 " + kind + " 还有 " + left + "有效。"
 	},
 	life: func(age, whole, due string) string {
 		return "有效期共 " + whole + "，已过 " + age + "，签发 " + due + "后续期"
 	},
-	more: func(t tally) string {
+	hidden: func(t tally) string {
 		return fmt.Sprintf("另有 %d 个未显示，其中 %d 个异常，%d 个续期失败，%d 个启动中。全部内容见",
 			t.all, t.unavailable, t.failing, t.starting)
 	},

@@ -12,8 +12,8 @@ import (
 
 var english = &words{
 	tag: "en", other: "zh", toOther: "中文",
-	clock: func(t time.Time) string { return t.UTC().Format(time.TimeOnly) + " UTC" },
-	units: status.EnglishUnits, comma: ", ", stop: ".",
+	clock: func(t time.Time, layout string) string { return t.UTC().Format(layout) + " UTC" },
+	units: status.EnglishUnits, comma: ", ", stop: ".", space: " ",
 	health: map[status.Health]string{
 		status.Unavailable: "unavailable", status.Failing: "renewal fails", status.Starting: "starting", status.OK: "healthy",
 	},
@@ -23,6 +23,10 @@ var english = &words{
 	memcachedUp: "memcached answers", memcachedNote: " Meanwhile, sidecars serve tokens from memory.", mirrorUp: "Mirror works",
 	noAccount: "Set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR.",
 	inDoubt:   "WeChat did not answer a request, and may have issued another token. This one is renewed early.",
+
+	docs: repository + "docs/operations.md", more: "Read more",
+	anchors: anchors{outage: "#outages", errcodes: "#errcodes-from-wechat", notes: "#probes", mirror: "#outages"},
+	legend:  legend{passed: "age", due: "next renewal", reserve: "reserve, if renewals fail, until it expires"},
 
 	age: "Age", left: "Expires in", renewal: "Next renewal", by: "Renewed by", today: "Today", published: "In memcached",
 	yes: "yes", missing: "not at the last poll", unnamed: "unnamed",
@@ -34,16 +38,23 @@ var english = &words{
 	done: func(renewals, failures int) string {
 		return count(renewals, "renewal", "renewals") + ", " + count(failures, "failure", "failures")
 	},
-	failed: func(ago, retry string) string {
+	failing: func(span, since string) string { return "Failing for " + span + ", since " + since + "." },
+	tried: func(ago, retry string) string {
 		if retry == "" {
-			return "Failed " + ago + " ago. The next attempt is now."
+			return "Last attempt " + ago + " ago, next attempt now."
 		}
-		return "Failed " + ago + " ago. The next attempt is in " + retry + "."
+		return "Last attempt " + ago + " ago, next attempt in " + retry + "."
+	},
+	served: func(kind, left string) string {
+		if left == "" {
+			return "Apps get errors instead of this " + kind + "."
+		}
+		return "Apps get no errors: this " + kind + " is valid for another " + left + "."
 	},
 	life: func(age, whole, due string) string {
 		return "Age " + age + " of " + whole + ", renewal at " + due
 	},
-	more: func(t tally) string {
+	hidden: func(t tally) string {
 		return fmt.Sprintf("%d more are not shown: %d unavailable, %d failing to renew, %d starting. All are in",
 			t.all, t.unavailable, t.failing, t.starting)
 	},

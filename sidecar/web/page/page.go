@@ -20,6 +20,9 @@ import (
 // counts the others.
 const maxShown = 200
 
+// repository is where links to the documentation lead. Only a click loads it.
+const repository = "https://github.com/wxsidecar/wxsidecar/blob/main/"
+
 //go:embed style.css
 var style string
 
@@ -90,19 +93,19 @@ func (p *page) header(headline string) {
 	if m.Up {
 		p.works(p.memcachedUp, servers)
 	} else {
-		p.fails(p.memcachedDown(p.since(m.DownSince)), servers, p.hint(m.Hint)+p.memcachedNote, m.Error)
+		p.fails(p.memcachedDown(p.since(m.DownSince)), servers, p.hint(m.Hint)+p.memcachedNote, m.Error, p.anchors.outage)
 	}
 	for _, m := range p.status.Mirrors {
 		if m.Up {
 			p.works(p.mirrorUp, m.Name)
 		} else {
-			p.fails(p.mirrorDown(p.since(m.DownSince)), m.Name, p.hint(m.Hint), m.Error)
+			p.fails(p.mirrorDown(p.since(m.DownSince)), m.Name, p.hint(m.Hint), m.Error, p.anchors.mirror)
 		}
 	}
 	for _, n := range p.status.Notes {
 		p.begin("div", "class", "store remark")
 		p.leaf("p", p.hint(n.Text))
-		p.leaf("p", p.hint(n.Hint), "class", "hint")
+		p.advice(p.hint(n.Hint), p.anchors.notes)
 		p.end()
 	}
 	p.end()
@@ -120,14 +123,14 @@ func (p *page) works(says, name string) {
 }
 
 // fails writes what fails about a store, and what to do.
-func (p *page) fails(says, name, hint, why string) {
+func (p *page) fails(says, name, hint, why, anchor string) {
 	p.begin("div", "class", "store failing")
 	p.begin("p")
 	p.leaf("strong", says)
 	p.text(" ")
 	p.leaf("span", name)
 	p.end()
-	p.leaf("p", hint)
+	p.advice(hint, anchor)
 	p.leaf("p", why, "class", "why")
 	p.end()
 }
@@ -138,6 +141,9 @@ func (p *page) credentials() {
 	slices.SortStableFunc(all, func(a, b status.Credential) int { return a.State.Compare(b.State) })
 	shown := min(len(all), maxShown)
 	p.begin("main")
+	if slices.ContainsFunc(all[:shown], func(c status.Credential) bool { return c.Valid }) {
+		p.key()
+	}
 	for i := range all[:shown] {
 		p.credential(&all[i])
 	}
@@ -147,7 +153,7 @@ func (p *page) credentials() {
 			t.add(hidden[i].State)
 		}
 		p.begin("p", "class", "more")
-		p.text(p.more(t) + " ")
+		p.text(p.hidden(t) + " ")
 		p.leaf("a", "status.json", "href", "status.json")
 		p.text(p.stop)
 		p.end()
@@ -166,7 +172,7 @@ func (p *page) credential(c *status.Credential) {
 	p.leaf("strong", p.health[c.State], "class", "health")
 	p.end()
 	if c.Error != nil {
-		p.failure(c.Error)
+		p.failure(c)
 	}
 	if c.Valid {
 		p.bar(p.words, c)
@@ -179,20 +185,36 @@ func (p *page) credential(c *status.Credential) {
 }
 
 // failure writes first what to do, then what WeChat said.
-func (p *page) failure(e *status.Error) {
-	p.begin("div", "class", "failure")
-	if hint := p.hint(e.Hint); hint != "" {
-		p.leaf("p", hint, "class", "hint")
+func (p *page) failure(c *status.Credential) {
+	e, left, retry, layout := c.Error, "", "", time.TimeOnly
+	if p.status.Now.Sub(e.Since) >= 24*time.Hour {
+		layout = time.DateTime
 	}
+	if c.Valid {
+		left = p.seconds(c.ExpiresInSeconds)
+	}
+	if e.RetryInSeconds > 0 {
+		retry = p.seconds(e.RetryInSeconds)
+	}
+	p.begin("div", "class", "failure")
+	p.leaf("p", p.failing(p.since(e.Since), p.clock(e.Since, layout))+p.space+p.served(c.Kind, left), "class", "effect")
+	p.advice(p.hint(e.Hint), p.anchors.errcodes)
 	p.begin("p", "class", "why")
 	p.leaf("b", "errcode "+strconv.Itoa(e.Code))
 	p.text(" " + e.Message)
 	p.end()
-	retry := ""
-	if e.RetryInSeconds > 0 {
-		retry = p.seconds(e.RetryInSeconds)
+	p.leaf("p", p.tried(p.since(e.At), retry), "class", "when")
+	p.end()
+}
+
+// advice writes what to do, with a link to the documentation.
+func (p *page) advice(hint, anchor string) {
+	if hint == "" {
+		return
 	}
-	p.leaf("p", p.failed(p.since(e.At), retry), "class", "when")
+	p.begin("p", "class", "hint")
+	p.text(hint + " ")
+	p.leaf("a", p.more, "href", p.docs+anchor)
 	p.end()
 }
 
@@ -230,7 +252,7 @@ func (p *page) fact(name, value string) {
 func (p *page) footer() {
 	p.begin("footer")
 	p.begin("p")
-	p.text(joined(" · ", p.clock(p.status.Now), p.uptime(p.since(p.status.Started))))
+	p.text(joined(" · ", p.clock(p.status.Now, time.TimeOnly), p.uptime(p.since(p.status.Started))))
 	p.end()
 	p.begin("p")
 	p.text(joined(" ", "wxsidecar", p.status.Version) + " · ")

@@ -9,12 +9,13 @@ import (
 
 // words is the page in one language.
 type words struct {
-	tag           string                 // of HTML's lang
-	other         string                 // the other language, as ?lang= has it
-	toOther       string                 // the other language, in its own words
-	clock         func(time.Time) string // in the readers' time zone
+	tag           string                                  // of HTML's lang
+	other         string                                  // the other language, as ?lang= has it
+	toOther       string                                  // the other language, in its own words
+	clock         func(t time.Time, layout string) string // in the readers' time zone
 	units         status.Units
 	comma, stop   string
+	space         string // between two sentences
 	health        map[status.Health]string
 	headline      func(tally) string
 	hint          func(hint.Hint) string
@@ -23,6 +24,10 @@ type words struct {
 	mirrorUp      string
 	noAccount     string
 	inDoubt       string
+	docs          string // the page of the documentation that explains hints
+	more          string // the text of a link to it
+	anchors       anchors
+	legend        legend
 
 	age, left, renewal, by, today, published string // the names of the facts
 	yes, missing, unnamed                    string
@@ -31,11 +36,19 @@ type words struct {
 	mirrorDown    func(since string) string
 	in, overdue   func(span string) string
 	done          func(renewals, failures int) string
-	failed        func(ago, retry string) string // retry is "" for at once
+	failing       func(span, since string) string
+	tried         func(ago, retry string) string // retry is "" for at once
+	served        func(kind, left string) string // left is "" if there is no valid credential
 	life          func(age, whole, due string) string
-	more          func(tally) string
+	hidden        func(tally) string
 	uptime        func(span string) string
 }
+
+// anchors are those of sections of docs.
+type anchors struct{ outage, errcodes, notes, mirror string }
+
+// legend has the names of the parts of a bar.
+type legend struct{ passed, due, reserve string }
 
 // seconds returns a number of seconds in words.
 func (w *words) seconds(n int) string { return w.units.Span(time.Duration(n) * time.Second) }

@@ -1,9 +1,13 @@
 package page
 
 import (
+	"os"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestMarkup_Escapes(t *testing.T) {
@@ -11,6 +15,24 @@ func TestMarkup_Escapes(t *testing.T) {
 	m.leaf("p", "</p><b>&amp; a\u202eb\x1b中文 é\xff", "title", `" onclick="x'&<>`)
 	assert.Equal(t, `<p title="&#34; onclick=&#34;x&#39;&amp;&lt;&gt;">&lt;/p&gt;&lt;b&gt;&amp;amp; a`+"\uFFFDb\uFFFD中文 é\uFFFD</p>\n",
 		m.out.String())
+}
+
+// Every link leads to a section of the documentation.
+func TestAnchors_AreSections(t *testing.T) {
+	sections := regexp.MustCompile(`(?m)^#+ (.+)$`)
+	for _, w := range languages {
+		path, ok := strings.CutPrefix(w.docs, repository)
+		require.True(t, ok)
+		text, err := os.ReadFile("../../../" + path)
+		require.NoError(t, err)
+		var anchors []string
+		for _, heading := range sections.FindAllStringSubmatch(string(text), -1) {
+			anchors = append(anchors, "#"+strings.ReplaceAll(strings.ToLower(heading[1]), " ", "-"))
+		}
+		for _, anchor := range []string{w.anchors.outage, w.anchors.errcodes, w.anchors.notes, w.anchors.mirror} {
+			assert.Contains(t, anchors, anchor)
+		}
+	}
 }
 
 func TestHeadline_CountsAccounts(t *testing.T) {

@@ -80,6 +80,7 @@ type Error struct {
 	Code           int       `json:"errcode"`
 	Message        string    `json:"errmsg"`
 	Hint           hint.Hint `json:"hint,omitzero"`
+	Since          time.Time `json:"since"` // of the first failure in a row
 	At             time.Time `json:"at"`
 	RetryInSeconds int       `json:"retry_in_seconds"`
 }
@@ -96,7 +97,7 @@ func Of(now time.Time, s *keeper.State) Credential {
 		c.AgeSeconds, c.ExpiresInSeconds, c.RenewalInSeconds = seconds(s.Age), seconds(s.Left), seconds(s.RenewalIn)
 	}
 	if e := s.Err; e != nil {
-		c.Error = &Error{Code: e.Code, Message: e.Message, Hint: e.Hint, At: Second(s.Failed)}
+		c.Error = &Error{Code: e.Code, Message: e.Message, Hint: e.Hint, Since: Second(s.FailingSince), At: Second(s.Failed)}
 		// During the cooldown of another sidecar's failure, this one polls every
 		// second. RetryAfter is when the cooldown ends.
 		retry := s.Failed.Add(e.RetryAfter)
