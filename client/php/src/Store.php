@@ -21,6 +21,8 @@ final class Store
 
     /** @var list<\Memcached|\Memcache> kept, because the end of an object ends the parent's connection too */
     private static array $ofParents = [];
+    /** @var \WeakMap<\Memcached|\Memcache, int> the process that read first with an object, for all Clients */
+    private static \WeakMap $readers;
     private \Memcached|\Memcache|null $memcached = null;
     /** The process that reads; 0 before the first read. */
     private int $process = 0;
@@ -113,24 +115,37 @@ final class Store
     {
         $forked = $this->process !== 0;
         $this->process = $process;
-        if ($forked && $this->memcached !== null) {
+        if ($this->memcached !== null) {
             self::$ofParents[] = $this->memcached;
-            $this->memcached = null;
         }
-        if (!$this->source instanceof \Closure) {
-            $this->memcached = $forked ? null : $this->source;
-            $forked && error_log('wxsidecar: this forked process asks the sidecar, since it must not use its parent\'s '
-                . 'connection to memcached; give Wxsidecar\Client a closure that returns the Memcached object');
-        } else {
+        $m = $this->source;
+        if ($m instanceof \Closure) {
             try {
-                $this->memcached = ($this->source)();
+                $m = (static fn (\Memcached|\Memcache $returned) => $returned)($m());
             } catch (\Throwable $e) { // its message can hold a password
+                $m = null;
                 error_log('wxsidecar: this process asks the sidecar, since the closure did not return a Memcached or '
                     . 'Memcache object: ' . get_class($e) . " in {$e->getFile()}:{$e->getLine()}");
             }
         }
-        $m = $this->memcached;
+        if ($m !== null && self::isOfParent($m, $process, $forked)) {
+            self::$ofParents[] = $m;
+            $m = null;
+            error_log('wxsidecar: this forked process asks the sidecar, since it must not use its parent\'s connection '
+                . 'to memcached; give Wxsidecar\Client a closure that returns a new object without a persistent id');
+        }
+        $this->memcached = $m;
         $this->ejects = $m instanceof \Memcached && (bool) $m->getOption(\Memcached::OPT_REMOVE_FAILED_SERVERS);
+    }
+
+    /** Reports whether a parent process has read with this object, or can have: a persistent id keeps the connection. */
+    private static function isOfParent(\Memcached|\Memcache $m, int $process, bool $forked): bool
+    {
+        self::$readers ??= new \WeakMap();
+        self::$readers[$m] ??= $process;
+        $persistent = $m instanceof \Memcached && $m->isPersistent() && !$m->isPristine();
+
+        return self::$readers[$m] !== $process || ($forked && $persistent);
     }
 
     /** \Memcached has no server if it returns ''. */

@@ -108,6 +108,50 @@ final class ForkTest extends TestCase
         self::assertStringContainsString('give Wxsidecar\Client a closure', $lines[0]);
     }
 
+    /** @return iterable<string, array{\Closure(Memcached): (\Memcached|\Memcache|\Closure)}> */
+    public function objectsOfTheParent(): iterable
+    {
+        foreach (['memcached', 'memcache'] as $extension) {
+            yield "$extension, a closure with the same object" => [function (Memcached $m) use ($extension): \Closure {
+                $object = $m->client($extension);
+
+                return fn () => $object;
+            }];
+        }
+        yield 'a persistent id' => [fn (Memcached $m): \Closure => function () use ($m): \Memcached {
+            $pool = new \Memcached("pool $m->port");
+            $pool->getServerList() === [] && $pool->addServer('127.0.0.1', $m->port);
+
+            return $pool;
+        }];
+    }
+
+    /** @dataProvider objectsOfTheParent */
+    public function testClosureWithTheParentsConnection(\Closure $source): void
+    {
+        $clients = $this->read($source($this->memcached));
+        foreach ($this->fork(static fn (int $i): Client => $clients[$i % 2], 3) as $tokens) {
+            self::assertTrue($tokens === ['canarytoken-of-the-sidecar' => 3]);
+        }
+        self::assertCount(4, (array) file($this->log), 'a line for each child');
+        self::assertToken(self::TOKEN, $clients[0]->accessToken(), 'the parent, over its connection');
+    }
+
+    /**
+     * Two Clients with one object, one of which has read before the fork.
+     *
+     * @dataProvider extensions
+     */
+    public function testObjectOfAnotherClient(string $extension): void
+    {
+        $m = $this->memcached->client($extension);
+        self::assertToken(self::TOKEN, (new Client('wx1', $m))->accessToken());
+        $other = new Client('wx2', $m, $this->sidecar->address);
+        foreach ($this->fork(static fn (): Client => $other, 3) as $tokens) {
+            self::assertTrue($tokens === ['canarytoken-of-the-sidecar' => 3]);
+        }
+    }
+
     /**
      * A pool that builds its Client first and then forks.
      *
