@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -11,21 +13,21 @@ import (
 // joinLimit bounds how long readers wait for a report.
 const joinLimit = time.Second
 
-// reports are a credential's report that is under way, and its last one in vain.
+// reports are a credential's reports that are under way, and its last one in vain.
 //
 // A reader that gets a token from memcached while that token is reported joins the
 // report: WeChat would refuse the token once more. It does not join if an earlier
 // report of the token brought no other one: WeChat probably accepts it.
 type reports struct {
-	open   atomic.Pointer[report] // the latest one that readers join; nil while none is
-	inVain atomic.Pointer[inVain] // nil until a report brought no other token
+	opening sync.Mutex                         // of those who change open
+	open    atomic.Pointer[map[string]*report] // those that readers join, by the reported token; nil if there is none
+	inVain  atomic.Pointer[inVain]             // nil until a report brought no other token
 }
 
 // report is a report under way.
 type report struct {
-	rejected string
-	over     context.Context        // ends with the report, or after joinLimit
-	fresh    atomic.Pointer[string] // set before the end, unless the report fails
+	over  context.Context        // ends with the report, or after joinLimit
+	fresh atomic.Pointer[string] // set before the end, unless the report fails
 }
 
 // inVain is a report that brought no other token.
@@ -57,10 +59,10 @@ func (c *credential) refresh(ctx context.Context, rejected string) (token string
 func (c *credential) send(ctx context.Context, rejected string) (answer, error) {
 	over, end := context.WithTimeout(ctx, joinLimit)
 	defer end()
-	mine := &report{rejected: rejected, over: over}
+	mine := &report{over: over}
 	if last := c.inVain.Load(); last == nil || last.rejected != rejected {
-		c.open.Store(mine)
-		defer c.open.CompareAndSwap(mine, nil)
+		c.setOpen(rejected, mine)
+		defer c.setOpen(rejected, nil)
 	}
 	generation := c.local.begin()
 	a, err := c.shared.sidecar.refresh(ctx, c.appID, c.kind, rejected)
@@ -74,6 +76,25 @@ func (c *credential) send(ctx context.Context, rejected string) (answer, error) 
 		c.inVain.Store(&inVain{rejected, time.Now().Add(refusal.RetryAfter), *refusal})
 	}
 	return a, err
+}
+
+// setOpen adds the report of a token for readers to join, or removes it if that is nil.
+// There can be several: a slow request is refused with the token before the current one.
+func (r *reports) setOpen(rejected string, mine *report) {
+	r.opening.Lock()
+	defer r.opening.Unlock()
+	open := map[string]*report{}
+	if now := r.open.Load(); now != nil {
+		maps.Copy(open, *now)
+	}
+	if open[rejected] = mine; mine == nil {
+		delete(open, rejected)
+	}
+	if len(open) == 0 {
+		r.open.Store(nil)
+		return
+	}
+	r.open.Store(&open)
 }
 
 // tooEarly returns the sidecar's refusal of a report that is too early, or nil.
@@ -118,15 +139,18 @@ func (c *credential) early(rejected string) error {
 // report brings.
 func (c *credential) stored(ctx context.Context) (string, Source, error) {
 	token, err := c.slot.Get()
-	if open := c.open.Load(); err == nil && open != nil && open.rejected == token {
-		select {
-		case <-open.over.Done():
-		case <-ctx.Done():
-		}
-		if fresh := open.fresh.Load(); fresh != nil {
-			return *fresh, SourceSidecar, nil
-		}
-		token, err = c.slot.Get()
+	open := c.open.Load()
+	if err != nil || open == nil || (*open)[token] == nil {
+		return token, SourceMemcached, err
 	}
+	joined := (*open)[token]
+	select {
+	case <-joined.over.Done():
+	case <-ctx.Done():
+	}
+	if fresh := joined.fresh.Load(); fresh != nil {
+		return *fresh, SourceSidecar, nil
+	}
+	token, err = c.slot.Get()
 	return token, SourceMemcached, err
 }

@@ -62,6 +62,22 @@ func TestReport_Joined(t *testing.T) {
 	}
 }
 
+// Readers join the report of the token that they read, although a slow request reports
+// an earlier token meanwhile.
+func TestReport_JoinedBesideAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		f.sidecar.before = func(*http.Request) { time.Sleep(300 * time.Millisecond) }
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = f.Refresh(t.Context(), t1) })
+		time.Sleep(100 * time.Millisecond)
+		wg.Go(func() { _, _ = f.Refresh(t.Context(), t0) })
+		synctest.Wait()
+		assert.Equal(t, t2, f.token(t))
+		wg.Wait()
+	})
+}
+
 // A reader of a ticket joins its report too.
 func TestReport_JoinedTicket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
