@@ -76,6 +76,7 @@ func TestDemo_StatusShowsAFailingAccount(t *testing.T) {
 		return regexp.MustCompile(`1 of 3 accounts is unavailable`).MatchString(page) && strings.Count(page, `<article class="ok"`) == 2
 	}, "a page with one failing account")
 	assert.Regexp(t, `(?s)<article class="unavailable"><header><h2>wxdemo\w+-failing</h2>.*errcode 40125`, page)
+	assert.Regexp(t, `<dd>sidecar-[ab]</dd>`, page, "a name that the other sidecar reads too")
 	exit, table, _ := runCLI(t, []string{"SIDECAR_OPS_LISTEN=" + address}, "status")
 	assert.Equal(t, exitFailed, exit)
 	assert.Regexp(t, `(?m)^unavailable +wxdemo\w+-failing .*\n  errcode 40125`, table)

@@ -158,7 +158,7 @@ func (d *demo) newSidecars(ctx context.Context, environ []string) error {
 		if i == 0 {
 			own = append(own[:len(own):len(own)], "WECHAT_ACCOUNTS_DIR="+folder)
 		}
-		one, err := d.NewSidecar(ctx, own, name, d.logger(name))
+		one, err := d.NewSidecar(ctx, own, strings.ReplaceAll(name, " ", "-"), d.logger(name)) // others read only names without spaces
 		if err != nil {
 			return err
 		}
