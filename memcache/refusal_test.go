@@ -67,10 +67,11 @@ func TestRefusal_OfGuardedMemcached(t *testing.T) {
 		args  []string
 		cause error
 		says  string
+		found error // by Inspect
 	}{
-		"TLS":  {[]string{"-Z", "-o", "ssl_chain_cert=" + chain + ",ssl_key=" + private}, memcache.ErrClosed, "TLS (memcached -Z)"},
-		"-Y":   {[]string{"-Y", write("auth", []byte("user:password\n"))}, memcache.ErrUnauthenticated, "a user and a password (-Y)"},
-		"SASL": {[]string{"-S"}, memcache.ErrSilent, "SASL authentication (memcached -S)"},
+		"TLS":  {[]string{"-Z", "-o", "ssl_chain_cert=" + chain + ",ssl_key=" + private}, memcache.ErrClosed, "TLS (memcached -Z)", memcache.ErrTLS},
+		"-Y":   {[]string{"-Y", write("auth", []byte("user:password\n"))}, memcache.ErrUnauthenticated, "a user and a password (-Y)", memcache.ErrUnauthenticated},
+		"SASL": {[]string{"-S"}, memcache.ErrSilent, "SASL authentication (memcached -S)", memcache.ErrSilent},
 	} {
 		t.Run(flag, func(t *testing.T) {
 			guarded := realmemcached.StartGuarded(t, c.args...)
@@ -80,6 +81,7 @@ func TestRefusal_OfGuardedMemcached(t *testing.T) {
 				require.ErrorIs(t, err, c.cause)
 				assert.Contains(t, err.Error(), c.says)
 			}
+			require.ErrorIs(t, store.Inspect(t.Context())[0].Err, c.found)
 		})
 	}
 }

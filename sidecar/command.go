@@ -25,6 +25,7 @@ func init() { // not a literal above: the functions refer to commands
 		{"demo", "demo [--for 30s]", "show everything in one process; nothing to install", runDemo},
 		{"token", "token [--watch] [AppID]", "print the token that an app gets; --watch: its fingerprint, source and age every second", runToken},
 		{"status", "status", "print a table of the credentials of this pod's sidecar; exit 0 if every account has a valid token, else 1", runStatus},
+		{"check", "check [--json]", "check configuration, memcached, WeChat, each AppSecret, mirrors and the running sidecar; exit 1 if something fails", runCheck},
 		{"healthcheck", "healthcheck", "exit 0 if this pod's sidecar is ready, else 1", runHealthcheck},
 		{"version", "version", "print the version", runVersion},
 	}

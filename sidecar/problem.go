@@ -29,17 +29,22 @@ func (p *problems) has(variable string) bool {
 	return slices.ContainsFunc(*p, func(one problem) bool { return one.variable == variable })
 }
 
-// String returns one line per problem, in the order of config.
-func (p *problems) String() string {
+// sorted returns the problems in the order of config.
+func (p *problems) sorted() problems {
 	order := map[string]int{}
 	for i, v := range variables() {
 		order[v.name] = i
 	}
 	sorted := slices.Clone(*p)
 	slices.SortStableFunc(sorted, func(a, b problem) int { return order[a.variable] - order[b.variable] })
+	return sorted
+}
+
+// String returns one line per problem, in the order of config.
+func (p *problems) String() string {
 	var text strings.Builder
 	text.WriteString("sidecar: configuration errors, nothing started:\n")
-	for _, one := range sorted {
+	for _, one := range p.sorted() {
 		text.WriteString("  " + one.String() + "\n")
 	}
 	return text.String()

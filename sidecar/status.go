@@ -30,13 +30,9 @@ func runStatus(ctx context.Context, i *invocation) int {
 	if !ok {
 		return i.misused(flags, noOps)
 	}
-	code, body, err := ops.get(ctx, "/status.json", maxStatus)
+	s, err := ops.status(ctx)
 	if err != nil {
 		return i.failed(err)
-	}
-	var s status.Sidecar
-	if code != http.StatusOK || json.Unmarshal(body, &s) != nil {
-		return i.failed(errors.New("the answer is not a status; check that SIDECAR_OPS_LISTEN is the address of a sidecar"))
 	}
 	if err := printStatus(i.stdout, s); err != nil {
 		return i.failed(err)
@@ -45,6 +41,18 @@ func runStatus(ctx context.Context, i *invocation) int {
 		return exitFailed
 	}
 	return exitFine
+}
+
+// status requests /status.json.
+func (o opsListener) status(ctx context.Context) (s status.Sidecar, err error) {
+	code, body, err := o.get(ctx, "/status.json", maxStatus)
+	switch {
+	case err != nil:
+		return s, err
+	case code != http.StatusOK || json.Unmarshal(body, &s) != nil:
+		return s, errors.New("the answer is not a status; check that SIDECAR_OPS_LISTEN is the address of a sidecar")
+	}
+	return s, nil
 }
 
 // printStatus prints a table for a terminal, failing credentials first.

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
@@ -89,4 +90,37 @@ func TestCheckDSN_RefusesUnusable(t *testing.T) {
 		require.ErrorContains(t, err, says, shown)
 		programtest.AssertNoCanary(t, err.Error())
 	}
+}
+
+// Check finds a missing grant, a link in a path and a database that is down, and writes
+// nothing. A missing table is none of these: the first write creates it.
+func TestCheck_WritesNothing(t *testing.T) {
+	t.Parallel()
+	database, db := newDatabase(t, keyless)
+	execute(t, db, "CREATE USER 'reader_"+database+"'@'%' IDENTIFIED BY 'canarysecret'")
+	execute(t, db, "GRANT SELECT ON "+database+".* TO 'reader_"+database+"'@'%'")
+	folder := t.TempDir()
+	require.NoError(t, os.Symlink("nowhere", filepath.Join(folder, "wx2.json")))
+	for name, c := range map[string]struct {
+		cfg  mirror.Config
+		says hint.Hint // the zero Hint: it works
+	}{
+		"works":         {mirror.Config{DSN: dsnOf(mariadb.DSN(database)), Table: "wx_token"}, hint.Hint{}},
+		"missing table": {mirror.Config{DSN: dsnOf(mariadb.DSN(database)), Table: "wx_{appid}"}, hint.Hint{}},
+		"missing grant": {mirror.Config{DSN: dsnOf("reader_" + database + ":canarysecret@tcp(" + mariadb.Address() + ")/" + database), Table: "wx_token"}, hint.Grants},
+		"down":          {mirror.Config{DSN: dsnOf("u:canarysecret@tcp(127.0.0.1:1)/x"), Table: "wx_token"}, hint.Database},
+		"long name":     {mirror.Config{DSN: dsnOf(mariadb.DSN(database)), Table: strings.Repeat("t", 62) + "{appid}"}, hint.TableName},
+		"a file":        {mirror.Config{File: filepath.Join(folder, "x{appid}.json")}, hint.Hint{}},
+		"a link":        {mirror.Config{File: filepath.Join(folder, "{appid}.json")}, hint.LinkedPart},
+	} {
+		all := mirror.Check(t.Context(), c.cfg, []string{"wx1", "wx2"})
+		require.Len(t, all, 1, name)
+		assert.Equal(t, c.says, all[0].Hint, "%s: %s", name, all[0].Error)
+		assert.Equal(t, c.says == hint.Hint{}, all[0].Up(), name)
+		programtest.AssertNoCanary(t, all[0].Error)
+	}
+	assert.Empty(t, mirror.Check(t.Context(), mirror.Config{}, nil))
+	assert.Empty(t, rows(t, db, "wx_token"))
+	left := must(os.ReadDir(folder))(t)
+	assert.Len(t, left, 1)
 }
