@@ -42,7 +42,7 @@ shot() {
 	optipng -quiet "$out/$name.png"
 	echo "$out/$name.png: $(wc -c <"$out/$name.png" | tr -d ' ') bytes"
 }
-shot status-light 1040,1010 ''
-shot status-dark 1040,1010 '' --blink-settings=preferredColorScheme=0
-shot status-phone 500,1320 ''
-shot status-zh 1040,1010 '' --lang=zh-CN --accept-lang=zh-CN,zh
+shot status-light 1040,1090 ''
+shot status-dark 1040,1090 '' --blink-settings=preferredColorScheme=0
+shot status-phone 390,1400 ''
+shot status-zh 1040,1090 '' --lang=zh-CN --accept-lang=zh-CN,zh
