@@ -49,8 +49,10 @@ func peek(body io.Reader) (seen []byte, code float64) {
 		switch {
 		case err == io.EOF:
 			return seen, errcode(seen)
-		case err != nil || len(seen) == maxPeek:
+		case err != nil:
 			return seen, 0
+		case len(seen) == maxPeek: // it can end here
+			return seen, errcode(seen)
 		case len(seen) == cap(seen):
 			seen = append(make([]byte, 0, min(4*cap(seen), maxPeek)), seen...)
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -53,5 +54,19 @@ func TestHTTPClient_Refusals(t *testing.T) {
 				assert.Equal(t, row.Refused, len(f.sidecar.reports()) == 1, piece)
 			}
 		})
+	}
+}
+
+// The errcode is read from the first 64 KiB.
+func TestHTTPClient_LongRefusal(t *testing.T) {
+	for size, refused := range map[int]bool{64 << 10: true, 64<<10 + 1: false} {
+		f := setup(t)
+		body := []byte(`{"x":"` + strings.Repeat("x", size-24) + `","errcode":40001}`)
+		hc := f.HTTPClient(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewReader(body))}, nil
+		})})
+		resp, err := hc.Get(api + "/cgi-bin/x")
+		assert.Equal(t, string(body), read(t, resp, err))
+		assert.Equal(t, refused, len(f.sidecar.reports()) == 1, size)
 	}
 }

@@ -41,8 +41,11 @@ final class Errcode
         if (preg_match('~^(?:\xEF\xBB\xBF)?([ \t\r\n]*\{.*)$~sD', $text, $object) !== 1) {
             return 0;
         }
-        $json = json_decode($object[1], true, self::HEAD)
-            ?? json_decode((string) preg_replace(self::INVALID, ' ', $object[1]), true, self::HEAD);
+        $json = json_decode($object[1], true, self::HEAD);
+        if ($json === null) {
+            $legible = (string) preg_replace(['~[\x00-\x1f]~', self::INVALID], [' ', '?'], $object[1]);
+            $json = json_decode($legible, true, self::HEAD);
+        }
         $errcode = $json['errcode'] ?? 0;
 
         return is_scalar($errcode) && !is_bool($errcode) ? self::number((string) $errcode) : 0;

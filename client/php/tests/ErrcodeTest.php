@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Wxsidecar\Tests;
 
 use Wxsidecar\Errcode;
+use Wxsidecar\Response;
 
 final class ErrcodeTest extends TestCase
 {
@@ -20,6 +21,14 @@ final class ErrcodeTest extends TestCase
         foreach (self::table('refusals') as $row) {
             yield $row->name => [(string) base64_decode($row->base64), $row->refused];
         }
+    }
+
+    /** As in Go. */
+    public function testAnswerAtTheLimit(): void
+    {
+        $body = static fn (int $size): string => '{"x":"' . str_repeat('x', $size - 24) . '","errcode":40001}';
+        self::assertTrue((new Response(200, [], $body(Errcode::HEAD)))->refusesToken());
+        self::assertFalse((new Response(200, [], $body(Errcode::HEAD + 1)))->refusesToken());
     }
 
     public function testLongAnswer(): void

@@ -107,7 +107,7 @@ final class Repetition
     private function otherToken(AsyncContext $context, #[\SensitiveParameter] string $token): ?string
     {
         $path = (string) parse_url((string) $context->getInfo('url'), PHP_URL_PATH);
-        if (!Errcode::refuses($this->content)) {
+        if (!Errcode::refuses(substr($this->content, 0, Errcode::HEAD))) {
             if ($context->getStatusCode() === 200 && Errcode::of($this->content) === 0) {
                 $this->wx->backoff()->accepted($this->method, $path);
             }
