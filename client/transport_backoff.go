@@ -10,6 +10,10 @@ import (
 // maxPairs bounds the pairs of method and path that a backoff remembers.
 const maxPairs = 256
 
+// pairLife is how long a refusal counts: twice the longest wait. One of long ago says
+// nothing about the next.
+const pairLife = 20 * time.Minute
+
 // waits are the times between the reports of a pair that WeChat refuses with any token.
 var waits = [...]time.Duration{31 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 10 * time.Minute}
 
@@ -43,6 +47,7 @@ func (b *backoff) refused(p pair, token string, newer bool) (due bool) {
 	defer b.mu.Unlock()
 	now := time.Now()
 	r, known := b.pairs[p]
+	known = known && now.Sub(r.last) < pairLife
 	switch {
 	case !known, r.reports == 0 && r.newer && r.first != token:
 		r, due = refusals{first: token, newer: newer}, true

@@ -250,3 +250,17 @@ func TestBackoff_Limit(t *testing.T) {
 		assert.Len(t, r.sidecar.reports(), 258)
 	})
 }
+
+// A refusal of long ago says nothing about this one: the path is not at fault, although no
+// success came in between.
+func TestBackoff_LongAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRefusing(t)
+		for range 2 {
+			before := r.sidecar.asked()
+			assert.False(t, r.call(t, http.MethodPost, "/bad", once))
+			assert.Equal(t, before+1, r.sidecar.asked())
+			time.Sleep(20 * time.Minute)
+		}
+	})
+}
