@@ -26,7 +26,7 @@ func (m *markup) bar(w *words, c *status.Credential) {
 // key explains the parts of the bars.
 func (p *page) key() {
 	p.begin("p", "class", "key")
-	for _, part := range [...][2]string{{"passed", p.legend.passed}, {"due", p.legend.due}, {"reserve", p.legend.reserve}} {
+	for _, part := range [...][2]string{{"passed", p.legend.age}, {"due", p.legend.due}, {"reserve", p.legend.reserve}} {
 		p.begin("span")
 		p.leaf("i", "", "class", part[0])
 		p.text(part[1])

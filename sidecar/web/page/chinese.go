@@ -26,7 +26,7 @@ var chinese = &words{
 
 	docs: repository + "docs/zh/operations.md", more: "查看文档",
 	anchors: anchors{outage: "#故障时会怎样", errcodes: "#微信返回给-sidecar-的-errcode", notes: "#探针", mirror: "#故障时会怎样"},
-	legend:  legend{passed: "已使用", due: "下次续期", reserve: "续期失败时的余量，直到过期"},
+	legend:  legend{age: "已使用", due: "下次续期", reserve: "续期失败时的余量，直到过期"},
 
 	age: "已使用", left: "剩余有效期", renewal: "下次续期", by: "续期实例", today: "今日", published: "memcached 中",
 	yes: "有", missing: "上次轮询时没有", unnamed: "未命名",

@@ -26,7 +26,7 @@ var english = &words{
 
 	docs: repository + "docs/operations.md", more: "Read more",
 	anchors: anchors{outage: "#outages", errcodes: "#errcodes-from-wechat", notes: "#probes", mirror: "#outages"},
-	legend:  legend{passed: "age", due: "next renewal", reserve: "reserve, if renewals fail, until it expires"},
+	legend:  legend{age: "age", due: "next renewal", reserve: "reserve, if renewals fail, until it expires"},
 
 	age: "Age", left: "Expires in", renewal: "Next renewal", by: "Renewed by", today: "Today", published: "In memcached",
 	yes: "yes", missing: "not at the last poll", unnamed: "unnamed",

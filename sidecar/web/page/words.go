@@ -48,7 +48,7 @@ type words struct {
 type anchors struct{ outage, errcodes, notes, mirror string }
 
 // legend has the names of the parts of a bar.
-type legend struct{ passed, due, reserve string }
+type legend struct{ age, due, reserve string }
 
 // seconds returns a number of seconds in words.
 func (w *words) seconds(n int) string { return w.units.Span(time.Duration(n) * time.Second) }
