@@ -91,6 +91,10 @@ func (b *ticketBook) verdict(j *judge) {
 		apart := 3290 * time.Second
 		if b.same { // the last ones: at half of 300 to 600 s, and at the end of less
 			apart = 145 * time.Second
+			// An answer that takes seconds makes the end seem earlier: one more follows.
+			if i > 1 && at.Sub(b.calls[i-1]) < 10*time.Second && b.calls[i-1].Sub(b.calls[i-2]) >= apart {
+				continue
+			}
 		}
 		if i > 0 && at.Sub(b.calls[i-1]) < apart && !j.troubled(b.calls[i-1].Add(-11*time.Minute), at) {
 			j.broken("One request", "calls for a ticket %s apart at %s, and nothing was amiss", at.Sub(b.calls[i-1]), at.Sub(j.world.start))
