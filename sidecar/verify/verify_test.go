@@ -172,6 +172,7 @@ func TestVerify_Changed(t *testing.T) {
 		w := newWorld(t, 1)
 		w.pass(105 * time.Second)
 		require.Equal(t, []int{60}, w.seconds())
+		w.Used(wechat.Request{AppID: "wxA", Secret: first}, nil)
 		w.write(second)
 		w.pass(time.Hour)
 		assert.Equal(t, []int{60, 115}, w.seconds())
