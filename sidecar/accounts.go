@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -200,9 +202,9 @@ func (a *accounts) refuse(name, path string, read func() (string, error)) hint.H
 	}
 	info, err := os.Stat(path)
 	switch {
-	case err != nil:
+	case errors.Is(err, fs.ErrNotExist): // a link to nothing
 		return hint.Unreadable(smallfile.WithoutPath(err))
-	case !info.Mode().IsRegular():
+	case err == nil && !info.Mode().IsRegular():
 		return hint.NotRegular
 	}
 	if _, known := slices.BinarySearch(a.current, name); known || usualAppID.MatchString(name) || a.local && strings.HasPrefix(name, "wx") {

@@ -341,6 +341,22 @@ func TestAccounts_UnreadableSecretIsNoted(t *testing.T) {
 	assert.Empty(t, texts())
 }
 
+// An account whose file cannot even be looked at, such as in a folder of mode 0644, stays:
+// its token is given meanwhile.
+func TestAccounts_UnsearchableFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := programtest.WriteFile(t, filepath.Join(dir, "wxA"), testSecret)
+	s := newScanned(t, dir)
+	s.mustScan(t)
+	require.NoError(t, os.Remove(file))
+	require.NoError(t, os.Symlink(file, file)) // a loop fails for root too
+	s.mustScan(t)
+	assert.Equal(t, []string{"wxA"}, s.appIDs())
+	require.Len(t, s.notes.All(), 1)
+	assert.Equal(t, "appsecret_unreadable", s.notes.All()[0].Code)
+}
+
 // A changed AppSecret is verified within 10 s, without a folder too. WeChat issues nothing
 // for it that counts, and the token stays valid.
 func TestAccounts_ChangedSecretIsVerified(t *testing.T) {
