@@ -61,7 +61,9 @@ func (c *credential) read(ctx context.Context) (string, Source, error) {
 		switch {
 		case err == nil:
 			c.health.leave(seen, nil)
-			c.local.store(generation, token, c.local.life)
+			if c.underReport(token) == nil { // else the next read asks memcached again
+				c.local.store(generation, token, c.local.life)
+			}
 			return token, source, nil
 		case errors.Is(err, memcache.ErrMiss), errors.Is(err, memcache.ErrDamaged):
 			c.health.leave(seen, nil)

@@ -97,6 +97,14 @@ func (r *reports) setOpen(rejected string, mine *report) {
 	r.open.Store(&open)
 }
 
+// underReport returns the report of a token that readers join, or nil.
+func (r *reports) underReport(token string) *report {
+	if open := r.open.Load(); open != nil {
+		return (*open)[token]
+	}
+	return nil
+}
+
 // tooEarly returns the sidecar's refusal of a report that is too early, or nil.
 func tooEarly(err error) *Error {
 	var refusal *Error
@@ -139,11 +147,10 @@ func (c *credential) early(rejected string) error {
 // report brings.
 func (c *credential) stored(ctx context.Context) (string, Source, error) {
 	token, err := c.slot.Get()
-	open := c.open.Load()
-	if err != nil || open == nil || (*open)[token] == nil {
+	joined := c.underReport(token)
+	if err != nil || joined == nil {
 		return token, SourceMemcached, err
 	}
-	joined := (*open)[token]
 	select {
 	case <-joined.over.Done():
 	case <-ctx.Done():

@@ -78,6 +78,22 @@ func TestReport_JoinedBesideAnother(t *testing.T) {
 	})
 }
 
+// With Config.Local, the process does not hold a token while it is reported: after the
+// wait, readers get what memcached holds.
+func TestReport_SlowWithLocal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t, withLocal(client.MaxLocal))
+		f.sidecar.before = func(*http.Request) { time.Sleep(5 * time.Second) }
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = f.Refresh(t.Context(), t1) })
+		synctest.Wait()
+		require.Equal(t, t1, f.token(t))
+		f.memcached.Put("wx1", t3, 0, 3600)
+		assert.Equal(t, t3, f.token(t))
+		wg.Wait()
+	})
+}
+
 // A reader of a ticket joins its report too.
 func TestReport_JoinedTicket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
