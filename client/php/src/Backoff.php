@@ -7,9 +7,9 @@ namespace Wxsidecar;
 /**
  * Decides whether a refused token is reported.
  *
- * Some requests get 40001 whatever the token, because of their body or
- * because they need another kind of token. Each report costs all apps a renewal, so reports back off per method and
- * path: if these refuse the new token too, the next report is 31 s later, then 1, 2, 4, 8, and every 10 minutes.
+ * Some requests get 40001 whatever the token, because of their body or because they need another kind of token. Each
+ * report costs all apps a renewal, so reports back off per method and path: if these refuse the new token too, the next
+ * report is 31 s later, then 1, 2, 4, 8, and every 10 minutes.
  *
  * APCu stores this for all requests and workers of a machine. Without it the process does: for long-running workers
  * that is enough, and under PHP-FPM nothing backs off.
