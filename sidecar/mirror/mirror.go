@@ -115,10 +115,13 @@ func (m *Mirror) Run(ctx context.Context) {
 		running.Wait()
 		close(ended)
 	}()
-	<-ctx.Done()
 	select {
-	case <-ended:
-	case <-time.After(lastWrite):
+	case <-ended: // there is none
+	case <-ctx.Done():
+		select {
+		case <-ended:
+		case <-time.After(lastWrite):
+		}
 	}
 	m.close()
 }
