@@ -76,6 +76,11 @@ func (c *credential) read(ctx context.Context) (string, Source, error) {
 	}
 
 	token, err := c.ask(ctx, generation)
+	if err == nil && c.underReport(token) != nil { // a sidecar that does not own the report still gives it
+		if other, source, failed := c.joined(ctx, token); failed == nil {
+			return other, source, nil
+		}
+	}
 	var refusal *Error
 	if err == nil || failure == nil || ctx.Err() != nil || errors.As(err, &refusal) || errors.Is(err, ErrClosed) {
 		return token, SourceSidecar, err
@@ -96,7 +101,7 @@ func (c *credential) ask(ctx context.Context, generation uint64) (string, error)
 	key := requestKey{credential: c, generation: generation}
 	return c.shared.requests.share(ctx, key, func(ctx context.Context) (answer, error) {
 		a, err := c.shared.sidecar.get(ctx, c.appID, c.kind)
-		if err == nil {
+		if err == nil && c.underReport(a.credential) == nil {
 			c.local.store(generation, a.credential, a.life)
 		}
 		return a, err

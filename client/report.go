@@ -147,17 +147,24 @@ func (c *credential) early(rejected string) error {
 // report brings.
 func (c *credential) stored(ctx context.Context) (string, Source, error) {
 	token, err := c.slot.Get()
-	joined := c.underReport(token)
-	if err != nil || joined == nil {
+	if err != nil || c.underReport(token) == nil {
 		return token, SourceMemcached, err
 	}
-	select {
-	case <-joined.over.Done():
-	case <-ctx.Done():
+	return c.joined(ctx, token)
+}
+
+// joined waits for the report of token. It returns what the report brings, or else what
+// memcached holds by then.
+func (c *credential) joined(ctx context.Context, token string) (string, Source, error) {
+	if report := c.underReport(token); report != nil {
+		select {
+		case <-report.over.Done():
+		case <-ctx.Done():
+		}
+		if fresh := report.fresh.Load(); fresh != nil {
+			return *fresh, SourceSidecar, nil
+		}
 	}
-	if fresh := joined.fresh.Load(); fresh != nil {
-		return *fresh, SourceSidecar, nil
-	}
-	token, err = c.slot.Get()
+	token, err := c.slot.Get()
 	return token, SourceMemcached, err
 }

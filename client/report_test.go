@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -75,6 +76,29 @@ func TestReport_JoinedBesideAnother(t *testing.T) {
 		synctest.Wait()
 		assert.Equal(t, t2, f.token(t))
 		wg.Wait()
+	})
+}
+
+// Readers whom the sidecar gives the reported token join its report too: only the sidecar
+// that owns a report lets them wait.
+func TestReport_JoinedFromTheSidecar(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := setup(t)
+		f.memcached.Evict("wx1")
+		f.sidecar.before = func(r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/refresh") {
+				time.Sleep(300 * time.Millisecond)
+			}
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = f.Refresh(t.Context(), t1) })
+		synctest.Wait()
+		start := time.Now()
+		for range 5 {
+			wg.Go(func() { assert.Equal(t, t2, f.token(t)) })
+		}
+		wg.Wait()
+		assert.Equal(t, 300*time.Millisecond, time.Since(start))
 	})
 }
 
