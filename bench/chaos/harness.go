@@ -21,7 +21,7 @@ const (
 	accounts = 16
 	// quotaAccount is the account whose quota is used up. Its tokens live for 2 h, since
 	// the fleet then waits for an hour.
-	quotaAccount = "wxquota000000000"
+	quotaAccount = "wxquota00000000000"
 	quotaLife    = 2 * time.Hour
 	firstSecret  = "canarysecret0123456789abcdef0000"
 	secondSecret = "canarysecret0123456789abcdef0001"
