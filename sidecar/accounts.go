@@ -42,13 +42,20 @@ type accounts struct {
 	current []string // the group's AppIDs; nil before the first scan
 
 	verifier *verify.Verifier
-	source   string // of the AppSecret of WECHAT_APPID: a file or a variable
+	source   string           // of the AppSecret of WECHAT_APPID: a file or a variable
+	seen     map[string]stamp // of the files of the folder, by their paths
+}
+
+// stamp shows that a file was changed, without reading it.
+type stamp struct {
+	modified, size int64
+	mode           os.FileMode
 }
 
 func newAccounts(cfg config, to *mirror.Mirror, memory *memoryReleaser, notes *status.Notes, verifier *verify.Verifier, log *slog.Logger) *accounts {
 	a := &accounts{
 		folder: cfg.AccountsDir, tickets: cfg.tickets(), mirror: to, memory: memory, log: log, local: cfg.localWeChat(), notes: notes,
-		verifier: verifier, source: cmp.Or(cfg.AppSecretFile, "WECHAT_APPSECRET"),
+		verifier: verifier, source: cmp.Or(cfg.AppSecretFile, "WECHAT_APPSECRET"), seen: map[string]stamp{},
 	}
 	if cfg.AppID != "" {
 		a.fixed = []keeper.Account{{AppID: cfg.AppID, Secret: a.watched(cfg.AppID, a.source, cfg.readAppSecret)}}
@@ -110,7 +117,7 @@ func (a *accounts) follow(ctx context.Context, group *keeper.Group) error {
 	}
 }
 
-// scan reads the folder and each AppSecret once. If the folder cannot be read, the accounts
+// scan reads the folder and each AppSecret that changed. If the folder cannot be read, the accounts
 // stay: Kubernetes may be mounting the Secret again.
 func (a *accounts) scan(group *keeper.Group) error {
 	found := slices.Clone(a.fixed)
@@ -137,6 +144,7 @@ func (a *accounts) scan(group *keeper.Group) error {
 	if a.current != nil && slices.Equal(ids, a.current) {
 		return nil
 	}
+	clear(a.seen) // an account that was removed can come again
 	a.verifier.Keep(ids)
 	a.mirror.SetAccounts(ids)
 	if err := group.SetAccounts(found); err != nil {
@@ -179,17 +187,34 @@ func (a *accounts) noteFolder(notes ...hint.Note) {
 	}
 }
 
-// secrets returns where the AppSecrets of these accounts are.
+// secrets returns where the AppSecrets of these accounts are. It leaves out the files that
+// are as they were at the last scan.
 func (a *accounts) secrets(of []keeper.Account) []verify.Account {
-	all := make([]verify.Account, len(of))
+	var all []verify.Account
 	for i, account := range of {
-		source := filepath.Join(a.folder, account.AppID)
-		if i < len(a.fixed) {
-			source = a.source
+		source := a.source
+		if i >= len(a.fixed) {
+			source = filepath.Join(a.folder, account.AppID)
+			if a.unchanged(source) {
+				continue
+			}
 		}
-		all[i] = verify.Account{AppID: account.AppID, Source: source, Secret: account.Secret}
+		all = append(all, verify.Account{AppID: account.AppID, Source: source, Secret: account.Secret})
 	}
 	return all
+}
+
+// unchanged reports whether a file is as it was when unchanged was last called for it.
+func (a *accounts) unchanged(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		delete(a.seen, path)
+		return false
+	}
+	now := stamp{info.ModTime().UnixNano(), info.Size(), info.Mode()}
+	same := a.seen[path] == now
+	a.seen[path] = now
+	return same
 }
 
 // refuse returns why a file is not an account, or the zero Hint.
