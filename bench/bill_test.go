@@ -156,7 +156,7 @@ func memoryCharges(us, bare *measured, afterTLS, further float64) []charge {
 			what: fmt.Sprintf("the same after %s requests over %d connections", program.Number(busyRequests), apiCallers),
 			unit: "%.1f MB", ours: us.busy, floor: bare.busy,
 		},
-		{what: "each further account: private memory", unit: "%.1f kB", limit: 5, ours: further, noFloor: true},
+		{what: "each further account: private memory", unit: "%.1f kB", limit: 8, ours: further, noFloor: true},
 	}
 }
 
