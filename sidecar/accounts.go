@@ -3,18 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
@@ -29,41 +24,48 @@ const scanEvery = 10 * time.Second
 // accounts are the account of WECHAT_APPID and those of WECHAT_ACCOUNTS_DIR.
 // Only one goroutine at a time can use it.
 type accounts struct {
-	fixed   []keeper.Account // of WECHAT_APPID; none or one
-	folder  string           // WECHAT_ACCOUNTS_DIR; "" means none
-	tickets tickets          // WECHAT_TICKETS
-	mirror  *mirror.Mirror
-	memory  *memoryReleaser
-	log     *slog.Logger
+	fixed   []account // of WECHAT_APPID; none or one
+	folder  string    // WECHAT_ACCOUNTS_DIR; "" means none
+	local   bool      // WECHAT_BASE_URL is loopback: a fake WeChat, with AppIDs of any form
+	tickets tickets   // WECHAT_TICKETS
 
-	local   bool     // WECHAT_BASE_URL is loopback: a fake WeChat, with AppIDs of any form
-	unusual sync.Map // what is unusual about an AppSecret, by its source
-	notes   *status.Notes
-	current []string // the group's AppIDs; nil before the first scan
-
+	mirror   *mirror.Mirror
+	memory   *memoryReleaser
 	verifier *verify.Verifier
-	source   string           // of the AppSecret of WECHAT_APPID: a file or a variable
-	seen     map[string]stamp // of the files of the folder, by their paths
+	notes    *status.Notes
+	log      *slog.Logger
+
+	unusual sync.Map        // what is unusual about an AppSecret, by its source
+	files   map[string]file // the folder's, by name, as the last scan found them
+	current []string        // the group's AppIDs; nil before the first scan
 }
 
-// stamp shows that a file was changed, without reading it.
-type stamp struct {
-	modified, size int64
-	mode           os.FileMode
+// account is an account as the keeper and as the verifier see it.
+type account struct {
+	kept     keeper.Account
+	verified verify.Account
 }
 
 func newAccounts(cfg config, to *mirror.Mirror, memory *memoryReleaser, notes *status.Notes, verifier *verify.Verifier, log *slog.Logger) *accounts {
 	a := &accounts{
 		folder: cfg.AccountsDir, tickets: cfg.tickets(), mirror: to, memory: memory, log: log, local: cfg.localWeChat(), notes: notes,
-		verifier: verifier, source: cmp.Or(cfg.AppSecretFile, "WECHAT_APPSECRET"), seen: map[string]stamp{},
+		verifier: verifier, files: map[string]file{},
 	}
 	if cfg.AppID != "" {
-		a.fixed = []keeper.Account{{AppID: cfg.AppID, Secret: a.watched(cfg.AppID, a.source, cfg.readAppSecret)}}
+		a.fixed = []account{a.account(cfg.AppID, cmp.Or(cfg.AppSecretFile, "WECHAT_APPSECRET"), cfg.readAppSecret)}
 		if !a.local && !usualAppID.MatchString(cfg.AppID) {
 			log.Warn("AppID has an unusual form", "appid", cfg.AppID, "hint", "check WECHAT_APPID: an AppID is wx and 16 letters or digits")
 		}
 	}
 	return a
+}
+
+func (a *accounts) account(appID, source string, read func() (string, error)) account {
+	secret := a.watched(appID, source, read)
+	return account{
+		keeper.Account{AppID: appID, Secret: a.memory.beforeRequest(secret), Tickets: a.tickets.of(appID)},
+		verify.Account{AppID: appID, Source: source, Secret: secret},
+	}
 }
 
 // readAppSecret returns the AppSecret of WECHAT_APPID.
@@ -85,7 +87,7 @@ func readAccount(path string) (string, error) {
 }
 
 // watched returns a function that reads an account's AppSecret, and warns of one of unusual
-// form whenever it changes. Every scan calls it.
+// form whenever it changes.
 func (a *accounts) watched(appID, source string, read func() (string, error)) func() (string, error) {
 	return func() (string, error) {
 		secret, err := read()
@@ -93,7 +95,9 @@ func (a *accounts) watched(appID, source string, read func() (string, error)) fu
 			return "", err // the verifier and the keeper report it
 		}
 		what := unusualSecret(secret)
-		if before, _ := a.unusual.Swap(source, what); what != "" && before != what {
+		if what == "" {
+			a.unusual.Delete(source)
+		} else if before, _ := a.unusual.Swap(source, what); before != what {
 			a.log.Warn("AppSecret has an unusual form", "appid", appID, "source", source, "error", what,
 				"hint", "WeChat will probably refuse it: copy it again, without anything else")
 		}
@@ -117,37 +121,35 @@ func (a *accounts) follow(ctx context.Context, group *keeper.Group) error {
 	}
 }
 
-// scan reads the folder and each AppSecret that changed. If the folder cannot be read, the accounts
-// stay: Kubernetes may be mounting the Secret again.
+// scan reads the folder, and each AppSecret whose file changed. If the folder cannot be read,
+// the accounts stay: Kubernetes may be mounting the Secret again.
 func (a *accounts) scan(group *keeper.Group) error {
-	found := slices.Clone(a.fixed)
+	found, changed := slices.Clone(a.fixed), slices.Clone(a.fixed)
 	if a.folder != "" {
 		names, err := os.ReadDir(a.folder)
 		if err != nil {
 			a.noteFolder(hint.UnreadableFolder(a.folder, smallfile.WithoutPath(err)))
 			if a.current != nil {
-				a.verifier.Scan(a.secrets(found))
+				a.verify(changed)
 				return nil
 			}
 		} else {
-			found = append(found, a.inFolder(names)...)
+			all, some := a.inFolder(names)
+			found, changed = append(found, all...), append(changed, some...)
 		}
 	}
-	a.verifier.Scan(a.secrets(found))
-	ids := make([]string, len(found))
-	for i := range found {
-		ids[i] = found[i].AppID
-		found[i].Tickets = a.tickets.of(ids[i])
-		found[i].Secret = a.memory.beforeRequest(found[i].Secret)
-	}
-	slices.Sort(ids)
+	a.verify(changed)
+	ids := appIDs(found)
 	if a.current != nil && slices.Equal(ids, a.current) {
 		return nil
 	}
-	clear(a.seen) // an account that was removed can come again
 	a.verifier.Keep(ids)
 	a.mirror.SetAccounts(ids)
-	if err := group.SetAccounts(found); err != nil {
+	kept := make([]keeper.Account, len(found))
+	for i, one := range found {
+		kept[i] = one.kept
+	}
+	if err := group.SetAccounts(kept); err != nil {
 		return fmt.Errorf("set the accounts: %w", err)
 	}
 	a.logChanges(ids)
@@ -155,91 +157,25 @@ func (a *accounts) scan(group *keeper.Group) error {
 	return nil
 }
 
-// inFolder returns the accounts of the folder's files, and notes the other files.
-func (a *accounts) inFolder(names []os.DirEntry) []keeper.Account {
-	var found []keeper.Account
-	var notes []hint.Note
-	for _, entry := range names {
-		name := entry.Name()
-		if strings.HasPrefix(name, ".") { // such as ..data of Kubernetes
-			continue
-		}
-		path := filepath.Join(a.folder, name)
-		shown := secretRun.ReplaceAllString(path, hidden)
-		read := func() (string, error) { return readAccount(path) }
-		if reason := a.refuse(name, path, read); reason != (hint.Hint{}) {
-			notes = append(notes, hint.SkippedFile(shown, reason))
-			continue
-		}
-		if !a.local && !usualAppID.MatchString(name) {
-			notes = append(notes, hint.UnusualName(shown))
-		}
-		found = append(found, keeper.Account{AppID: name, Secret: a.watched(name, path, read)})
+// appIDs returns the AppIDs, sorted.
+func appIDs(all []account) []string {
+	ids := make([]string, len(all))
+	for i, one := range all {
+		ids[i] = one.kept.AppID
 	}
-	a.noteFolder(notes...)
-	return found
+	slices.Sort(ids)
+	return ids
 }
 
-// noteFolder replaces the notes about the folder, and logs new ones.
-func (a *accounts) noteFolder(notes ...hint.Note) {
-	for _, note := range a.notes.Set("WECHAT_ACCOUNTS_DIR", notes...) {
-		a.log.Warn("accounts folder needs attention", "note", note.Text, "hint", note.Hint)
+// verify has these AppSecrets read. The next scan looks again at those that cannot be.
+func (a *accounts) verify(all []account) {
+	var of []verify.Account
+	for _, one := range all {
+		of = append(of, one.verified)
 	}
-}
-
-// secrets returns where the AppSecrets of these accounts are. It leaves out the files that
-// are as they were at the last scan.
-func (a *accounts) secrets(of []keeper.Account) []verify.Account {
-	var all []verify.Account
-	for i, account := range of {
-		source := a.source
-		if i >= len(a.fixed) {
-			source = filepath.Join(a.folder, account.AppID)
-			if a.unchanged(source) {
-				continue
-			}
-		}
-		all = append(all, verify.Account{AppID: account.AppID, Source: source, Secret: account.Secret})
+	for _, appID := range a.verifier.Scan(of) {
+		delete(a.files, appID)
 	}
-	return all
-}
-
-// unchanged reports whether a file is as it was when unchanged was last called for it.
-func (a *accounts) unchanged(path string) bool {
-	info, err := os.Stat(path)
-	if err != nil {
-		delete(a.seen, path)
-		return false
-	}
-	now := stamp{info.ModTime().UnixNano(), info.Size(), info.Mode()}
-	same := a.seen[path] == now
-	a.seen[path] = now
-	return same
-}
-
-// refuse returns why a file is not an account, or the zero Hint.
-func (a *accounts) refuse(name, path string, read func() (string, error)) hint.Hint {
-	if what := notAppID(name); what != (hint.Hint{}) {
-		return what
-	}
-	if slices.ContainsFunc(a.fixed, func(own keeper.Account) bool { return own.AppID == name }) {
-		return hint.NameTaken
-	}
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist): // a link to nothing
-		return hint.Unreadable(smallfile.WithoutPath(err))
-	case err == nil && !info.Mode().IsRegular():
-		return hint.NotRegular
-	}
-	if _, known := slices.BinarySearch(a.current, name); known || usualAppID.MatchString(name) || a.local && strings.HasPrefix(name, "wx") {
-		return hint.Hint{}
-	}
-	// Such as a README, whose text would be sent to WeChat as an AppSecret.
-	if secret, err := read(); err != nil || !memcache.IsAppSecret(secret) {
-		return hint.NoAccount
-	}
-	return hint.Hint{}
 }
 
 // logChanges logs which accounts were added and removed.

@@ -114,9 +114,10 @@ func TestAccounts_KubernetesSwapsTheDataLink(t *testing.T) {
 	require.Equal(t, []string{"wxA"}, s.appIDs())
 	names, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	found := s.inFolder(names)
+	found, changed := s.inFolder(names)
 	require.Len(t, found, 1)
-	secret, err := found[0].Secret()
+	assert.Empty(t, changed, "it was looked at before")
+	secret, err := found[0].kept.Secret()
 	require.NoError(t, err)
 	assertSame(t, "canarysecret-one", secret, "white space at its ends is cut")
 
@@ -127,7 +128,7 @@ func TestAccounts_KubernetesSwapsTheDataLink(t *testing.T) {
 	require.NoError(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
 	require.NoError(t, os.Symlink("..data/wxB", filepath.Join(dir, "wxB")))
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "..2026_1")))
-	secret, err = found[0].Secret()
+	secret, err = found[0].kept.Secret()
 	require.NoError(t, err)
 	assertSame(t, "canarysecret-two", secret, "the secret is read again before every call, without a scan")
 	s.mustScan(t)
@@ -260,9 +261,9 @@ func TestAccounts_UnusualSecretWarns(t *testing.T) {
 		before := strings.Count(s.log.String(), "AppSecret has an unusual form")
 		names, err := os.ReadDir(dir)
 		require.NoError(t, err)
-		account := s.inFolder(names)[0]
+		found, _ := s.inFolder(names)
 		for range 2 {
-			_, err := account.Secret()
+			_, err := found[0].kept.Secret()
 			require.NoError(t, err)
 		}
 		added := strings.Count(s.log.String(), "AppSecret has an unusual form") - before
@@ -339,6 +340,23 @@ func TestAccounts_UnreadableSecretIsNoted(t *testing.T) {
 	programtest.WriteFile(t, filepath.Join(folder, "wxB"), testSecret)
 	s.mustScan(t)
 	assert.Empty(t, texts())
+}
+
+// An AppSecret that could not be read is read again although its file seems unchanged: its
+// owner, or the storage below, can have changed.
+func TestAccounts_UnreadableIsReadAgain(t *testing.T) {
+	t.Parallel()
+	path := programtest.WriteFile(t, filepath.Join(t.TempDir(), "wx0123456789abcdef"), strings.Repeat(" ", len(hexSecret)))
+	before, err := os.Stat(path)
+	require.NoError(t, err)
+	s := newScanned(t, filepath.Dir(path))
+	s.mustScan(t)
+	require.Len(t, s.notes.All(), 1)
+	programtest.WriteFile(t, path, hexSecret)
+	require.NoError(t, os.Chtimes(path, time.Time{}, before.ModTime()))
+	require.Equal(t, before.ModTime().UnixNano(), stampOf(path).modified)
+	s.mustScan(t)
+	assert.Empty(t, s.notes.All())
 }
 
 // An account whose file cannot even be looked at, such as in a folder of mode 0644, stays:

@@ -129,7 +129,8 @@ func (s *setup) accounts() []verify.Account {
 	a := newAccounts(cfg, mirror.New(mirror.Config{}), newMemoryReleaser(), notes, nil, slog.New(slog.DiscardHandler))
 	found := a.fixed
 	if names, err := os.ReadDir(cfg.AccountsDir); err == nil { // else it is in the configuration's problems, or unset
-		found = append(found, a.inFolder(names)...)
+		inFolder, _ := a.inFolder(names)
+		found = append(found, inFolder...)
 	}
 	for _, n := range notes.All() {
 		s.add(check.Unknown, "configuration", n.Text.English, n.Hint.English)
@@ -137,7 +138,11 @@ func (s *setup) accounts() []verify.Account {
 	if len(found) == 0 && !s.wrong("WECHAT_A") {
 		s.add(check.Failing, "configuration", "no accounts configured", "set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR")
 	}
-	return a.secrets(found)
+	all := make([]verify.Account, len(found))
+	for i, one := range found {
+		all[i] = one.verified
+	}
+	return all
 }
 
 func (s *setup) mirror() mirror.Config {

@@ -9,7 +9,7 @@
 //   - WeChat takes its time to accept a new AppSecret. So a refusal is only logged at first,
 //     and the request repeated 1, 5 and 10 min later. After that a note says that the
 //     AppSecret is wrong. What stays unknown is repeated in the same way, without a note.
-//   - Each scan reads all AppSecrets. One that cannot be read has a note until it can.
+//   - One that cannot be read has a note until it can.
 //
 // These requests are no renewals: they use up no budget, and no mark of them is written to
 // memcached. The package keeps a hash of each AppSecret in memory alone.
@@ -84,16 +84,21 @@ func New(cfg Config) *Verifier {
 	return &Verifier{cfg: cfg, wake: make(chan struct{}, 1), secrets: map[string]*secret{}}
 }
 
-// Scan reads the AppSecrets of these accounts, and plans a request for each new content.
-func (v *Verifier) Scan(accounts []Account) {
+// Scan reads the AppSecrets of these accounts, and plans a request for each new content. It
+// returns the AppIDs whose AppSecret cannot be read.
+func (v *Verifier) Scan(accounts []Account) (unreadable []string) {
 	for _, account := range accounts {
 		text, err := account.Secret()
+		if err != nil {
+			unreadable = append(unreadable, account.AppID)
+		}
 		v.scanned(account, text, err)
 	}
 	select {
 	case v.wake <- struct{}{}:
 	default:
 	}
+	return unreadable
 }
 
 func (v *Verifier) scanned(account Account, text string, err error) {

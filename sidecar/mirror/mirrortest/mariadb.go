@@ -160,8 +160,21 @@ func (s *Server) Kill() {
 	}
 }
 
-// Freeze stops the process: it accepts connections and does not answer.
-func (s *Server) Freeze() error { return s.process.Process.Signal(syscall.SIGSTOP) }
+// Freeze stops the process: it accepts connections and does not answer. It returns when all
+// threads are stopped: until its main thread runs again, the others still answer.
+func (s *Server) Freeze() error {
+	if err := s.process.Process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(s.process.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil {
+		return err
+	}
+	if !status.Stopped() {
+		return errors.New("it ended")
+	}
+	return nil
+}
 
 // Thaw continues the process.
 func (s *Server) Thaw() error { return s.process.Process.Signal(syscall.SIGCONT) }

@@ -26,6 +26,9 @@ func (n *Notes) Set(subject string, notes ...hint.Note) (added []hint.Note) {
 		n.bySubject = map[string][]hint.Note{}
 	}
 	n.bySubject[subject] = notes
+	if len(notes) == 0 {
+		delete(n.bySubject, subject)
+	}
 	return slices.DeleteFunc(slices.Clone(notes), func(one hint.Note) bool { return slices.Contains(before, one) })
 }
 
