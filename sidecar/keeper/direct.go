@@ -36,7 +36,7 @@ const (
 type link struct {
 	since, last time.Time // of the failures since a claim was last written; zero: none
 	warned      bool
-	direct      time.Time // when WeChat was last asked without a lease
+	next        time.Time // when WeChat can be asked without a lease
 	spent       protocol.Spent
 	lease       memcache.LeaseSeen
 	leaseSince  time.Time // when this lease was first seen
@@ -108,6 +108,11 @@ func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, com
 	c.noteIssued(got.Value)
 	c.log().Warn("token fetched without memcached", "event", "token_direct", "memcached", cause.Error(), "api", string(a.request.API),
 		"expires_in", int(got.ExpiresIn.Seconds()), "token_fingerprint", memcache.Fingerprint(got.Value), "hint", hint.Memcached(cause))
+	if got.ExpiresIn < directEvery && c.isTicket() { // WeChat has another one only after its end
+		c.mu.Lock()
+		c.link.next = a.sent.Mono.Add(protocol.AgainAfter(got.ExpiresIn, true, 0))
+		c.mu.Unlock()
+	}
 	fetched := a.success(got, nil, nil, a.number)
 	fetched.Doubt, fetched.Claim = 0, ""
 	a.succeeded(fetched)
@@ -137,10 +142,10 @@ func (c *credential) mayAskDirectly(why protocol.Why, command string, cause erro
 		return false, errSoon
 	}
 	wanted := !valid || reported || (due && !c.held.Ticket && failing >= directPatience)
-	next := c.link.direct.Add(directEvery)
+	next := c.link.next
 	direct := wanted && !now.Mono.Before(next)
 	if direct {
-		c.link.direct = now.Mono
+		c.link.next = now.Mono.Add(directEvery)
 	}
 	c.mu.Unlock()
 	if warn {

@@ -110,3 +110,39 @@ func TestOutage_WaitEndsBeforeTheToken(t *testing.T) {
 		h.memcached.SetFault(memcachetest.None)
 	})
 }
+
+// Without memcached, too, a ticket with seconds left is served to its end, and the next request
+// follows when it has ended, not half a minute after the last one.
+func TestOutage_TicketNearItsEnd(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.wechat.SetSameTicket()
+		require.NoError(t, h.another().SetAccounts([]keeper.Account{withTicket("wx1")}))
+		time.Sleep(2*time.Hour - 13*time.Second)
+		for _, end := range h.ends {
+			end()
+		}
+		h.ends = nil
+		h.memcached.Flush()
+		h.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			if c.Verb == "add" || c.Verb == "set" || c.Verb == "cas" {
+				return memcachetest.ServerError
+			}
+			return memcachetest.None
+		})
+		defer h.memcached.OnCommand(nil)
+		h.group = h.another()
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{withTicket("wx1")}))
+		time.Sleep(11 * time.Second) // token and ticket each wait for memcached first
+		failed, before := 0, h.wechat.Requests("", "jsapi")
+		for range 60 {
+			time.Sleep(time.Second)
+			if _, err := h.group.Token(t.Context(), "wx1", memcache.JSAPITicket); err != nil {
+				failed++
+			}
+		}
+		assert.LessOrEqual(t, failed, 5, "seconds without a ticket")
+		assert.LessOrEqual(t, h.wechat.Requests("", "jsapi")-before, 2)
+	})
+}

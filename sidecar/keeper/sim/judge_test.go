@@ -335,10 +335,13 @@ func (j *judge) read(p *pod, token string) (invalid bool) {
 
 // falselyReported notes a report of a token, invalid or not.
 func (j *judge) falselyReported(token string) {
+	refused := j.world.wechat.Accepts(token) != 0
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.reports = append(j.reports, time.Now())
 	j.reported[token] = true
+	if refused { // one of a valid token is found out, and renews nothing after the first
+		j.reports = append(j.reports, time.Now())
+	}
 }
 
 // mistaken judges so many tokens that were issued while apps reported valid ones from then
@@ -399,7 +402,8 @@ func (j *judge) watch() {
 	}
 	able := slices.ContainsFunc(j.world.pods, func(p *pod) bool { return !p.cut.Load() && p.settled(2*pollBound) })
 	// A WeChat that names a life of seconds makes a newer token expire before an older one.
-	if now.Sub(j.backSince) > 2*pollBound && able && !j.troubled(j.backSince, now, memcachedTrouble, externalTrouble, verbTrouble, wechatTrouble) {
+	others := []trouble{memcachedTrouble, externalTrouble, verbTrouble, wechatTrouble, numberTrouble}
+	if now.Sub(j.backSince) > 2*pollBound && able && !j.troubled(j.backSince, now, others...) {
 		j.broken("Never backwards", "the entry holds token %d for %s, %d was there before", at, now.Sub(j.backSince), j.newest[api])
 		j.newest[api], j.backSince = at, time.Time{}
 	}

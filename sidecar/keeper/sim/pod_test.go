@@ -38,6 +38,7 @@ type pod struct {
 	stopped bool
 	calling int       // requests to WeChat under way
 	direct  time.Time // when it last asked stable_token without memcached
+	ticket  time.Time // when it can ask for a ticket without memcached
 }
 
 // process is one life of a sidecar.
@@ -93,7 +94,7 @@ func (p *pod) start() {
 		close(pr.done)
 	}()
 	p.mu.Lock()
-	p.process, p.upSince, p.direct = pr, time.Now(), time.Time{}
+	p.process, p.upSince, p.direct, p.ticket = pr, time.Now(), time.Time{}, time.Time{}
 	p.mu.Unlock()
 }
 
