@@ -24,10 +24,10 @@ const scanEvery = 10 * time.Second
 // accounts are the account of WECHAT_APPID and those of WECHAT_ACCOUNTS_DIR.
 // Only one goroutine at a time can use it.
 type accounts struct {
-	fixed   []account // of WECHAT_APPID; none or one
-	folder  string    // WECHAT_ACCOUNTS_DIR; "" means none
-	local   bool      // WECHAT_BASE_URL is loopback: a fake WeChat, with AppIDs of any form
-	tickets tickets   // WECHAT_TICKETS
+	fixed   []*account // of WECHAT_APPID; none or one
+	folder  string     // WECHAT_ACCOUNTS_DIR; "" means none
+	local   bool       // WECHAT_BASE_URL is loopback: a fake WeChat, with AppIDs of any form
+	tickets tickets    // WECHAT_TICKETS
 
 	mirror   *mirror.Mirror
 	memory   *memoryReleaser
@@ -52,7 +52,7 @@ func newAccounts(cfg config, to *mirror.Mirror, memory *memoryReleaser, notes *s
 		verifier: verifier, files: map[string]file{},
 	}
 	if cfg.AppID != "" {
-		a.fixed = []account{a.account(cfg.AppID, cmp.Or(cfg.AppSecretFile, "WECHAT_APPSECRET"), cfg.readAppSecret)}
+		a.fixed = []*account{a.account(cfg.AppID, cmp.Or(cfg.AppSecretFile, "WECHAT_APPSECRET"), cfg.readAppSecret)}
 		if !a.local && !usualAppID.MatchString(cfg.AppID) {
 			log.Warn("AppID has an unusual form", "appid", cfg.AppID, "hint", "check WECHAT_APPID: an AppID is wx and 16 letters or digits")
 		}
@@ -60,9 +60,9 @@ func newAccounts(cfg config, to *mirror.Mirror, memory *memoryReleaser, notes *s
 	return a
 }
 
-func (a *accounts) account(appID, source string, read func() (string, error)) account {
+func (a *accounts) account(appID, source string, read func() (string, error)) *account {
 	secret := a.watched(appID, source, read)
-	return account{
+	return &account{
 		keeper.Account{AppID: appID, Secret: a.memory.beforeRequest(secret), Tickets: a.tickets.of(appID)},
 		verify.Account{AppID: appID, Source: source, Secret: secret},
 	}
@@ -158,7 +158,7 @@ func (a *accounts) scan(group *keeper.Group) error {
 }
 
 // appIDs returns the AppIDs, sorted.
-func appIDs(all []account) []string {
+func appIDs(all []*account) []string {
 	ids := make([]string, len(all))
 	for i, one := range all {
 		ids[i] = one.kept.AppID
@@ -168,7 +168,7 @@ func appIDs(all []account) []string {
 }
 
 // verify has these AppSecrets read. The next scan looks again at those that cannot be.
-func (a *accounts) verify(all []account) {
+func (a *accounts) verify(all []*account) {
 	var of []verify.Account
 	for _, one := range all {
 		of = append(of, one.verified)

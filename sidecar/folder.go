@@ -16,10 +16,9 @@ import (
 
 // file is what a look at a file of the folder found.
 type file struct {
-	stamp stamp
-	notes []hint.Note
-	account
-	isAccount bool
+	stamp   stamp
+	notes   []hint.Note
+	account *account // nil: it is none
 }
 
 // stamp shows that a file was changed, without reading it. The zero value is that of a file
@@ -31,7 +30,7 @@ type stamp struct {
 
 // inFolder returns the accounts of the folder's files, and notes the other files. It looks
 // only at files that changed since it was last called, and returns their accounts as changed.
-func (a *accounts) inFolder(names []os.DirEntry) (all, changed []account) {
+func (a *accounts) inFolder(names []os.DirEntry) (all, changed []*account) {
 	names = slices.DeleteFunc(names, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), ".") }) // such as ..data of Kubernetes
 	var notes []hint.Note
 	for _, entry := range names {
@@ -45,7 +44,7 @@ func (a *accounts) inFolder(names []os.DirEntry) (all, changed []account) {
 			a.files[entry.Name()] = one
 		}
 		notes = append(notes, one.notes...)
-		if one.isAccount {
+		if one.account != nil {
 			all = append(all, one.account)
 			if changes {
 				changed = append(changed, one.account)
@@ -68,7 +67,7 @@ func (a *accounts) look(name, path string) file {
 	if reason := a.refuse(name, path, read); reason != (hint.Hint{}) {
 		return file{notes: []hint.Note{hint.SkippedFile(shown, reason)}}
 	}
-	one := file{account: a.account(name, path, read), isAccount: true}
+	one := file{account: a.account(name, path, read)}
 	if !a.local && !usualAppID.MatchString(name) {
 		one.notes = []hint.Note{hint.UnusualName(shown)}
 	}
@@ -95,7 +94,7 @@ func (a *accounts) refuse(name, path string, read func() (string, error)) hint.H
 	if what := notAppID(name); what != (hint.Hint{}) {
 		return what
 	}
-	if slices.ContainsFunc(a.fixed, func(own account) bool { return own.kept.AppID == name }) {
+	if slices.ContainsFunc(a.fixed, func(own *account) bool { return own.kept.AppID == name }) {
 		return hint.NameTaken
 	}
 	info, err := os.Stat(path)

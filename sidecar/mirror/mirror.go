@@ -65,6 +65,9 @@ func New(cfg Config) *Mirror {
 // SetAccounts sets the accounts whose credentials are mirrored. Call it before the
 // keeper gets them. It drops the credentials and failures of all other accounts.
 func (m *Mirror) SetAccounts(appIDs []string) {
+	if len(m.queues) == 0 {
+		return
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.accounts = make(map[string]bool, len(appIDs))

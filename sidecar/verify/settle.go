@@ -2,7 +2,6 @@ package verify
 
 import (
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
@@ -32,7 +31,8 @@ func (v *Verifier) settle(s *secret, failure error, now time.Time) {
 	}
 	// A last answer that says nothing leaves the refusal before it.
 	if s.refusal != nil && (!s.waits() || !mayBeLate(s.refusal)) {
-		s.refused = []hint.Note{hint.RefusedSecret(s.AppID, s.Source, s.refusal.Code, s.refusal.Hint)}
+		note := hint.RefusedSecret(s.AppID, s.Source, s.refusal.Code, s.refusal.Hint)
+		s.refused = &note
 		v.note(s)
 	}
 }
@@ -43,7 +43,7 @@ func (v *Verifier) verified(s *secret, before schedule) {
 	switch {
 	case s.changed:
 		v.cfg.Log.Info("AppSecret changed", append(fields, "verified", true)...)
-	case before.tries > 0 && before.waits(), len(s.refused) > 0:
+	case before.tries > 0 && before.waits(), s.refused != nil:
 		v.cfg.Log.Info("AppSecret verified", fields...)
 	case before.waits():
 		v.cfg.Log.Debug("AppSecret verified", fields...)
@@ -54,7 +54,13 @@ func (v *Verifier) verified(s *secret, before schedule) {
 
 // note sets the notes about an AppSecret, and logs new ones. The caller holds mu.
 func (v *Verifier) note(s *secret) {
-	for _, n := range v.cfg.Notes.Set("AppSecret of "+s.AppID, slices.Concat(s.unreadable, s.refused)...) {
+	var notes []hint.Note
+	for _, note := range []*hint.Note{s.unreadable, s.refused} {
+		if note != nil {
+			notes = append(notes, *note)
+		}
+	}
+	for _, n := range v.cfg.Notes.Set("AppSecret of "+s.AppID, notes...) {
 		v.cfg.Log.Warn("AppSecret needs attention", "appid", s.AppID, "source", s.Source, "note", n.Text, "hint", n.Hint)
 	}
 }

@@ -70,11 +70,16 @@ type secret struct {
 	changed bool    // it changed, and that was not logged yet
 
 	refusal             *wechat.Error // WeChat's last one of this content
-	unreadable, refused []hint.Note   // none or one
+	unreadable, refused *hint.Note    // nil: none
 }
 
-// content is the hash of an AppSecret.
-type content [sha256.Size]byte
+// content tells one content of an AppSecret from another: the beginning of its hash.
+type content [8]byte
+
+func contentOf(text string) content {
+	sum := sha256.Sum256([]byte(text))
+	return content(sum[:len(content{})])
+}
 
 // New returns a Verifier without accounts. Scan adds them, and Run sends the requests.
 func New(cfg Config) *Verifier {
@@ -111,11 +116,12 @@ func (v *Verifier) scanned(account Account, text string, err error) {
 	}
 	s.Account, s.unreadable = account, nil
 	if err != nil {
-		s.unreadable = []hint.Note{hint.UnreadableSecret(account.AppID, err)}
+		note := hint.UnreadableSecret(account.AppID, err)
+		s.unreadable = &note
 		v.note(s)
 		return
 	}
-	now, is := time.Now(), sha256.Sum256([]byte(text))
+	now, is := time.Now(), contentOf(text)
 	if is != s.content {
 		s.changed, s.refusal, s.refused = s.content != content{}, nil, nil
 		s.content = is
@@ -155,7 +161,7 @@ func (v *Verifier) Used(r wechat.Request, failure error) {
 	if s == nil {
 		return
 	}
-	if s.ahead = sha256.Sum256([]byte(r.Secret)); s.ahead == s.content {
+	if s.ahead = contentOf(r.Secret); s.ahead == s.content {
 		v.settle(s, nil, time.Now())
 		s.ahead = content{}
 	}
@@ -213,7 +219,7 @@ func (v *Verifier) verify(ctx context.Context, account Account) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	s := v.secrets[account.AppID]
-	if s == nil || s.content != sha256.Sum256([]byte(text)) {
+	if s == nil || s.content != contentOf(text) {
 		return // it was removed, or changed meanwhile: then the next scan plans another request
 	}
 	v.settle(s, err, time.Now())
