@@ -18,7 +18,7 @@ const (
 	tokenLength = 512 // what WeChat's documentation says to leave room for
 
 	maxReadRatio  = 1.05
-	maxReadAllocs = 1
+	maxReadAllocs = 0
 	maxLocal      = 20 // ns
 )
 

@@ -84,9 +84,11 @@ func (u unanswered) Unwrap() []error { return []error{u.says, u.because} }
 // hear notes the first bytes of a connection, and returns err with its probable cause if
 // none came.
 func (c *conn) hear(b []byte, err error) error {
+	if c.heard { // nothing is allocated for the usual answer
+		return err
+	}
 	var network net.Error
 	switch {
-	case c.heard:
 	case len(b) > 0:
 		c.heard = true
 		if b[0] == tlsAlert {
