@@ -34,7 +34,7 @@ const (
 	// further one, since it reads each record's JSON and compares it with its memory.
 	// The bounds leave half as much again for other machines, and twice for the few
 	// polls of one account.
-	maxIdle, maxIdleMore = 3, 15
+	maxIdle, maxIdleMore = 3, 10
 	ofLoop               = ", the same polls in a loop"
 	// oneAccounts is how many sidecars have one account: the processor time of a poll
 	// varies, so one sidecar with two polls is not enough.
