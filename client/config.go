@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
@@ -49,8 +50,12 @@ type Config struct {
 	// before every request to the sidecar, so it uses a changed token at once. With two
 	// lines it sends the first, and the other one if the sidecar answers 401.
 	AuthTokenFile string
+	// CAFile holds the certificates, in PEM, that the certificate of a sidecar with https
+	// must be signed by; empty means the system's. The Client reads the file for every
+	// connection, so it uses a changed one at once.
+	CAFile string
 	// Transport carries the requests to the sidecar; nil means the Client's own, which
-	// uses no proxy. For tests, and for a CA of your own.
+	// uses no proxy. For tests. It excludes CAFile.
 	Transport http.RoundTripper
 
 	// Local is how long the process holds a token; 0 means not at all. At most
@@ -73,9 +78,9 @@ type Config struct {
 }
 
 // names are the names that an error uses for the fields.
-type names struct{ appID, servers, hash, prefix, timeout, sidecar, authTokenFile string }
+type names struct{ appID, servers, hash, prefix, timeout, sidecar, authTokenFile, caFile string }
 
-var fieldNames = names{"AppID", "Servers", "Hash", "Prefix", "Timeout", "Sidecar", "AuthTokenFile"}
+var fieldNames = names{"AppID", "Servers", "Hash", "Prefix", "Timeout", "Sidecar", "AuthTokenFile", "CAFile"}
 
 // check returns all invalid fields in one error, together with the known ones.
 func (cfg Config) check(n names, known ...error) error {
@@ -96,8 +101,9 @@ func (cfg Config) check(n names, known ...error) error {
 	if cfg.Timeout < 0 {
 		report(n.timeout, fmt.Errorf("%s is negative; use a duration such as 200ms, or 0 for the default", cfg.Timeout))
 	}
-	_, err := parseAddress(cfg.Sidecar)
+	where, err := parseAddress(cfg.Sidecar)
 	report(n.sidecar, err)
+	report(n.caFile, cfg.checkCA(where, n))
 	if cfg.AuthTokenFile != "" {
 		_, err := readBearers(cfg.AuthTokenFile)
 		report(n.authTokenFile, err)
@@ -114,4 +120,18 @@ func (cfg Config) check(n names, known ...error) error {
 		return fmt.Errorf("client: invalid configuration: %w", err)
 	}
 	return nil
+}
+
+// checkCA returns what is wrong with CAFile for a sidecar at this address.
+func (cfg Config) checkCA(where address, n names) error {
+	switch {
+	case cfg.CAFile == "":
+		return nil
+	case cfg.Transport != nil:
+		return errors.New("the field Transport is set too; use one of the two")
+	case where.base != "" && !strings.HasPrefix(where.base, "https://"):
+		return fmt.Errorf("the address in %s is not https; write https://, or leave this one unset", n.sidecar)
+	}
+	_, err := readCAs(cfg.CAFile)
+	return err
 }

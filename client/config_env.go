@@ -9,7 +9,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
 )
 
-// os.Getenv reads the variables: seven do not justify a configuration library in
+// os.Getenv reads the variables: eight do not justify a configuration library in
 // every app's binary.
 var variableNames = names{ // #nosec G101 -- no credentials: names of variables
 	appID:         "WECHAT_APPID",
@@ -19,6 +19,7 @@ var variableNames = names{ // #nosec G101 -- no credentials: names of variables
 	timeout:       "MEMCACHED_TIMEOUT",
 	sidecar:       "SIDECAR_URL",
 	authTokenFile: "SIDECAR_AUTH_TOKEN_FILE",
+	caFile:        "SIDECAR_CA_FILE",
 }
 
 // FromEnv returns a Client that the environment configures, with the sidecar's own
@@ -29,8 +30,9 @@ var variableNames = names{ // #nosec G101 -- no credentials: names of variables
 //	MEMCACHED_HASH           how several servers share the keys; default ketama
 //	MEMCACHED_KEY_PREFIX     before every key; default none
 //	MEMCACHED_TIMEOUT        one memcached operation, such as 200ms, the default
-//	SIDECAR_URL              default http://127.0.0.1:7200, or unix:///path
+//	SIDECAR_URL              default http://127.0.0.1:7200; or https://host:port, unix:///path
 //	SIDECAR_AUTH_TOKEN_FILE  the bearer token for the sidecar; default none
+//	SIDECAR_CA_FILE          the CA of a sidecar with https, in PEM; default the system's
 func FromEnv() (*Client, error) {
 	cfg, err := ConfigFromEnv()
 	if err != nil {
@@ -48,6 +50,7 @@ func ConfigFromEnv() (Config, error) {
 		Prefix:        os.Getenv(n.prefix),
 		Sidecar:       os.Getenv(n.sidecar),
 		AuthTokenFile: os.Getenv(n.authTokenFile),
+		CAFile:        os.Getenv(n.caFile),
 	}
 	for server := range strings.SplitSeq(os.Getenv(n.servers), ",") {
 		if server = strings.TrimSpace(server); server != "" {

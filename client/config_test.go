@@ -104,7 +104,7 @@ func TestNew_BearerFile(t *testing.T) {
 func variables(t *testing.T, set map[string]string) {
 	t.Helper()
 	for _, name := range []string{
-		"WECHAT_APPID", "MEMCACHED_SERVERS", "MEMCACHED_HASH", "MEMCACHED_KEY_PREFIX", "MEMCACHED_TIMEOUT", "SIDECAR_URL", "SIDECAR_AUTH_TOKEN_FILE",
+		"WECHAT_APPID", "MEMCACHED_SERVERS", "MEMCACHED_HASH", "MEMCACHED_KEY_PREFIX", "MEMCACHED_TIMEOUT", "SIDECAR_URL", "SIDECAR_AUTH_TOKEN_FILE", "SIDECAR_CA_FILE",
 	} {
 		t.Setenv(name, set[name])
 	}
@@ -141,7 +141,7 @@ func TestConfigFromEnv_Defaults(t *testing.T) {
 func TestFromEnv_InvalidVariables(t *testing.T) {
 	bad := map[string]string{
 		"MEMCACHED_SERVERS": "memcached", "MEMCACHED_HASH": "crc32", "MEMCACHED_KEY_PREFIX": "a b", "MEMCACHED_TIMEOUT": "200",
-		"SIDECAR_URL": "127.0.0.1:7200", "SIDECAR_AUTH_TOKEN_FILE": "/nowhere/at/all",
+		"SIDECAR_URL": "127.0.0.1:7200", "SIDECAR_AUTH_TOKEN_FILE": "/nowhere/at/all", "SIDECAR_CA_FILE": "/nowhere/at/all",
 	}
 	variables(t, bad)
 	_, err := client.FromEnv()

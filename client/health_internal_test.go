@@ -67,7 +67,7 @@ func TestAddress_NoProxy(t *testing.T) {
 	for _, where := range []string{"", "http://LOCALHOST:7200", "http://localhost.:7200", "http://wxsidecar:7200", "http://10.0.0.7:7200", "unix:///run/s.sock"} {
 		a, err := parseAddress(where)
 		require.NoError(t, err)
-		assert.Nil(t, a.transport().Proxy, where)
+		assert.Nil(t, a.transport("").Proxy, where)
 		c, err := New(Config{AppID: "wx1", Sidecar: where})
 		require.NoError(t, err, where)
 		require.NoError(t, c.Close())

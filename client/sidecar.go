@@ -51,7 +51,7 @@ func newSidecar(cfg Config) (*sidecar, error) {
 	s := &sidecar{address: where, bearerFile: cfg.AuthTokenFile}
 	transport := cfg.Transport
 	if transport == nil {
-		s.own = where.transport()
+		s.own = where.transport(cfg.CAFile)
 		transport = s.own
 	}
 	s.http = &http.Client{
@@ -200,7 +200,7 @@ func (s *sidecar) unreachable(err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("sidecar at %s: no answer within %s: %w; check its log and /readyz", s.address.name, sidecarWait, err)
 	}
-	return fmt.Errorf("sidecar at %s: %w; check SIDECAR_URL and that the sidecar is running", s.address.name, err)
+	return fmt.Errorf("sidecar at %s: %w; %s", s.address.name, err, advice(err))
 }
 
 // bare removes the error of net/http around err, which quotes the URL.

@@ -46,7 +46,8 @@ func parseAddress(raw string) (address, error) {
 
 // transport returns a transport to this address. It uses no proxy, so that tokens do
 // not leave the cluster if HTTP_PROXY is set for the app's other requests.
-func (a address) transport() *http.Transport {
+// With a CA file, only certificates that its CAs signed are trusted.
+func (a address) transport(caFile string) *http.Transport {
 	var dialer net.Dialer
 	t := &http.Transport{
 		DialContext:         dialer.DialContext,
@@ -55,6 +56,9 @@ func (a address) transport() *http.Transport {
 		DisableCompression:  true,
 
 		MaxResponseHeaderBytes: maxAnswer,
+	}
+	if caFile != "" {
+		t.DialTLSContext = dialTLS(caFile)
 	}
 	if a.socket != "" {
 		t.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -67,21 +71,26 @@ func (a address) transport() *http.Transport {
 // maxBearer bounds the bearer token's file: servers refuse a header of 8 KiB.
 const maxBearer = 4 << 10
 
-// readBearers reads the bearer tokens, one or two. That happens for every request,
-// because requests are rare and Kubernetes can change the file at any time. Its mounts
-// are symbolic links. Opening without blocking keeps a FIFO from stopping the app.
-func readBearers(path string) ([]string, error) {
+// readFile reads a regular file, and one byte more than limit if it is longer. Kubernetes'
+// mounts are symbolic links. Opening without blocking keeps a FIFO from stopping the app.
+func readFile(path string, limit int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // #nosec G304 -- the operator names it
 	if err != nil {
-		return nil, fmt.Errorf("read the bearer token: %w; check SIDECAR_AUTH_TOKEN_FILE", err)
+		return nil, err
 	}
 	defer func() { _ = f.Close() }()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("read the bearer token: %s is no regular file; check SIDECAR_AUTH_TOKEN_FILE", path)
+		return nil, fmt.Errorf("%s is no regular file", path)
 	}
-	content, err := io.ReadAll(io.LimitReader(f, maxBearer+1))
+	return io.ReadAll(io.LimitReader(f, limit+1))
+}
+
+// readBearers reads the bearer tokens, one or two. That happens for every request,
+// because requests are rare and Kubernetes can change the file at any time.
+func readBearers(path string) ([]string, error) {
+	content, err := readFile(path, maxBearer)
 	if err != nil {
-		return nil, fmt.Errorf("read the bearer token: %w", err)
+		return nil, fmt.Errorf("read the bearer token: %w; check SIDECAR_AUTH_TOKEN_FILE", err)
 	}
 	bearers := strings.FieldsFunc(string(content), func(r rune) bool { return r == '\n' || r == '\r' })
 	for i := range bearers {

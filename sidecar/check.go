@@ -13,6 +13,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
+	"github.com/wxsidecar/wxsidecar/sidecar/bearerfile"
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
@@ -159,12 +160,8 @@ func (c *config) checkListeners(found *problems) {
 	} else if !listener.IsLocal(c.Listen) && c.AuthTokenFile == "" {
 		found.add("SIDECAR_AUTH_TOKEN_FILE", "missing, although SIDECAR_LISTEN is reachable from other machines", "use a file with a bearer token, or listen on 127.0.0.1:7200")
 	}
-	if c.AuthTokenFile != "" {
-		if err := web.CheckBearerFile(c.AuthTokenFile); err != nil {
-			found.add("SIDECAR_AUTH_TOKEN_FILE", err.Error(), "use a file with the bearer token and nothing else, "+
-				"such as the output of openssl rand -hex 32; a second line is for a rotation")
-		}
-	}
+	c.checkBearers(found)
+	c.checkTLS(found)
 	for i, name := range c.OpsHosts {
 		if !web.CheckOpsHost(name) {
 			found.add("SIDECAR_OPS_HOSTS", fmt.Sprintf("name %d: not a host name", i+1), "write names without port and scheme, such as status.example.com")
@@ -176,6 +173,50 @@ func (c *config) checkListeners(found *problems) {
 		found.add("SIDECAR_OPS_LISTEN", "the value is not an address", "use host:port or unix:///path, such as :7201, or off")
 	case !found.has("SIDECAR_LISTEN") && sameAddress(c.Listen, c.OpsListen):
 		found.add("SIDECAR_OPS_LISTEN", "the address equals SIDECAR_LISTEN", "use another port: the two listeners need different addresses")
+	}
+}
+
+func (c *config) checkBearers(found *problems) {
+	tokens := checkBearer(found, "SIDECAR_AUTH_TOKEN_FILE", c.AuthTokenFile)
+	readers := checkBearer(found, "SIDECAR_READER_TOKEN_FILE", c.ReaderFile)
+	if c.ReaderFile != "" && c.AuthTokenFile == "" && !found.has("SIDECAR_AUTH_TOKEN_FILE") {
+		found.add("SIDECAR_AUTH_TOKEN_FILE", "missing, although SIDECAR_READER_TOKEN_FILE is set", "set both: without it, callers without a token may do more than readers")
+	}
+	if slices.ContainsFunc(readers, func(token string) bool { return slices.Contains(tokens, token) }) {
+		found.add("SIDECAR_READER_TOKEN_FILE", "a token is in SIDECAR_AUTH_TOKEN_FILE too", "use different tokens: the reader's may read and do nothing else")
+	}
+}
+
+// checkBearer returns the bearer tokens of a file; none if path is empty.
+func checkBearer(found *problems, variable, path string) []string {
+	if path == "" {
+		return nil
+	}
+	tokens, _, err := bearerfile.Read(path)
+	if err != nil {
+		found.add(variable, err.Error(), "use a file with the bearer token and nothing else, "+
+			"such as the output of openssl rand -hex 32; a second line is for a rotation")
+	}
+	return tokens
+}
+
+func (c *config) checkTLS(found *problems) {
+	switch {
+	case c.TLSCertFile == "" && c.TLSKeyFile == "":
+	case c.TLSCertFile == "":
+		found.add("SIDECAR_TLS_CERT_FILE", "missing, although SIDECAR_TLS_KEY_FILE is set", "set both, or neither")
+	case c.TLSKeyFile == "":
+		found.add("SIDECAR_TLS_KEY_FILE", "missing, although SIDECAR_TLS_CERT_FILE is set", "set both, or neither")
+	case strings.HasPrefix(c.Listen, "unix://"):
+		found.add("SIDECAR_TLS_CERT_FILE", "SIDECAR_LISTEN is a unix socket", "unset it and SIDECAR_TLS_KEY_FILE: TLS is for host:port")
+	default:
+		ofCert, ofKey := listener.CheckCertificate(c.TLSCertFile, c.TLSKeyFile)
+		if ofCert != nil {
+			found.add("SIDECAR_TLS_CERT_FILE", ofCert.Error(), "use the file tls.crt of a Secret of type kubernetes.io/tls, or another chain in PEM")
+		}
+		if ofKey != nil {
+			found.add("SIDECAR_TLS_KEY_FILE", ofKey.Error(), "use the file tls.key of the same Secret, or the key without a passphrase in PEM")
+		}
 	}
 }
 

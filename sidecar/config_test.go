@@ -61,7 +61,7 @@ func TestConfiguration_VariablesAreDistinct(t *testing.T) {
 		assert.False(t, seen[v.name], v.name)
 		seen[v.name] = true
 	}
-	assert.Len(t, seen, 23)
+	assert.Len(t, seen, 26)
 }
 
 // Lists can have spaces and empty elements.
@@ -86,6 +86,9 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 	fifo := filepath.Join(dir, "fifo")
 	require.NoError(t, syscall.Mkfifo(fifo, 0o600))
 	short := programtest.WriteFile(t, filepath.Join(dir, "short"), "canarysecret\n")
+	bearers := programtest.WriteFile(t, filepath.Join(dir, "bearers"), "canarysecret-bearer-1\ncanarysecret-bearer-2\n")
+	second := programtest.WriteFile(t, filepath.Join(dir, "second"), "canarysecret-bearer-2\n")
+	cert, key := programtest.WritePair(t, dir)
 	same := filepath.Dir(programtest.WriteFile(t, filepath.Join(dir, "same", appID), testSecret))
 	return []struct{ environ, variable, says string }{
 		{"WECHAT_APPID=wx canarysecret", "WECHAT_APPID", "not an AppID"},
@@ -142,6 +145,15 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"SIDECAR_AUTH_TOKEN_FILE=" + empty, "SIDECAR_AUTH_TOKEN_FILE", "is empty"},
 		{"SIDECAR_AUTH_TOKEN_FILE=" + short, "SIDECAR_AUTH_TOKEN_FILE", "fewer than 16 bytes"},
 		{"SIDECAR_AUTH_TOKEN_FILE=" + fifo, "SIDECAR_AUTH_TOKEN_FILE", "unreadable: not a regular file"},
+		{"SIDECAR_READER_TOKEN_FILE=" + bearers, "SIDECAR_AUTH_TOKEN_FILE", "missing, although SIDECAR_READER_TOKEN_FILE is set"},
+		{"SIDECAR_AUTH_TOKEN_FILE=" + bearers + " SIDECAR_READER_TOKEN_FILE=" + short, "SIDECAR_READER_TOKEN_FILE", "fewer than 16 bytes"},
+		{"SIDECAR_AUTH_TOKEN_FILE=" + bearers + " SIDECAR_READER_TOKEN_FILE=" + second, "SIDECAR_READER_TOKEN_FILE", "in SIDECAR_AUTH_TOKEN_FILE too"},
+		{"SIDECAR_TLS_CERT_FILE=" + cert, "SIDECAR_TLS_KEY_FILE", "missing, although"},
+		{"SIDECAR_TLS_KEY_FILE=" + key, "SIDECAR_TLS_CERT_FILE", "missing, although"},
+		{"SIDECAR_TLS_CERT_FILE=" + key + " SIDECAR_TLS_KEY_FILE=" + key, "SIDECAR_TLS_CERT_FILE", "no certificate in PEM"},
+		{"SIDECAR_TLS_CERT_FILE=" + cert + " SIDECAR_TLS_KEY_FILE=" + fine, "SIDECAR_TLS_KEY_FILE", "no private key in PEM"},
+		{"SIDECAR_TLS_CERT_FILE=" + cert + " SIDECAR_TLS_KEY_FILE=canarysecret", "SIDECAR_TLS_KEY_FILE", "no such file"},
+		{"SIDECAR_TLS_CERT_FILE=" + cert + " SIDECAR_TLS_KEY_FILE=" + key + " SIDECAR_LISTEN=unix:///run/s", "SIDECAR_TLS_CERT_FILE", "is a unix socket"},
 		{"SIDECAR_COMPAT=canarysecret", "SIDECAR_COMPAT", "neither true nor false"},
 		{"SIDECAR_COMPAT=yes", "SIDECAR_COMPAT", "neither true nor false"},
 		{"SIDECAR_OPS_LISTEN=canarysecret", "SIDECAR_OPS_LISTEN", "not an address"},
@@ -174,7 +186,7 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 	}
 }
 
-var nextVariable = regexp.MustCompile(` (WECHAT_|MIRROR_)`)
+var nextVariable = regexp.MustCompile(` (WECHAT_|MIRROR_|SIDECAR_)`)
 
 // A wrong value is reported with a hint and without the value; nothing starts.
 func TestConfiguration_ErrorsNameTheVariable(t *testing.T) {

@@ -42,6 +42,7 @@ type daemon struct {
 
 	api, ops     http.Handler
 	apiAt, opsAt net.Listener // opsAt is nil if it is off
+	apiLimits    listener.Limits
 }
 
 // newDaemon wires a sidecar with this name and binds its addresses. It makes no request
@@ -81,15 +82,15 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 	})
 	d.accounts = newAccounts(cfg, d.mirror, d.memory, notes, d.verifier, log)
 	if d.api, err = web.NewAPI(web.APIConfig{
-		Group: d.group, BearerFile: cfg.AuthTokenFile, Compat: cfg.Compat, Metrics: metrics, Log: log,
+		Group: d.group, BearerFile: cfg.AuthTokenFile, ReaderFile: cfg.ReaderFile, Compat: cfg.Compat, Metrics: metrics, Log: log,
 	}); err != nil {
 		return nil, err
 	}
 	d.ops = web.NewOps(web.OpsConfig{
 		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: name, Hosts: cfg.OpsHosts, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Notes: notes, Log: log,
 	})
-	if d.apiAt, err = listener.Open(ctx, cfg.Listen); err != nil {
-		return nil, fmt.Errorf("SIDECAR_LISTEN: %w; is another sidecar running there?", err)
+	if err = d.listen(ctx, cfg, log); err != nil {
+		return nil, err
 	}
 	if cfg.OpsListen == off {
 		return d, nil
@@ -99,6 +100,24 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 		return nil, fmt.Errorf("SIDECAR_OPS_LISTEN: %w; is another sidecar running there?", err)
 	}
 	return d, nil
+}
+
+// listen binds the address of the API.
+func (d *daemon) listen(ctx context.Context, cfg config, log *slog.Logger) (err error) {
+	if d.apiAt, err = listener.Open(ctx, cfg.Listen); err != nil {
+		return fmt.Errorf("SIDECAR_LISTEN: %w; is another sidecar running there?", err)
+	}
+	d.apiLimits = listener.APILimits()
+	if cfg.TLSCertFile == "" {
+		return nil
+	}
+	certificate, err := listener.NewCertificate(cfg.TLSCertFile, cfg.TLSKeyFile, log)
+	if err != nil { // it was readable a moment ago
+		_ = d.apiAt.Close()
+		return fmt.Errorf("SIDECAR_TLS_CERT_FILE, SIDECAR_TLS_KEY_FILE: %w", err)
+	}
+	d.apiAt, d.apiLimits = certificate.Listen(d.apiAt), d.apiLimits.WithTLS()
+	return nil
 }
 
 // noteAddresses notes that the name of a memcached has several addresses, until it has one.
@@ -131,7 +150,7 @@ func (d *daemon) run(ctx context.Context) error {
 		opsEnded <- d.serveOps(opsCtx)
 	}()
 	err := together(ctx,
-		func(ctx context.Context) error { return listener.Serve(ctx, d.apiAt, d.api, listener.APILimits()) },
+		func(ctx context.Context) error { return listener.Serve(ctx, d.apiAt, d.api, d.apiLimits) },
 		func(ctx context.Context) error { return d.accounts.follow(ctx, d.group) },
 		func(ctx context.Context) error { d.mirror.Run(ctx); return nil },
 		d.keep, d.memory.run, d.verifier.Run)

@@ -48,7 +48,7 @@ func markdown() string {
 # Configuration
 
 All settings of ` + "`sidecar run`" + ` are environment variables. If a value is wrong, the program exits with code 2 and lists every error.
-The Go client reads ` + "`WECHAT_APPID`, `MEMCACHED_*`, `SIDECAR_AUTH_TOKEN_FILE` and `SIDECAR_URL`" + ` (` + "`http://127.0.0.1:7200`" + `). ` + "`HTTPS_PROXY`" + ` and
+The Go client reads ` + "`WECHAT_APPID`, `MEMCACHED_*`, `SIDECAR_AUTH_TOKEN_FILE`, `SIDECAR_CA_FILE` and `SIDECAR_URL`" + ` (` + "`http://127.0.0.1:7200`" + `). ` + "`HTTPS_PROXY`" + ` and
 ` + "`NO_PROXY`" + ` apply to requests to WeChat over https; an ` + "`HTTPS_PROXY`" + ` that cannot be read is an error too.
 `)
 	titles := map[string]string{"WECHAT": "WeChat", "MEMCACHED": "memcached", "SIDECAR": "Listeners", "MIRROR": "Mirrors", "LOG": "Logs"}

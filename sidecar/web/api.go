@@ -26,6 +26,9 @@ type APIConfig struct {
 	// one, which is accepted too. White space is cut, and the file is read again when it
 	// changes. "" means no bearer token.
 	BearerFile string
+	// ReaderFile holds, in the same form, the bearer token of callers that may read and do
+	// nothing else. "" means that there are none. It needs a BearerFile.
+	ReaderFile string
 	// Compat also serves WeChat's own credential routes.
 	Compat bool
 	// Metrics counts the answers; nil means none.
@@ -39,6 +42,7 @@ type APIConfig struct {
 type api struct {
 	group    *keeper.Group
 	bearer   *bearer // nil: none is configured
+	reader   *bearer // of callers that may only read; nil: there are none
 	refused  *refusedCallers
 	compat   bool
 	metrics  *Metrics
@@ -47,8 +51,8 @@ type api struct {
 	max      int64
 }
 
-// NewAPI returns the API's handler. It fails if BearerFile cannot be read or holds no
-// usable token.
+// NewAPI returns the API's handler. It fails if a bearer token's file cannot be read or
+// holds no usable token.
 func NewAPI(cfg APIConfig) (http.Handler, error) {
 	a := &api{group: cfg.Group, compat: cfg.Compat, metrics: cfg.Metrics, log: cfg.Log, max: maxUnderWay}
 	if a.metrics == nil {
@@ -61,9 +65,14 @@ func NewAPI(cfg APIConfig) (http.Handler, error) {
 		reason: "missing or wrong bearer token", count: a.metrics.wrongBearer, log: a.log,
 		hint: "give the caller the token in SIDECAR_AUTH_TOKEN_FILE; after a rotation it must read its file again",
 	}
+	var err error
 	if cfg.BearerFile != "" {
-		var err error
-		if a.bearer, err = newBearer(cfg.BearerFile, a.log); err != nil {
+		if a.bearer, err = newBearer(cfg.BearerFile, "SIDECAR_AUTH_TOKEN_FILE", a.log); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.ReaderFile != "" {
+		if a.reader, err = newBearer(cfg.ReaderFile, "SIDECAR_READER_TOKEN_FILE", a.log); err != nil {
 			return nil, err
 		}
 	}
@@ -155,6 +164,9 @@ func (a *api) grant(w http.ResponseWriter, r *http.Request) (grant keeper.Grant,
 	}
 	var err error
 	if to.refresh {
+		if a.onlyReads(r) {
+			return grant, kind, readersOnly()
+		}
 		var rejected string
 		if rejected, refused = readReport(w, r); refused != nil {
 			return grant, kind, refused

@@ -31,7 +31,7 @@
 //	status                    errcode     why
 //	400                       400         malformed AppID, path or body
 //	401 + WWW-Authenticate    401         wrong bearer token
-//	403                       403         a guard
+//	403                       403         a guard, or a caller that may only read
 //	404                       40013       this sidecar does not have the AppID
 //	404                       404         it does not have this kind, or no such route
 //	405 + Allow               405         method
@@ -47,7 +47,8 @@
 //
 //  1. X-Wxsidecar: 1 must be there. A web page cannot send it to another origin, and an
 //     app that is tricked into fetching a URL does not.
-//  2. If a bearer token is configured, Authorization must carry it.
+//  2. If a bearer token is configured, Authorization must carry it, or that of readers:
+//     with that one, refresh is 403.
 //  3. If none is: no X-Forwarded-For and no Origin, which only proxies and browsers send.
 //     On TCP, the Host must be loopback: a page whose DNS was rebound to 127.0.0.1 has
 //     another one.

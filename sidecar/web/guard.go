@@ -15,12 +15,21 @@ func (a *api) guard(r *http.Request) *refusal {
 		return refuse(http.StatusForbidden, "the header X-Wxsidecar: 1 is missing", "send it with every request")
 	}
 	if a.bearer != nil {
-		if !a.bearer.matches(r.Header["Authorization"]) {
+		if sent := r.Header["Authorization"]; !a.bearer.matches(sent) && !a.reader.matches(sent) {
 			return refuse(http.StatusUnauthorized, "missing or wrong bearer token", "send Authorization: Bearer with the token in SIDECAR_AUTH_TOKEN_FILE")
 		}
 		return nil
 	}
 	return refuseForwarded(r)
+}
+
+// onlyReads reports whether the caller may read and do nothing else: it sent the bearer
+// token of SIDECAR_READER_TOKEN_FILE. Every route that does more than read must ask, and
+// refuse with readersOnly. A token in both files counts as a reader's.
+func (a *api) onlyReads(r *http.Request) bool { return a.reader.matches(r.Header["Authorization"]) }
+
+func readersOnly() *refusal {
+	return refuse(http.StatusForbidden, "this bearer token may only read", "send a token of the sidecar's SIDECAR_AUTH_TOKEN_FILE")
 }
 
 // refuseForwarded refuses requests that only a proxy or a web page sends. It is for

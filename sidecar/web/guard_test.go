@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/bearerfile"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 )
 
@@ -185,7 +186,7 @@ func TestBearer_UnusableFile(t *testing.T) {
 		require.ErrorContains(t, err, file)
 		require.ErrorContains(t, err, says)
 		assert.NotContains(t, err.Error(), "canary")
-		err = web.CheckBearerFile(file)
+		_, _, err = bearerfile.Read(file)
 		require.ErrorContains(t, err, says)
 		assert.NotContains(t, err.Error(), folder, "the path can be a secret in the wrong variable")
 
@@ -209,7 +210,8 @@ func TestBearer_UnusableFile(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		require.Fail(t, "a FIFO blocks the API")
 	}
-	require.ErrorContains(t, web.CheckBearerFile(kept), "not a regular file")
+	_, _, err = bearerfile.Read(kept)
+	require.ErrorContains(t, err, "not a regular file")
 }
 
 // statusWith asks a handler for the token, with this bearer token.

@@ -41,12 +41,13 @@ final class Client
      * @param \Memcached|\Memcache|\Closure|null $memcached with its servers and timeouts; a process that forks needs a
      *                                                closure that returns it, without a persistent id; null: only the
      *                                                sidecar is asked
-     * @param string                     $sidecar     http://host:port or unix:///path
+     * @param string                     $sidecar     http://host:port, https://host:port or unix:///path
      * @param string                     $prefix      before every key, as the sidecar's MEMCACHED_KEY_PREFIX
      * @param string|null                $bearerFile  holds the bearer token that the sidecar requires; null: none
      * @param list<string>               $wechatHosts further hosts that request() sends the token to, as host or
      *                                                host:port: over https, or plain http to loopback
      * @param float                      $wechatWait  seconds that request() waits for WeChat's answer, 0.001 to 3600
+     * @param string|null                $caFile      the CAs, in PEM, of a sidecar with https; null: PHP's
      */
     public function __construct(
         private string $appId,
@@ -56,6 +57,7 @@ final class Client
         ?string $bearerFile = null,
         array $wechatHosts = [],
         float $wechatWait = 30,
+        ?string $caFile = null,
     ) {
         self::check($appId);
         if (preg_match('/^[^\x00-\x20\x7f]{0,120}$/D', $prefix) !== 1) {
@@ -66,7 +68,7 @@ final class Client
         }
         $transport = function_exists('curl_init') ? new Http\Curl() : new Http\Streams();
         $this->store = $memcached === null ? null : new Store($memcached);
-        $this->sidecar = new Sidecar($sidecar, $bearerFile, $transport);
+        $this->sidecar = new Sidecar($sidecar, $bearerFile, $transport, $caFile);
         $this->wechat = new Wechat($transport, $wechatHosts, $wechatWait);
     }
 

@@ -31,16 +31,21 @@ final class Sidecar
     /**
      * @param string      $address    http://host:port or unix:///path
      * @param string|null $bearerFile holds the bearer token, or two of them
+     * @param string|null $caFile     the CAs of a sidecar with https, in PEM
      */
     public function __construct(
         #[\SensitiveParameter] private readonly string $address,
         ?string $bearerFile,
         private readonly Transport $transport,
+        private readonly ?string $caFile = null,
     ) {
         $this->socket = preg_match('~^unix://(/.+)$~D', $address, $match) === 1 ? $match[1] : null;
         $base = Url::parse($this->socket === null ? $address : 'http://localhost');
         if ($base === null || $base->query !== '') {
             throw new InvalidArgument('sidecar: unsupported address; use http://host:port or unix:///path');
+        }
+        if ($caFile !== null && $base->scheme !== 'https') {
+            throw new InvalidArgument('caFile: the sidecar is not at https://; write that, or leave caFile out');
         }
         $this->base = $base->withPath(rtrim($base->path, '/'));
         $this->bearer = $bearerFile === null ? null : new Bearer($bearerFile);
@@ -111,7 +116,8 @@ final class Sidecar
         $body = $rejected === null ? null : (string) json_encode($report, JSON_INVALID_UTF8_SUBSTITUTE);
         $url = $this->base->withPath($path);
         $max = self::MAX_ANSWER;
-        $request = new Request($method, $url, $headers, $body, $this->socket, false, self::WAIT, $max, $secret);
+        $ca = $this->caFile;
+        $request = new Request($method, $url, $headers, $body, $this->socket, false, self::WAIT, $max, $secret, $ca);
         if (!$secret) {
             $this->last = $request;
         }

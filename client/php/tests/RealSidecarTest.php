@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Wxsidecar\Tests;
 
 use Wxsidecar\Client;
+use Wxsidecar\InvalidArgument;
 use Wxsidecar\Refused;
 use Wxsidecar\SidecarUnavailable;
 
@@ -137,6 +138,26 @@ final class RealSidecarTest extends TestCase
         self::assertNotSame('', $client->accessToken());
         $without = new Client($appId, sidecar: $address);
         self::assertSame(401, $this->assertFails(Refused::class, fn () => $without->accessToken())->errcode);
+    }
+
+    public function testHttpsWithItsOwnCa(): void
+    {
+        $appId = FakeWechat::get()->account();
+        $pair = Process::folder() . "/https-$appId";
+        exec("openssl req -x509 -newkey rsa:2048 -nodes -keyout $pair.key -out $pair.crt -days 2 -subj /CN=sidecar"
+            . ' -addext subjectAltName=IP:127.0.0.1 2>&1', $output, $status);
+        self::assertSame(0, $status, implode("\n", $output));
+        $files = ['SIDECAR_TLS_CERT_FILE' => "$pair.crt", 'SIDECAR_TLS_KEY_FILE' => "$pair.key"];
+        $plain = $this->sidecar($appId, false, $files)->address;
+        $address = 'https' . substr($plain, strlen('http'));
+        self::assertNotSame('', (new Client($appId, sidecar: $address, caFile: "$pair.crt"))->accessToken());
+        $untrusted = new Client($appId, sidecar: $address); // PHP's CA is the fake WeChat's
+        $e = $this->assertFails(SidecarUnavailable::class, fn () => $untrusted->accessToken());
+        self::assertStringContainsString('certificate', $e->getMessage());
+        $http = new Client($appId, sidecar: $plain);
+        $e = $this->assertFails(Refused::class, fn () => $http->accessToken());
+        self::assertStringContainsString('https', $e->getMessage());
+        $this->assertFails(InvalidArgument::class, fn () => new Client($appId, sidecar: $plain, caFile: "$pair.crt"));
     }
 
     /** @dataProvider networks */

@@ -43,6 +43,13 @@ func APILimits() Limits {
 	return Limits{apiShare.connections(debug.SetMemoryLimit(-1)), 5 * time.Second}
 }
 
+// WithTLS returns the limits of a listener with TLS, whose connections cost about twice as
+// much memory.
+func (l Limits) WithTLS() Limits {
+	l.Connections /= 2
+	return l
+}
+
 // OpsLimits returns the limits of the ops listener, by GOMEMLIMIT. Its requests must
 // arrive within 1 s: a silent client must not keep the probes out.
 func OpsLimits() Limits { return Limits{opsShare.connections(debug.SetMemoryLimit(-1)), time.Second} }

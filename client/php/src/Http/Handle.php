@@ -67,6 +67,9 @@ final class Handle
         if ($request->socket !== null) {
             curl_setopt($this->curl, CURLOPT_UNIX_SOCKET_PATH, $request->socket);
         }
+        if ($request->caFile !== null) {
+            curl_setopt($this->curl, CURLOPT_CAINFO, $request->caFile);
+        }
         if (!$request->proxy) {
             curl_setopt($this->curl, CURLOPT_PROXY, '');
         }

@@ -19,6 +19,7 @@ final class Request
      * @param float                 $wait   seconds for the whole answer
      * @param int                   $limit  bytes of the longest body
      * @param bool                  $secret whether it has a secret, and must be forgotten after its answer
+     * @param string|null           $caFile the CAs to trust, in PEM; null: PHP's
      */
     public function __construct(
         public readonly string $method,
@@ -30,6 +31,7 @@ final class Request
         public readonly float $wait,
         public readonly int $limit,
         public readonly bool $secret = true,
+        public readonly ?string $caFile = null,
     ) {
     }
 }

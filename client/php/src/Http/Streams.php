@@ -34,7 +34,8 @@ final class Streams implements Transport
     {
         $to = ($request->url->scheme === 'https' ? 'ssl' : 'tcp') . "://{$request->url->host}:{$request->url->port}";
         $to = $request->socket === null ? $to : "unix://$request->socket";
-        $stream = @stream_socket_client($to, $errno, $error, $request->wait);
+        $context = stream_context_create(['ssl' => $request->caFile === null ? [] : ['cafile' => $request->caFile]]);
+        $stream = @stream_socket_client($to, $errno, $error, $request->wait, STREAM_CLIENT_CONNECT, $context);
         if ($stream === false) {
             throw new NoAnswer($error !== '' ? $error : 'no TLS connection; check that the certificate is trusted');
         }

@@ -1,0 +1,150 @@
+package listener
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
+)
+
+const (
+	// maxPEM is the longest file of a certificate or a key, in bytes.
+	maxPEM = 64 << 10
+	// handshakeTimeout is how long the answers of a TLS handshake can wait for a client
+	// that does not read. net/http bounds how long it waits for the client's part.
+	handshakeTimeout = 5 * time.Second
+	// plainAnswer is for a client that speaks plain http.
+	plainAnswer = "HTTP/1.0 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" +
+		`{"errcode":400,"errmsg":"this sidecar speaks https only","hint":"write https:// in SIDECAR_URL"}` + "\n"
+)
+
+// Certificate is a certificate and its key in two files. It is safe for concurrent use.
+type Certificate struct {
+	certFile, keyFile string
+	log               *slog.Logger
+	good              atomic.Pointer[loadedPair]
+
+	mu     sync.Mutex // guards broken
+	broken bool       // the files are unusable, and the log says so
+}
+
+// loadedPair is what the two files had when they were last read.
+type loadedPair struct {
+	pair      tls.Certificate
+	cert, key smallfile.Version
+}
+
+// NewCertificate reads the files. It reads them again for a handshake after they changed.
+func NewCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
+	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log}
+	loaded, ofCert, ofKey := loadPair(certFile, keyFile)
+	if err := errors.Join(ofCert, ofKey); err != nil {
+		return nil, err
+	}
+	c.good.Store(loaded)
+	return c, nil
+}
+
+// CheckCertificate returns what is wrong with the file of the certificate, and with that of
+// its key. The errors quote neither content nor path.
+func CheckCertificate(certFile, keyFile string) (ofCert, ofKey error) {
+	_, ofCert, ofKey = loadPair(certFile, keyFile)
+	return ofCert, ofKey
+}
+
+func loadPair(certFile, keyFile string) (loaded *loadedPair, ofCert, ofKey error) {
+	loaded = &loadedPair{}
+	var cert, key []byte
+	cert, loaded.cert, ofCert = smallfile.ReadVersion(certFile, maxPEM)
+	key, loaded.key, ofKey = smallfile.ReadVersion(keyFile, maxPEM)
+	if ofCert == nil && !hasCertificate(cert) {
+		ofCert = errors.New("the file has no certificate in PEM")
+	}
+	if ofCert != nil || ofKey != nil {
+		return nil, ofCert, ofKey
+	}
+	var err error
+	if loaded.pair, err = tls.X509KeyPair(cert, key); err != nil { // it can quote the key's type alone
+		return nil, nil, errors.New("the file has no private key in PEM that belongs to the certificate")
+	}
+	return loaded, nil, nil
+}
+
+// hasCertificate reports whether the first block of a PEM file is a certificate.
+func hasCertificate(text []byte) bool {
+	block, _ := pem.Decode(text)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return false
+	}
+	_, err := x509.ParseCertificate(block.Bytes)
+	return err == nil
+}
+
+// current returns the pair in the files, or the last usable one.
+func (c *Certificate) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	last := c.good.Load()
+	if last.cert.IsCurrent(c.certFile) && last.key.IsCurrent(c.keyFile) {
+		return &last.pair, nil
+	}
+	fresh, ofCert, ofKey := loadPair(c.certFile, c.keyFile)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := errors.Join(ofCert, ofKey); err != nil {
+		if !c.broken {
+			c.broken = true
+			c.log.Error("certificate unreadable, the last one stays in use", "error", err.Error(),
+				"hint", "check SIDECAR_TLS_CERT_FILE and SIDECAR_TLS_KEY_FILE")
+		}
+		return &last.pair, nil
+	}
+	if c.broken || !slices.EqualFunc(fresh.pair.Certificate, last.pair.Certificate, slices.Equal[[]byte]) {
+		c.broken = false
+		c.log.Info("certificate read again", "expires", fresh.pair.Leaf.NotAfter.UTC())
+	}
+	c.good.Store(fresh)
+	return &fresh.pair, nil
+}
+
+// Listen returns a listener whose connections speak TLS over those of l.
+func (c *Certificate) Listen(l net.Listener) net.Listener {
+	return tlsListener{l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: c.current}}
+}
+
+// tlsListener is not tls.NewListener: the limits of boundedListener need its reads to be
+// those of net/http, so they are outside of TLS.
+type tlsListener struct {
+	net.Listener
+	config *tls.Config
+}
+
+// Accept implements net.Listener. The handshake begins at the first read.
+func (l tlsListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetWriteDeadline(time.Now().Add(handshakeTimeout)) // net/http sets one for each answer
+	return tlsConn{tls.Server(conn, l.config)}, nil
+}
+
+// tlsConn answers a client that speaks plain http.
+type tlsConn struct{ *tls.Conn }
+
+// Read implements net.Conn.
+func (c tlsConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) && record.Conn != nil && slices.Contains([]string{"GET /", "HEAD ", "POST "}, string(record.RecordHeader[:])) {
+		_, _ = io.WriteString(record.Conn, plainAnswer) // if it fails, nobody reads
+	}
+	return n, err
+}
