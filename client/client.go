@@ -25,9 +25,10 @@
 //	hc := c.HTTPClient(nil)
 //	resp, err := hc.Get("https://api.weixin.qq.com/cgi-bin/user/get")
 //
-// c.For("wx…") is another account over the same connections, and
-// c.Ticket(ctx, client.JSAPI) returns a ticket. GetAccessToken, AccessTokenServer
-// and PowerWeChat fit the SDKs that Go developers use.
+// c.For("wx…") is another account over the same connections.
+// c.Ticket(ctx, client.JSAPI) returns a ticket, and c.JSConfig(ctx, url) signs a page
+// with it. GetAccessToken, AccessTokenServer and PowerWeChat fit the SDKs that Go
+// developers use.
 //
 // # Where a token comes from
 //
@@ -56,7 +57,7 @@
 //
 // # Files
 //
-// The core is in client.go, credential.go (the order above), ticket.go, health.go,
+// The core is in client.go, credential.go (the order above), ticket.go, jsconfig.go, health.go,
 // local.go, report.go, requests.go, sidecar*.go and config*.go. error.go has Error, and observe.go
 // what Config.Observe gets. The RoundTripper behind HTTPClient is in transport*.go, the
 // adapters for SDKs are in adapters.go.

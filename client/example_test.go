@@ -145,6 +145,17 @@ func ExampleClient_RefreshTicket() {
 	// Output: false <nil>
 }
 
+func ExampleClient_JSConfig() {
+	cfg, stop := pod()
+	defer stop()
+	c, _ := client.New(cfg)
+	defer func() { _ = c.Close() }()
+
+	config, err := c.JSConfig(context.Background(), "https://example.com/cart?item=1#top")
+	fmt.Println(config.AppID, config.URL, len(config.Signature), err)
+	// Output: wx1 https://example.com/cart?item=1 40 <nil>
+}
+
 func ExampleClient_For() {
 	cfg, stop := pod()
 	defer stop()

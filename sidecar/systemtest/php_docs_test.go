@@ -29,12 +29,12 @@ const (
 // installed.
 var extensions = map[string]string{"memcached": "true", "memcache": "false"}
 
-// phpOf returns the documented PHP with other addresses and one extension.
-func phpOf(t *testing.T, extension, memcached, sidecar string) string {
+// phpOf returns a documented PHP function with other addresses and one extension.
+func phpOf(t *testing.T, function, extension, memcached, sidecar string) string {
 	t.Helper()
 	host, port, err := net.SplitHostPort(memcached)
 	require.NoError(t, err)
-	code := blockWith(t, "php", "function wx_access_token")
+	code := blockWith(t, "php", "function "+function)
 	for _, replace := range [][2]string{
 		{phpMemcached, "'" + host + "', " + port}, {phpSidecar, "http://" + sidecar}, {phpHas, extensions[extension]},
 	} {
@@ -51,7 +51,7 @@ func askPHP(t *testing.T, extension, memcached, sidecar, account string) string 
 	php, err := exec.LookPath("php")
 	require.NoError(t, err, "php is not installed: run .ci/setup")
 	script := `if (!extension_loaded('` + extension + `')) { echo 'not installed'; exit; } ` +
-		"error_reporting(E_ALL); ini_set('display_errors', 'stdout');\n" + phpOf(t, extension, memcached, sidecar) +
+		"error_reporting(E_ALL); ini_set('display_errors', 'stdout');\n" + phpOf(t, "wx_access_token", extension, memcached, sidecar) +
 		"try { echo hash('sha256', wx_access_token('" + account + "')); } catch (RuntimeException $e) { echo 'refused: ', $e->getMessage(); }"
 	got, err := exec.Command(php, "-r", script).CombinedOutput()
 	require.NoError(t, err, extension)
@@ -152,13 +152,15 @@ func TestDocsPHP_ThrowsTheError(t *testing.T) {
 	}
 }
 
-// It is short and has no syntax that PHP 5.6 lacks.
+// The functions are short and have no syntax that PHP 5.6 lacks.
 func TestDocsPHP_RunsOnPHP56(t *testing.T) {
 	t.Parallel()
-	code := blockWith(t, "php", "function wx_access_token")
-	assert.LessOrEqual(t, strings.Count(code, "\n"), 10, "lines")
-	assert.NotRegexp(t, `\?\?|\?->|\bfn ?\(|\bmatch ?\(|\) ?: ?\??\w+ ?\{`, code)
-	assert.NotRegexp(t, `function \w+\(\??\w+ \$`, code, "types of parameters")
+	for function, lines := range map[string]int{"wx_access_token": 10, "wx_js_config": 19} {
+		code := blockWith(t, "php", "function "+function)
+		assert.LessOrEqual(t, strings.Count(code, "\n"), lines, "lines")
+		assert.NotRegexp(t, `\?\?|\?->|\bfn ?\(|\bmatch ?\(|\) ?: ?\??\w+ ?\{`, code)
+		assert.NotRegexp(t, `function \w+\(\??\w+ \$`, code, "types of parameters")
+	}
 }
 
 // The documented PHP for the unix socket works.

@@ -29,6 +29,7 @@ func failByAppID(r wechattest.Request) wechattest.Answer {
 const (
 	tokenPath   = "/v1/" + appID + "/access_token"
 	refreshPath = tokenPath + "/refresh"
+	signPath    = "/v1/" + appID + "/jsapi_signature"
 )
 
 // Every answer is the one in the golden file.
@@ -76,10 +77,22 @@ func TestAPI_Answers(t *testing.T) {
 		{"rejected is not ASCII", 400, post(`{"rejected":"微信"}`)},
 		{"rejected of 2049 bytes", 400, post(`{"rejected":"` + strings.Repeat("x", 2049) + `"}`)},
 
+		{"a signature without a URL", 400, ask{target: signPath}},
+		{"a signature, the URL not first", 400, ask{target: signPath + "?v=1&url=https%3A%2F%2Fexample.com%2F"}},
+		{"a signature, the URL not encoded", 400, ask{target: signPath + "?url=https://example.com/?a=1&b=2"}},
+		{"a signature, the URL badly encoded", 400, ask{target: signPath + "?url=https%3A%2F%2Fexample.com%2F%zz"}},
+		{"a signature of no address", 400, ask{target: signPath + "?url=example.com"}},
+		{"a signature without a body", 400, ask{method: "POST", target: signPath}},
+		{"a signature, the url in capitals", 400, ask{method: "POST", target: signPath, body: `{"URL":"https://example.com/"}`}},
+		{"a signature, the url a number", 400, ask{method: "POST", target: signPath, body: `{"url":1}`}},
+
 		{"unknown AppID", 404, ask{target: "/v1/wxunknown/access_token"}},
 		{"report for an unknown AppID", 404, ask{method: "POST", target: "/v1/wxunknown/access_token/refresh", body: `{"rejected":"x"}`}},
 		{"jsapi_ticket", 404, ask{target: "/v1/" + appID + "/jsapi_ticket"}},
 		{"report of a wx_card_ticket", 404, ask{method: "POST", target: "/v1/" + appID + "/wx_card_ticket/refresh", body: `{"rejected":"x"}`}},
+		{"a signature, the ticket not kept", 404, ask{target: signPath + "?url=https%3A%2F%2Fexample.com%2F"}},
+		{"a signature for an unknown AppID", 404, ask{target: "/v1/wxunknown/jsapi_signature?url=https%3A%2F%2Fexample.com%2F"}},
+		{"a signature and more", 404, ask{target: signPath + "/refresh"}},
 		{"unknown kind", 404, ask{target: "/v1/" + appID + "/refresh_token"}},
 		{"no kind", 404, ask{target: "/v1/" + appID}},
 		{"a slash at the end", 404, ask{target: tokenPath + "/"}},
@@ -94,6 +107,7 @@ func TestAPI_Answers(t *testing.T) {
 		{"HEAD", 405, ask{method: "HEAD", target: tokenPath}},
 		{"OPTIONS", 405, ask{method: "OPTIONS", target: tokenPath}},
 		{"GET of a refresh", 405, ask{target: refreshPath}},
+		{"PUT of a signature", 405, ask{method: "PUT", target: signPath, body: `{"url":"https://example.com/"}`}},
 		{"an unknown method", 405, ask{method: "BREW", target: tokenPath}},
 
 		{"a body over 8 KiB", 413, post(`{"rejected":"x","more":"` + strings.Repeat("x", 8<<10) + `"}`)},

@@ -6,11 +6,11 @@ import (
 	"net/http"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
@@ -120,18 +120,40 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	if a.isCompat(r) {
 		return a.serveCompat(w, r)
 	}
-	grant, kind, refused := a.grant(w, r)
+	refused := a.serveRoute(w, r)
 	if refused != nil {
 		if refused.status == http.StatusUnauthorized {
 			a.refused.note(r)
 		}
 		a.metrics.refusal.Inc()
 		refused.write(w)
+	}
+	return refused
+}
+
+// serveRoute answers r, unless it returns a refusal.
+func (a *api) serveRoute(w http.ResponseWriter, r *http.Request) *refusal {
+	if strings.HasPrefix(r.URL.Path, compatPrefix) && !a.compat { // its callers do not send X-Wxsidecar
+		return refuse(http.StatusNotFound, "WeChat's own routes are off", "set SIDECAR_COMPAT=true for the sidecar")
+	}
+	if refused := a.guard(r); refused != nil {
 		return refused
 	}
-	a.count(grant)
-	writeGrant(w, kind, grant)
-	return nil
+	to, refused := parseRoute(r)
+	if refused != nil {
+		return refused
+	}
+	if !slices.Contains(to.methods, r.Method) {
+		return methodNotAllowed(to.methods)
+	}
+	defer a.underWay.Add(-1)
+	if a.underWay.Add(1) > a.max {
+		return tooMany()
+	}
+	if to.action == signature {
+		return a.serveSignature(w, r, to.appID)
+	}
+	return a.serveCredential(w, r, to)
 }
 
 // count counts the source of a credential.
@@ -143,40 +165,26 @@ func (a *api) count(grant keeper.Grant) {
 	}
 }
 
-// grant returns the credential that r asks for, and its kind.
-func (a *api) grant(w http.ResponseWriter, r *http.Request) (grant keeper.Grant, kind memcache.Kind, refused *refusal) {
-	if strings.HasPrefix(r.URL.Path, compatPrefix) && !a.compat { // its callers do not send X-Wxsidecar
-		return grant, kind, refuse(http.StatusNotFound, "WeChat's own routes are off", "set SIDECAR_COMPAT=true for the sidecar")
-	}
-	if refused = a.guard(r); refused != nil {
-		return grant, kind, refused
-	}
-	to, refused := parseRoute(r)
-	if refused != nil {
-		return grant, kind, refused
-	}
-	if r.Method != to.method {
-		return grant, kind, methodNotAllowed(to.method)
-	}
-	defer a.underWay.Add(-1)
-	if a.underWay.Add(1) > a.max {
-		return grant, kind, tooMany()
-	}
+// serveCredential answers with a credential.
+func (a *api) serveCredential(w http.ResponseWriter, r *http.Request, to route) *refusal {
+	var grant keeper.Grant
 	var err error
 	if to.refresh {
 		if a.onlyReads(r) {
-			return grant, kind, readersOnly()
+			return readersOnly()
 		}
-		var rejected string
-		if rejected, refused = readReport(w, r); refused != nil {
-			return grant, kind, refused
+		rejected, refused := readReport(w, r)
+		if refused != nil {
+			return refused
 		}
 		grant, err = a.group.Refresh(r.Context(), to.appID, to.kind, rejected)
 	} else {
 		grant, err = a.group.Token(r.Context(), to.appID, to.kind)
 	}
 	if err != nil {
-		return keeper.Grant{}, kind, refusalOf(err)
+		return refusalOf(err)
 	}
-	return grant, to.kind, nil
+	a.count(grant)
+	writeGrant(w, to.kind, grant)
+	return nil
 }

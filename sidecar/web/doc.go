@@ -21,9 +21,12 @@
 //	GET  /v1/{appid}/jsapi_ticket, wx_card_ticket               → {"ticket":"…","expires_in":3123}
 //	POST /v1/{appid}/jsapi_ticket/refresh    {"rejected":"…"}   → the same
 //	POST /v1/{appid}/wx_card_ticket/refresh  {"rejected":"…"}   → the same
+//	GET  /v1/{appid}/jsapi_signature?url=…                      → {"appId":"…","timestamp":…,"nonceStr":"…","signature":"…","url":"…"}
+//	POST /v1/{appid}/jsapi_signature         {"url":"…"}        → the same
 //
-// The API does not clean, redirect or decode a path, and ignores a query. expires_in is
-// in seconds, and a promise: see keeper.Grant.
+// The API does not clean, redirect or decode a path, and ignores a query, but for that of
+// a signature. expires_in is in seconds, and a promise: see keeper.Grant. A signature is
+// for a page's wx.config: see package jssdk.
 //
 // A refusal is {"errcode":…,"errmsg":"…"}, like WeChat's, with a third field, hint, if
 // something can be done about it:

@@ -10,12 +10,24 @@ import (
 // route is what a request asks for.
 type route struct {
 	appID   string
-	kind    memcache.Kind
+	kind    memcache.Kind // of the credential; "" for an action
+	action  string        // what else can be asked for
 	refresh bool
-	method  string // the only one allowed
+	methods []string // those allowed
 }
 
-// parseRoute reads the path: /v1/{appid}/{kind} or /v1/{appid}/{kind}/refresh.
+// signature is the action that signs a page for WeChat's JS-SDK.
+const signature = "jsapi_signature"
+
+// The methods of the routes.
+var (
+	onlyGET   = []string{http.MethodGet}
+	onlyPOST  = []string{http.MethodPost}
+	getOrPOST = []string{http.MethodGet, http.MethodPost}
+)
+
+// parseRoute reads the path: /v1/{appid}/{kind}, /v1/{appid}/{kind}/refresh or
+// /v1/{appid}/{action}.
 // http.ServeMux would redirect to a cleaned path, and decode an encoded one.
 func parseRoute(r *http.Request) (route, *refusal) {
 	if r.URL.Host != "" || r.URL.Opaque != "" || r.URL.RawPath != "" {
@@ -30,30 +42,32 @@ func parseRoute(r *http.Request) (route, *refusal) {
 	if !ok {
 		return route{}, noRoute()
 	}
-	kind, action, deeper := strings.Cut(rest, "/")
-	to := route{appID: appID, kind: memcache.Kind(kind), refresh: deeper, method: http.MethodGet}
-	if deeper {
-		if action != "refresh" {
-			return route{}, noRoute()
-		}
-		to.method = http.MethodPost
+	name, verb, deeper := strings.Cut(rest, "/")
+	if deeper && verb != "refresh" {
+		return route{}, noRoute()
 	}
 	if !memcache.ValidAppID(appID) {
 		return route{}, refuse(http.StatusBadRequest, "malformed AppID", "an AppID is 1 to 64 letters, digits, _ or -")
 	}
-	switch to.kind {
-	case memcache.AccessToken, memcache.JSAPITicket, memcache.WXCardTicket:
-		return to, nil
+	switch kind := memcache.Kind(name); {
+	case kind != memcache.AccessToken && kind != memcache.JSAPITicket && kind != memcache.WXCardTicket:
+	case deeper:
+		return route{appID: appID, kind: kind, refresh: true, methods: onlyPOST}, nil
+	default:
+		return route{appID: appID, kind: kind, methods: onlyGET}, nil
+	}
+	if name == signature && !deeper {
+		return route{appID: appID, action: signature, methods: getOrPOST}, nil
 	}
 	return route{}, noRoute()
 }
 
 func noRoute() *refusal {
-	return refuse(http.StatusNotFound, "no such route", "request /v1/{appid}/access_token, jsapi_ticket or wx_card_ticket")
+	return refuse(http.StatusNotFound, "no such route", "request /v1/{appid}/access_token, jsapi_ticket, wx_card_ticket or jsapi_signature")
 }
 
-func methodNotAllowed(allowed string) *refusal {
-	refused := refuse(http.StatusMethodNotAllowed, "method not allowed", "use "+allowed)
-	refused.allow = allowed
+func methodNotAllowed(allowed []string) *refusal {
+	refused := refuse(http.StatusMethodNotAllowed, "method not allowed", "use "+strings.Join(allowed, " or "))
+	refused.allow = strings.Join(allowed, ", ")
 	return refused
 }

@@ -129,6 +129,19 @@ final class Client
     }
 
     /**
+     * Signs a page for WeChat's JS-SDK with the jsapi ticket: see ticket(). The page passes the result to wx.config.
+     *
+     * @param string $url the page's address as location.href has it; the part from # on is not signed
+     * @return array{appId: string, timestamp: int, nonceStr: string, signature: string, url: string}
+     */
+    public function jsConfig(#[\SensitiveParameter] string $url): array
+    {
+        $page = JsSdk::page($url);
+
+        return JsSdk::sign($this->appId, $this->ticket('jsapi'), $page);
+    }
+
+    /**
      * Sends a request to WeChat with the access_token in its query. If WeChat refuses the token with 40001, 40014 or
      * 42001, and there is another one, it repeats the request once: WeChat does not execute a request that it refuses.
      * It returns any other answer unchanged, redirects and errcodes included.
