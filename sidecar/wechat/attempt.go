@@ -115,7 +115,7 @@ func reason(err error) string {
 func newTransport(c *Client) *http.Transport {
 	return &http.Transport{
 		Proxy:                  proxyFor,
-		DialContext:            (&net.Dialer{Timeout: c.timeout}).DialContext,
+		DialContext:            dialContext(c.timeout),
 		TLSHandshakeTimeout:    c.timeout,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		Protocols:              http1Only(),
