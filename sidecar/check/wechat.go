@@ -120,7 +120,7 @@ func (r *results) egress(seen egress, accounts int) {
 // unreadable notes an AppSecret that cannot be read.
 func (r *results) unreadable(account verify.Account, err error) {
 	r.failing("AppSecret of "+account.AppID, "it cannot be read: "+err.Error(),
-		"bring the file back, or let the sidecar's user read it (on Kubernetes: fsGroup of the pod, defaultMode of the Secret)")
+		"bring the file back, or let the sidecar's user read it (on Kubernetes: defaultMode: 0444 of the Secret)")
 }
 
 // unverified notes AppSecrets that were not sent to WeChat.

@@ -45,8 +45,9 @@ func TestMemcached_NamesTheCause(t *testing.T) {
 	require.Contains(t, string(policy), label)
 	unreached := hint.Memcached(errors.New("dial tcp: i/o timeout"))
 	for _, text := range []string{unreached.English, unreached.Chinese} {
-		assert.Contains(t, text, "NetworkPolicy")
-		assert.Contains(t, text, label)
+		for _, cause := range []string{"MEMCACHED_SERVERS", "namePrefix", "NetworkPolicy", label, "includeSelectors"} {
+			assert.Contains(t, text, cause)
+		}
 	}
 	seen := map[hint.Hint]bool{unreached: true}
 	for _, cause := range []error{

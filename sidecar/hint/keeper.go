@@ -5,10 +5,12 @@ import "fmt"
 // Hints for what keeps a credential from being renewed, WeChat apart.
 var (
 	memcachedUnreached = Hint{
-		"check MEMCACHED_SERVERS and that memcached runs; on Kubernetes the NetworkPolicy memcached admits " +
-			`only pods of its namespace with the label wxsidecar/reader: "true"`,
-		"请检查 MEMCACHED_SERVERS，并确认 memcached 正在运行；在 Kubernetes 上，名为 memcached 的 NetworkPolicy " +
-			`只放行同一命名空间中带标签 wxsidecar/reader: "true" 的 Pod。`,
+		"check that memcached runs at the address in MEMCACHED_SERVERS; on Kubernetes: k8s/namespace brings both, kustomize's namePrefix renames " +
+			`memcached and not the address, and the NetworkPolicy memcached admits only pods of its namespace with the label wxsidecar/reader: "true" ` +
+			"and the labels that includeSelectors added to it",
+		"请确认 memcached 正在 MEMCACHED_SERVERS 中的地址上运行。在 Kubernetes 上：k8s/namespace 会部署 memcached 并设置该地址；" +
+			"kustomize 的 namePrefix 会改 memcached 的名称，但不会改地址；名为 memcached 的 NetworkPolicy 只放行同一命名空间中" +
+			`带标签 wxsidecar/reader: "true"（以及 includeSelectors 给它加上的标签）的 Pod。`,
 	}
 	SecretFile = Hint{
 		"check WECHAT_APPSECRET_FILE or the file of this account in WECHAT_ACCOUNTS_DIR",

@@ -46,6 +46,17 @@ type State struct {
 	Counts Counts
 }
 
+// NextAttempt returns when the renewal that failed with Err is tried again. During the
+// cooldown of another sidecar's failure, this one polls every second: RetryAfter is when
+// the cooldown ends.
+func (s *State) NextAttempt() time.Time {
+	cooled := s.Failed.Add(s.Err.RetryAfter)
+	if s.Retry.After(cooled) {
+		return s.Retry
+	}
+	return cooled
+}
+
 // Counts count since the sidecar started. They only grow.
 type Counts struct {
 	// Renewed counts requests to WeChat that brought a credential.

@@ -88,13 +88,18 @@
 // accounts, 20 at most, each with its errcode and a hint.
 //
 //	/livez        the process answers; also while it drains
-//	/startupz     every account's token is in memcached, or 10 s have passed; stays so
-//	/readyz       every account has a valid token, published or not; one line for each
-//	              mirror that fails, which changes nothing else
+//	/startupz     every account's token is in memcached, or to wait longer does not help;
+//	              10 s after the start at the latest; stays so
+//	/readyz       every account has a valid token, published or not; one line for a
+//	              memcached and for each mirror that fails, which changes nothing else
 //	/metrics      Prometheus text 0.0.4: the families of families.go. The series of an
 //	              account end with it, and appid and kind are the only labels that grow
 //	/status.json  status.Sidecar, with all credentials
 //	/             the status page, see package page
+//
+// /startupz holds a request for up to 1.5 s before its 503. To wait does not help if
+// memcached fails and there is a token, or if a renewal failed and the next one comes
+// later.
 //
 // /livez never waits, nor does /startupz after its first 200. The others hold the states
 // of all accounts: four are answered at a time, and the next one waits for 5 s, then 503.

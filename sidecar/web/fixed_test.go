@@ -20,7 +20,7 @@ var (
 	fixedNow   = time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC)
 	fixedStart = fixedNow.Add(-2*time.Hour - 3*time.Minute)
 	noOutage   keeper.Outage
-	outage     = keeper.Outage{Since: fixedNow.Add(-3 * time.Minute), Err: errors.New("dial tcp 10.0.0.7:11211: connect: connection refused")}
+	outage     = keeper.Outage{Server: "memcached:11211", Since: fixedNow.Add(-3 * time.Minute), Err: errors.New("dial tcp 10.0.0.7:11211: connect: connection refused")}
 )
 
 // fixedMirrors is one mirror that works and one that fails.

@@ -113,10 +113,7 @@ func (o *ops) route(path string) func(http.ResponseWriter, *http.Request) {
 	case "/livez":
 		return o.probe(o.live)
 	case "/startupz":
-		if o.isStarted() {
-			return o.probe(o.live)
-		}
-		return o.inTurn(o.probe(o.startup))
+		return o.serveStartup
 	case "/readyz":
 		return o.inTurn(o.probe(o.ready))
 	case "/metrics":

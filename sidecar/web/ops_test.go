@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -98,16 +99,71 @@ func TestStartupz_WaitsForTheEntry(t *testing.T) {
 	})
 }
 
-// /startupz is 200 after 10 s at the latest.
+// /startupz is 200 after 10 s at the latest, also for a request that is held then.
 func TestStartupz_GivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newTestSidecar(t, failByAppID, "wxwhitelist")
+		h := newTestSidecar(t, func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: time.Minute} }, appID)
 		ops := h.ops()
-		time.Sleep(10*time.Second - 1)
+		time.Sleep(8 * time.Second)
+		start := time.Now()
 		assert.Equal(t, 503, statusCode(ops, "/startupz"))
-		time.Sleep(time.Nanosecond)
+		took(t, start, 1500*time.Millisecond)
 		assert.Equal(t, 200, statusCode(ops, "/startupz"))
+		took(t, start, 2*time.Second)
 		assert.Equal(t, 503, statusCode(ops, "/readyz"))
+	})
+}
+
+// /startupz holds a request until the token is published, so that no probe of a normal
+// start fails.
+func TestStartupz_HoldsTheRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(wechattest.Request) wechattest.Answer { return wechattest.Answer{Delay: 1200 * time.Millisecond} }
+		h := newTestSidecar(t, slow, appID)
+		ops, start := h.ops(), time.Now()
+		assert.Equal(t, 200, statusCode(ops, "/startupz"))
+		took(t, start, 1200*time.Millisecond)
+	})
+}
+
+// A client that leaves is not waited for.
+func TestStartupz_ClientLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTestSidecar(t, nil)
+		ctx, leave := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer leave()
+		start := time.Now()
+		h.ops().ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/startupz", nil).WithContext(ctx))
+		took(t, start, 100*time.Millisecond)
+	})
+}
+
+// To wait for an account does not help if the next renewal comes after the 10 s. The one
+// that WeChat may answer soon is waited for.
+func TestStartupz_NoWaitInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTestSidecar(t, failByAppID, "wxwhitelist", "wxsecret")
+		ops := h.ops()
+		synctest.Wait()
+		start := time.Now()
+		assert.Equal(t, 200, statusCode(ops, "/startupz"))
+		took(t, start, 0)
+		assert.Equal(t, 503, statusCode(ops, "/readyz"))
+	})
+}
+
+// Nor does it help during a longer cooldown that another sidecar's failure caused.
+func TestStartupz_CooldownOfAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newTestSidecar(t, nil)
+		h.memcached.Put(appID+":lease", fmt.Sprintf(`{"cooldown":"person","errcode":40125,"until":%d}`, time.Now().Unix()+60), 0, 60)
+		h.keep(t, appID)
+		ops := h.ops()
+		synctest.Wait()
+		start := time.Now()
+		assert.Equal(t, 200, statusCode(ops, "/startupz"))
+		took(t, start, 0)
+		assert.Zero(t, h.wechat.Requests("", ""))
 	})
 }
 
@@ -124,16 +180,22 @@ func TestStartupz_NoAccount(t *testing.T) {
 	})
 }
 
-// /readyz needs no published token.
+// /readyz needs no published token, and says that memcached fails. /startupz does not wait
+// for memcached longer than for the token.
 func TestReadyz_Unpublished(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newTestSidecar(t, nil)
 		h.memcached.SetFault(memcachetest.Refuse)
 		h.keep(t, appID)
 		ops := h.ops()
-		time.Sleep(6 * time.Second) // memcached gets five of them
-		assert.Equal(t, 200, statusCode(ops, "/readyz"))
+		time.Sleep(3 * time.Second)
 		assert.Equal(t, 503, statusCode(ops, "/startupz"))
+		time.Sleep(time.Second) // memcached gets five of them
+		assert.Equal(t, 200, statusCode(ops, "/startupz"))
+		got := probe(ops, "GET", "/readyz")
+		assert.Equal(t, 200, got.status)
+		assert.Regexp(t, `\Aok\nmemcached \S+ has failed for \d+ s: .+; check that memcached runs at the address in MEMCACHED_SERVERS; `+
+			`.*namePrefix .*wxsidecar/reader: "true" .*includeSelectors.*\n\z`, got.body)
 	})
 }
 

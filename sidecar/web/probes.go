@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -16,6 +17,12 @@ const (
 	// startTimeout is how long /startupz waits for credentials. An outage elsewhere must
 	// not stop a rollout.
 	startTimeout = 10 * time.Second
+	// startHold is how long /startupz holds a request before its 503: less than the 2 s
+	// that the probes of the manifests wait. Most starts end within it, so they leave no
+	// Warning event, and no probe comes a period later than needed.
+	startHold = 1500 * time.Millisecond
+	// startEvery is how often it tries meanwhile.
+	startEvery = 25 * time.Millisecond
 	// maxFailures is how many accounts, or notes, an answer names.
 	maxFailures = 20
 )
@@ -42,11 +49,56 @@ func (o *ops) live() (bool, string) { return true, "ok\n" }
 // isStarted reports whether /startupz was true once, or startTimeout has passed.
 func (o *ops) isStarted() bool { return o.started.Load() || time.Since(o.start) >= startTimeout }
 
-// startup is /startupz: every account has a published credential, so that an app that
-// starts now gets a hit. Once it was true, it stays so.
+// serveStartup is /startupz.
+func (o *ops) serveStartup(w http.ResponseWriter, r *http.Request) {
+	o.holdStart(r.Context())
+	if o.isStarted() {
+		o.probe(o.live)(w, r)
+		return
+	}
+	o.inTurn(o.probe(o.startup))(w, r)
+}
+
+// holdStart waits until the start has ended, for startHold at most. With many accounts it
+// tries less often, so that it uses little of the processor that the start needs.
+func (o *ops) holdStart(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, min(startHold, time.Until(o.start.Add(startTimeout))))
+	defer cancel()
+	for !o.isStarted() && ctx.Err() == nil {
+		took := o.tryStart()
+		if o.isStarted() {
+			return
+		}
+		timer := time.NewTimer(max(startEvery, 20*took))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// tryStart finds out whether the start has ended, and returns how long that took. It does
+// nothing while other answers hold the states of all accounts.
+func (o *ops) tryStart() time.Duration {
+	select {
+	case o.large <- struct{}{}:
+		defer func() { <-o.large }()
+	default:
+		return 0
+	}
+	begun := time.Now()
+	_, _ = o.startup()
+	return time.Since(begun)
+}
+
+// startup reports whether the start has ended: every account has a published credential,
+// so that an app that starts now gets a hit, or has none to wait for. Once it was true,
+// it stays so.
 func (o *ops) startup() (bool, string) {
-	published := func(s *keeper.State) bool { return s.Published }
-	found, lacking := missing(o.states(), published, "nothing published yet")
+	down := o.memcached().Err != nil
+	good := func(s *keeper.State) bool { return s.Published || s.Valid && down || o.isFutile(s) }
+	found, lacking := missing(o.states(), good, "nothing published yet")
 	switch {
 	case !found:
 		return false, noAccount
@@ -57,17 +109,34 @@ func (o *ops) startup() (bool, string) {
 	return true, "ok\n"
 }
 
-// ready is /readyz: every account has a valid token, published or not. It names mirrors
-// that fail, and has the notes. Neither changes the result.
+// isFutile reports whether to wait longer does not help: the renewal failed, and the next
+// one comes after startTimeout.
+func (o *ops) isFutile(s *keeper.State) bool {
+	return s.Err != nil && s.NextAttempt().Sub(o.start) >= startTimeout
+}
+
+// ready is /readyz: every account has a valid token, published or not. It names a
+// memcached and mirrors that fail, and has the notes. None changes the result.
 func (o *ops) ready() (bool, string) {
 	found, lacking := missing(o.states(), isValid, "no valid access_token")
 	switch {
 	case !found:
 		return false, noAccount
 	case lacking != "":
-		return false, lacking + o.failingMirrors() + o.notes()
+		return false, lacking + o.failingMemcached() + o.failingMirrors() + o.notes()
 	}
-	return true, "ok\n" + o.failingMirrors() + o.notes()
+	return true, "ok\n" + o.failingMemcached() + o.failingMirrors() + o.notes()
+}
+
+// failingMemcached returns a line if memcached fails: apps then get every token from
+// their sidecars.
+func (o *ops) failingMemcached() string {
+	outage := o.memcached()
+	if outage.Err == nil {
+		return ""
+	}
+	return status.Printable(fmt.Sprintf("memcached %s has failed for %s: %s; %s",
+		outage.Server, status.Span(o.now().Sub(outage.Since)), outage.Err, hint.Memcached(outage.Err))) + "\n"
 }
 
 // failingMirrors returns a line for each mirror that fails.

@@ -15,13 +15,17 @@ import (
 )
 
 // oneOutage returns one outage for all servers that fail: since the first of them
-// did, and with their names if named is set.
+// did, with the names in Server, and also in Err if named is set.
 func oneOutage(all []keeper.Outage, named bool) keeper.Outage {
 	var sum keeper.Outage
 	for _, one := range all {
 		if sum.Since.IsZero() || one.Since.Before(sum.Since) {
 			sum.Since = one.Since
 		}
+		if sum.Server != "" {
+			sum.Server += ","
+		}
+		sum.Server += one.Server
 		err := one.Err
 		if named {
 			err = fmt.Errorf("%s: %w", one.Server, err)

@@ -98,13 +98,7 @@ func Of(now time.Time, s *keeper.State) Credential {
 	}
 	if e := s.Err; e != nil {
 		c.Error = &Error{Code: e.Code, Message: e.Message, Hint: e.Hint, Since: Second(s.FailingSince), At: Second(s.Failed)}
-		// During the cooldown of another sidecar's failure, this one polls every
-		// second. RetryAfter is when the cooldown ends.
-		retry := s.Failed.Add(e.RetryAfter)
-		if s.Retry.After(retry) {
-			retry = s.Retry
-		}
-		c.Error.RetryInSeconds = int((max(0, retry.Sub(now)) + time.Second - 1) / time.Second)
+		c.Error.RetryInSeconds = int((max(0, s.NextAttempt().Sub(now)) + time.Second - 1) / time.Second)
 	}
 	return c
 }
