@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 )
@@ -29,20 +30,28 @@ func TestPods_HardenedBeyondRestricted(t *testing.T) {
 			spec := p.Spec
 			assert.False(t, deref(spec.AutomountServiceAccountToken, true), "a service-account token nobody needs")
 			assert.False(t, deref(spec.EnableServiceLinks, true), "Services would inject MEMCACHED_PORT and the like")
-			require.NotNil(t, spec.SecurityContext)
-			user := int64(11211) // memcached's, in its image
-			if p.sidecar() != nil {
-				user = 65532
-			}
-			assert.Equal(t, user, deref(spec.SecurityContext.RunAsUser, 0), "runAsNonRoot needs a uid in numbers")
-			assert.Equal(t, user, deref(spec.SecurityContext.RunAsGroup, 0))
 			for _, c := range p.containers() {
-				require.NotNil(t, c.SecurityContext, c.Name)
-				assert.Nil(t, c.SecurityContext.RunAsUser, "%s: the pod's user", c.Name)
+				user, group := c.SecurityContext.RunAsUser, c.SecurityContext.RunAsGroup
+				if c.Name == "memcached" { // no other container is added to its pod
+					user, group = spec.SecurityContext.RunAsUser, spec.SecurityContext.RunAsGroup
+				}
+				assert.Equal(t, userOf(&c), deref(user, 0), "%s: runAsNonRoot needs a uid in numbers", c.Name)
+				assert.Equal(t, userOf(&c), deref(group, 0), c.Name)
 				assert.False(t, c.Resources.Requests.Cpu().IsZero(), "%s: CPU request", c.Name)
 				assert.False(t, c.Resources.Requests.Memory().IsZero(), "%s: memory request", c.Name)
 				assert.True(t, c.Resources.Limits.Cpu().IsZero(), "%s: a CPU limit only adds latency", c.Name)
 			}
 		})
 	}
+}
+
+// userOf returns the user of a container's image.
+func userOf(c *corev1.Container) int64 {
+	switch {
+	case isOurs(c):
+		return 65532
+	case c.Name == "memcached":
+		return 11211
+	}
+	return 10033 // the PHP app's
 }

@@ -19,9 +19,12 @@ everywhere='--ignore-container-cpu-limit --ignore-test container-image-pull-poli
 elsewhere='--ignore-test networkpolicy-targets-pod,pod-networkpolicy,deployment-has-poddisruptionbudget'
 failed=0
 for folder in */kustomization.yaml; do
+	! grep -q '^kind: Component' "$folder" || continue # others name it
 	folder=${folder%/*} ignore="$everywhere $elsewhere"
-	[ "$folder" != standalone ] || ignore=$everywhere
 	manifests=$(${KUSTOMIZE:-kubectl kustomize} "$folder")
+	if [ "$folder" = standalone ]; then # with its policies
+		ignore=$everywhere manifests=$(printf '%s\n---\n' "$manifests" && ${KUSTOMIZE:-kubectl kustomize} namespace)
+	fi
 	printf '\n== %s\n' "$folder"
 	# shellcheck disable=SC2086 # $ignore is several words
 	printf '%s\n' "$manifests" | "${KUBE_SCORE:-kube-score}" score --kubernetes-version v1.29 $ignore - || failed=1

@@ -19,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -54,16 +55,25 @@ func newManifests() manifests {
 	}
 }
 
-// build returns the decoded output of `kubectl kustomize folder`.
-func build(t *testing.T, folder string) manifests {
+// render returns the decoded output of `kubectl kustomize folder`, in its order.
+func render(t *testing.T, folder string) (objects []runtime.Object) {
 	t.Helper()
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
 	require.NoError(t, err, "kustomize build %s", folder)
-	m := newManifests()
 	for _, resource := range built.Resources() {
 		text, err := resource.AsYAML()
 		require.NoError(t, err)
-		m.add(t, text)
+		objects = append(objects, decode(t, text))
+	}
+	return objects
+}
+
+// build returns the output of `kubectl kustomize folder` by kind and name.
+func build(t *testing.T, folder string) manifests {
+	t.Helper()
+	m := newManifests()
+	for _, object := range render(t, folder) {
+		m.add(t, object)
 	}
 	return m
 }
@@ -83,10 +93,10 @@ func all(t *testing.T) manifests {
 	return m
 }
 
-// add decodes an object. An unknown kind fails the test: add the kind here, and a test of its references.
-func (m *manifests) add(t *testing.T, text []byte) {
+// add adds an object. An unknown kind fails the test: add the kind here, and a test of its references.
+func (m *manifests) add(t *testing.T, object runtime.Object) {
 	t.Helper()
-	switch o := decode(t, text).(type) {
+	switch o := object.(type) {
 	case *appsv1.Deployment:
 		m.deployments[o.Name] = o
 	case *corev1.Service:
@@ -126,7 +136,7 @@ func decode(t *testing.T, text []byte) runtime.Object {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
-		appsv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme,
+		appsv1.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme,
 	} {
 		require.NoError(t, add(scheme))
 	}
@@ -137,14 +147,21 @@ func decode(t *testing.T, text []byte) runtime.Object {
 }
 
 // folders returns those for `kubectl apply -k`.
-func folders(t *testing.T) []string {
+func folders(t *testing.T) []string { return foldersOf(t, "Kustomization") }
+
+// components returns the kustomize Components, which other kustomizations name.
+func components(t *testing.T) []string { return foldersOf(t, "Component") }
+
+func foldersOf(t *testing.T, kind string) (found []string) {
 	t.Helper()
-	found, err := filepath.Glob("*/kustomization.yaml")
+	files, err := filepath.Glob("*/kustomization.yaml")
 	require.NoError(t, err)
-	require.NotEmpty(t, found)
-	for i := range found {
-		found[i] = filepath.Dir(found[i])
+	for _, file := range files {
+		if slices.Equal(words(t, file, `(?m)^kind: (.*)$`), []string{kind}) {
+			found = append(found, filepath.Dir(file))
+		}
 	}
+	require.NotEmpty(t, found, kind)
 	return found
 }
 
@@ -153,7 +170,7 @@ func examples(t *testing.T) map[string]*corev1.Secret {
 	t.Helper()
 	m := newManifests()
 	for document := range bytes.SplitSeq(read(t, secretExample), []byte("\n---\n")) {
-		m.add(t, document)
+		m.add(t, decode(t, document))
 	}
 	require.Empty(t, m.objects(), "%s has more than Secrets", secretExample)
 	return m.secrets
@@ -163,7 +180,10 @@ func examples(t *testing.T) map[string]*corev1.Secret {
 func listed(t *testing.T, folder string) []string {
 	t.Helper()
 	var k struct {
-		Resources          []string `json:"resources"`
+		Resources []string `json:"resources"`
+		Patches   []struct {
+			Path string `json:"path"`
+		} `json:"patches"`
 		ConfigMapGenerator []struct {
 			Files []string `json:"files"`
 		} `json:"configMapGenerator"`
@@ -173,6 +193,9 @@ func listed(t *testing.T, folder string) []string {
 		for _, file := range generated.Files { // NAME or KEY=NAME
 			k.Resources = append(k.Resources, file[strings.IndexByte(file, '=')+1:])
 		}
+	}
+	for _, patch := range k.Patches {
+		k.Resources = append(k.Resources, patch.Path)
 	}
 	return k.Resources
 }

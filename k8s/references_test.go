@@ -11,14 +11,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// MEMCACHED_SERVERS names a Service and its port.
+// MEMCACHED_SERVERS names a Service and its port, of this folder or of k8s/namespace.
 func TestServers_AreServices(t *testing.T) {
 	for _, p := range pods(t) {
 		t.Run(p.name, func(t *testing.T) {
-			known := map[string]bool{}
-			for _, s := range p.beside.services {
-				for _, port := range s.Spec.Ports {
-					known[s.Name+":"+strconv.Itoa(int(port.Port))] = true
+			known, shared := map[string]bool{}, build(t, "namespace")
+			for _, m := range []manifests{p.beside, shared} {
+				for _, s := range m.services {
+					for _, port := range s.Spec.Ports {
+						known[s.Name+":"+strconv.Itoa(int(port.Port))] = true
+					}
 				}
 			}
 			for _, c := range p.containers() {
@@ -26,6 +28,11 @@ func TestServers_AreServices(t *testing.T) {
 					continue
 				}
 				servers := value(&c, "MEMCACHED_SERVERS")
+				for _, from := range c.EnvFrom {
+					if config := shared.configs[from.ConfigMapRef.Name]; config != nil && servers == "" {
+						servers = config.Data["MEMCACHED_SERVERS"]
+					}
+				}
 				require.NotEmpty(t, servers, "%s: the default, 127.0.0.1, is this pod itself", c.Name)
 				for server := range strings.SplitSeq(servers, ",") {
 					assert.Contains(t, known, server, "container %s", c.Name)

@@ -37,33 +37,12 @@ func TestSidecar_NativeBesideAnApp(t *testing.T) {
 				assert.Nil(t, c.ReadinessProbe, "an unready sidecar takes the whole pod out of its Services")
 				assert.Nil(t, c.Lifecycle, "a preStop hook runs while the app still needs the sidecar")
 			}
-			if strings.HasPrefix(p.name, olderClusters+"/") {
-				return
-			}
 			for _, c := range p.Spec.Containers {
 				assert.False(t, runsSidecar(&c) && len(p.containers()) > 1, "%s starts beside the app instead of before it", c.Name)
 			}
 		})
 	}
 	assert.Equal(t, 2, found)
-}
-
-// olderClusters is the folder for clusters without native sidecars.
-const olderClusters = "app-on-older-clusters"
-
-// An older API server drops restartPolicy, and would then wait for an init container
-// that never ends. The sidecar is the first container.
-func TestOlderClusters_OrdinaryContainer(t *testing.T) {
-	native, ordinary := build(t, "app-with-sidecar"), build(t, olderClusters)
-	was, is := native.deployments["app-with-sidecar"].Spec.Template.Spec, ordinary.deployments["app-with-sidecar"].Spec.Template.Spec
-	assert.Empty(t, is.InitContainers)
-	require.Len(t, is.Containers, 2)
-	assert.True(t, runsSidecar(&is.Containers[0]), "containers are started in their order")
-	assert.Nil(t, is.Containers[0].RestartPolicy)
-
-	was.InitContainers[0].RestartPolicy = nil
-	was.Containers, was.InitContainers = slices.Concat(was.InitContainers, was.Containers), nil
-	assert.Equal(t, was, is, "nothing else differs")
 }
 
 // A probe fails only if a restart can help.
@@ -80,6 +59,8 @@ func TestSidecar_Probes(t *testing.T) {
 				assert.Equal(t, route, probe.HTTPGet.Path)
 				assert.EqualValues(t, opsPort, portOf(c, probe.HTTPGet.Port), route)
 			}
+			assert.EqualValues(t, 1, c.StartupProbe.PeriodSeconds)
+			assert.EqualValues(t, 2, c.StartupProbe.TimeoutSeconds, "/startupz holds a request for 1.5 s")
 			window := c.StartupProbe.PeriodSeconds * c.StartupProbe.FailureThreshold
 			assert.Greater(t, window, int32(15), "/startupz may take 10 s: fewer would restart the sidecar again and again")
 		})
@@ -97,7 +78,7 @@ func TestSidecars_DifferInTheListenerAlone(t *testing.T) {
 			}
 			same := &corev1.Container{
 				Name: c.Name, Image: c.Image, StartupProbe: c.StartupProbe, LivenessProbe: c.LivenessProbe,
-				Resources: c.Resources, SecurityContext: c.SecurityContext,
+				Resources: c.Resources, SecurityContext: c.SecurityContext, EnvFrom: c.EnvFrom,
 			}
 			for _, v := range c.Env {
 				if !strings.HasPrefix(v.Name, "SIDECAR_") {
@@ -176,7 +157,9 @@ func share(t *testing.T, p pod, sidecar, app *corev1.Container, folder string) {
 	source := p.volume(volume).EmptyDir
 	require.NotNil(t, source, "%s is no emptyDir", volume)
 	require.NotNil(t, source.SizeLimit, "%s may fill the node", volume)
-	assert.NotZero(t, deref(p.Spec.SecurityContext.FSGroup, 0), "an app that runs as another user could not connect")
+	require.NotNil(t, p.Spec.SecurityContext)
+	assert.Equal(t, []int64{deref(sidecar.SecurityContext.RunAsGroup, 0)}, p.Spec.SecurityContext.SupplementalGroups,
+		"an app that runs as another user could not connect")
 }
 
 func TestMetrics_Annotations(t *testing.T) {
