@@ -23,6 +23,7 @@ func folder(name string) overlay {
 func appWithSidecar(t *testing.T) {
 	s := newSpace(t, "app")
 	s.withWeChat(t, 0)
+	s.withShared(t)
 	t.Run("its app starts after its sidecar, and its first read brings a token", func(t *testing.T) { s.startsWithAHit(t, app) })
 
 	t.Run("a sidecar that is killed is restarted, and its app reads on", s.killedSidecar)
@@ -30,12 +31,16 @@ func appWithSidecar(t *testing.T) {
 	t.Run("a failing account takes no pod out of its Service", s.failingAccount)
 }
 
-// appOnOlderClusters applies k8s/app-on-older-clusters, whose sidecar is an
-// ordinary container. Newer clusters run it too.
+// appOnOlderClusters applies the example app with k8s/sidecar-older, whose sidecar is
+// an ordinary container. Newer clusters run it too.
 func appOnOlderClusters(t *testing.T) {
 	s := newSpace(t, "older")
 	s.withWeChat(t, 0)
-	s.applyOverlay(t, overlay{folder: "app-on-older-clusters"}.toFake(app, "containers"))
+	s.withShared(t)
+	s.applyOverlay(t, overlay{
+		files: []string{app + "/deployment.yaml"}, components: []string{"sidecar-older"},
+		fields: object{"images": []object{{"name": "wxsidecar", "newTag": "dev"}}},
+	}.toFake(app, "containers"))
 	s.rolledOut(t, app)
 	pods := s.pods(t, app)
 	require.Len(t, pods, 2)

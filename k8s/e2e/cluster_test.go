@@ -31,12 +31,17 @@ func TestCluster_RunsManifests(t *testing.T) {
 	t.Run("rotated AppSecret: used without a restart, unnoticed by readers", rotation)
 	t.Run("meanwhile", func(t *testing.T) {
 		t.Parallel()
+		t.Run("a team's own app with the Component, in two namespaces", teamsApp)
+		t.Run("transformers that lock readers out, and what the sidecar says", lockedOut)
 		t.Run("app-with-sidecar", appWithSidecar)
 		t.Run("app-php-with-sidecar", appPHPWithSidecar)
-		t.Run("app-on-older-clusters", appOnOlderClusters)
+		t.Run("sidecar-older", appOnOlderClusters)
 		t.Run("standalone", standalone)
 		t.Run("monitoring", monitoring)
 		t.Run("ten pods restarted in turn under constant reads", rollingRestart)
+		t.Run("an image upgraded and rolled back, and pods evicted, under constant reads", upgraded)
+		t.Run("a network that comes late", lateNetwork)
+		t.Run("starts with and without the sidecar", startTimes)
 	})
 }
 

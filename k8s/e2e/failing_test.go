@@ -46,7 +46,7 @@ func (s *space) failingAccount(t *testing.T) {
 	assert.Len(t, s.inService(t, app), 2, "pods in their Service while an account fails")
 	unrestarted(t, s.pods(t, app))
 	after.flawless(t)
-	t.Logf("rolled out with a failing account in %s: a startup probe waits 10 s for it, and no longer", short(took))
+	t.Logf("rolled out with a failing account in %s: no startup probe waits for it", short(took))
 }
 
 // inService returns the pods that a Service sends connections to.

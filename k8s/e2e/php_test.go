@@ -21,6 +21,7 @@ const phpApp = "app-php-with-sidecar"
 func appPHPWithSidecar(t *testing.T) {
 	s := newSpace(t, "php")
 	s.withWeChat(t, 0)
+	s.withShared(t)
 	t.Run("its app starts after its sidecar, and its first read brings a token", func(t *testing.T) { s.startsWithAHit(t, phpApp) })
 
 	t.Run("without the entry PHP asks the sidecar over its unix socket", func(t *testing.T) {

@@ -21,6 +21,7 @@ func rollingRestart(t *testing.T) {
 	const pods = 10
 	s := newSpace(t, "rollout")
 	s.withWeChat(t, rolloutLife)
+	s.withShared(t)
 	s.applyOverlay(t, folder(app).withReader(app).withReplicas(app, pods))
 	up := s.rolledOut(t, "memcached", app)
 	before := s.readOn(t, 5)
@@ -49,19 +50,26 @@ func rollingRestart(t *testing.T) {
 	require.Len(t, after.Readers, 2*pods, "books")
 	after.flawless(t)
 	unrestarted(t, s.pods(t, ""))
+	renewals := s.renewedWhenDue(t, after)
+	t.Logf("%d pods Ready %s after apply, all restarted in %s; %d renewals of tokens of %s; readers: %s",
+		pods, short(up), short(took), renewals, rolloutLife, after.sum())
+}
+
+// renewedWhenDue asserts that each token of rolloutLife was renewed when it was due, with
+// one request. It returns how many there were.
+func (s *space) renewedWhenDue(t *testing.T, c counts) (renewals int) {
+	t.Helper()
 	var last time.Time
-	renewals := 0
-	for _, issued := range after.Issued {
+	for _, issued := range c.Issued {
 		if issued.API != "token" {
 			continue
 		}
 		renewals++
 		if !last.IsZero() {
-			assert.GreaterOrEqual(t, issued.At.Sub(last), rolloutDue-time.Second, "between two tokens: one call too many")
+			assert.GreaterOrEqual(t, issued.At.Sub(last), rolloutDue-time.Second, "between two tokens: one request too many")
 		}
 		last = issued.At
 	}
-	s.fewRequests(t, after, renewals)
-	t.Logf("%d pods Ready %s after apply, all restarted in %s; %d renewals of tokens of %s; readers: %s",
-		pods, short(up), short(took), renewals, rolloutLife, after.sum())
+	s.fewRequests(t, c, renewals)
+	return renewals
 }

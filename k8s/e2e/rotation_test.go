@@ -25,6 +25,7 @@ func rotation(t *testing.T) {
 	t.Parallel()
 	s := newSpace(t, "rotation")
 	s.withWeChat(t, rotationLife)
+	s.withShared(t)
 	s.applyOverlay(t, folder(app).withReader(app))
 	s.rolledOut(t, "memcached", app)
 	start := s.readOn(t, 5)

@@ -20,6 +20,7 @@ const standaloneName = "wxsidecar"
 func standalone(t *testing.T) {
 	s := newSpace(t, "standalone")
 	s.withWeChat(t, 0)
+	s.withShared(t)
 	s.keepBearer(t)
 	// The folder's policy admits no requests inside the cluster, but the fake WeChat is there.
 	s.apply(t, namedObject("networking.k8s.io/v1", "NetworkPolicy", "fakewechat", object{"spec": object{
@@ -50,6 +51,8 @@ func standalone(t *testing.T) {
 	}
 	t.Run("only labelled pods of the namespace reach memcached and the API", s.onlyLabelled)
 	t.Run("two evictions leave one sidecar at any time, and no reader notices", s.evicted)
+	t.Run("one is killed while the other one is evicted, and no reader notices", s.killedWhileEvicted)
+	t.Run("the bearer token is rotated in two steps, and no reader is refused", s.rotatedBearer)
 }
 
 // keepBearer creates the Secret with the API's bearer token.
@@ -58,10 +61,11 @@ func (s *space) keepBearer(t *testing.T) {
 	s.apply(t, namedObject("v1", "Secret", "wxsidecar-bearer", object{"stringData": object{"token": "canary" + "secret-bearer"}}))
 }
 
-// Two apps: one asks memcached alone, the other the API alone.
+// Three apps: one asks memcached alone, another the API alone, and one does as apps do.
 const (
 	cacheReader = "reads-memcached"
 	apiReader   = "reads-the-api"
+	usualReader = "reads-both"
 	nowhere     = "127.0.0.1:1"
 )
 
@@ -69,38 +73,39 @@ const (
 // of the space home.
 func (s *space) runReaders(t *testing.T, home *space, labels object) {
 	t.Helper()
-	for name, env := range map[string]map[string]string{
-		cacheReader: {"MEMCACHED_SERVERS": "memcached." + home.name + ":11211", "SIDECAR_URL": "http://" + nowhere},
-		apiReader:   {"MEMCACHED_SERVERS": nowhere, "SIDECAR_URL": "http://wxsidecar." + home.name + ":7200"},
-	} {
-		variables := []object{
-			{"name": "WECHAT_APPID", "value": appID},
-			{"name": "SIDECAR_AUTH_TOKEN_FILE", "value": "/etc/wxsidecar-bearer/token"},
-			{"name": "FAKEWECHAT_CONTROL", "value": "http://fakewechat." + home.name + ":8080"},
-		}
-		for variable, value := range env {
-			variables = append(variables, object{"name": variable, "value": value})
-		}
-		pod := namedObject("v1", "Pod", name+s.suffix(home), object{"spec": object{
-			"automountServiceAccountToken": false, "enableServiceLinks": false, "terminationGracePeriodSeconds": 5,
-			"securityContext": object{
-				"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
-				"seccompProfile": object{"type": "RuntimeDefault"},
+	s.runReader(t, home, cacheReader, "memcached."+home.name+":11211", "http://"+nowhere, labels)
+	s.runReader(t, home, apiReader, nowhere, "http://wxsidecar."+home.name+":7200", labels)
+}
+
+// runReader starts one reader.
+func (s *space) runReader(t *testing.T, home *space, name, memcached, sidecar string, labels object) {
+	t.Helper()
+	pod := namedObject("v1", "Pod", name+s.suffix(home), object{"spec": object{
+		"automountServiceAccountToken": false, "enableServiceLinks": false, "terminationGracePeriodSeconds": 5,
+		"securityContext": object{
+			"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
+			"seccompProfile": object{"type": "RuntimeDefault"},
+		},
+		"containers": []object{{
+			"name": "reader", "image": "wxsidecar-e2e:dev", "args": []string{"read", "-patience", "2s"},
+			"env": []object{
+				{"name": "WECHAT_APPID", "value": appID},
+				{"name": "MEMCACHED_SERVERS", "value": memcached},
+				{"name": "SIDECAR_URL", "value": sidecar},
+				{"name": "SIDECAR_AUTH_TOKEN_FILE", "value": "/etc/wxsidecar-bearer/token"},
+				{"name": "FAKEWECHAT_CONTROL", "value": "http://fakewechat." + home.name + ":8080"},
 			},
-			"containers": []object{{
-				"name": "reader", "image": "wxsidecar-e2e:dev", "args": []string{"read", "-patience", "2s"}, "env": variables,
-				"securityContext": object{
-					"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": object{"drop": []string{"ALL"}},
-				},
-				"volumeMounts": []object{{"name": "bearer", "mountPath": "/etc/wxsidecar-bearer", "readOnly": true}},
-			}},
-			"volumes": []object{{"name": "bearer", "secret": object{"secretName": "wxsidecar-bearer", "defaultMode": 0o440}}},
-		}})
-		metadata, ok := pod["metadata"].(object)
-		require.True(t, ok)
-		metadata["labels"] = labels
-		s.apply(t, pod)
-	}
+			"securityContext": object{
+				"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": object{"drop": []string{"ALL"}},
+			},
+			"volumeMounts": []object{{"name": "bearer", "mountPath": "/etc/wxsidecar-bearer", "readOnly": true}},
+		}},
+		"volumes": []object{{"name": "bearer", "secret": object{"secretName": "wxsidecar-bearer", "defaultMode": 0o440}}},
+	}})
+	metadata, ok := pod["metadata"].(object)
+	require.True(t, ok)
+	metadata["labels"] = labels
+	s.apply(t, pod)
 }
 
 // suffix distinguishes the readers of another namespace.

@@ -30,6 +30,7 @@ type starts struct {
 // start has one pod's times. Zero means not seen.
 type start struct {
 	created, sidecarRuns, sidecarStarted, appRuns, ready time.Time
+	used                                                 bool // startOnce has returned it
 }
 
 // watchStarts watches the pods of this name until the test ends. It returns when

@@ -42,6 +42,7 @@ type books struct {
 	Invalid       int
 	Unjudged      int
 	Tokens        int
+	Bearers       int
 	LongestMS     int    `json:"longest_ms"`
 	LastError     string `json:"last_error"`
 	Last          string

@@ -16,6 +16,8 @@ type books struct {
 	LongestMS     int       `json:"longest_ms"`
 	LastError     string    `json:"last_error,omitempty"`
 	LastErrorAt   time.Time `json:"last_error_at,omitzero"`
+	// Bearers is the number of bearer tokens in the file of SIDECAR_AUTH_TOKEN_FILE.
+	Bearers int `json:"bearers,omitempty"`
 	// Last is the fingerprint of the last token.
 	Last string `json:"last,omitempty"`
 	// Entry is memcached's entry, read directly beside the library's reads. The

@@ -5,6 +5,7 @@
 //	fakewechat read    an app: reads the token repeatedly, judges each read, and
 //	                   reports its counters every second and at SIGTERM
 //	fakewechat kill NAME   SIGKILL to every process of that name in this pod
+//	fakewechat wait    does nothing until SIGTERM
 //
 // It prints neither AppSecrets nor tokens: a token shows as the first 8 digits of
 // its SHA-256. Exit codes: 0 success, 1 failure, 2 wrong usage.
@@ -38,8 +39,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	case len(args) == 2 && args[0] == "kill":
 		err = kill(args[1], stdout)
+	case len(args) == 1 && args[0] == "wait":
+		<-ctx.Done()
 	default:
-		_, _ = fmt.Fprintln(stderr, "usage: fakewechat serve | read [-every 100ms] [-patience 13s] | kill NAME")
+		_, _ = fmt.Fprintln(stderr, "usage: fakewechat serve | read [-every 100ms] [-patience 13s] [-times N] | kill NAME | wait")
 		return 2
 	}
 	if err != nil {

@@ -32,6 +32,7 @@ type reader struct {
 	control  string
 	every    time.Duration // between two reads
 	patience time.Duration // for one read
+	times    int           // reads until it ends by itself; 0: none
 
 	api    *http.Client // to the control routes
 	mu     sync.Mutex   // guards books and tokens
@@ -47,6 +48,7 @@ func readerFromEnv(args []string) (*reader, error) {
 	flags.SetOutput(io.Discard)
 	flags.DurationVar(&r.every, "every", 100*time.Millisecond, "between two reads")
 	flags.DurationVar(&r.patience, "patience", 13*time.Second, "for one read; the default is how long a sidecar may take, and a second")
+	flags.IntVar(&r.times, "times", 0, "how often; the exit code is 1 if one failed")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
@@ -63,8 +65,10 @@ func readerFromEnv(args []string) (*reader, error) {
 	return r, nil
 }
 
-// run reads until ctx ends, then reports its counters a last time.
+// run reads until ctx ends, or so many times, then reports its counters a last time.
 func (r *reader) run(ctx context.Context, stdout io.Writer) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	r.tokens = map[string]bool{}
 	r.api = &http.Client{Timeout: judgeWithin}
 	var source client.Source // of the last read
@@ -85,7 +89,14 @@ func (r *reader) run(ctx context.Context, stdout io.Writer) error {
 	}
 
 	var running sync.WaitGroup
-	running.Go(func() { each(ctx, r.every, func() { r.read(ctx, app, &source) }) })
+	running.Go(func() {
+		each(ctx, r.every, func() {
+			r.read(ctx, app, &source)
+			if r.times > 0 && r.books.Reads+r.books.Failed >= r.times { // no other goroutine changes them
+				stop()
+			}
+		})
+	})
 	running.Go(func() { each(ctx, pollEvery, func() { r.pollEntry(slot) }) })
 	running.Go(func() { each(ctx, reportEvery, func() { r.report(stdout) }) })
 	running.Wait()
@@ -93,6 +104,9 @@ func (r *reader) run(ctx context.Context, stdout io.Writer) error {
 	r.books.Ended = true
 	r.mu.Unlock()
 	r.report(stdout)
+	if r.times > 0 && r.books.Failed+r.books.Invalid > 0 {
+		return errors.New(r.books.LastError) // it holds no token
+	}
 	return nil
 }
 
@@ -176,9 +190,11 @@ func (r *reader) judge(token string) (errcode int, judged bool) {
 // report sends the counters to the fake, because a pod's log ends with the pod. It
 // prints them too.
 func (r *reader) report(stdout io.Writer) {
+	bearers, _ := os.ReadFile(r.cfg.AuthTokenFile)
 	r.mu.Lock()
 	b := r.books
 	r.mu.Unlock()
+	b.Bearers = len(bytes.Fields(bearers))
 	line, err := json.Marshal(b)
 	if err != nil {
 		line = []byte(err.Error())

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -158,6 +159,21 @@ func TestReader_CountsInvalidTokens(t *testing.T) {
 	assert.Equal(t, last.Reads, last.Invalid)
 	assert.Contains(t, last.LastError, memcache.Fingerprint(invalid))
 	assert.Contains(t, last.LastError, "40001")
+}
+
+// A job reads so many times and ends. One that failed fails the job.
+func TestReader_EndsAfterSoManyReads(t *testing.T) {
+	b := newBench(t)
+	r := &reader{
+		cfg:     client.Config{AppID: appID, Servers: []string{b.server}, Sidecar: b.sidecar.URL},
+		control: b.control.URL, every: time.Millisecond, patience: 5 * time.Second, times: 3, books: books{Name: "job"},
+	}
+	require.ErrorContains(t, r.run(t.Context(), io.Discard), "nothing to give")
+	assert.Equal(t, 3, r.books.Failed)
+	b.put(t, b.fake.FetchExternally(appID))
+	r.books = books{Name: "job"}
+	require.NoError(t, r.run(t.Context(), io.Discard))
+	assert.Equal(t, 3, r.books.Reads)
 }
 
 func TestReader_CountsFailedReads(t *testing.T) {
