@@ -147,10 +147,16 @@ func decode(t *testing.T, text []byte) runtime.Object {
 }
 
 // folders returns those for `kubectl apply -k`.
-func folders(t *testing.T) []string { return foldersOf(t, "Kustomization") }
+func folders(t *testing.T) []string {
+	t.Helper()
+	return foldersOf(t, "Kustomization")
+}
 
 // components returns the kustomize Components, which other kustomizations name.
-func components(t *testing.T) []string { return foldersOf(t, "Component") }
+func components(t *testing.T) []string {
+	t.Helper()
+	return foldersOf(t, "Component")
+}
 
 func foldersOf(t *testing.T, kind string) (found []string) {
 	t.Helper()

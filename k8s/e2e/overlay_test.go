@@ -61,7 +61,7 @@ func (o overlay) toFake(deployment, containers string) overlay {
 }
 
 // withReader replaces the app with a reader that counts.
-func (o overlay) withReader(deployment string) overlay {
+func (o overlay) withReader(deployment string) overlay { //nolint:unparam // as its siblings
 	return o.with(deployment, object{"template": object{"spec": object{
 		"containers": []object{{"name": "app", "image": "wxsidecar-e2e:dev", "args": []string{"read"}}},
 	}}})

@@ -37,6 +37,7 @@ func teamsApp(t *testing.T) {
 }
 
 func (s *space) runsShop(t *testing.T, shopFolder string) {
+	t.Helper()
 	start := time.Now()
 	s.kubectl(t, "apply", "-k", shopFolder)
 	for _, workload := range []string{"deployment/shop", "deployment/shop-admin", "statefulset/shop-orders", "daemonset/shop-agent"} {
