@@ -38,6 +38,7 @@ type link struct {
 	warned      bool
 	next        time.Time // when WeChat can be asked without a lease
 	spent       protocol.Spent
+	refused     time.Time // until when a refusal by the budget is logged already
 	lease       memcache.LeaseSeen
 	leaseSince  time.Time // when this lease was first seen
 	back        time.Time // when memcached last answered again after polls had failed

@@ -166,6 +166,8 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 		return nil, v.waitForHolder()
 	case !v.owns:
 		return nil, v.waitForOwner()
+	case v.unchecked && !v.mayCheck():
+		return nil, errThrottled
 	case v.unchecked && v.isStillValid(ctx):
 		return nil, errStillValid
 	}

@@ -45,6 +45,15 @@ func (a *attempt) giveBack() {
 	a.spent = spent{}
 }
 
+// mayCheck takes the one check of a reported token that this process allows in 31 s: the mark
+// of the last report can be deleted.
+func (c *credential) mayCheck() bool {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.link.spent.Check(now)
+}
+
 // mayForceRefresh takes the one force_refresh that is allowed in 75 minutes, and a use of
 // the budget. It reports whether it got both.
 func (a *attempt) mayForceRefresh() (mark memcache.Spent, ok bool) {
@@ -82,6 +91,15 @@ func (a *attempt) waitForBudget() error {
 		Class: string(protocol.OverBudget), ErrCode: e.Code, Until: a.Wall().Add(protocol.PersonWait).Unix(),
 	}, protocol.PersonWait)
 	a.count(func(n *Counts) { n.failed(e.Code) })
-	a.log().Error("renewal refused by the budget", "hint", e.Hint)
-	return &failure{err: e, until: time.Now().Add(protocol.PersonWait)}
+	now := time.Now()
+	a.mu.Lock()
+	news := now.After(a.link.refused)
+	if news { // reports go on during the wait, and the cooldown can be deleted
+		a.link.refused = now.Add(protocol.PersonWait)
+	}
+	a.mu.Unlock()
+	if news {
+		a.log().Error("renewal refused by the budget", "hint", e.Hint)
+	}
+	return &failure{err: e, until: now.Add(protocol.PersonWait)}
 }
