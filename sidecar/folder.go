@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
@@ -21,12 +22,18 @@ type file struct {
 	account *account // nil: it is none
 }
 
-// stamp shows that a file was changed, without reading it. The zero value is that of a file
-// that cannot be looked at.
+// stamp shows that a file was changed, without reading it. Its content can have the size and
+// the time of the one before, as after cp -p or rsync, and a new owner changes neither. But
+// the time of the last change to the file's own state is set by each of these. The zero
+// value is that of a file that is looked at again.
 type stamp struct {
-	modified, size int64
-	mode           os.FileMode
+	modified, changed, size int64
+	mode                    os.FileMode
 }
+
+// settledAfter is how long after a change another one shows in the file's times: some file
+// systems count whole seconds.
+const settledAfter = 2 * time.Second
 
 // inFolder returns the accounts of the folder's files, and notes the other files. It looks
 // only at files that changed since it was last called, and returns their accounts as changed.
@@ -74,12 +81,18 @@ func (a *accounts) look(name, path string) file {
 	return one
 }
 
+// stampOf returns the stamp of a file, or the zero stamp if the file cannot be looked at, or
+// was changed just now.
 func stampOf(path string) stamp {
 	info, err := os.Stat(path)
 	if err != nil {
 		return stamp{}
 	}
-	return stamp{info.ModTime().UnixNano(), info.Size(), info.Mode()}
+	changed := smallfile.Changed(info)
+	if time.Since(changed).Abs() < settledAfter {
+		return stamp{}
+	}
+	return stamp{info.ModTime().UnixNano(), changed.UnixNano(), info.Size(), info.Mode()}
 }
 
 // noteFolder replaces the notes about the folder, and logs new ones.
