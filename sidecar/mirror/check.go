@@ -3,16 +3,21 @@ package mirror
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
 
 	"github.com/go-sql-driver/mysql"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
-// Check looks at the mirrors of these accounts without writing anything: links in the paths
-// of the files, and whether the database lets this user read, update and insert in each table.
-// It returns the first failure of each mirror that is configured. A missing table is none:
-// the first write creates it.
+// Check looks at the mirrors of these accounts: whether each file can be replaced, and
+// whether the database lets this user read, update and insert in each table. It writes
+// neither, and leaves nothing behind. It returns the first failure of each mirror that is
+// configured. A missing table or a missing folder of one account is none: the first write
+// creates it.
 func Check(ctx context.Context, cfg Config, appIDs []string) []State {
 	var all []State
 	add := func(name string, err error) {
@@ -34,16 +39,42 @@ func Check(ctx context.Context, cfg Config, appIDs []string) []State {
 }
 
 func checkFiles(pattern string, appIDs []string) error {
+	writable := map[string]error{} // by folder
 	for _, appID := range appIDs {
 		path, err := place(pattern, appID)
 		if err == nil {
-			_, err = resolve(path)
+			err = checkFile(path, sharedFolder(pattern), writable)
 		}
 		if err != nil {
 			return fileFailure(path, err)
 		}
 	}
 	return nil
+}
+
+// checkFile returns why a file cannot be replaced, or nil. shared is the part of its folder
+// that must exist. writable has the results for the folders that were tried before.
+func checkFile(path, shared string, writable map[string]error) error {
+	target, err := resolve(path)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Lstat(target); err == nil && info.IsDir() {
+		return syscall.EISDIR
+	}
+	folder := filepath.Dir(target)
+	for folder != shared { // the first write creates what is missing below
+		if _, err := os.Stat(folder); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		folder = filepath.Dir(folder)
+	}
+	err, known := writable[folder]
+	if !known {
+		err = probe(folder)
+		writable[folder] = err
+	}
+	return err
 }
 
 func (t *table) check(ctx context.Context, appIDs []string) error {

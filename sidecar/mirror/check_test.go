@@ -124,3 +124,32 @@ func TestCheck_WritesNothing(t *testing.T) {
 	left := must(os.ReadDir(folder))(t)
 	assert.Len(t, left, 1)
 }
+
+// Check finds each file of an account that cannot be replaced.
+func TestCheck_FilesOfAccounts(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	at := func(name string) string { return filepath.Join(folder, name) }
+	require.NoError(t, os.MkdirAll(at("wx1.json"), 0o755))
+	require.NoError(t, os.MkdirAll(at("own/wx1"), 0o755))
+	require.NoError(t, os.MkdirAll(at("full/wx1/t.json"), 0o755))
+	require.NoError(t, os.WriteFile(at("file-wx1"), nil, 0o600))
+	for pattern, says := range map[string]hint.Hint{
+		"{appid}.json": hint.InTheWay, "full/{appid}/t.json": hint.InTheWay, "file-{appid}/t.json": hint.Mounted, "gone/{appid}/t.json": hint.Mounted,
+		"own/{appid}/t.json": {}, "own/new-{appid}/deeper/t.json": {}, "new-{appid}.json": {},
+	} {
+		all := mirror.Check(t.Context(), mirror.Config{File: at(pattern)}, []string{"wx2", "wx1"})
+		require.Len(t, all, 1, pattern)
+		assert.Equal(t, says, all[0].Hint, "%s: %s", pattern, all[0].Error)
+	}
+	assert.Equal(t, []string{"file-wx1", "full", "own", "wx1.json"}, names(t, folder))
+	assert.Empty(t, names(t, at("own/wx1")))
+}
+
+// Check finds the folder of an account that this user cannot write to.
+func TestCheck_FolderOfAnother(t *testing.T) {
+	t.Parallel()
+	all := mirror.Check(t.Context(), mirror.Config{File: "/proc/{appid}/t.json"}, []string{"self"})
+	require.Len(t, all, 1)
+	assert.False(t, all[0].Up())
+}

@@ -68,12 +68,20 @@ func CheckFile(path string, many bool) error {
 		}
 		folder = filepath.Dir(target)
 	}
-	probe, err := os.CreateTemp(folder, tempPattern("probe"))
-	if err != nil {
+	if err := probe(folder); err != nil {
 		return fmt.Errorf("its folder is not writable: %w", smallfile.WithoutPath(err))
 	}
-	_ = probe.Close()
-	_ = os.Remove(probe.Name()) // if it fails, sweep removes the file
+	return nil
+}
+
+// probe returns why no file can be created in a folder, or nil.
+func probe(folder string) error {
+	file, err := os.CreateTemp(folder, tempPattern("probe"))
+	if err != nil {
+		return err
+	}
+	_ = file.Close()
+	_ = os.Remove(file.Name()) // if it fails, sweep removes the file
 	return nil
 }
 
