@@ -38,7 +38,8 @@ func runCheck(ctx context.Context, i *invocation) int {
 	s.cfg, s.found = parse(i.environ)
 	s.configuration(i.environ)
 	parts := check.Config{
-		Store: s.store(), Hash: s.cfg.Hash, WeChat: s.wechat(), Accounts: s.accounts(), Mirror: s.mirror(), Status: s.running(i.environ),
+		Store: s.store(max(s.cfg.MemcachedTimeout, time.Second)), Strict: s.store(s.cfg.MemcachedTimeout), Timeout: s.cfg.MemcachedTimeout,
+		Hash: s.cfg.Hash, WeChat: s.wechat(), Accounts: s.accounts(), Mirror: s.mirror(), Status: s.running(i.environ),
 	}
 	s.all = append(s.all, check.Run(ctx, parts)...)
 	count := map[check.Outcome]int{}
@@ -92,13 +93,13 @@ func (s *setup) wrong(prefixes ...string) bool {
 	return false
 }
 
-// store returns memcached, or nil.
-func (s *setup) store() *memcache.Store {
+// store returns memcached with this timeout, or nil.
+func (s *setup) store(timeout time.Duration) *memcache.Store {
 	if s.wrong("MEMCACHED_") {
 		return nil
 	}
 	store, err := memcache.New(memcache.Config{
-		Servers: s.cfg.Servers, Hash: ring.Hash(s.cfg.Hash), Prefix: s.cfg.KeyPrefix, Timeout: max(s.cfg.MemcachedTimeout, time.Second),
+		Servers: s.cfg.Servers, Hash: ring.Hash(s.cfg.Hash), Prefix: s.cfg.KeyPrefix, Timeout: timeout,
 		SeveralAddresses: func(string, []string) {},
 	})
 	if err != nil { // parse found nothing

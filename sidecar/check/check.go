@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
@@ -39,8 +40,12 @@ type Result struct {
 
 // Config says what to look at. What is nil is left out.
 type Config struct {
-	// Store is memcached. Its SeveralAddresses is set.
+	// Store is memcached, with a timeout that tells slow from silent. Its SeveralAddresses
+	// is set.
 	Store *memcache.Store
+	// Strict is memcached with the timeout of the sidecar, Timeout.
+	Strict  *memcache.Store
+	Timeout time.Duration
 	// Hash is MEMCACHED_HASH, for people.
 	Hash string
 	// WeChat sends the requests.
@@ -71,7 +76,7 @@ func (r *results) unknown(check, found, hint string) {
 func Run(ctx context.Context, cfg Config) []Result {
 	var found results
 	if cfg.Store != nil {
-		found.memcached(ctx, cfg.Store)
+		found.memcached(ctx, cfg)
 		found.keys(cfg.Store, cfg.Hash, cfg.Accounts)
 	}
 	if cfg.WeChat != nil && found.wechat(ctx, cfg.WeChat) {

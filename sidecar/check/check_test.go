@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,4 +98,34 @@ func TestRun_SeveralAddressesAndManyKeys(t *testing.T) {
 	assert.Regexp(t, `^those of wxa, wxb, .*, wxt and 5 more are on memcached\.test:`, all[3].Found)
 	assert.Len(t, all, 4+25)
 	assert.Equal(t, check.Unknown, all[28].Outcome, "no WeChat")
+}
+
+// A memcached that never answers within the timeout of the sidecar fails, although it
+// answers.
+func TestRun_MemcachedIsLate(t *testing.T) {
+	t.Parallel()
+	fake := memcachetest.New()
+	t.Cleanup(func() { assert.NoError(t, fake.Close()) })
+	late := 0
+	newStore := func(failures int) *memcache.Store {
+		store, err := memcache.New(memcache.Config{
+			Servers: []string{"memcached.test:11211"}, SeveralAddresses: func(string, []string) {},
+			Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+				if late++; late <= failures {
+					return nil, context.DeadlineExceeded
+				}
+				return fake.Dial(ctx, network, address)
+			},
+		})
+		require.NoError(t, err)
+		t.Cleanup(func() { assert.NoError(t, store.Close()) })
+		return store
+	}
+	patient := newStore(0)
+	for failures, outcome := range map[int]check.Outcome{2: check.OK, 3: check.Failing} {
+		late = 0
+		all := check.Run(t.Context(), check.Config{Store: patient, Strict: newStore(failures), Timeout: 200 * time.Millisecond})
+		assert.Equal(t, outcome, all[0].Outcome, all[0].Found)
+		assert.Equal(t, failures == 3, strings.Contains(all[0].Found, "not within MEMCACHED_TIMEOUT=200ms"))
+	}
 }

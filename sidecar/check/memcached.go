@@ -16,8 +16,9 @@ import (
 const nearlyFull = 90
 
 // memcached asks each server.
-func (r *results) memcached(ctx context.Context, store *memcache.Store) {
-	for _, server := range store.Inspect(ctx) {
+func (r *results) memcached(ctx context.Context, cfg Config) {
+	late := late(ctx, cfg.Strict)
+	for _, server := range cfg.Store.Inspect(ctx) {
 		check := "memcached " + server.Server
 		if len(server.Several) > 0 {
 			note := hint.SeveralAddresses(server.Server, server.Several)
@@ -26,6 +27,9 @@ func (r *results) memcached(ctx context.Context, store *memcache.Store) {
 		switch {
 		case server.Err != nil:
 			r.failing(check, strings.TrimPrefix(server.Err.Error(), "memcache: "), hint.Memcached(server.Err).English)
+		case late[server.Server] == lateTries:
+			r.failing(check, fmt.Sprintf("answers, but not within MEMCACHED_TIMEOUT=%s, so sidecars take it for failed", cfg.Timeout),
+				"find out what loads memcached or the network, or raise MEMCACHED_TIMEOUT for sidecars and apps")
 		case server.Stats == nil:
 			r.unknown(check, "answers, without TLS and authentication; it has no stats, as a proxy has none", "look at the memory of the memcached behind it")
 		default:
@@ -34,6 +38,27 @@ func (r *results) memcached(ctx context.Context, store *memcache.Store) {
 			r.memory(check, server)
 		}
 	}
+}
+
+// lateTries is how often each server is asked with the timeout of the sidecar. One late
+// answer is nothing.
+const lateTries = 3
+
+// late counts by server how often none came within the timeout of the sidecar. A nil store
+// has no servers.
+func late(ctx context.Context, store *memcache.Store) map[string]int {
+	count := map[string]int{}
+	for range lateTries {
+		if store == nil {
+			break
+		}
+		for _, server := range store.Inspect(ctx) {
+			if server.Err != nil {
+				count[server.Server]++
+			}
+		}
+	}
+	return count
 }
 
 // memory looks at what happens if the memory of a server is full.
