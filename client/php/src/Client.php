@@ -242,6 +242,9 @@ final class Client
 
     private static function check(string $appId): void
     {
+        if (preg_match('/^[0-9A-Fa-f]{32}$/D', $appId) === 1) {
+            throw new InvalidArgument('32 hexadecimal digits are an AppSecret, not an AppID; no AppSecret is needed');
+        }
         if (preg_match('/^[A-Za-z0-9_-]{1,64}$/D', $appId) !== 1) {
             throw new InvalidArgument('not an AppID; use 1 to 64 letters, digits, _ or -');
         }

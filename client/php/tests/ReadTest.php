@@ -121,6 +121,10 @@ final class ReadTest extends TestCase
             yield "the AppID '$name'" => [fn () => new Client($appId)];
             yield "another account '$name'" => [fn () => (new Client('wx1'))->forAccount($appId)];
         }
+        foreach ([str_repeat('0', 32), 'fedcba98765432100123456789ABCDEF'] as $secret) {
+            yield "the AppSecret $secret" => [fn () => new Client($secret)];
+            yield "another account's AppSecret $secret" => [fn () => (new Client('wx1'))->forAccount($secret)];
+        }
         $addresses = [
             'none' => '',
             'no scheme' => '127.0.0.1:7200',
