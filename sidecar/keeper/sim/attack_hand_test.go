@@ -172,7 +172,6 @@ func (w *world) handWrites() {
 			{"claim": "x", "doubt": now.Unix()},
 			{"today": map[string]any{"date": 20261130, "requests": 7777777, "renewals": 7777777}},
 			{"past": []string{"00000000"}},
-			{"again": true, "issued": now.Add(-130 * time.Second).Unix(), "expires": now.Add(70 * time.Second).Unix(), "age": 130},
 		}
 		w.rewrite(pick(w, changes))
 	}
