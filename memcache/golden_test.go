@@ -73,6 +73,17 @@ var goldenRecords = map[string]*memcache.Record{
 	}),
 }
 
+var goldenQuota = memcache.Quota{V: 1, At: 1763811900, By: "pod-7f9c", Used: 36, Limit: 2000, Sent: 1763700000000031}
+
+var goldenQuotas = map[string]func(q *memcache.Quota){
+	"quota_first": func(*memcache.Quota) {},
+	"quota": func(q *memcache.Quota) {
+		external := 5
+		q.External, q.Since = &external, 1763808420
+	},
+	"quota_none": func(q *memcache.Quota) { q.Used, q.Limit = 0, 0 },
+}
+
 var goldenCooldowns = map[string]memcache.Cooldown{
 	"lease_cooldown": {Class: "transient", ErrCode: -1, Until: 1763811904},
 	"lease_cooldown_secret": {
@@ -135,6 +146,20 @@ func TestGolden_Cooldowns(t *testing.T) {
 			assert.False(t, seen.Held, name)
 			assert.Equal(t, &cooldown, seen.Cooldown, name)
 			s.remove(t, "wx1:lease")
+		}
+	})
+}
+
+// A reading of WeChat's count is written as its file has it, and read from the file.
+func TestGolden_Quotas(t *testing.T) {
+	onEach(t, func(s *server) {
+		t, slot := s.t, s.slot
+		for name, change := range goldenQuotas {
+			q := goldenQuota
+			change(&q)
+			require.NoError(t, slot.PutQuota("token", &q))
+			s.assertItem(t, "wx1:quota:token", golden(t, name+".json"), 26*3600)
+			assert.Equal(t, &q, must(slot.Quota("token"))(t), name)
 		}
 	})
 }
@@ -213,6 +238,7 @@ func TestGolden_Keys(t *testing.T) {
 			slot := must(open(t, memcache.Config{Prefix: "P:", Dial: fake.Dial}).Slot("wx1", kind))(t)
 			useAll(t, slot)
 		}
+		useQuota(t, must(open(t, memcache.Config{Prefix: "P:", Dial: fake.Dial}).Slot("wx1", memcache.AccessToken))(t))
 		slices.Sort(used)
 		assert.Equal(t, golden(t, "keys.txt"), strings.Join(slices.Compact(used), "\n"))
 	})
@@ -237,8 +263,9 @@ func TestGolden_KeysAreInThePackageComment(t *testing.T) {
 func TestGolden_Fields(t *testing.T) {
 	t.Parallel()
 	lines := append(fieldsOf("record", reflect.TypeFor[memcache.Record]()), fieldsOf("cooldown", reflect.TypeFor[memcache.Cooldown]())...)
+	lines = append(lines, fieldsOf("quota", reflect.TypeFor[memcache.Quota]())...)
 	assert.Equal(t, golden(t, "fields.txt"), strings.Join(lines, "\n"))
-	all := golden(t, "record_every_field.json") + golden(t, "lease_cooldown_secret.json")
+	all := golden(t, "record_every_field.json") + golden(t, "lease_cooldown_secret.json") + golden(t, "quota.json")
 	for _, line := range lines {
 		name := strings.Fields(line)[0]
 		assert.Contains(t, all, `"`+name[strings.LastIndex(name, ".")+1:]+`":`)
@@ -255,7 +282,7 @@ func fieldsOf(path string, of reflect.Type) []string {
 		case field.Kind() == reflect.Struct:
 			lines = append(lines, fieldsOf(path+"."+name, field)...)
 		default:
-			lines = append(lines, path+"."+name+" "+strings.ReplaceAll(field.String(), "int64", "int"))
+			lines = append(lines, path+"."+name+" "+strings.TrimPrefix(strings.ReplaceAll(field.String(), "int64", "int"), "*"))
 		}
 	}
 	return lines
@@ -272,6 +299,9 @@ func TestGolden_EveryFileIsUsed(t *testing.T) {
 		used = append(used, name+".json")
 	}
 	for name := range goldenCooldowns {
+		used = append(used, name+".json")
+	}
+	for name := range goldenQuotas {
 		used = append(used, name+".json")
 	}
 	files := must(os.ReadDir(filepath.Join("testdata", "golden")))(t)

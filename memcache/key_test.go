@@ -97,6 +97,16 @@ func useAll(t *testing.T, slot *memcache.Slot) {
 	require.Equal(t, newRecord(token1), view.Record.Record)
 }
 
+// useQuota uses the keys about WeChat's own count, which a token alone has.
+func useQuota(t *testing.T, slot *memcache.Slot) {
+	t.Helper()
+	require.True(t, must(slot.Mark(memcache.MarkQuotaRead, 58*time.Minute))(t))
+	for _, api := range []string{"token", "stable_token"} {
+		_ = must(slot.CountSent(api, 1))(t)
+		require.NoError(t, slot.PutQuota(api, &memcache.Quota{V: 1, At: 1}))
+	}
+}
+
 // Credentials share no key.
 func TestSlot_CredentialsShareNothing(t *testing.T) {
 	onEach(t, func(s *server) {

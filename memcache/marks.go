@@ -21,6 +21,7 @@ const (
 	MarkBudget         MarkName = "budget"          // an unplanned request was sent; for Spend
 	MarkTokenReport    MarkName = "token_report"    // a ticket's sidecar reported the access_token
 	MarkHandover       MarkName = "handover"        // a renewal was handed over; for Spend
+	MarkQuotaRead      MarkName = "quota_read"      // WeChat's own count of requests was read
 )
 
 // Mark returns true to one caller of the fleet and false to all others until
@@ -156,39 +157,45 @@ func (s *Slot) CountRequest(date int) (int, error) {
 
 // count adds one to a number that lives for life from its first use on.
 func (s *Slot) count(name string, life time.Duration) (int, error) {
+	n, err := s.add(name, 1, "0", life)
+	if errors.Is(err, ErrMiss) {
+		return 1, nil
+	}
+	return int(min(n, 1<<30)), err
+}
+
+// add adds n to a number that begins at first, and lives for life from its first use on.
+// It returns ErrMiss if memcached loses the number at once.
+func (s *Slot) add(name string, n uint64, first string, life time.Duration) (sum uint64, err error) {
 	key := s.entry + ":" + name
 	for range 2 {
-		var n uint64
-		err := s.server.retry(func() (err error) {
-			n, err = increment(s.server.client, key)
+		err = s.server.retry(func() (err error) {
+			sum, err = increment(s.server.client, key, n)
 			return err
 		})
-		if err = s.server.observed(opIncrement, err); err == nil {
-			return int(min(n, 1<<30)), nil
-		}
-		if !errors.Is(err, ErrMiss) {
-			return 0, err
+		if err = s.server.observed(opIncrement, err); !errors.Is(err, ErrMiss) {
+			return sum, err
 		}
 		// The value must be a number, so an add whose answer was lost looks like
 		// another's. It does not matter: a failure counted twice only means a
 		// longer cooldown.
-		if err := s.server.add(key, "0", life); err != nil && !errors.Is(err, ErrConflict) {
+		if err := s.server.add(key, first, life); err != nil && !errors.Is(err, ErrConflict) {
 			return 0, err
 		}
 	}
-	return 1, nil
+	return 0, err
 }
 
-// increment adds one. The client library panics at an answer of one byte, and no
+// increment adds delta. The client library panics at an answer of one byte, and no
 // answer of a server may end the program.
-func increment(client *memcache.Client, key string) (n uint64, err error) {
+func increment(client *memcache.Client, key string, delta uint64) (n uint64, err error) {
 	defer func() {
 		if recover() != nil {
 			_ = client.Close() // it has put the connection back
 			err = errAnswer
 		}
 	}()
-	return client.Increment(key, 1)
+	return client.Increment(key, delta)
 }
 
 // ForgetFailures deletes the count of CountFailure, because a request succeeded.

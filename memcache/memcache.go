@@ -35,6 +35,13 @@
 //	                           deletes the key
 //	P<AppID>:requests:<day>    requests on that day in       26 h from the first on     the sidecar that requests,
 //	                           Beijing, as 20261123                                     by incr
+//	P<AppID>:quota_read        mark: WeChat's own count of   58 min                     the sidecar that reads it
+//	                           requests was read
+//	P<AppID>:quota:<api>       the last such count: JSON,    26 h                       the sidecar that read it, by
+//	                           see Quota; <api> is token                                add and compare-and-swap
+//	                           or stable_token
+//	P<AppID>:sent:<api>        requests that the sidecars    30 d from the first on     each sidecar, by incr
+//	                           sent to that API
 //
 // A mark's value is a random id. Before it, report_throttle and recent_report have the
 // fingerprint of the reported token, or the word "valid". A mark says that something was done and must

@@ -15,6 +15,7 @@ var longestMark = map[MarkName]time.Duration{
 	MarkBudget:         601 * time.Second,
 	MarkTokenReport:    50 * time.Minute,
 	MarkHandover:       601 * time.Second,
+	MarkQuotaRead:      58 * time.Minute,
 }
 
 // overlongAfter is how much longer than its life a mark must stay to count as written by

@@ -20,6 +20,7 @@ func TestMark_ForEverIsReplaced(t *testing.T) {
 		memcache.MarkReportThrottle: 31 * time.Second,
 		memcache.MarkForceRefresh:   75 * time.Minute,
 		memcache.MarkPlanned:        28 * time.Minute,
+		memcache.MarkQuotaRead:      58 * time.Minute,
 		memcache.MarkTokenReport:    50 * time.Minute,
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -26,6 +26,7 @@ func init() { // not a literal above: the functions refer to commands
 		{"token", "token [--watch] [AppID]", "print the token that an app gets; --watch: its fingerprint, source and age every second", runToken},
 		{"status", "status", "print a table of the credentials of this pod's sidecar; exit 0 if every account has a valid token, else 1", runStatus},
 		{"check", "check [--json]", "check configuration, memcached, WeChat, each AppSecret, mirrors and the running sidecar; exit 1 if something fails", runCheck},
+		{"quota", "quota [AppID] | quota clear [--yes] [AppID]", "print WeChat's own count of requests for tokens today; clear: reset WeChat's counts of an account, ten times a month", runQuota},
 		{"healthcheck", "healthcheck", "exit 0 if this pod's sidecar is ready, else 1", runHealthcheck},
 		{"version", "version", "print the version", runVersion},
 	}
@@ -35,6 +36,7 @@ func init() { // not a literal above: the functions refer to commands
 type invocation struct {
 	command        command
 	args, environ  []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 

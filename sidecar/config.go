@@ -19,6 +19,7 @@ type config struct {
 	AccountsDir   string        `env:"WECHAT_ACCOUNTS_DIR" meaning:"For many accounts: a folder with one file per account, named after the AppID, with the AppSecret in it. The sidecar reads the folder every 10 s, so accounts come and go without a restart. Other files are ignored, with a note on the status page."`
 	TokenAPI      string        `env:"WECHAT_TOKEN_API" envDefault:"token" meaning:"token: GET /cgi-bin/token. stable_token: POST /cgi-bin/stable_token."`
 	Tickets       []string      `env:"WECHAT_TICKETS" meaning:"Tickets to keep beside the token, as a comma-separated list: jsapi or wx_card for all accounts, wxAPPID:jsapi for one. Mini programs have none."`
+	Quota         bool          `env:"WECHAT_QUOTA" envDefault:"false" meaning:"true: about once an hour, one of the sidecars reads WeChat's own count of requests for tokens. So the fetches of other programs are counted too."`
 	BaseURLs      []string      `env:"WECHAT_BASE_URL" envDefault:"https://api.weixin.qq.com" meaning:"A comma-separated list. The sidecar tries the next URL if a connection or its TLS handshake fails. Plain http is for loopback addresses only."`
 	WeChatTimeout time.Duration `env:"WECHAT_TIMEOUT" envDefault:"5s" meaning:"The limit of one attempt at WeChat, at most 10s. All attempts of one renewal end within 10 s."`
 

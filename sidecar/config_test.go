@@ -61,7 +61,7 @@ func TestConfiguration_VariablesAreDistinct(t *testing.T) {
 		assert.False(t, seen[v.name], v.name)
 		seen[v.name] = true
 	}
-	assert.Len(t, seen, 26)
+	assert.Len(t, seen, 27)
 }
 
 // Lists can have spaces and empty elements.

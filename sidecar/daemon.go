@@ -16,6 +16,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/quota"
 	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
@@ -39,6 +40,7 @@ type daemon struct {
 	mirror   *mirror.Mirror
 	memory   *memoryReleaser
 	verifier *verify.Verifier
+	quota    *quota.Watcher // nil: off
 
 	api, ops     http.Handler
 	apiAt, opsAt net.Listener // opsAt is nil if it is off
@@ -67,6 +69,7 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 	caller, err := wechat.New(wechat.Config{BaseURLs: cfg.BaseURLs, Timeout: cfg.WeChatTimeout, Observe: func(r wechat.Request, took time.Duration, failure error) {
 		metrics.ObserveWeChat(took)
 		d.verifier.Used(r, failure)
+		d.quota.Sent(r.AppID, r.API, failure)
 	}})
 	if err != nil {
 		return nil, err
@@ -75,6 +78,7 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 		d.memory.noteRequest()
 		err := caller.Verify(ctx, appID, secret)
 		metrics.ObserveSecretCheck(verify.OutcomeOf(err))
+		d.quota.Sent(appID, wechat.StableToken, err)
 		return err
 	}})
 	d.group = keeper.New(keeper.Config{
@@ -88,6 +92,7 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 	}
 	d.ops = web.NewOps(web.OpsConfig{
 		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: name, Hosts: cfg.OpsHosts, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Notes: notes, Log: log,
+		Quota: d.watchQuota(cfg, caller, metrics, name, log),
 	})
 	if err = d.listen(ctx, cfg, log); err != nil {
 		return nil, err
@@ -153,7 +158,7 @@ func (d *daemon) run(ctx context.Context) error {
 		func(ctx context.Context) error { return listener.Serve(ctx, d.apiAt, d.api, d.apiLimits) },
 		func(ctx context.Context) error { return d.accounts.follow(ctx, d.group) },
 		func(ctx context.Context) error { d.mirror.Run(ctx); return nil },
-		d.keep, d.memory.run, d.verifier.Run)
+		d.keep, d.memory.run, d.verifier.Run, d.quota.Run)
 	endOps()
 	err = errors.Join(scanned, err, <-opsEnded)
 	_ = d.store.Close() // closes idle connections: an error loses nothing

@@ -51,7 +51,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	for _, c := range commands {
 		if c.name == name {
-			return c.run(ctx, &invocation{c, args, environ, stdout, stderr})
+			return c.run(ctx, &invocation{c, args, environ, os.Stdin, stdout, stderr})
 		}
 	}
 	what := "command" // not quoted: it can be an AppSecret in the wrong place

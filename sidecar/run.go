@@ -59,7 +59,7 @@ func newLogger(cfg config, w io.Writer) *slog.Logger {
 func (c config) settings() []any {
 	return []any{
 		"version", versionName(), "appid", c.AppID, "accounts_dir", c.AccountsDir, "token_api", c.TokenAPI,
-		"tickets", strings.Join(c.Tickets, ","),
+		"tickets", strings.Join(c.Tickets, ","), "quota", c.Quota,
 		"base_url", strings.Join(c.BaseURLs, ","), "wechat_timeout", c.WeChatTimeout.String(),
 		"memcached", strings.Join(c.Servers, ","), "memcached_hash", c.Hash, "memcached_timeout", c.MemcachedTimeout.String(), "key_prefix", c.KeyPrefix,
 		"listen", c.Listen, "bearer", c.AuthTokenFile != "", "reader", c.ReaderFile != "", "tls", c.TLSCertFile != "", "compat", c.Compat, "ops_listen", c.OpsListen, "log_level", c.LogLevel,

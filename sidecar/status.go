@@ -90,10 +90,16 @@ func printStatus(w io.Writer, s status.Sidecar) error {
 	_ = columns.Flush() // in memory
 	for n, line := range slices.Collect(strings.Lines(table.String())) {
 		text.WriteString(line)
-		if n == 0 || s.Credentials[n-1].Error == nil {
+		if n == 0 {
 			continue
 		}
+		if q := s.Credentials[n-1].Quota; q != nil {
+			fmt.Fprintf(&text, "  WeChat's count: %s\n", quotaOf(q, s.Now))
+		}
 		e := s.Credentials[n-1].Error
+		if e == nil {
+			continue
+		}
 		fmt.Fprintf(&text, "  errcode %d: %s\n", e.Code, status.Printable(e.Message))
 		if e.Hint.English != "" {
 			fmt.Fprintf(&text, "  %s\n", status.Printable(e.Hint.English))

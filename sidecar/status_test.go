@@ -64,7 +64,7 @@ func TestStatus_OtherServerAnswers(t *testing.T) {
 // Failing accounts are first, and control characters are replaced.
 func TestPrintStatus_FailingFirst(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC)
+	now, external := time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC), 5
 	var out strings.Builder
 	require.NoError(t, printStatus(&out, status.Sidecar{
 		Name: "pod\x1b[2J", Version: "v0.1.0", Now: now, Started: now.Add(-123 * time.Minute),
@@ -74,6 +74,7 @@ func TestPrintStatus_FailingFirst(t *testing.T) {
 			{
 				AppID: "wx1", Kind: "access_token", State: status.OK, Valid: true, Fingerprint: "9f86d081", RenewedBy: "a\tb\n\x1b[31m",
 				AgeSeconds: 120, ExpiresInSeconds: 7080, RenewalInSeconds: -90, Today: status.Day{Requests: 2, Renewals: 2},
+				Quota: &status.Quota{At: now.Add(-12 * time.Minute), Used: 36, Limit: 2000, External: &external, Since: now.Add(-70 * time.Minute)},
 			},
 			{
 				AppID: "wx2", Kind: "access_token", State: status.Unavailable, Today: status.Day{Requests: 1, Failures: 1},
@@ -95,6 +96,7 @@ unavailable  wx2    access_token  -         -      -           -                
   add it
   failing for 3 h, last attempt 12 s ago, next attempt in 42 s
 ok           wx1    access_token  9f86d081  2 min  1 h 58 min  overdue by 1 min  a�b��[31m   2 renewed, 0 failed
+  WeChat's count: 36 of 2000 today; by other programs: 5 in 58 min; 12 min ago
 `, out.String())
 
 	out.Reset()

@@ -28,6 +28,10 @@ var (
 		"the account may not use this API: see its permissions at mp.weixin.qq.com",
 		"该账号没有此接口的权限，请在微信公众平台（mp.weixin.qq.com）查看接口权限。",
 	}
+	NoResets = Hint{
+		"this month's ten resets of the account's quotas are used up: wait until midnight in Beijing, and find what else requests tokens for this AppID",
+		"该账号本月的 10 次清零机会已用完：请等到北京时间零点，并找出还有哪个程序在用此 AppID 获取 token。",
+	}
 	Barred    = Hint{"the account is barred from this API: see its notices at mp.weixin.qq.com", "该账号被禁止使用此接口，请查看微信公众平台（mp.weixin.qq.com）的通知。"}
 	Cancelled = Hint{"the account is cancelled: see its notices at mp.weixin.qq.com", "该账号已注销，请查看微信公众平台（mp.weixin.qq.com）的通知。"}
 	Confirm   = Hint{

@@ -178,6 +178,17 @@ func (g *Group) States() []State {
 	return states
 }
 
+// AppIDs returns the AppIDs of all accounts, sorted.
+func (g *Group) AppIDs() []string {
+	var appIDs []string
+	for _, c := range g.all() {
+		if c.kind == memcache.AccessToken {
+			appIDs = append(appIDs, c.account.AppID)
+		}
+	}
+	return appIDs
+}
+
 // poll reads the entries and records of the credentials with few round trips, and
 // reconciles each. If a server fails, only its own credentials are not polled.
 func (g *Group) poll(credentials []*credential) {

@@ -21,6 +21,9 @@ var families = []family{
 	{"wxsidecar_requests_today", gauge, "Requests to WeChat since midnight in Beijing, by all sidecars, as of the last renewal."},
 	{"wxsidecar_renewals_today", gauge, "Those of the requests today that returned a credential."},
 	{"wxsidecar_force_refreshes_remaining", gauge, "Force refreshes that remain of the 20 that WeChat allows a day; with stable_token alone."},
+	{"wxsidecar_quota_used", gauge, "WeChat's own count of requests for tokens today; this and the next two with WECHAT_QUOTA alone."},
+	{"wxsidecar_quota_limit", gauge, "Requests for tokens that WeChat allows a day."},
+	{"wxsidecar_quota_external_fetches", gauge, "Requests for tokens by other programs between the last two readings of WeChat's count, about an hour apart; absent if unknown."},
 	{"wxsidecar_renewals_total", counter, "Renewals by result: success, failure, or adopted from another sidecar. " +
 		"errcode is WeChat's; -1: busy or no readable answer, 429: the budget, other: not documented by WeChat."},
 	{"wxsidecar_reports_total", counter, "Reports by apps that the current credential is invalid."},
@@ -36,6 +39,7 @@ var families = []family{
 	{"wxsidecar_answers_total", counter, "Answers of the API: a credential from memory, a credential after a renewal, or a refusal."},
 	{"wxsidecar_refused_requests_total", counter, "Requests refused because of the caller. reason is bearer: missing or wrong; or host: a Host that is not one of the sidecar's."},
 	{"wxsidecar_appsecret_checks_total", counter, "Requests to WeChat that verified an AppSecret, by result: verified, failing, or unknown. They are no renewals."},
+	{"wxsidecar_quota_readings_total", counter, "Readings of WeChat's own count by this sidecar, by result: counted, none, or failed. They are no renewals."},
 	{"wxsidecar_wechat_request_duration_seconds", histogram, "Duration of requests to WeChat, failed ones included."},
 	{"wxsidecar_start_time_seconds", gauge, "When this process started, in Unix time."},
 	{"wxsidecar_build_info", gauge, "1, with the version of this program."},

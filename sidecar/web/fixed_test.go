@@ -10,6 +10,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/quota"
 	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
@@ -71,6 +72,17 @@ func wechatSays(code int) string {
 	}[code]
 }
 
+// fixedQuota is a reading with external fetches, one without, and one without a count.
+func fixedQuota(appID string) *status.Quota {
+	external := 5
+	at := fixedNow.Add(-12 * time.Minute)
+	return map[string]*status.Quota{
+		"wx0healthy":     {At: at, Used: 36, Limit: 2000, External: &external, Since: at.Add(-58 * time.Minute)},
+		"wx1failing":     {At: at, Used: 31, Limit: 2000},
+		"wx2unavailable": {At: at},
+	}[appID]
+}
+
 // fixedNotes has one note.
 func fixedNotes() *status.Notes {
 	notes := new(status.Notes)
@@ -89,10 +101,11 @@ func fixedOps(t *testing.T, states []keeper.State, outage keeper.Outage) http.Ha
 	metrics.ObserveWeChat(60 * time.Millisecond)
 	metrics.ObserveWeChat(12 * time.Second)
 	metrics.ObserveSecretCheck(verify.Failing)
+	metrics.ObserveQuota(quota.None)
 	cfg := web.OpsConfig{
 		Group: keeper.New(keeper.Config{}), Metrics: metrics, API: wechat.StableToken,
 		Name: "pod-7f9c", Version: `v0.1.0-"quoted\"`, Servers: []string{"memcached:11211"},
-		Mirrors: func() []mirror.State { return fixedMirrors }, Notes: fixedNotes(),
+		Mirrors: func() []mirror.State { return fixedMirrors }, Notes: fixedNotes(), Quota: fixedQuota,
 	}
 	return web.OpsOf(cfg, fixedStart, fixedNow, states, outage)
 }

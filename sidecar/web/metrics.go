@@ -8,6 +8,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/quota"
 	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	_ "github.com/wxsidecar/wxsidecar/sidecar/web/quiet" // until the library above is initialized
 )
@@ -24,6 +25,7 @@ type Metrics struct {
 	wrongBearer          *metrics.Counter            // requests without a bearer token of the file
 	foreignHost          *metrics.Counter            // requests to the ops listener with another Host
 	secretChecks         map[string]*metrics.Counter // by result; the map never changes
+	quotaReadings        map[string]*metrics.Counter // by result; the map never changes
 	requests             *metrics.Set                // holds duration alone
 	duration             *metrics.PrometheusHistogram
 }
@@ -38,7 +40,10 @@ func NewMetrics() *Metrics {
 		operations: map[string]*metrics.Counter{}, failures: map[string]*metrics.Counter{},
 		memory: new(metrics.Counter), renewal: new(metrics.Counter), refusal: new(metrics.Counter),
 		wrongBearer: new(metrics.Counter), foreignHost: new(metrics.Counter),
-		requests: metrics.NewSet(), secretChecks: map[string]*metrics.Counter{},
+		requests: metrics.NewSet(), secretChecks: map[string]*metrics.Counter{}, quotaReadings: map[string]*metrics.Counter{},
+	}
+	for _, result := range quota.Results {
+		m.quotaReadings[string(result)] = new(metrics.Counter)
 	}
 	for _, outcome := range verify.Outcomes {
 		m.secretChecks[string(outcome)] = new(metrics.Counter)
@@ -64,6 +69,9 @@ func (m *Metrics) ObserveMemcached(operation string, failure error) {
 
 // ObserveSecretCheck counts a request that verified an AppSecret.
 func (m *Metrics) ObserveSecretCheck(o verify.Outcome) { m.secretChecks[string(o)].Inc() }
+
+// ObserveQuota counts a reading of WeChat's own count.
+func (m *Metrics) ObserveQuota(r quota.Result) { m.quotaReadings[string(r)].Inc() }
 
 // ObserveWeChat counts a request for a credential. The keeper counts failures, for each
 // account.

@@ -50,6 +50,15 @@ func TestMetrics_EveryFamilyOnce(t *testing.T) {
 	assert.Contains(t, text, "\nwxsidecar_memcached_up 0\n")
 }
 
+// Without WECHAT_QUOTA there is nothing about WeChat's own count.
+func TestOps_QuotaOff(t *testing.T) {
+	ops := web.OpsOf(web.OpsConfig{Group: keeper.New(keeper.Config{})}, fixedStart, fixedNow, fixedStates(), noOutage)
+	for target, text := range map[string]string{"/metrics": "wxsidecar_quota", "/status.json": `"quota":`, "/": "Counted by WeChat"} {
+		there := strings.Contains(probe(ops, "GET", target).body, text) // a bool: a failure prints no page
+		assert.False(t, there, target)
+	}
+}
+
 // promtool is what it finds wrong with a scrape.
 func promtool(t *testing.T, stdin string) string {
 	t.Helper()

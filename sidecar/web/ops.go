@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
@@ -40,6 +41,8 @@ type OpsConfig struct {
 	Servers []string
 	// Mirrors returns the state of each mirror; nil means that there are none.
 	Mirrors func() []mirror.State
+	// Quota returns WeChat's own count for an account, or nil; nil means that it is off.
+	Quota func(appID string) *status.Quota
 	// Notes has what people should know; nil means that there is nothing.
 	Notes *status.Notes
 	// Log receives panics and refused requests; nil means none.
@@ -86,6 +89,14 @@ func (o *ops) mirrors() []mirror.State {
 		return nil
 	}
 	return o.cfg.Mirrors()
+}
+
+// quota returns WeChat's own count for a token's account, or nil.
+func (o *ops) quota(s *keeper.State) *status.Quota {
+	if o.cfg.Quota == nil || s.Kind != memcache.AccessToken {
+		return nil
+	}
+	return o.cfg.Quota(s.AppID)
 }
 
 // ServeHTTP implements http.Handler.

@@ -14,7 +14,9 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/quota"
 	"github.com/wxsidecar/wxsidecar/sidecar/verify"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -38,6 +40,7 @@ func (o *ops) serveMetrics(w http.ResponseWriter, _ *http.Request) {
 		s.labels[i] = fmt.Sprintf(`appid="%s",kind="%s"`, s.states[i].AppID, s.states[i].Kind) // both are valid names
 	}
 	s.credentials(o.cfg.API == wechat.StableToken)
+	s.quotas(o)
 	s.counts()
 	s.process(o)
 	_ = s.Flush() // if it fails, nobody reads
@@ -57,6 +60,25 @@ func (s *scrape) credentials(stable bool) {
 			return float64(max(0, forceRefreshesADay-c.Today.ForceRefreshes)), true
 		})
 	}
+}
+
+// quotas writes WeChat's own counts.
+func (s *scrape) quotas(o *ops) {
+	if o.cfg.Quota == nil {
+		return
+	}
+	count := func(name string, value func(*status.Quota) *int) {
+		s.gauges(name, func(c *keeper.State) (float64, bool) {
+			q := o.quota(c)
+			if q == nil || q.Limit == 0 || value(q) == nil {
+				return 0, false
+			}
+			return float64(*value(q)), true
+		})
+	}
+	count("wxsidecar_quota_used", func(q *status.Quota) *int { return &q.Used })
+	count("wxsidecar_quota_limit", func(q *status.Quota) *int { return &q.Limit })
+	count("wxsidecar_quota_external_fetches", func(q *status.Quota) *int { return q.External })
 }
 
 // counts writes what this sidecar did for each credential.
@@ -119,6 +141,13 @@ func (s *scrape) process(o *ops) {
 	s.family(checks)
 	for _, outcome := range verify.Outcomes {
 		metrics.WriteCounterUint64(s, checks+`{result="`+string(outcome)+`"}`, m.secretChecks[string(outcome)].Get())
+	}
+	if o.cfg.Quota != nil {
+		const readings = "wxsidecar_quota_readings_total"
+		s.family(readings)
+		for _, result := range quota.Results {
+			metrics.WriteCounterUint64(s, readings+`{result="`+string(result)+`"}`, m.quotaReadings[string(result)].Get())
+		}
 	}
 	s.family("wxsidecar_wechat_request_duration_seconds")
 	m.requests.WritePrometheus(s)

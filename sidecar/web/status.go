@@ -51,7 +51,7 @@ func (o *ops) serveStatus(w http.ResponseWriter, _ *http.Request) {
 		if i == 0 {
 			separator = "\n"
 		}
-		one, _ := json.Marshal(status.Of(now, &states[i])) // it cannot fail
+		one, _ := json.Marshal(o.credential(now, &states[i])) // it cannot fail
 		_, _ = out.WriteString(separator)
 		_, _ = out.Write(one)
 	}
@@ -64,9 +64,16 @@ func (o *ops) servePage(w http.ResponseWriter, r *http.Request) {
 	now, states := o.now(), o.states()
 	s := o.status(now, states)
 	for i := range states {
-		s.Credentials = append(s.Credentials, status.Of(now, &states[i]))
+		s.Credentials = append(s.Credentials, o.credential(now, &states[i]))
 	}
 	page.Write(w, r, &s)
+}
+
+// credential returns the status of a credential, with WeChat's own count.
+func (o *ops) credential(now time.Time, s *keeper.State) status.Credential {
+	c := status.Of(now, s)
+	c.Quota = o.quota(s)
+	return c
 }
 
 // status returns all but the credentials.

@@ -95,9 +95,11 @@ func (r Request) parseAnswer(status int, body []byte) (Credential, *Error) {
 		return Credential{}, refusal(r.API, code, text(fields["errmsg"]), hideOf(r.Secret, r.Token, value))
 	case status != http.StatusOK:
 		return Credential{}, lost(fmt.Sprintf("HTTP %d without an errcode", status))
-	case r.API == quotaGet && fields["errcode"] == nil:
+	case (r.API == quotaGet || r.API == clearQuota) && fields["errcode"] == nil:
 		return Credential{}, lost("answer without an errcode")
 	case r.API == quotaGet:
+		return Credential{quota: quotaOf(fields["quota"])}, nil
+	case r.API == clearQuota:
 		return Credential{}, nil
 	case !usable(value):
 		return Credential{}, lost("success without a usable " + name)
@@ -112,6 +114,20 @@ func (r Request) parseAnswer(status int, body []byte) (Credential, *Error) {
 		return Credential{}, lost("a new access_token with an expires_in under 10")
 	}
 	return Credential{Value: value, ExpiresIn: life}, nil
+}
+
+// quotaOf returns the zero Quota for an answer without a count.
+func quotaOf(raw json.RawMessage) Quota {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return Quota{}
+	}
+	used, ok := number(fields["used"])
+	limit, limited := number(fields["daily_limit"])
+	if !ok || !limited || used < 0 || limit < 1 || max(used, limit) > math.MaxInt32 {
+		return Quota{}
+	}
+	return Quota{Used: int(used), Limit: int(limit)}
 }
 
 // readable returns a body without a byte order mark, and with a space or U+FFFD for what

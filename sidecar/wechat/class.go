@@ -67,6 +67,7 @@ var verdicts = map[int]verdict{
 	61004: {Person, 0, hint.PlatformWhitelist("")},
 	40243: {Person, 0, hint.Frozen},
 	48001: {Person, 0, hint.NoPermission},
+	48006: {Person, 0, hint.NoResets},
 	50004: {Person, 0, hint.Barred},
 	50007: {Person, 0, hint.Cancelled},
 	89501: {Person, 0, hint.Confirm},

@@ -41,6 +41,7 @@ func TestClass_OfEachErrcode(t *testing.T) {
 		{code: 45011, class: wechat.Minute},
 		{code: 47001, class: wechat.Defect},
 		{code: 48001, class: wechat.Person},
+		{code: 48006, class: wechat.Person},
 		{code: 50004, class: wechat.Person},
 		{code: 50007, class: wechat.Person},
 		{code: 61004, class: wechat.Person, ip: ip},

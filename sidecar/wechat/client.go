@@ -96,6 +96,27 @@ func (c *Client) Check(ctx context.Context, appID, token string) error {
 	return err
 }
 
+// Quota is WeChat's own count of an account's requests to an API.
+type Quota struct {
+	// Used is how many requests WeChat has counted today, of Limit that it allows. WeChat's
+	// pages say that it can be 1 % off. A Limit of 0 means that there is no count.
+	Used, Limit int
+}
+
+// Quota requests openapi/quota/get about an API for tokens, under an access_token of the
+// account. Every error is an [*Error]. It is not observed.
+func (c *Client) Quota(ctx context.Context, appID, token string, about API) (Quota, error) {
+	got, err := c.fetch(ctx, Request{API: quotaGet, AppID: appID, Token: token, about: about})
+	return got.quota, err
+}
+
+// ClearQuota requests clear_quota/v2, which resets WeChat's counts of an account's requests.
+// WeChat allows that ten times a month. Every error is an [*Error]. It is not observed.
+func (c *Client) ClearQuota(ctx context.Context, appID, secret string) error {
+	_, err := c.fetch(ctx, Request{API: clearQuota, AppID: appID, Secret: secret})
+	return err
+}
+
 // Verify requests stable_token to see whether an AppSecret is right, and drops the token.
 // That invalidates no token: neither one of the classic API, nor one of stable_token. It
 // returns nil or an [*Error]. It is not observed, and has a User-Agent of its own.

@@ -17,6 +17,8 @@ type Credential struct {
 	// Date is the time of the answer on WeChat's clock, from the Date header; zero if
 	// there was none.
 	Date time.Time
+
+	quota Quota // in an answer of quotaGet
 }
 
 // String returns the lifetime and the length.

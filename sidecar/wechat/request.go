@@ -2,6 +2,7 @@ package wechat
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -31,8 +32,10 @@ const (
 	// WXCard is the same API for the ticket that signs cards and coupons.
 	WXCard API = "wx_card"
 
-	// quotaGet is POST /cgi-bin/openapi/quota/get, see [Client.Check].
+	// quotaGet is POST /cgi-bin/openapi/quota/get, see [Client.Check] and [Client.Quota].
 	quotaGet API = "openapi/quota/get"
+	// clearQuota is POST /cgi-bin/clear_quota/v2, see [Client.ClearQuota].
+	clearQuota API = "clear_quota/v2"
 )
 
 // forTicket reports whether the API returns a ticket for an access_token.
@@ -64,6 +67,7 @@ type Request struct {
 	Force bool
 
 	verifies bool // see Client.Verify
+	about    API  // of quotaGet: whose count; empty: Token
 }
 
 // String returns everything but the AppSecret and the credentials.
@@ -98,7 +102,7 @@ func (r Request) LogValue() slog.Value {
 // check returns an error if the request makes no sense.
 func (r Request) check() *Error {
 	switch {
-	case r.API != Token && r.API != StableToken && !r.API.withToken():
+	case r.API != Token && r.API != StableToken && r.API != clearQuota && !r.API.withToken():
 		return defect("unknown API; use token, stable_token, jsapi or wx_card")
 	case r.AppID == "":
 		return defect("no AppID given")
@@ -141,7 +145,10 @@ func (r Request) onHost(ctx context.Context, base *url.URL) (*http.Request, erro
 		post = map[string]any{"grant_type": grantType, "appid": r.AppID, "secret": r.Secret, "force_refresh": r.Force}
 	case quotaGet:
 		method, path, query = http.MethodPost, "cgi-bin/openapi/quota/get", url.Values{"access_token": {r.Token}}
-		post = map[string]any{"cgi_path": "/cgi-bin/token"}
+		post = map[string]any{"cgi_path": "/cgi-bin/" + string(cmp.Or(r.about, Token))}
+	case clearQuota:
+		method, path = http.MethodPost, "cgi-bin/clear_quota/v2"
+		post = map[string]any{"appid": r.AppID, "appsecret": r.Secret}
 	}
 	var body io.Reader
 	if post != nil {

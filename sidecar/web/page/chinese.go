@@ -30,6 +30,7 @@ var chinese = &words{
 
 	age: "已使用", left: "剩余有效期", renewal: "下次续期", by: "续期实例", today: "今日", published: "memcached 中",
 	yes: "有", missing: "上次轮询时没有", unnamed: "未命名",
+	counted: "微信统计", external: "其他程序获取", uncounted: "该账号没有统计", unknown: "未知",
 
 	memcachedDown: func(since string) string { return "memcached 已故障 " + since },
 	mirrorDown:    func(since string) string { return "镜像已故障 " + since },
@@ -38,6 +39,10 @@ var chinese = &words{
 	done: func(renewals, failures int) string {
 		return fmt.Sprintf("续期 %d 次，失败 %d 次", renewals, failures)
 	},
+	used: func(used, limit int, ago string) string {
+		return fmt.Sprintf("今日请求 %d 次，上限 %d 次（%s前）", used, limit, ago)
+	},
+	fetched: func(n int, span string) string { return fmt.Sprintf("%s内 %d 次", span, n) },
 	failing: func(span, since string) string { return "自" + since + " 起失败，已持续 " + span + "。" },
 	tried: func(ago, retry string) string {
 		if retry == "" {

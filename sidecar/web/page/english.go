@@ -30,6 +30,7 @@ var english = &words{
 
 	age: "Age", left: "Expires in", renewal: "Next renewal", by: "Renewed by", today: "Today", published: "In memcached",
 	yes: "yes", missing: "not at the last poll", unnamed: "unnamed",
+	counted: "Counted by WeChat", external: "By other programs", uncounted: "no count for this account", unknown: "unknown",
 
 	memcachedDown: func(since string) string { return "memcached has failed for " + since },
 	mirrorDown:    func(since string) string { return "Mirror has failed for " + since },
@@ -38,6 +39,10 @@ var english = &words{
 	done: func(renewals, failures int) string {
 		return count(renewals, "renewal", "renewals") + ", " + count(failures, "failure", "failures")
 	},
+	used: func(used, limit int, ago string) string {
+		return fmt.Sprintf("%d of %d requests today, %s ago", used, limit, ago)
+	},
+	fetched: func(n int, span string) string { return count(n, "fetch", "fetches") + " in " + span },
 	failing: func(span, since string) string { return "Failing for " + span + ", since " + since + "." },
 	tried: func(ago, retry string) string {
 		if retry == "" {

@@ -232,6 +232,7 @@ func (p *page) facts(c *status.Credential) {
 		p.fact(p.by, cmp.Or(c.RenewedBy, p.unnamed))
 	}
 	p.fact(p.today, p.done(c.Today.Renewals, c.Today.Failures))
+	p.quota(c.Quota)
 	if c.Valid {
 		published := p.missing
 		if c.Published {
@@ -240,6 +241,23 @@ func (p *page) facts(c *status.Credential) {
 		p.fact(p.published, published)
 	}
 	p.end()
+}
+
+// quota writes WeChat's own count.
+func (p *page) quota(q *status.Quota) {
+	if q == nil {
+		return
+	}
+	if q.Limit == 0 {
+		p.fact(p.counted, p.uncounted)
+		return
+	}
+	p.fact(p.counted, p.used(q.Used, q.Limit, p.since(q.At)))
+	if q.External != nil {
+		p.fact(p.external, p.fetched(*q.External, p.units.Span(q.At.Sub(q.Since))))
+	} else {
+		p.fact(p.external, p.unknown)
+	}
 }
 
 func (p *page) fact(name, value string) {

@@ -31,11 +31,14 @@ type words struct {
 
 	age, left, renewal, by, today, published string // the names of the facts
 	yes, missing, unnamed                    string
+	counted, external, uncounted, unknown    string // about WeChat's own count
 
 	memcachedDown func(since string) string
 	mirrorDown    func(since string) string
 	in, overdue   func(span string) string
 	done          func(renewals, failures int) string
+	used          func(used, limit int, ago string) string
+	fetched       func(n int, span string) string
 	failing       func(span, since string) string
 	tried         func(ago, retry string) string // retry is "" for at once
 	served        func(kind, left string) string // left is "" if there is no valid credential

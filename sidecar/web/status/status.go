@@ -64,7 +64,18 @@ type Credential struct {
 	RenewalInSeconds int       `json:"renewal_in_seconds"` // below 0: overdue
 	InDoubt          bool      `json:"in_doubt"`
 	Today            Day       `json:"today"`
+	Quota            *Quota    `json:"quota,omitempty"` // nil: WECHAT_QUOTA is off, or there is no reading
 	Error            *Error    `json:"error,omitempty"` // nil after a success
+}
+
+// Quota is WeChat's own count of the requests for an account's tokens today.
+type Quota struct {
+	At    time.Time `json:"at"` // when it was read
+	Used  int       `json:"used"`
+	Limit int       `json:"limit"` // 0: WeChat gives no count
+	// External is how many requests other programs have sent since Since. Nil: unknown.
+	External *int      `json:"external,omitempty"`
+	Since    time.Time `json:"since,omitzero"`
 }
 
 // Day counts what all sidecars did since midnight in Beijing, as of the last renewal.

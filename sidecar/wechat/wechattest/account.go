@@ -17,6 +17,7 @@ type account struct {
 	quota        map[string]*quota // by API
 	forceRefresh quota
 	refreshedAt  time.Time // the last force_refresh
+	clears       clears
 }
 
 // quota counts requests of one day and of one minute.

@@ -18,7 +18,12 @@
 //     ends it. It has no quota here. After
 //     SetSameTicket it returns the same one until that expires.
 //   - POST /cgi-bin/openapi/quota/get tells the account of a valid token how often an API
-//     was requested today. It accepts the paths of the two APIs for tokens (76021).
+//     was requested today: those that were answered with a token. WeChat does not say
+//     whether it counts refused ones too. It accepts the paths of the two APIs for tokens
+//     (76021), which begin with a slash (76003), and none with /sns/ (76022).
+//   - POST /cgi-bin/clear_quota/v2 with appid and appsecret as JSON resets these counts, ten
+//     times a month in Beijing (48006). WeChat's table of parameters has them in the body,
+//     its example in the query. WeChat does not say when a month begins.
 //   - Any other path under /cgi-bin/ is an API with ?access_token=…. It answers "ok",
 //     or refuses the token with 41001 (missing), 40014 (malformed), 42001 (expired) or
 //     40001 (ended by a later token, or unknown). /cgi-bin/user/info answers with the

@@ -36,6 +36,12 @@ type reply struct {
 	ExpiresIn int    `json:"expires_in"`
 	Errcode   int    `json:"errcode"`
 	Errmsg    string `json:"errmsg"`
+
+	Quota struct {
+		Limit  int `json:"daily_limit"`
+		Used   int `json:"used"`
+		Remain int `json:"remain"`
+	} `json:"quota"`
 }
 
 // newPiped is a fake with one account within a synctest bubble.

@@ -70,6 +70,9 @@ func (s *Server) FetchExternally(appID string) (token string) {
 		return ""
 	}
 	now := s.now()
+	q := acc.quota[classicAPI]
+	q.at(now)
+	q.count()
 	tok := s.newClassic(acc, now)
 	s.log(Issue{AppID: appID, API: classicAPI, New: true, External: true}, tok, now)
 	return tok.value

@@ -7,8 +7,21 @@ import (
 	"strings"
 )
 
-// badPath is WeChat's errcode for an unknown cgi_path.
-const badPath = 76021
+// checkPath returns WeChat's errcode for a cgi_path, or 0.
+func (s *Server) checkPath(path string) int {
+	switch {
+	case !strings.HasPrefix(path, "/"): // such as a whole URL
+		return 76003
+	case strings.Contains(path, "/sns/"):
+		return 76022
+	case s.dailyQuota[apiOf(path)] == 0:
+		return 76021
+	}
+	return 0
+}
+
+// apiOf returns the API of a cgi_path.
+func apiOf(path string) string { return strings.TrimPrefix(path, "/cgi-bin/") }
 
 // serveQuota is openapi/quota/get: how often an API was requested today. It shows too
 // whether WeChat accepts a token.
@@ -41,20 +54,19 @@ func (s *Server) serveQuota(w http.ResponseWriter, r *http.Request) {
 	case malformed != 0:
 		s.writeErrcode(w, malformed, "")
 	default:
-		s.answerQuota(w, r.URL.Query().Get("access_token"), strings.TrimPrefix(request.Path, "/cgi-bin/"))
+		s.answerQuota(w, r.URL.Query().Get("access_token"), request.Path)
 	}
 }
 
-func (s *Server) answerQuota(w http.ResponseWriter, token, api string) {
+func (s *Server) answerQuota(w http.ResponseWriter, token, path string) {
 	s.mu.Lock()
-	code, limit := s.checkToken(token), s.dailyQuota[api]
-	used := 0
-	switch {
-	case code != 0:
-	case limit == 0:
-		code = badPath
-	default:
-		q := s.accounts[s.tokens[token].appID].quota[api]
+	limit, used := s.dailyQuota[apiOf(path)], 0
+	code := s.checkToken(token)
+	if code == 0 {
+		code = s.checkPath(path)
+	}
+	if code == 0 {
+		q := s.accounts[s.tokens[token].appID].quota[apiOf(path)]
 		q.at(s.now())
 		used = q.requestsToday
 	}

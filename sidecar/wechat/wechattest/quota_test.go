@@ -81,6 +81,9 @@ func TestQuotaGet_OfTheTokensAccount(t *testing.T) {
 			{"POST", token, `{"cgi_path":"/cgi-bin/token"}`, 0},
 			{"POST", token, `{"cgi_path":"/cgi-bin/stable_token"}`, 0},
 			{"POST", token, `{"cgi_path":"/cgi-bin/none"}`, 76021},
+			{"POST", token, `{"cgi_path":"cgi-bin/token"}`, 76003},
+			{"POST", token, `{"cgi_path":"https://api.weixin.qq.com/cgi-bin/token"}`, 76003},
+			{"POST", token, `{"cgi_path":"/cgi-bin/sns/oauth2"}`, 76022},
 			{"POST", token, `{`, 47001},
 			{"GET", token, `{"cgi_path":"/cgi-bin/token"}`, 43002},
 			{"POST", "", `{"cgi_path":"/cgi-bin/token"}`, 41001},
@@ -90,7 +93,72 @@ func TestQuotaGet_OfTheTokensAccount(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, q.errcode, r.Errcode, "%s %s", q.method, q.body)
 		}
-		assert.Equal(t, 7, c.fake.Checks())
+		assert.Equal(t, 10, c.fake.Checks())
 		assert.Equal(t, 1, c.fake.Requests("", ""))
+	})
+}
+
+// count returns what openapi/quota/get answers about an API.
+func (c caller) count(t *testing.T, token, api string) reply {
+	t.Helper()
+	r, err := c.do(t.Context(), "POST", "/cgi-bin/openapi/quota/get?access_token="+token, `{"cgi_path":"/cgi-bin/`+api+`"}`)
+	require.NoError(t, err)
+	require.Zero(t, r.Errcode)
+	assert.Equal(t, r.Quota.Limit-r.Quota.Used, r.Quota.Remain)
+	return r
+}
+
+// The count has every request that was answered with a token, whoever sent it.
+func TestQuotaGet_CountsEveryToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newPiped(t)
+		c.classic(t)
+		c.stable(t, false)
+		c.stable(t, true)
+		c.fake.FailAll(-1)
+		c.tryClassic(t)
+		c.fake.Heal()
+		token := c.fake.FetchExternally(appID)
+		assert.Equal(t, 2, c.count(t, token, "token").Quota.Used)
+		assert.Equal(t, 2, c.count(t, token, "stable_token").Quota.Used)
+		assert.Equal(t, 2000, c.count(t, token, "token").Quota.Limit)
+		assert.Equal(t, 500_000, c.count(t, token, "stable_token").Quota.Limit)
+	})
+}
+
+// clear_quota/v2 resets the counts ten times a month. It needs the AppSecret, no token.
+func TestClearQuota_TenTimesAMonth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newPiped(t)
+		c.fake.AddAccount("wxother", "canarysecret-other")
+		now := time.Date(2026, 11, 30, 15, 0, 0, 0, time.UTC) // 23:00 in Beijing
+		c.fake.SetNow(func() time.Time { return now })
+		resets := func(method, body string) int {
+			r, err := c.do(t.Context(), method, "/cgi-bin/clear_quota/v2", body)
+			require.NoError(t, err)
+			return r.Errcode
+		}
+		right := `{"appid":"` + appID + `","appsecret":"` + secret + `"}`
+		for body, errcode := range map[string]int{
+			`{"appsecret":"x"}`: 41002, `{"appid":"` + appID + `"}`: 41004, `{"appid":"wxnobody","appsecret":"x"}`: 40013,
+			`{"appid":"` + appID + `","appsecret":"canarysecret-wrong"}`: 40125, `{"appid":"` + appID + `","appsecret":"canarysecret-other"}`: 40001, `x`: 47001,
+		} {
+			assert.Equal(t, errcode, resets("POST", body), body)
+		}
+		assert.Equal(t, 43002, resets("GET", right))
+		assert.Zero(t, c.fake.Clears(appID), "none of them counts")
+
+		c.fake.SetDailyQuota(1)
+		token := c.classic(t)
+		assert.Equal(t, 45009, c.tryClassic(t))
+		for n := range 10 {
+			assert.Zero(t, resets("POST", right))
+			assert.Equal(t, n+1, c.fake.Clears(appID))
+		}
+		assert.Zero(t, c.count(t, token, "token").Quota.Used)
+		assert.Zero(t, c.tryClassic(t))
+		assert.Equal(t, 48006, resets("POST", right))
+		now = now.Add(time.Hour)
+		assert.Zero(t, resets("POST", right), "another month")
 	})
 }

@@ -18,6 +18,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveTicket(w, r)
 	case r.URL.Path == "/cgi-bin/openapi/quota/get":
 		s.serveQuota(w, r)
+	case r.URL.Path == "/cgi-bin/clear_quota/v2":
+		s.serveClear(w, r)
 	case strings.HasPrefix(r.URL.Path, "/cgi-bin/"):
 		s.serveAPI(w, r)
 	default:
@@ -31,6 +33,9 @@ type credentialRequest struct {
 	AppID     string `json:"appid"`
 	Secret    string `json:"secret"`
 	Force     bool   `json:"force_refresh"`
+
+	// AppSecret is the Secret of clear_quota/v2.
+	AppSecret string `json:"appsecret"`
 
 	api       string
 	token     string // for a ticket
