@@ -73,7 +73,7 @@ func runQuota(ctx context.Context, i *invocation) int {
 	if exit != exitFine {
 		return exit
 	}
-	store, caller := s.store(), s.wechat()
+	store, caller := s.store(s.cfg.MemcachedTimeout), s.wechat()
 	table := tabwriter.NewWriter(i.stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "APPID\tAPI\tTODAY\tLIMIT\tLEFT\tBY OTHER PROGRAMS") // see Flush
 	for _, account := range accounts {
