@@ -47,7 +47,7 @@ func startTimes(t *testing.T) {
 	slices.Sort(ours)
 	t.Logf("the sidecar runs after %s; its own part is %s to %s, median %s; its probe passes %s after it runs; the app runs %s later",
 		median(with, func(s start) time.Duration { return s.sidecarRuns.Sub(s.created) }),
-		ours[0], ours[len(ours)-1], ours[len(ours)/2],
+		short(ours[0]), short(ours[len(ours)-1]), short(ours[len(ours)/2]),
 		median(with, func(s start) time.Duration { return s.sidecarStarted.Sub(s.sidecarRuns) }),
 		median(with, func(s start) time.Duration { return s.appRuns.Sub(s.sidecarStarted) }))
 
