@@ -28,7 +28,7 @@ func TestPage_Table(t *testing.T) {
 	for _, p := range table.Pages {
 		page, err := jssdk.Page(p.URL)
 		if p.Refused {
-			assert.ErrorIs(t, err, jssdk.ErrPage, p.Name)
+			require.ErrorIs(t, err, jssdk.ErrPage, p.Name)
 			assert.Empty(t, page, p.Name)
 			continue
 		}

@@ -80,6 +80,7 @@ func (s *space) runsShop(t *testing.T, shopFolder string) {
 }
 
 func (s *space) deletesShop(t *testing.T, shopFolder string) {
+	t.Helper()
 	s.applyOverlay(t, folder(app).withReader(app))
 	s.rolledOut(t, app)
 	before := s.readOn(t, 5)

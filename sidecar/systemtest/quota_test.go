@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +74,7 @@ func TestQuota_WrongArguments(t *testing.T) {
 	programtest.WriteFile(t, filepath.Join(dir, other), testSecret)
 	spawn(t, w.Environ)
 	ready(t, w.Ops)
-	two := append(w.Environ, "WECHAT_ACCOUNTS_DIR="+dir)
+	two := slices.Concat(w.Environ, []string{"WECHAT_ACCOUNTS_DIR=" + dir})
 	for _, c := range []struct {
 		environ []string
 		args    []string
