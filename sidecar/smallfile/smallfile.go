@@ -46,8 +46,9 @@ func Read(path string, limit int) (content []byte, before fs.FileInfo, err error
 	return content, before, nil
 }
 
-// Version says which version of a file was read. Its zero value is no version.
+// Version says which version of a file was read.
 type Version struct {
+	path string
 	info fs.FileInfo
 	read time.Time
 }
@@ -56,16 +57,16 @@ type Version struct {
 func ReadVersion(path string, limit int) ([]byte, Version, error) {
 	start := time.Now()
 	content, info, err := Read(path, limit)
-	return content, Version{info, start}, err
+	return content, Version{path, info, start}, err
 }
 
-// IsCurrent reports whether the file at path is still this version. A stat, about 1 µs,
-// shows that. Two changes within one tick of the file system's clock have the same time: so
-// a version that was read within 2 s of a change never counts as current.
-func (v Version) IsCurrent(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && v.info != nil && os.SameFile(v.info, info) && v.info.ModTime().Equal(info.ModTime()) &&
-		v.info.Size() == info.Size() && v.read.Sub(v.info.ModTime()).Abs() > 2*time.Second
+// hasChanged reports whether the file may be another version now. Two changes within one
+// tick of the file system's clock have the same time: so a version that was read within 2 s
+// of a change always counts as changed.
+func (v Version) hasChanged() bool {
+	info, err := os.Stat(v.path)
+	return err != nil || v.info == nil || !os.SameFile(v.info, info) || !v.info.ModTime().Equal(info.ModTime()) ||
+		v.info.Size() != info.Size() || v.read.Sub(v.info.ModTime()).Abs() <= 2*time.Second
 }
 
 // CheckText returns an error if content begins with a byte order mark, or is UTF-16, as

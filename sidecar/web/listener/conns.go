@@ -17,8 +17,8 @@ const (
 	// took 236 MB) or slowly sends the longest head. Nearly all of it is net/http's: two
 	// stacks, three buffers, the head. It has no option to make them smaller.
 	connCost = 32 << 10
-	// grace is how long a connection has at least to send its request. One that is about
-	// to be answered must not be closed to admit another.
+	// grace is how long a connection has at least to send its request, and how long an
+	// answer has to be written. One that is answered must not be closed to admit another.
 	grace = 50 * time.Millisecond
 )
 
@@ -118,7 +118,7 @@ func (l *boundedListener) oldestIdle() *boundedConn {
 	var oldest *boundedConn
 	seen, now := 0, time.Now()
 	for conn := range l.open { // in random order
-		if !conn.idle.Load() || now.Sub(conn.accepted) < grace {
+		if since := conn.idle.Load(); since == 0 || now.UnixNano() < since || now.Sub(conn.accepted) < grace {
 			continue
 		}
 		if oldest == nil || conn.idleSince.Load() < oldest.idleSince.Load() {
@@ -153,7 +153,7 @@ type boundedConn struct {
 	net.Conn
 	listener  *boundedListener
 	accepted  time.Time
-	idle      atomic.Bool   // it waits for its client
+	idle      atomic.Int64  // since when it waits for its client, in Unix nanoseconds; 0: it does not
 	idleSince atomic.Uint64 // the listener's turn when net/http last began to read a request, or had answered one
 }
 
@@ -163,21 +163,18 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 	if len(p) == 1 {
 		return c.Conn.Read(p)
 	}
-	c.setIdle()
-	defer c.idle.Store(false)
+	c.idle.Store(time.Now().UnixNano())
+	c.listener.signalRoom()
+	defer c.idle.Store(0)
 	return c.Conn.Read(p)
 }
 
-// Write implements net.Conn.
+// Write implements net.Conn. A connection is idle when its client leaves an answer unread
+// for longer than its grace.
 func (c *boundedConn) Write(p []byte) (int, error) {
-	c.setIdle()
-	defer c.idle.Store(false)
+	c.idle.Store(time.Now().Add(grace).UnixNano())
+	defer c.idle.Store(0)
 	return c.Conn.Write(p)
-}
-
-func (c *boundedConn) setIdle() {
-	c.idle.Store(true)
-	c.listener.signalRoom()
 }
 
 // SetReadDeadline implements net.Conn. net/http sets a deadline when it begins to read a

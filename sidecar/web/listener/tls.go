@@ -9,8 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
@@ -29,54 +27,53 @@ const (
 
 // Certificate is a certificate and its key in two files. It is safe for concurrent use.
 type Certificate struct {
-	certFile, keyFile string
-	log               *slog.Logger
-	good              atomic.Pointer[loadedPair]
-
-	mu     sync.Mutex // guards broken
-	broken bool       // the files are unusable, and the log says so
-}
-
-// loadedPair is what the two files had when they were last read.
-type loadedPair struct {
-	pair      tls.Certificate
-	cert, key smallfile.Version
+	*smallfile.Reread[*tls.Certificate]
 }
 
 // NewCertificate reads the files. It reads them again for a handshake after they changed.
 func NewCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
-	c := &Certificate{certFile: certFile, keyFile: keyFile, log: log}
-	loaded, ofCert, ofKey := loadPair(certFile, keyFile)
-	if err := errors.Join(ofCert, ofKey); err != nil {
+	load := func() (*tls.Certificate, []smallfile.Version, error) {
+		pair, versions, ofCert, ofKey := loadPair(certFile, keyFile)
+		return pair, versions, errors.Join(ofCert, ofKey)
+	}
+	same := func(a, b *tls.Certificate) bool {
+		return slices.EqualFunc(a.Certificate, b.Certificate, slices.Equal[[]byte])
+	}
+	r, err := smallfile.NewReread(load, same, func(pair *tls.Certificate, err error) {
+		if err != nil {
+			log.Error("certificate unreadable, the last one stays in use", "error", err.Error(),
+				"hint", "check SIDECAR_TLS_CERT_FILE and SIDECAR_TLS_KEY_FILE")
+			return
+		}
+		log.Info("certificate read again", "expires", pair.Leaf.NotAfter.UTC())
+	})
+	if err != nil {
 		return nil, err
 	}
-	c.good.Store(loaded)
-	return c, nil
+	return &Certificate{r}, nil
 }
 
 // CheckCertificate returns what is wrong with the file of the certificate, and with that of
 // its key. The errors quote neither content nor path.
 func CheckCertificate(certFile, keyFile string) (ofCert, ofKey error) {
-	_, ofCert, ofKey = loadPair(certFile, keyFile)
+	_, _, ofCert, ofKey = loadPair(certFile, keyFile)
 	return ofCert, ofKey
 }
 
-func loadPair(certFile, keyFile string) (loaded *loadedPair, ofCert, ofKey error) {
-	loaded = &loadedPair{}
-	var cert, key []byte
-	cert, loaded.cert, ofCert = smallfile.ReadVersion(certFile, maxPEM)
-	key, loaded.key, ofKey = smallfile.ReadVersion(keyFile, maxPEM)
+func loadPair(certFile, keyFile string) (pair *tls.Certificate, versions []smallfile.Version, ofCert, ofKey error) {
+	cert, certVersion, ofCert := smallfile.ReadVersion(certFile, maxPEM)
+	key, keyVersion, ofKey := smallfile.ReadVersion(keyFile, maxPEM)
 	if ofCert == nil && !hasCertificate(cert) {
 		ofCert = errors.New("the file has no certificate in PEM")
 	}
 	if ofCert != nil || ofKey != nil {
-		return nil, ofCert, ofKey
+		return nil, nil, ofCert, ofKey
 	}
-	var err error
-	if loaded.pair, err = tls.X509KeyPair(cert, key); err != nil { // it can quote the key's type alone
-		return nil, nil, errors.New("the file has no private key in PEM that belongs to the certificate")
+	both, err := tls.X509KeyPair(cert, key)
+	if err != nil { // it can quote the key's type alone
+		return nil, nil, nil, errors.New("the file has no private key in PEM that belongs to the certificate")
 	}
-	return loaded, nil, nil
+	return &both, []smallfile.Version{certVersion, keyVersion}, nil, nil
 }
 
 // hasCertificate reports whether the first block of a PEM file is a certificate.
@@ -89,34 +86,12 @@ func hasCertificate(text []byte) bool {
 	return err == nil
 }
 
-// current returns the pair in the files, or the last usable one.
-func (c *Certificate) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	last := c.good.Load()
-	if last.cert.IsCurrent(c.certFile) && last.key.IsCurrent(c.keyFile) {
-		return &last.pair, nil
-	}
-	fresh, ofCert, ofKey := loadPair(c.certFile, c.keyFile)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := errors.Join(ofCert, ofKey); err != nil {
-		if !c.broken {
-			c.broken = true
-			c.log.Error("certificate unreadable, the last one stays in use", "error", err.Error(),
-				"hint", "check SIDECAR_TLS_CERT_FILE and SIDECAR_TLS_KEY_FILE")
-		}
-		return &last.pair, nil
-	}
-	if c.broken || !slices.EqualFunc(fresh.pair.Certificate, last.pair.Certificate, slices.Equal[[]byte]) {
-		c.broken = false
-		c.log.Info("certificate read again", "expires", fresh.pair.Leaf.NotAfter.UTC())
-	}
-	c.good.Store(fresh)
-	return &fresh.pair, nil
-}
-
 // Listen returns a listener whose connections speak TLS over those of l.
 func (c *Certificate) Listen(l net.Listener) net.Listener {
-	return tlsListener{l, &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: c.current}}
+	return tlsListener{l, &tls.Config{
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.Current(), nil },
+	}}
 }
 
 // tlsListener is not tls.NewListener: the limits of boundedListener need its reads to be
