@@ -26,6 +26,9 @@ const (
 	reachPatience = 5 * time.Second
 	// reachEvery is how often the sidecar tries to reach memcached meanwhile.
 	reachEvery = 250 * time.Millisecond
+	// claimEvery is how often a sidecar without a valid token tries whether memcached serves a
+	// renewal again. Its polls can be answered when a single command of a renewal timed out.
+	claimEvery = time.Second
 	// linkForgets is how long after the last failure a new one counts as a new outage.
 	linkForgets = time.Minute
 )
@@ -160,6 +163,8 @@ func (c *credential) mayAskDirectly(why protocol.Why, command string, cause erro
 		return false, nil
 	case !wanted:
 		return false, &failure{err: fails, until: now.Mono.Add(patience), down: now.Mono}
+	case !valid && next.Sub(now.Mono) > claimEvery:
+		next = now.Mono.Add(claimEvery)
 	}
 	return false, &failure{err: fails, until: next, down: now.Mono}
 }
