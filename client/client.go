@@ -27,8 +27,8 @@
 //
 // c.For("wx…") is another account over the same connections.
 // c.Ticket(ctx, client.JSAPI) returns a ticket, and c.JSConfig(ctx, url) signs a page
-// with it. GetAccessToken, AccessTokenServer and PowerWeChat fit the SDKs that Go
-// developers use.
+// with it. c.Login(ctx, code) and c.OAuth(ctx, code) exchange the codes of users.
+// GetAccessToken, AccessTokenServer and PowerWeChat fit the SDKs that Go developers use.
 //
 // # Where a token comes from
 //
@@ -53,11 +53,11 @@
 //
 // A refusal by the sidecar is an *Error with WeChat's errcode. Every other error says
 // what could not be reached, and what to check. No error, and nothing printed with %v
-// or %+v, holds a token or the sidecar's bearer token.
+// or %+v, holds a token, the sidecar's bearer token or what a login returned.
 //
 // # Files
 //
-// The core is in client.go, credential.go (the order above), ticket.go, jsconfig.go, health.go,
+// The core is in client.go, credential.go (the order above), ticket.go, jsconfig.go, login.go, health.go,
 // local.go, report.go, requests.go, sidecar*.go and config*.go. error.go has Error, and observe.go
 // what Config.Observe gets. The RoundTripper behind HTTPClient is in transport*.go, the
 // adapters for SDKs are in adapters.go.

@@ -10,7 +10,7 @@ type Error struct {
 	// Code is WeChat's errcode if WeChat refused, such as 40164 (this IP is not on the
 	// account's whitelist). It is -1 if there is no valid credential at the moment. Else
 	// it is the HTTP status of the sidecar's own refusal: 401 wrong bearer token, 403
-	// not allowed, 404 ticket not configured, 429 too early for another renewal.
+	// not allowed, 404 ticket or login not configured, 429 too early for another renewal.
 	Code int
 	// Message is the errmsg with WeChat's rid, which its support needs, and in
 	// parentheses what to do.

@@ -156,6 +156,46 @@ func ExampleClient_JSConfig() {
 	// Output: wx1 https://example.com/cart?item=1 40 <nil>
 }
 
+func ExampleClient_Login() {
+	cfg, stop := pod()
+	defer stop()
+	c, _ := client.New(cfg)
+	defer func() { _ = c.Close() }()
+
+	user, err := c.Login(context.Background(), "the code of wx.login")
+	var refusal *client.Error
+	switch {
+	case errors.As(err, &refusal) && refusal.RetryAfter > 0:
+		fmt.Println("the same code can be sent again")
+	case err != nil:
+		fmt.Println("the mini program needs another code")
+	default:
+		fmt.Println(user.OpenID, user.SessionKey) // the session key stays here
+	}
+	// Output: the mini program needs another code
+}
+
+func ExampleClient_OAuth() {
+	cfg, stop := pod()
+	defer stop()
+	c, _ := client.New(cfg)
+	defer func() { _ = c.Close() }()
+
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		cookie, err := r.Cookie("state") // which the app set before it sent the user to WeChat
+		if err != nil || r.FormValue("state") != cookie.Value {
+			http.Error(w, "another state", http.StatusForbidden)
+			return
+		}
+		user, err := c.OAuth(r.Context(), r.FormValue("code"))
+		_, _ = fmt.Fprintln(w, user.OpenID, err)
+	}
+	w := httptest.NewRecorder()
+	handler(w, httptest.NewRequest(http.MethodGet, "/callback?code=c&state=forged", nil))
+	fmt.Println(w.Code)
+	// Output: 403
+}
+
 func ExampleClient_For() {
 	cfg, stop := pod()
 	defer stop()

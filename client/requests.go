@@ -85,6 +85,26 @@ func (r *requests) join(key requestKey, ask func(context.Context) (answer, error
 	return current, nil
 }
 
+// alone runs ask for one caller, until ctx ends or the Client is closed.
+func (r *requests) alone(ctx context.Context, ask func(context.Context) error) error {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return ErrClosed
+	}
+	r.wg.Add(1)
+	r.mu.Unlock()
+	defer r.wg.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(r.ctx, cancel)()
+	err := ask(ctx)
+	if err != nil && r.ctx.Err() != nil {
+		return ErrClosed
+	}
+	return err
+}
+
 // close cancels all requests and waits for them.
 func (r *requests) close() {
 	r.mu.Lock()

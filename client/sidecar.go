@@ -34,6 +34,7 @@ type sidecar struct {
 	address    address
 	bearerFile string
 	http       *http.Client
+	single     *http.Client    // has a connection of its own for each request
 	own        *http.Transport // nil if the transport is the user's
 }
 
@@ -41,6 +42,14 @@ type sidecar struct {
 type answer struct {
 	credential string
 	life       time.Duration
+}
+
+// outgoing is a request to the sidecar.
+type outgoing struct {
+	method, path string
+	body         []byte // nil: none
+	secret       string // what no error repeats
+	once         bool   // it must not be repeated if it can have arrived
 }
 
 func newSidecar(cfg Config) (*sidecar, error) {
@@ -54,12 +63,22 @@ func newSidecar(cfg Config) (*sidecar, error) {
 		s.own = where.transport(cfg.CAFile)
 		transport = s.own
 	}
-	s.http = &http.Client{
-		Transport: transport,
-		// A sidecar sends no redirect, and no other host may see the bearer token.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	s.http, s.single = plain(transport), plain(transport)
+	if t, ok := transport.(*http.Transport); ok {
+		t = t.Clone()
+		t.DisableKeepAlives = true
+		s.single = plain(t)
 	}
 	return s, nil
+}
+
+// plain returns an HTTP client that follows no redirect: a sidecar sends none, and no other
+// host may see the bearer token.
+func plain(transport http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }
 
 func (s *sidecar) close() {
@@ -69,7 +88,7 @@ func (s *sidecar) close() {
 }
 
 func (s *sidecar) get(ctx context.Context, appID string, kind memcache.Kind) (answer, error) {
-	return s.call(ctx, http.MethodGet, "/v1/"+appID+"/"+string(kind), nil, "")
+	return s.credential(ctx, outgoing{method: http.MethodGet, path: "/v1/" + appID + "/" + string(kind)})
 }
 
 func (s *sidecar) refresh(ctx context.Context, appID string, kind memcache.Kind, rejected string) (answer, error) {
@@ -77,34 +96,57 @@ func (s *sidecar) refresh(ctx context.Context, appID string, kind memcache.Kind,
 	if err != nil {
 		return answer{}, err
 	}
-	return s.call(ctx, http.MethodPost, "/v1/"+appID+"/"+string(kind)+"/refresh", body, rejected)
+	path := "/v1/" + appID + "/" + string(kind) + "/refresh"
+	return s.credential(ctx, outgoing{method: http.MethodPost, path: path, body: body, secret: rejected})
+}
+
+// credential sends a request whose answer has a credential.
+func (s *sidecar) credential(ctx context.Context, o outgoing) (answer, error) {
+	start := time.Now()
+	reply, err := s.call(ctx, o)
+	if err != nil {
+		return answer{}, err
+	}
+	var body struct {
+		AccessToken string `json:"access_token"`
+		Ticket      string `json:"ticket"`
+		ExpiresIn   int64  `json:"expires_in"`
+	}
+	err = json.Unmarshal(reply, &body)
+	credential := cmp.Or(body.AccessToken, body.Ticket)
+	if err != nil || !memcache.ValidCredential(credential) {
+		return answer{}, s.foreign(http.StatusOK)
+	}
+	// The promise can be as old as the request.
+	life := time.Duration(min(body.ExpiresIn, int64(MaxLocal/time.Second)))*time.Second - time.Since(start)
+	return answer{credential, life}, nil
 }
 
 // call sends one request, and if the bearer token is refused the same with the file's
-// other one. No error repeats a bearer token or the credential rejected.
-func (s *sidecar) call(ctx context.Context, method, path string, body []byte, rejected string) (answer, error) {
+// other one. No error repeats a bearer token or the request's secret.
+func (s *sidecar) call(ctx context.Context, o outgoing) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, sidecarWait)
 	defer cancel()
 	bearer, err := s.bearerBut("")
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
-	a, err := s.try(ctx, method, path, body, bearer)
+	reply, err := s.try(ctx, o, bearer)
 	var refusal *Error
 	if !errors.As(err, &refusal) {
-		return a, err
+		return reply, err
 	}
 	if refusal.Code == http.StatusUnauthorized {
 		// An error or no other token changes nothing about the refusal.
 		if other, _ := s.bearerBut(bearer); other != "" {
-			a, err = s.try(ctx, method, path, body, other)
+			reply, err = s.try(ctx, o, other)
 			bearer += "\n" + other
 		}
 	}
 	if errors.As(err, &refusal) { // WeChat's errmsg can repeat a token
-		refusal.Message = redact(refusal.Message, append(strings.Split(bearer, "\n"), rejected)...)
+		refusal.Message = redact(refusal.Message, append(strings.Split(bearer, "\n"), o.secret)...)
 	}
-	return a, err
+	return reply, err
 }
 
 // bearerBut returns the first bearer token in the file that is not sent. It returns ""
@@ -123,13 +165,14 @@ func (s *sidecar) bearerBut(sent string) (string, error) {
 }
 
 // try sends one request. It sends it once more if the connection is refused or ends:
-// that sidecar has just ended, and a Service has others.
-func (s *sidecar) try(ctx context.Context, method, path string, body []byte, bearer string) (answer, error) {
-	a, err := s.exchange(ctx, method, path, body, bearer)
-	if disconnected(err) {
-		a, err = s.exchange(ctx, method, path, body, bearer)
+// that sidecar has just ended, and a Service has others. A request that must not be
+// repeated is sent again only if the connection was refused.
+func (s *sidecar) try(ctx context.Context, o outgoing, bearer string) ([]byte, error) {
+	reply, err := s.exchange(ctx, o, bearer)
+	if again := disconnected(err); again && !o.once || errors.Is(err, syscall.ECONNREFUSED) {
+		reply, err = s.exchange(ctx, o, bearer)
 	}
-	return a, err
+	return reply, err
 }
 
 // disconnected reports whether the other side refused or ended the connection.
@@ -139,59 +182,65 @@ func disconnected(err error) bool {
 }
 
 // exchange sends one request over one connection, and reads the answer.
-func (s *sidecar) exchange(ctx context.Context, method, path string, body []byte, bearer string) (answer, error) {
-	start := time.Now()
-	req, err := http.NewRequestWithContext(ctx, method, s.address.base+path, bytes.NewReader(body))
+func (s *sidecar) exchange(ctx context.Context, o outgoing, bearer string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, o.method, s.address.base+o.path, bytes.NewReader(o.body))
 	if err != nil {
-		return answer{}, s.unreachable(err)
+		return nil, s.unreachable(err)
 	}
 	req.Header.Set("X-Wxsidecar", "1")
 	if bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+bearer)
 	}
-	if body != nil {
+	if o.body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if o.body != nil && !o.once {
 		// A second report of the same token changes nothing. An empty key is not sent: it
 		// lets net/http repeat the request over a new connection if the sidecar restarted
 		// and closed the idle one.
 		req.Header["Idempotency-Key"] = []string{}
 	}
-	resp, err := s.http.Do(req)
+	hc := s.http
+	if o.once {
+		hc = s.single
+		req.GetBody = nil // so that no transport can send the body again
+	}
+	resp, err := hc.Do(req)
 	if err != nil {
-		return answer{}, s.unreachable(err)
+		return nil, s.unreachable(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return answer{}, s.unreachable(err)
+		return nil, s.unreachable(err)
 	}
-	a, err := s.read(resp, reply)
-	a.life -= time.Since(start) // the promise can be as old as the request
-	return a, err
+	return s.read(resp, reply)
 }
 
-func (s *sidecar) read(resp *http.Response, reply []byte) (answer, error) {
+// read returns an answer without an errcode.
+func (s *sidecar) read(resp *http.Response, reply []byte) ([]byte, error) {
 	var body struct {
-		AccessToken string `json:"access_token"`
-		Ticket      string `json:"ticket"`
-		ExpiresIn   int64  `json:"expires_in"`
-		ErrCode     int    `json:"errcode"`
-		ErrMsg      string `json:"errmsg"`
-		Hint        string `json:"hint"`
+		ErrCode int    `json:"errcode"`
+		ErrMsg  string `json:"errmsg"`
+		Hint    string `json:"hint"`
 	}
 	err := json.Unmarshal(reply, &body)
-	credential := cmp.Or(body.AccessToken, body.Ticket)
 	switch {
-	case err == nil && resp.StatusCode == http.StatusOK && body.ErrCode == 0 && memcache.ValidCredential(credential):
-		return answer{credential, time.Duration(min(body.ExpiresIn, int64(MaxLocal/time.Second))) * time.Second}, nil
+	case err == nil && resp.StatusCode == http.StatusOK && body.ErrCode == 0:
+		return reply, nil
 	case err == nil && body.ErrCode != 0:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // absent is 0
 		if body.Hint != "" {
 			body.ErrMsg += " (" + body.Hint + ")"
 		}
-		return answer{}, &Error{Code: body.ErrCode, Message: body.ErrMsg, RetryAfter: time.Duration(min(max(seconds, 0), maxRetryAfter)) * time.Second}
+		return nil, &Error{Code: body.ErrCode, Message: body.ErrMsg, RetryAfter: time.Duration(min(max(seconds, 0), maxRetryAfter)) * time.Second}
 	}
-	return answer{}, fmt.Errorf("sidecar at %s: HTTP %d is not a sidecar's answer; check SIDECAR_URL", s.address.name, resp.StatusCode)
+	return nil, s.foreign(resp.StatusCode)
+}
+
+// foreign returns the error for an answer that no sidecar sends.
+func (s *sidecar) foreign(status int) error {
+	return fmt.Errorf("sidecar at %s: HTTP %d is not a sidecar's answer; check SIDECAR_URL", s.address.name, status)
 }
 
 // unreachable returns the error for a request without an answer.

@@ -30,10 +30,11 @@ type config struct {
 
 	Listen        string   `env:"SIDECAR_LISTEN" envDefault:"127.0.0.1:7200" meaning:"The API's address: host:port or unix:///path."`
 	AuthTokenFile string   `env:"SIDECAR_AUTH_TOKEN_FILE" meaning:"A file with the bearer token that callers must send, of at least 16 bytes. A second line, for a rotation, is accepted too. Required if the API listens on more than loopback or a unix socket. The sidecar reads the file again when it changes."`
-	ReaderFile    string   `env:"SIDECAR_READER_TOKEN_FILE" meaning:"A file with a second bearer token, by the same rules, for callers that may read and do nothing else: with it, refresh is 403. It needs SIDECAR_AUTH_TOKEN_FILE."`
+	ReaderFile    string   `env:"SIDECAR_READER_TOKEN_FILE" meaning:"A file with a second bearer token, by the same rules, for callers that may read and do nothing else: with it, refresh and logins are 403. It needs SIDECAR_AUTH_TOKEN_FILE."`
 	TLSCertFile   string   `env:"SIDECAR_TLS_CERT_FILE" meaning:"A file with the certificate of the API in PEM, and those that signed it. The API then speaks https alone. The sidecar reads it and the key again when they change."`
 	TLSKeyFile    string   `env:"SIDECAR_TLS_KEY_FILE" meaning:"A file with the certificate's private key in PEM."`
 	Compat        bool     `env:"SIDECAR_COMPAT" envDefault:"false" meaning:"true: the API also serves WeChat's own routes /cgi-bin/token, /cgi-bin/stable_token and /cgi-bin/ticket/getticket, for programs whose token address is configurable."`
+	Login         bool     `env:"SIDECAR_LOGIN" envDefault:"false" meaning:"true: the API also exchanges the codes of users, POST /v1/{appid}/login for mini programs and /v1/{appid}/oauth for web pages, so that apps need no AppSecret. With SIDECAR_COMPAT, WeChat's own routes /sns/jscode2session and /sns/oauth2/access_token too."`
 	OpsListen     string   `env:"SIDECAR_OPS_LISTEN" envDefault:":7201" meaning:"The address of health checks, metrics and the status page, which show neither tokens nor secrets. off disables it."`
 	OpsHosts      []string `env:"SIDECAR_OPS_HOSTS" meaning:"Further host names of the status page and /status.json, as a comma-separated list. Always allowed are IP addresses, names without a dot, this host's name in any domain, and names that end with .svc, .cluster.local, .internal or .local."`
 

@@ -33,6 +33,7 @@ func TestConfiguration_Defaults(t *testing.T) {
 	assert.Empty(t, cfg.KeyPrefix)
 	assert.Equal(t, "127.0.0.1:7200", cfg.Listen)
 	assert.False(t, cfg.Compat)
+	assert.False(t, cfg.Login)
 	assert.Equal(t, ":7201", cfg.OpsListen)
 	assert.Equal(t, "info", cfg.LogLevel)
 	assert.Equal(t, "json", cfg.LogFormat)
@@ -61,7 +62,7 @@ func TestConfiguration_VariablesAreDistinct(t *testing.T) {
 		assert.False(t, seen[v.name], v.name)
 		seen[v.name] = true
 	}
-	assert.Len(t, seen, 27)
+	assert.Len(t, seen, 28)
 }
 
 // Lists can have spaces and empty elements.

@@ -15,6 +15,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/login"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
 	"github.com/wxsidecar/wxsidecar/sidecar/quota"
 	"github.com/wxsidecar/wxsidecar/sidecar/verify"
@@ -86,7 +87,8 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 	})
 	d.accounts = newAccounts(cfg, d.mirror, d.memory, notes, d.verifier, log)
 	if d.api, err = web.NewAPI(web.APIConfig{
-		Group: d.group, BearerFile: cfg.AuthTokenFile, ReaderFile: cfg.ReaderFile, Compat: cfg.Compat, Metrics: metrics, Log: log,
+		Group: d.group, BearerFile: cfg.AuthTokenFile, ReaderFile: cfg.ReaderFile, Compat: cfg.Compat, Login: cfg.exchange(caller),
+		Metrics: metrics, Log: log,
 	}); err != nil {
 		return nil, err
 	}
@@ -123,6 +125,14 @@ func (d *daemon) listen(ctx context.Context, cfg config, log *slog.Logger) (err 
 	}
 	d.apiAt, d.apiLimits = certificate.Listen(d.apiAt), d.apiLimits.WithTLS()
 	return nil
+}
+
+// exchange returns what exchanges users' codes; nil if that is off.
+func (c config) exchange(caller *wechat.Client) login.Exchange {
+	if !c.Login {
+		return nil
+	}
+	return login.WeChat(caller)
 }
 
 // noteAddresses notes that the name of a memcached has several addresses, until it has one.

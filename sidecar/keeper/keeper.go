@@ -54,7 +54,7 @@
 // files only, except that a ticket waits for its token (ticket.go calls credential.go):
 //
 //	keeper.go      configuration, and what users of the package get
-//	owner.go       which account owns a token
+//	owner.go       which account owns a token; an account's AppSecret
 //	group.go       all credentials of a sidecar
 //	credential.go  one credential, and what its readers get
 //	poll.go        polls

@@ -68,6 +68,16 @@ func (g *Group) owner(digest [sha256.Size]byte, fingerprint string) (appID strin
 	return appID, false
 }
 
+// Secret returns what reads an account's AppSecret, for a request that is no renewal. If this
+// sidecar does not have the account, it returns an *Error.
+func (g *Group) Secret(appID string) (func() (string, error), error) {
+	c, err := g.find(appID, memcache.AccessToken)
+	if err != nil {
+		return nil, err
+	}
+	return c.account.Secret, nil
+}
+
 // pollForOwner polls all credentials if it is due, and waits for the end of the last such
 // poll, or of ctx.
 func (g *Group) pollForOwner(ctx context.Context) {

@@ -7,12 +7,12 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
+	"github.com/wxsidecar/wxsidecar/sidecar/login"
 )
 
 // maxUnderWay bounds the open requests, and so the memory.
@@ -31,6 +31,8 @@ type APIConfig struct {
 	ReaderFile string
 	// Compat also serves WeChat's own credential routes.
 	Compat bool
+	// Login exchanges users' codes; nil means that the routes for logins are off.
+	Login login.Exchange
 	// Metrics counts the answers; nil means none.
 	Metrics *Metrics
 	// Log receives a line for each request at debug, and errors of BearerFile; nil
@@ -45,6 +47,7 @@ type api struct {
 	reader   *bearer // of callers that may only read; nil: there are none
 	refused  *refusedCallers
 	compat   bool
+	logins   logins
 	metrics  *Metrics
 	log      *slog.Logger
 	underWay atomic.Int64
@@ -61,6 +64,7 @@ func NewAPI(cfg APIConfig) (http.Handler, error) {
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
+	a.logins = logins{exchange: cfg.Login, log: a.log}
 	a.refused = &refusedCallers{
 		reason: "missing or wrong bearer token", count: a.metrics.wrongBearer, log: a.log,
 		hint: "give the caller the token in SIDECAR_AUTH_TOKEN_FILE; after a rotation it must read its file again",
@@ -133,7 +137,7 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request) *refusal {
 
 // serveRoute answers r, unless it returns a refusal.
 func (a *api) serveRoute(w http.ResponseWriter, r *http.Request) *refusal {
-	if strings.HasPrefix(r.URL.Path, compatPrefix) && !a.compat { // its callers do not send X-Wxsidecar
+	if weChatsOwn(r.URL.Path) && !a.compat { // its callers do not send X-Wxsidecar
 		return refuse(http.StatusNotFound, "WeChat's own routes are off", "set SIDECAR_COMPAT=true for the sidecar")
 	}
 	if refused := a.guard(r); refused != nil {
@@ -143,8 +147,18 @@ func (a *api) serveRoute(w http.ResponseWriter, r *http.Request) *refusal {
 	if refused != nil {
 		return refused
 	}
+	isLogin := to.action == loginAction || to.action == oauthAction
+	if isLogin && a.logins.exchange == nil {
+		return loginsOff()
+	}
 	if !slices.Contains(to.methods, r.Method) {
 		return methodNotAllowed(to.methods)
+	}
+	if isLogin && a.onlyReads(r) {
+		return readersOnly()
+	}
+	if isLogin {
+		return a.serveLogin(w, r, to.appID, codes[to.action])
 	}
 	defer a.underWay.Add(-1)
 	if a.underWay.Add(1) > a.max {

@@ -55,18 +55,30 @@ type asked struct {
 
 // isCompat reports whether r is for one of WeChat's routes, and they are on.
 func (a *api) isCompat(r *http.Request) bool {
-	return a.compat && r.URL.Host == "" && r.URL.RawPath == "" && strings.HasPrefix(r.URL.Path, compatPrefix)
+	return a.compat && r.URL.Host == "" && r.URL.RawPath == "" && weChatsOwn(r.URL.Path)
 }
 
 // serveCompat answers r as WeChat does. It returns the refusal, if any.
 func (a *api) serveCompat(w http.ResponseWriter, r *http.Request) *refusal {
-	grant, kind, refused := a.grantCompat(w, r)
+	answer := a.credentialCompat
+	if strings.HasPrefix(r.URL.Path, snsPrefix) {
+		answer = a.loginCompat
+	}
+	refused := answer(w, r)
 	if refused != nil {
 		if refused == noSecret || refused == wrongSecret {
 			a.refused.note(r)
 		}
 		a.metrics.refusal.Inc()
 		refused.write(w)
+	}
+	return refused
+}
+
+// credentialCompat answers with a credential as WeChat does, unless it returns a refusal.
+func (a *api) credentialCompat(w http.ResponseWriter, r *http.Request) *refusal {
+	grant, kind, refused := a.grantCompat(w, r)
+	if refused != nil {
 		return refused
 	}
 	a.count(grant)
@@ -78,15 +90,21 @@ func (a *api) serveCompat(w http.ResponseWriter, r *http.Request) *refusal {
 	return nil
 }
 
-// grantCompat returns the credential that r asks for, and its kind.
-func (a *api) grantCompat(w http.ResponseWriter, r *http.Request) (keeper.Grant, memcache.Kind, *refusal) {
+// guardCompat applies the guards of WeChat's own routes.
+func (a *api) guardCompat(r *http.Request) *refusal {
 	if _, browser := r.Header["Sec-Fetch-Site"]; browser { // not Sec-Fetch-Mode, which Node.js sends
-		return keeper.Grant{}, "", refuse(http.StatusForbidden, "the header Sec-Fetch-Site is not allowed", "these routes are not for browsers")
+		return refuse(http.StatusForbidden, "the header Sec-Fetch-Site is not allowed", "these routes are not for browsers")
 	}
 	if a.bearer == nil {
-		if refused := refuseForwarded(r); refused != nil {
-			return keeper.Grant{}, "", refused
-		}
+		return refuseForwarded(r)
+	}
+	return nil
+}
+
+// grantCompat returns the credential that r asks for, and its kind.
+func (a *api) grantCompat(w http.ResponseWriter, r *http.Request) (keeper.Grant, memcache.Kind, *refusal) {
+	if refused := a.guardCompat(r); refused != nil {
+		return keeper.Grant{}, "", refused
 	}
 	defer a.underWay.Add(-1)
 	if a.underWay.Add(1) > a.max {
@@ -112,8 +130,7 @@ func (a *api) parseCompat(ctx context.Context, w http.ResponseWriter, r *http.Re
 		return a.parseStable(w, r)
 	case compatToken, compatTicket:
 	default:
-		return asked{}, refuse(http.StatusNotFound, "this sidecar does not serve this route of WeChat's",
-			"send everything except "+compatToken+", "+compatStable+" and "+compatTicket+" to WeChat")
+		return asked{}, notServed()
 	}
 	if r.Method != http.MethodGet {
 		return asked{}, notGET
@@ -123,6 +140,11 @@ func (a *api) parseCompat(ctx context.Context, w http.ResponseWriter, r *http.Re
 		return a.tokenOf(query.Get("grant_type"), query.Get("appid"), query.Get("secret"))
 	}
 	return a.ticketOf(ctx, query.Get("access_token"), query.Get("type"))
+}
+
+func notServed() *refusal {
+	return refuse(http.StatusNotFound, "this sidecar does not serve this route of WeChat's",
+		"send everything to WeChat except "+strings.Join([]string{compatToken, compatStable, compatTicket, compatLogin, compatOAuth}, ", "))
 }
 
 // parseStable reads the body of a request for a stable_token. It ignores force_refresh:
@@ -143,21 +165,26 @@ func (a *api) parseStable(w http.ResponseWriter, r *http.Request) (asked, *refus
 	return a.tokenOf(body.GrantType, body.AppID, body.Secret)
 }
 
-// tokenOf authorizes a request for an account's token. If a bearer token is configured,
-// the secret must be one of the file's, before a caller learns which accounts there are. If none
-// is, the secret does not matter.
+// tokenOf authorizes a request for an account's token.
 func (a *api) tokenOf(grantType, appID, secret string) (asked, *refusal) {
+	return asked{appID, memcache.AccessToken}, a.authorize(grantType == "client_credential", appID, secret)
+}
+
+// authorize authorizes a request that has an AppSecret at WeChat. If a bearer token is
+// configured, the secret must be one of the file's, before a caller learns which accounts
+// there are. If none is, the secret does not matter.
+func (a *api) authorize(grantType bool, appID, secret string) *refusal {
 	switch {
-	case grantType != "client_credential":
-		return asked{}, wrongGrantType
+	case !grantType:
+		return wrongGrantType
 	case appID == "":
-		return asked{}, noAppID
+		return noAppID
 	case a.bearer != nil && secret == "":
-		return asked{}, noSecret
-	case a.bearer != nil && !a.bearer.is(secret) && !a.reader.is(secret): // these routes only read
-		return asked{}, wrongSecret
+		return noSecret
+	case a.bearer != nil && !a.bearer.is(secret) && !a.reader.is(secret):
+		return wrongSecret
 	}
-	return asked{appID, memcache.AccessToken}, nil
+	return nil
 }
 
 // ticketOf authorizes a request for a ticket of the account that owns the token. The

@@ -36,7 +36,7 @@ var families = []family{
 	{"wxsidecar_memcached_operations_total", counter, "Operations on memcached."},
 	{"wxsidecar_memcached_failures_total", counter, "Operations on memcached that failed; a miss is not a failure."},
 	{"wxsidecar_mirror_up", gauge, "1 if the last write of each credential to this mirror succeeded; absent if none is configured."},
-	{"wxsidecar_answers_total", counter, "Answers of the API: a credential from memory, a credential after a renewal, or a refusal."},
+	{"wxsidecar_answers_total", counter, "Answers of the API: a credential from memory, a credential after a renewal, a login, or a refusal."},
 	{"wxsidecar_refused_requests_total", counter, "Requests refused because of the caller. reason is bearer: missing or wrong; or host: a Host that is not one of the sidecar's."},
 	{"wxsidecar_appsecret_checks_total", counter, "Requests to WeChat that verified an AppSecret, by result: verified, failing, or unknown. They are no renewals."},
 	{"wxsidecar_quota_readings_total", counter, "Readings of WeChat's own count by this sidecar, by result: counted, none, or failed. They are no renewals."},

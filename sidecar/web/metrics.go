@@ -21,6 +21,7 @@ type Metrics struct {
 	operations, failures map[string]*metrics.Counter // by operation; the maps never change
 	memory               *metrics.Counter            // answers from memory
 	renewal              *metrics.Counter            // answers after a renewal
+	login                *metrics.Counter            // answers of WeChat to logins
 	refusal              *metrics.Counter            // answers without a credential
 	wrongBearer          *metrics.Counter            // requests without a bearer token of the file
 	foreignHost          *metrics.Counter            // requests to the ops listener with another Host
@@ -38,7 +39,7 @@ var requestBounds = []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 func NewMetrics() *Metrics {
 	m := &Metrics{
 		operations: map[string]*metrics.Counter{}, failures: map[string]*metrics.Counter{},
-		memory: new(metrics.Counter), renewal: new(metrics.Counter), refusal: new(metrics.Counter),
+		memory: new(metrics.Counter), renewal: new(metrics.Counter), login: new(metrics.Counter), refusal: new(metrics.Counter),
 		wrongBearer: new(metrics.Counter), foreignHost: new(metrics.Counter),
 		requests: metrics.NewSet(), secretChecks: map[string]*metrics.Counter{}, quotaReadings: map[string]*metrics.Counter{},
 	}

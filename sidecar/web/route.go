@@ -16,8 +16,12 @@ type route struct {
 	methods []string // those allowed
 }
 
-// signature is the action that signs a page for WeChat's JS-SDK.
-const signature = "jsapi_signature"
+// The actions: signing a page for WeChat's JS-SDK, and exchanging a user's code.
+const (
+	signature   = "jsapi_signature"
+	loginAction = "login" // of a mini program
+	oauthAction = "oauth" // of a web page
+)
 
 // The methods of the routes.
 var (
@@ -56,14 +60,18 @@ func parseRoute(r *http.Request) (route, *refusal) {
 	default:
 		return route{appID: appID, kind: kind, methods: onlyGET}, nil
 	}
-	if name == signature && !deeper {
-		return route{appID: appID, action: signature, methods: getOrPOST}, nil
+	switch {
+	case deeper:
+	case name == signature:
+		return route{appID: appID, action: name, methods: getOrPOST}, nil
+	case name == loginAction, name == oauthAction:
+		return route{appID: appID, action: name, methods: onlyPOST}, nil
 	}
 	return route{}, noRoute()
 }
 
 func noRoute() *refusal {
-	return refuse(http.StatusNotFound, "no such route", "request /v1/{appid}/access_token, jsapi_ticket, wx_card_ticket or jsapi_signature")
+	return refuse(http.StatusNotFound, "no such route", "request /v1/{appid}/access_token, jsapi_ticket, wx_card_ticket, jsapi_signature, login or oauth")
 }
 
 func methodNotAllowed(allowed []string) *refusal {

@@ -132,6 +132,7 @@ func (s *scrape) process(o *ops) {
 	s.family(answers)
 	metrics.WriteCounterUint64(s, answers+`{source="memory"}`, m.memory.Get())
 	metrics.WriteCounterUint64(s, answers+`{source="renewal"}`, m.renewal.Get())
+	metrics.WriteCounterUint64(s, answers+`{source="login"}`, m.login.Get())
 	metrics.WriteCounterUint64(s, answers+`{source="refusal"}`, m.refusal.Get())
 	const callers = "wxsidecar_refused_requests_total"
 	s.family(callers)

@@ -92,7 +92,7 @@ func (r Request) parseAnswer(status int, body []byte) (Credential, *Error) {
 	case err != nil:
 		return Credential{}, lost("answer with an unreadable errcode")
 	case code != 0:
-		return Credential{}, refusal(r.API, code, text(fields["errmsg"]), hideOf(r.Secret, r.Token, value))
+		return Credential{}, refusal(r.API, code, text(fields["errmsg"]), hideOf(r.Secret, r.Token, r.Code, value))
 	case status != http.StatusOK:
 		return Credential{}, lost(fmt.Sprintf("HTTP %d without an errcode", status))
 	case (r.API == quotaGet || r.API == clearQuota) && fields["errcode"] == nil:
@@ -101,6 +101,10 @@ func (r Request) parseAnswer(status int, body []byte) (Credential, *Error) {
 		return Credential{quota: quotaOf(fields["quota"])}, nil
 	case r.API == clearQuota:
 		return Credential{}, nil
+	case r.API.exchanges() && text(fields["openid"]) == "":
+		return Credential{}, lost("success without an openid")
+	case r.API.exchanges():
+		return Credential{answer: string(body)}, nil
 	case !usable(value):
 		return Credential{}, lost("success without a usable " + name)
 	}

@@ -67,7 +67,7 @@ func (c *Client) try(ctx context.Context, base *url.URL, r Request) (cred Creden
 		// a token.
 		return Credential{}, lost(base.Host + ": " + describe(err)), false
 	default:
-		failed = unsent(base.Host, base.Host+": "+hideOf(r.Secret, r.Token).message(reason(err)))
+		failed = unsent(base.Host, base.Host+": "+hideOf(r.Secret, r.Token, r.Code).message(reason(err)))
 		if refused := new(tls.CertificateVerificationError); errors.As(err, &refused) {
 			failed.Hint = hint.Certificate(base.Host)
 		}

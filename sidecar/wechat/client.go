@@ -125,6 +125,15 @@ func (c *Client) Verify(ctx context.Context, appID, secret string) error {
 	return err
 }
 
+// Exchange sends a user's code, for CodeToSession or OAuth, and returns WeChat's answer: a
+// JSON object with an openid and without an errcode. Otherwise it returns an [*Error].
+// MayHaveIssued says whether the code may be used up. A code is sent once: over a connection
+// of its own, and to a further host only if nothing was sent before. It is not observed.
+func (c *Client) Exchange(ctx context.Context, r Request) (string, error) {
+	got, err := c.fetch(ctx, r)
+	return got.answer, err
+}
+
 func (c *Client) fetch(ctx context.Context, r Request) (Credential, error) {
 	if e := r.check(); e != nil {
 		return Credential{}, e

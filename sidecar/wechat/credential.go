@@ -18,7 +18,8 @@ type Credential struct {
 	// there was none.
 	Date time.Time
 
-	quota Quota // in an answer of quotaGet
+	quota  Quota  // in an answer of quotaGet
+	answer string // see Client.Exchange
 }
 
 // String returns the lifetime and the length.

@@ -13,7 +13,7 @@
 //   - One call of [Client.Fetch] makes WeChat issue at most one credential. Once a byte
 //     of a request may have been sent, neither this package nor net/http sends it
 //     again. Redirects are not followed.
-//   - No error contains an AppSecret or a token, however it is printed.
+//   - No error contains an AppSecret, a token or a user's code, however it is printed.
 //
 // # Protocol
 //
@@ -43,6 +43,13 @@
 //	POST /cgi-bin/openapi/quota/get?access_token=…
 //	{"cgi_path":"/cgi-bin/token"}
 //	→ {"errcode":0,"errmsg":"ok","quota":{…},"rate_limit":{…}}
+//
+// [Client.Exchange] exchanges the code that a user's device got, once, for the user:
+//
+//	GET /sns/jscode2session?grant_type=authorization_code&appid=…&secret=…&js_code=…
+//	→ {"openid":"…","session_key":"…"}
+//	GET /sns/oauth2/access_token?grant_type=authorization_code&appid=…&secret=…&code=…
+//	→ {"access_token":"…","expires_in":7200,"refresh_token":"…","openid":"…","scope":"…"}
 //
 // WeChat reports its errors with HTTP 200:
 //

@@ -9,8 +9,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 )
 
-// Error is the reason why a request returned no credential. It contains no AppSecret
-// and no token.
+// Error is the reason why a request returned no credential. It contains no AppSecret,
+// no token and no user's code.
 type Error struct {
 	// Code is WeChat's errcode; -1 if WeChat sent none.
 	Code int

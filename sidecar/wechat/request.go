@@ -31,6 +31,11 @@ const (
 	JSAPI API = "jsapi"
 	// WXCard is the same API for the ticket that signs cards and coupons.
 	WXCard API = "wx_card"
+	// CodeToSession is GET /sns/jscode2session, which exchanges the code of a mini program's
+	// user: see [Client.Exchange].
+	CodeToSession API = "jscode2session"
+	// OAuth is GET /sns/oauth2/access_token, which exchanges the code of a user of a web page.
+	OAuth API = "oauth2/access_token"
 
 	// quotaGet is POST /cgi-bin/openapi/quota/get, see [Client.Check] and [Client.Quota].
 	quotaGet API = "openapi/quota/get"
@@ -44,8 +49,15 @@ func (a API) forTicket() bool { return a == JSAPI || a == WXCard }
 // withToken reports whether the API needs an access_token instead of the AppSecret.
 func (a API) withToken() bool { return a.forTicket() || a == quotaGet }
 
-// grantType is the only grant type of both APIs.
-const grantType = "client_credential"
+// exchanges reports whether the API exchanges a user's code.
+func (a API) exchanges() bool { return a == CodeToSession || a == OAuth }
+
+const (
+	// grantType is the only grant type of both APIs for an access_token.
+	grantType = "client_credential"
+	// codeGrantType is that of a user's code.
+	codeGrantType = "authorization_code"
+)
 
 // Request says what to request. It shows no AppSecret and no credential, however it
 // is printed.
@@ -58,6 +70,8 @@ type Request struct {
 	Secret string `json:"-"`
 	// Token is the access_token, for a ticket.
 	Token string `json:"-"`
+	// Code is a user's code, for CodeToSession and OAuth.
+	Code string `json:"-"`
 	// Held is the credential that the caller holds. If the classic API returns another one,
 	// that must live for at least 10 s. Empty: any is another one.
 	Held string `json:"-"`
@@ -102,8 +116,8 @@ func (r Request) LogValue() slog.Value {
 // check returns an error if the request makes no sense.
 func (r Request) check() *Error {
 	switch {
-	case r.API != Token && r.API != StableToken && r.API != clearQuota && !r.API.withToken():
-		return defect("unknown API; use token, stable_token, jsapi or wx_card")
+	case r.API != Token && r.API != StableToken && r.API != clearQuota && !r.API.withToken() && !r.API.exchanges():
+		return defect("unknown API; use token, stable_token, jsapi, wx_card, jscode2session or oauth2/access_token")
 	case r.AppID == "":
 		return defect("no AppID given")
 	case r.API.withToken() && r.Token == "":
@@ -113,6 +127,8 @@ func (r Request) check() *Error {
 		e := defect("no AppSecret given")
 		e.Class, e.Hint = Person, hint.NoSecret
 		return e
+	case r.API.exchanges() && r.Code == "":
+		return defect("no code given")
 	}
 	if r.Force && r.API != StableToken {
 		return defect("force_refresh is for stable_token only")
@@ -140,6 +156,12 @@ func (r Request) onHost(ctx context.Context, base *url.URL) (*http.Request, erro
 		query = url.Values{"grant_type": {grantType}, "appid": {r.AppID}, "secret": {r.Secret}}
 	case JSAPI, WXCard:
 		path, query = "cgi-bin/ticket/getticket", url.Values{"access_token": {r.Token}, "type": {string(r.API)}}
+	case CodeToSession:
+		path = "sns/jscode2session"
+		query = url.Values{"grant_type": {codeGrantType}, "appid": {r.AppID}, "secret": {r.Secret}, "js_code": {r.Code}}
+	case OAuth:
+		path = "sns/oauth2/access_token"
+		query = url.Values{"grant_type": {codeGrantType}, "appid": {r.AppID}, "secret": {r.Secret}, "code": {r.Code}}
 	case StableToken:
 		method, path = http.MethodPost, "cgi-bin/stable_token"
 		post = map[string]any{"grant_type": grantType, "appid": r.AppID, "secret": r.Secret, "force_refresh": r.Force}

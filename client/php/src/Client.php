@@ -142,6 +142,33 @@ final class Client
     }
 
     /**
+     * Exchanges the code of wx.login in a mini program, for session_key, openid and, if WeChat sends one, unionid. The
+     * session_key must never reach the mini program.
+     *
+     * A code works once, so it is sent once. After an exception, get another code: only Refused with a retryAfter says
+     * that this one can be sent again. Refused with errcode 40029 or 40163: the code is invalid or was used; 404: the
+     * sidecar's SIDECAR_LOGIN is not set.
+     *
+     * @return array<string, mixed> WeChat's answer
+     */
+    public function login(#[\SensitiveParameter] string $code): array
+    {
+        return $this->sidecar->exchange($this->appId, 'login', 'js_code', $code);
+    }
+
+    /**
+     * Exchanges the code that WeChat added to the address of a web page, for openid, access_token, refresh_token and
+     * more: the user's own, which must never reach the page. Before that, check that the parameter state is the one
+     * that your app sent with this user to WeChat. It fails as login() does.
+     *
+     * @return array<string, mixed> WeChat's answer
+     */
+    public function oauth(#[\SensitiveParameter] string $code): array
+    {
+        return $this->sidecar->exchange($this->appId, 'oauth', 'code', $code);
+    }
+
+    /**
      * Sends a request to WeChat with the access_token in its query. If WeChat refuses the token with 40001, 40014 or
      * 42001, and there is another one, it repeats the request once: WeChat does not execute a request that it refuses.
      * It returns any other answer unchanged, redirects and errcodes included.

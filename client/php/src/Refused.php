@@ -10,8 +10,8 @@ final class Refused extends \RuntimeException implements Exception
     /**
      * @param int         $errcode    WeChat's if WeChat refused, such as 40164 (this IP is not on the account's
      *                                whitelist); -1: no valid credential at the moment; else the HTTP status of the
-     *                                sidecar's own refusal: 401 wrong bearer token, 403 not allowed, 404 ticket not
-     *                                configured, 429 too early for another renewal
+     *                                sidecar's own refusal: 401 wrong bearer token, 403 not allowed, 404 ticket or
+     *                                login not configured, 429 too early for another renewal
      * @param string      $errmsg     with WeChat's rid, which its support needs
      * @param string|null $hint       what to do; null if the sidecar has no hint
      * @param int|null    $retryAfter seconds to wait before the next request; null if the sidecar did not say

@@ -54,43 +54,84 @@ final class Sidecar
     /** @param string $kind access_token, jsapi_ticket or wx_card_ticket */
     public function get(string $appId, string $kind): string
     {
-        return $this->call("get $kind of $appId", 'GET', "/v1/$appId/$kind");
+        return $this->credential("get $kind of $appId", 'GET', "/v1/$appId/$kind");
     }
 
     public function refresh(string $appId, string $kind, #[\SensitiveParameter] string $rejected): string
     {
-        return $this->call("refresh $kind of $appId", 'POST', "/v1/$appId/$kind/refresh", $rejected);
+        $report = ['rejected' => $rejected];
+
+        return $this->credential("refresh $kind of $appId", 'POST', "/v1/$appId/$kind/refresh", $report);
     }
 
+    /**
+     * Exchanges a user's code. It is sent once, because a code works once.
+     *
+     * @param string $action login or oauth
+     * @return array<string, mixed> WeChat's answer
+     */
+    public function exchange(string $appId, string $action, string $field, #[\SensitiveParameter] string $code): array
+    {
+        $what = "$action of $appId";
+        $fields = $this->call($what, 'POST', "/v1/$appId/$action", [$field => $code], true);
+
+        return is_string($fields['openid'] ?? null) ? $fields : throw $this->foreign($what, 200);
+    }
+
+    /** @param array<string, string>|null $body */
+    private function credential(
+        string $what,
+        string $method,
+        string $path,
+        #[\SensitiveParameter] ?array $body = null,
+    ): string {
+        $fields = $this->call($what, $method, $path, $body);
+        $credential = $fields['access_token'] ?? $fields['ticket'] ?? null;
+        if (is_string($credential) && preg_match('/^[!-~]{1,2048}$/D', $credential) === 1) {
+            return $credential;
+        }
+
+        throw $this->foreign($what, 200);
+    }
+
+    /**
+     * @param array<string, string>|null $body sent as JSON
+     * @param bool                       $once whether to use a connection of its own: curl sends a request again if
+     *                                         one that it reuses has ended
+     * @return array<string, mixed> the answer, which has no errcode
+     */
     private function call(
         string $what,
         string $method,
         string $path,
-        #[\SensitiveParameter] ?string $rejected = null,
-    ): string {
+        #[\SensitiveParameter] ?array $body = null,
+        bool $once = false,
+    ): array {
         $bearer = $this->bearer?->other($what, null);
-        $answer = $this->send($what, $method, $path, $bearer, $rejected);
+        $answer = $this->send($what, $method, $path, $bearer, $body, $once);
         if ($answer->status === 401 && $bearer !== null) {
             try {
                 $other = $this->bearer?->other($what, $bearer);
             } catch (SidecarUnavailable) {
                 $other = null; // the refusal says more
             }
-            $answer = $other === null ? $answer : $this->send($what, $method, $path, $other, $rejected);
+            $answer = $other === null ? $answer : $this->send($what, $method, $path, $other, $body, $once);
         }
 
-        return $this->read($what, $answer, [(string) $rejected, (string) $bearer, (string) ($other ?? '')]);
+        return $this->read($what, $answer, [...array_values($body ?? []), (string) $bearer, (string) ($other ?? '')]);
     }
 
+    /** @param array<string, string>|null $body */
     private function send(
         string $what,
         string $method,
         string $path,
         #[\SensitiveParameter] ?string $bearer,
-        #[\SensitiveParameter] ?string $rejected,
+        #[\SensitiveParameter] ?array $body,
+        bool $once,
     ): Answer {
         try {
-            return $this->transport->send($this->request($method, $this->base->path . $path, $bearer, $rejected));
+            return $this->transport->send($this->request($method, $this->base->path . $path, $bearer, $body, $once));
         } catch (NoAnswer $e) {
             throw new SidecarUnavailable(
                 "$what: sidecar at $this->address: {$e->getMessage()}; check the address and that it is running"
@@ -98,26 +139,31 @@ final class Sidecar
         }
     }
 
-    /** Returns the last request again if it is the same and has no secret: without this a miss takes 6 % longer. */
+    /**
+     * Returns the last request again if it is the same and has no secret: without this a miss takes 6 % longer.
+     *
+     * @param array<string, string>|null $body
+     */
     private function request(
         string $method,
         string $path,
         #[\SensitiveParameter] ?string $bearer,
-        #[\SensitiveParameter] ?string $rejected,
+        #[\SensitiveParameter] ?array $body,
+        bool $once,
     ): Request {
-        $secret = $bearer !== null || $rejected !== null;
+        $secret = $bearer !== null || $body !== null;
         if (!$secret && $this->last?->url->path === $path) {
             return $this->last;
         }
         $headers = ['X-Wxsidecar' => '1'];
         $headers += $bearer === null ? [] : ['Authorization' => "Bearer $bearer"];
-        $headers += $rejected === null ? [] : ['Content-Type' => 'application/json'];
-        $report = ['rejected' => $rejected];
-        $body = $rejected === null ? null : (string) json_encode($report, JSON_INVALID_UTF8_SUBSTITUTE);
+        $headers += $body === null ? [] : ['Content-Type' => 'application/json'];
+        $text = $body === null ? null : (string) json_encode($body, JSON_INVALID_UTF8_SUBSTITUTE);
         $url = $this->base->withPath($path);
         $max = self::MAX_ANSWER;
         $ca = $this->caFile;
-        $request = new Request($method, $url, $headers, $body, $this->socket, false, self::WAIT, $max, $secret, $ca);
+        $wait = self::WAIT;
+        $request = new Request($method, $url, $headers, $text, $this->socket, false, $wait, $max, $secret, $ca, $once);
         if (!$secret) {
             $this->last = $request;
         }
@@ -125,12 +171,15 @@ final class Sidecar
         return $request;
     }
 
-    /** @param array<string> $secrets removed from the exception, because WeChat's errmsg can repeat them */
+    /**
+     * @param array<string> $secrets removed from the exception, because WeChat's errmsg can repeat them
+     * @return array<string, mixed>
+     */
     private function read(
         string $what,
         #[\SensitiveParameter] Answer $answer,
         #[\SensitiveParameter] array $secrets,
-    ): string {
+    ): array {
         $fields = json_decode($answer->body, true);
         $errcode = $fields['errcode'] ?? 0;
         if (is_int($errcode) && $errcode !== 0) {
@@ -140,13 +189,17 @@ final class Sidecar
 
             throw new Refused($what, $errcode, $text('errmsg'), $text('hint') ?: null, $wait > 0 ? $wait : null);
         }
-        $credential = $fields['access_token'] ?? $fields['ticket'] ?? null;
-        if ($answer->status === 200 && is_string($credential) && preg_match('/^[!-~]{1,2048}$/D', $credential) === 1) {
-            return $credential;
+        if ($answer->status === 200 && is_array($fields)) {
+            return $fields;
         }
 
-        throw new SidecarUnavailable(
-            "$what: sidecar at $this->address: HTTP $answer->status is not a sidecar's answer; check the address"
+        throw $this->foreign($what, $answer->status);
+    }
+
+    private function foreign(string $what, int $status): SidecarUnavailable
+    {
+        return new SidecarUnavailable(
+            "$what: sidecar at $this->address: HTTP $status is not a sidecar's answer; check the address"
         );
     }
 }

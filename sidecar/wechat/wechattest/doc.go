@@ -24,6 +24,8 @@
 //   - POST /cgi-bin/clear_quota/v2 with appid and appsecret as JSON resets these counts, ten
 //     times a month in Beijing (48006). WeChat's table of parameters has them in the body,
 //     its example in the query. WeChat does not say when a month begins.
+//   - GET /sns/jscode2session and GET /sns/oauth2/access_token exchange a user's code. Any
+//     code works once for its AppID (40163), unless it contains "invalid" (40029).
 //   - Any other path under /cgi-bin/ is an API with ?access_token=…. It answers "ok",
 //     or refuses the token with 41001 (missing), 40014 (malformed), 42001 (expired) or
 //     40001 (ended by a later token, or unknown). /cgi-bin/user/info answers with the
@@ -33,6 +35,6 @@
 // Serve it with [Server.ListenTLS] or [Server.ListenHTTP], or, inside testing/synctest,
 // with [Server.Pipe]. It does not import the package testing, so a program can link it.
 //
-// Every token and ticket contains the text "canarytoken", so that leaked tokens can be
-// found in the output of a test run.
+// Every token and ticket contains the text "canarytoken", and so does all that a login
+// returns, so that leaked tokens can be found in the output of a test run.
 package wechattest

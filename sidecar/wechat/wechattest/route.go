@@ -20,6 +20,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveQuota(w, r)
 	case r.URL.Path == "/cgi-bin/clear_quota/v2":
 		s.serveClear(w, r)
+	case r.URL.Path == sessionPath, r.URL.Path == oauthPath:
+		s.serveLogin(w, r)
 	case strings.HasPrefix(r.URL.Path, "/cgi-bin/"):
 		s.serveAPI(w, r)
 	default:

@@ -23,6 +23,8 @@ type Server struct {
 	checkHook   func(n int) Answer               // answers these
 	verified    int                              // requests that verify an AppSecret
 	verifyHook  func(appID string, n int) Answer // answers these
+	logins      []Login                          // requests to exchange a user's code
+	loginHook   func(Login, int) Answer          // answers these
 	failing     int
 	expiresIn   time.Duration
 	grace       time.Duration

@@ -64,6 +64,9 @@ final class Handle
         if ($request->method === 'HEAD') {
             curl_setopt($this->curl, CURLOPT_NOBODY, true);
         }
+        if ($request->once) {
+            curl_setopt_array($this->curl, [CURLOPT_FRESH_CONNECT => true, CURLOPT_FORBID_REUSE => true]);
+        }
         if ($request->socket !== null) {
             curl_setopt($this->curl, CURLOPT_UNIX_SOCKET_PATH, $request->socket);
         }

@@ -20,6 +20,7 @@ final class Request
      * @param int                   $limit  bytes of the longest body
      * @param bool                  $secret whether it has a secret, and must be forgotten after its answer
      * @param string|null           $caFile the CAs to trust, in PEM; null: PHP's
+     * @param bool                  $once   whether it has a connection of its own, and so is never sent again
      */
     public function __construct(
         public readonly string $method,
@@ -32,6 +33,7 @@ final class Request
         public readonly int $limit,
         public readonly bool $secret = true,
         public readonly ?string $caFile = null,
+        public readonly bool $once = false,
     ) {
     }
 }
