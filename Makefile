@@ -10,6 +10,7 @@ FUZZTIME ?= 10s
 ATTACK_TIME ?= 6s
 CHAOS_MINUTES ?= 26
 VARIANTS ?= short
+LANGUAGES ?= node python java
 BILL_FLAGS ?=
 IMAGE    ?= wxsidecar:dev
 IMAGE_FLAGS ?=
@@ -18,6 +19,7 @@ TESTLOG  ?= bin/test.log
 RACELOG  ?= bin/race.log
 K8SLOG   ?= bin/k8s.log
 SDKLOG   ?= bin/sdk.log
+LANGLOG  ?= bin/languages.log
 FUZZLOG  ?= bin/fuzz.log
 
 GOFUMPT_VERSION := v0.12.0
@@ -68,6 +70,12 @@ sdk: installed ## test SDKs beside a real sidecar; VARIANTS=long: over ten renew
 	phpcs --standard=PSR12 client/sdktest/testdata
 	@export WXSIDECAR_VARIANTS=$(VARIANTS:short=); $(call gotest,-count=1 -timeout 30m ./...,$(SDKLOG),client/sdktest)
 
+.PHONY: languages
+languages: installed ## run the examples of docs/clients.md in LANGUAGES (node python java); VARIANTS=long: over ten renewals
+	sh .ci/languages $(LANGUAGES)
+	@export WXSIDECAR_VARIANTS=$(VARIANTS:short=) WXSIDECAR_LANGUAGES='$(LANGUAGES)'; \
+		$(call gotest,-tags languages -count=1 -timeout 10m -run TestLanguages ./...,$(LANGLOG),client/sdktest)
+
 .PHONY: k8s
 k8s: installed $(KUBESCORE) $(KUSTOMIZE) ## check the manifests, the alerts and the dashboard without a cluster
 	@$(call gotest,-count=1 ./...,$(K8SLOG),k8s)
@@ -96,7 +104,7 @@ lint: $(GOFUMPT) $(GOLANGCILINT) ## run gofumpt and golangci-lint
 	cd k8s && $(GOLANGCILINT) run --build-tags cluster ./...
 	cd bench && $(GOLANGCILINT) run --build-tags bill ./...
 	cd bench/peers && $(GOLANGCILINT) run ./...
-	cd client/sdktest && $(GOLANGCILINT) run ./...
+	cd client/sdktest && $(GOLANGCILINT) run --build-tags languages ./...
 	$(GOLANGCILINT) run --build-tags chaos ./sidecar/keeper
 	cd bench/chaos && $(GOLANGCILINT) run ./...
 

@@ -16,8 +16,8 @@ import (
 
 // Process is a running program. It ends with its test at the latest.
 type Process struct {
-	Command *exec.Cmd     // its ProcessState is set once Ended is closed
-	Stdin   io.Closer     // for programs that read until its end
+	Command *exec.Cmd // its ProcessState is set once Ended is closed
+	Stdin   io.WriteCloser
 	Ended   chan struct{} // closed at its end
 	Stdout  Output
 	Stderr  Output
