@@ -63,7 +63,7 @@ func newReaders(f *fixture, m *program.Memcached, local time.Duration) (*readers
 	f.wechat.SetTokenLength(tokenLength)
 	token := f.wechat.FetchExternally(appID)
 	f.wechat.SetTokenLength(136)
-	c, err := client.New(client.Config{AppID: appID, Servers: []string{m.Address}, Timeout: program.Timeout, Local: local})
+	c, err := client.New(client.Config{AppID: appID, Servers: []string{m.Address}, Memcached: client.Memcached{Timeout: program.Timeout}, Local: local})
 	if err != nil {
 		return nil, err
 	}

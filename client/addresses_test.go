@@ -22,7 +22,7 @@ func TestLog_SeveralAddresses(t *testing.T) {
 	require.NoError(t, err)
 	dns, log, server := names.New(), new(strings.Builder), "memcached.example.test:"+port
 	f := setup(t, func(cfg *client.Config) {
-		cfg.Servers, cfg.Dial, cfg.Log = []string{server}, dns.Dial, slog.New(slog.NewTextHandler(log, nil))
+		cfg.Servers, cfg.Memcached.Dial, cfg.Log = []string{server}, dns.Dial, slog.New(slog.NewTextHandler(log, nil))
 	})
 	go func() { _ = f.memcached.Serve(listener) }()
 	read := func(addresses ...string) { // over a new connection

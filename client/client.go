@@ -46,8 +46,9 @@
 // # How long a call waits
 //
 // AccessToken checks the context before it reads memcached, and watches it while it
-// waits for the sidecar. Config.Timeout bounds a dial to memcached, and each read and
-// write. An answer that arrives in pieces can take eleven timeouts. The sidecar has 13 s.
+// waits for the sidecar. Memcached.Timeout bounds a dial to memcached, and each read and
+// write. An answer that arrives in pieces can take eleven timeouts, and TLS and a password
+// take up to a second more for each new connection. The sidecar has 13 s.
 //
 // # Failures
 //
@@ -113,11 +114,12 @@ func New(cfg Config) (*Client, error) {
 // build returns a Client for a valid Config.
 func build(cfg Config) (*Client, error) {
 	store, err := memcache.New(memcache.Config{
-		Servers: cfg.Servers,
-		Hash:    cfg.Hash,
-		Prefix:  cfg.Prefix,
-		Timeout: cfg.Timeout,
-		Dial:    cfg.Dial,
+		Servers:  cfg.Servers,
+		Hash:     cfg.Memcached.Hash,
+		Prefix:   cfg.Memcached.Prefix,
+		Timeout:  cfg.Memcached.Timeout,
+		Dial:     cfg.Memcached.Dial,
+		Security: cfg.Memcached.security(),
 
 		SeveralAddresses: warnOfAddresses(cmp.Or(cfg.Log, slog.Default())),
 	})

@@ -31,16 +31,8 @@ type Config struct {
 	// memcache.DefaultServer. Several must have the names and the order that the
 	// sidecars use.
 	Servers []string
-	// Hash says how several servers share the keys, as the sidecar's does; ""
-	// means ring.Ketama.
-	Hash ring.Hash
-	// Prefix precedes every key, as the sidecar's does; empty means none.
-	Prefix string
-	// Timeout bounds one read or write on memcached, and a dial; 0 means
-	// memcache.DefaultTimeout. An answer that arrives in pieces can take eleven timeouts.
-	Timeout time.Duration
-	// Dial connects to memcached; nil means net.Dialer. For TLS and for tests.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Memcached is how they are used; its zero value suits one without TLS and password.
+	Memcached Memcached
 
 	// Sidecar is where the sidecar's API is, http://host:port or unix:///path;
 	// empty means DefaultSidecar.
@@ -69,7 +61,8 @@ type Config struct {
 	WeChatHosts []string
 
 	// Log gets one warning for each server whose name has several addresses, and so can be
-	// several memcacheds; nil means slog.Default.
+	// several memcacheds. It gets one whenever a server begins to refuse TLS or the password,
+	// which a person must end: until then every read needs the sidecar. Nil means slog.Default.
 	Log *slog.Logger
 	// Observe is called with the source of each credential, in the caller's goroutine,
 	// just before a method returns the credential; nil calls nothing. It must be safe
@@ -77,10 +70,47 @@ type Config struct {
 	Observe func(Observation)
 }
 
-// names are the names that an error uses for the fields.
-type names struct{ appID, servers, hash, prefix, timeout, sidecar, authTokenFile, caFile string }
+// Memcached is how a Client uses memcached. Hash and Prefix must be those of the sidecars.
+type Memcached struct {
+	// Hash says how several servers share the keys; "" means ring.Ketama.
+	Hash ring.Hash
+	// Prefix precedes every key; empty means none.
+	Prefix string
+	// Timeout bounds one read or write, and a dial; 0 means memcache.DefaultTimeout. An
+	// answer that arrives in pieces can take eleven timeouts. After the dial, TLS and the
+	// password have a second together, or Timeout if that is longer.
+	Timeout time.Duration
+	// Dial connects; nil means net.Dialer. For tests.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-var fieldNames = names{"AppID", "Servers", "Hash", "Prefix", "Timeout", "Sidecar", "AuthTokenFile", "CAFile"}
+	// TLS begins every connection with TLS 1.2 or newer. The server's certificate must be
+	// valid for its name in Config.Servers.
+	TLS bool
+	// CAFile has the certificates of the CAs that sign those of the servers, in PEM; empty
+	// means the system's. The Client reads it at every dial.
+	CAFile string
+	// AuthFile has user:password for memcached's ASCII authentication (-Y); empty means
+	// none. The Client reads it at every dial. With two lines it sends the first, and the
+	// other one if memcached refuses it.
+	AuthFile string
+}
+
+func (m Memcached) security() memcache.Security {
+	return memcache.Security{TLS: m.TLS, CAFile: m.CAFile, AuthFile: m.AuthFile}
+}
+
+// names are the names that an error uses for the fields.
+type names struct {
+	appID, servers, hash, prefix, timeout string
+	tls, memcachedCA, authFile            string // of memcached
+	sidecar, authTokenFile, caFile        string
+}
+
+var fieldNames = names{
+	"AppID", "Servers", "Memcached.Hash", "Memcached.Prefix", "Memcached.Timeout",
+	"Memcached.TLS", "Memcached.CAFile", "Memcached.AuthFile",
+	"Sidecar", "AuthTokenFile", "CAFile",
+}
 
 // check returns all invalid fields in one error, together with the known ones.
 func (cfg Config) check(n names, known ...error) error {
@@ -96,11 +126,7 @@ func (cfg Config) check(n names, known ...error) error {
 		report(n.appID, fmt.Errorf("%q is not an AppID; use 1 to 64 letters, digits, _ or -", cfg.AppID))
 	}
 	report(n.servers, memcache.CheckServers(cfg.Servers))
-	report(n.hash, ring.Check(cfg.Hash))
-	report(n.prefix, memcache.CheckPrefix(cfg.Prefix))
-	if cfg.Timeout < 0 {
-		report(n.timeout, fmt.Errorf("%s is negative; use a duration such as 200ms, or 0 for the default", cfg.Timeout))
-	}
+	cfg.Memcached.check(cfg.Servers, n, report)
 	where, err := parseAddress(cfg.Sidecar)
 	report(n.sidecar, err)
 	report(n.caFile, cfg.checkCA(where, n))
@@ -134,4 +160,16 @@ func (cfg Config) checkCA(where address, n names) error {
 	}
 	_, err := readCAs(cfg.CAFile)
 	return err
+}
+
+func (m Memcached) check(servers []string, n names, report func(field string, err error)) {
+	report(n.hash, ring.Check(m.Hash))
+	report(n.prefix, memcache.CheckPrefix(m.Prefix))
+	if m.Timeout < 0 {
+		report(n.timeout, fmt.Errorf("%s is negative; use a duration such as 200ms, or 0 for the default", m.Timeout))
+	}
+	ofTLS, ofCAFile, ofAuthFile := m.security().Check(servers)
+	report(n.tls, ofTLS)
+	report(n.memcachedCA, ofCAFile)
+	report(n.authFile, ofAuthFile)
 }

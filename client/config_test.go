@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/client"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/realmemcached"
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
 )
 
@@ -35,18 +36,21 @@ func TestNew_InvalidConfig(t *testing.T) {
 	_, err := client.New(client.Config{
 		AppID:         "wx 1",
 		Servers:       []string{"memcached", "b:11211"},
-		Hash:          "crc32",
-		Prefix:        "a b",
-		Timeout:       -1,
+		Memcached:     client.Memcached{Hash: "crc32", Prefix: "a b", Timeout: -1, CAFile: "none", AuthFile: "none"},
 		Sidecar:       "ftp://x",
 		AuthTokenFile: filepath.Join(t.TempDir(), "none"),
 		Local:         client.MaxLocal + 1,
 		WeChatHosts:   []string{"https://proxy"},
 	})
 	require.Error(t, err)
-	for _, field := range []string{"AppID", "Servers", "Hash", "Prefix", "Timeout", "Sidecar", "AuthTokenFile", "Local", "WeChatHosts"} {
+	for _, field := range []string{
+		"AppID", "Servers", "Memcached.Hash", "Memcached.Prefix", "Memcached.Timeout", "Memcached.CAFile", "Memcached.AuthFile",
+		"Sidecar", "AuthTokenFile", "Local", "WeChatHosts",
+	} {
 		require.ErrorContains(t, err, field+": ")
 	}
+	_, err = client.New(client.Config{AppID: "wx1", Servers: []string{"/run/m.sock"}, Memcached: client.Memcached{TLS: true}})
+	require.ErrorContains(t, err, "Memcached.TLS: ")
 	_, err = client.New(client.Config{AppID: "wx1", Local: -1})
 	assert.ErrorContains(t, err, "Local: ")
 }
@@ -104,7 +108,8 @@ func TestNew_BearerFile(t *testing.T) {
 func variables(t *testing.T, set map[string]string) {
 	t.Helper()
 	for _, name := range []string{
-		"WECHAT_APPID", "MEMCACHED_SERVERS", "MEMCACHED_HASH", "MEMCACHED_KEY_PREFIX", "MEMCACHED_TIMEOUT", "SIDECAR_URL", "SIDECAR_AUTH_TOKEN_FILE", "SIDECAR_CA_FILE",
+		"WECHAT_APPID", "MEMCACHED_SERVERS", "MEMCACHED_HASH", "MEMCACHED_KEY_PREFIX", "MEMCACHED_TIMEOUT",
+		"MEMCACHED_TLS", "MEMCACHED_CA_FILE", "MEMCACHED_AUTH_FILE", "SIDECAR_URL", "SIDECAR_AUTH_TOKEN_FILE", "SIDECAR_CA_FILE",
 	} {
 		t.Setenv(name, set[name])
 	}
@@ -114,14 +119,20 @@ func variables(t *testing.T, set map[string]string) {
 func TestConfigFromEnv_Variables(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	require.NoError(t, os.WriteFile(file, []byte(bearer), 0o600))
+	guard := realmemcached.NewGuard(t)
 	variables(t, map[string]string{
+		"MEMCACHED_TLS": "true", "MEMCACHED_CA_FILE": guard.CAFile, "MEMCACHED_AUTH_FILE": guard.AuthFile,
 		"WECHAT_APPID": "wx1", "MEMCACHED_SERVERS": " memcached:11211 , b:11211,", "MEMCACHED_HASH": "php-memcached", "MEMCACHED_KEY_PREFIX": "prod:",
 		"MEMCACHED_TIMEOUT": "50ms", "SIDECAR_URL": "unix:///run/s.sock", "SIDECAR_AUTH_TOKEN_FILE": file,
 	})
 	cfg, err := client.ConfigFromEnv()
 	require.NoError(t, err)
 	assert.Equal(t, client.Config{
-		AppID: "wx1", Servers: []string{"memcached:11211", "b:11211"}, Hash: ring.PHPMemcached, Prefix: "prod:", Timeout: 50 * time.Millisecond,
+		AppID: "wx1", Servers: []string{"memcached:11211", "b:11211"},
+		Memcached: client.Memcached{
+			Hash: ring.PHPMemcached, Prefix: "prod:", Timeout: 50 * time.Millisecond,
+			TLS: true, CAFile: guard.CAFile, AuthFile: guard.AuthFile,
+		},
 		Sidecar: "unix:///run/s.sock", AuthTokenFile: file,
 	}, cfg)
 	c, err := client.FromEnv()
@@ -141,6 +152,7 @@ func TestConfigFromEnv_Defaults(t *testing.T) {
 func TestFromEnv_InvalidVariables(t *testing.T) {
 	bad := map[string]string{
 		"MEMCACHED_SERVERS": "memcached", "MEMCACHED_HASH": "crc32", "MEMCACHED_KEY_PREFIX": "a b", "MEMCACHED_TIMEOUT": "200",
+		"MEMCACHED_TLS": "canarysecret", "MEMCACHED_CA_FILE": "/nowhere/canarysecret", "MEMCACHED_AUTH_FILE": "/nowhere/canarysecret",
 		"SIDECAR_URL": "127.0.0.1:7200", "SIDECAR_AUTH_TOKEN_FILE": "/nowhere/at/all", "SIDECAR_CA_FILE": "/nowhere/at/all",
 	}
 	variables(t, bad)
@@ -150,6 +162,10 @@ func TestFromEnv_InvalidVariables(t *testing.T) {
 	for name := range bad {
 		require.ErrorContains(t, err, name+": ")
 	}
+	clean(t, err)
+	variables(t, map[string]string{"WECHAT_APPID": "wx1", "MEMCACHED_CA_FILE": "/nowhere/at/all"})
+	_, err = client.FromEnv()
+	require.ErrorContains(t, err, "MEMCACHED_CA_FILE: TLS is off; set MEMCACHED_TLS=true")
 	variables(t, map[string]string{"WECHAT_APPID": "wx1", "MEMCACHED_TIMEOUT": "0s"})
 	_, err = client.FromEnv()
 	assert.ErrorContains(t, err, "MEMCACHED_TIMEOUT: ")

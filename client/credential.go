@@ -68,7 +68,9 @@ func (c *credential) read(ctx context.Context) (string, Source, error) {
 		case errors.Is(err, memcache.ErrMiss), errors.Is(err, memcache.ErrDamaged):
 			c.health.leave(seen, nil)
 		default:
-			c.health.leave(seen, err)
+			if c.health.leave(seen, err) {
+				c.warnOfRefusal(ctx, err)
+			}
 			failure = err
 		}
 	} else {

@@ -26,7 +26,7 @@ func pod() (cfg client.Config, stop func()) {
 	sidecar := httptest.NewServer(fake)
 	cfg = client.Config{
 		AppID:     "wx1",
-		Dial:      memcached.Dial, // instead of Servers: []string{"memcached:11211"}
+		Memcached: client.Memcached{Dial: memcached.Dial}, // instead of Servers: []string{"memcached:11211"}
 		Sidecar:   sidecar.URL,
 		Transport: http.DefaultTransport,
 	}

@@ -2,10 +2,8 @@ package client_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -23,8 +21,7 @@ func FuzzSidecarAnswer(f *testing.F) {
 	f.Add(200, "", []byte(`{"access_token":"canarytoken-0002","expires_in":3123}`))
 	f.Fuzz(func(t *testing.T, status int, retryAfter string, body []byte) {
 		c, err := client.New(client.Config{
-			AppID: "wx1",
-			Dial:  func(context.Context, string, string) (net.Conn, error) { return nil, errDown },
+			AppID: "wx1", Memcached: client.Memcached{Dial: dialDown},
 			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 				return &http.Response{
 					StatusCode: status, Body: io.NopCloser(bytes.NewReader(body)), Request: r,
@@ -70,8 +67,7 @@ func FuzzRefusal(f *testing.F) {
 		for _, cut := range []func(io.Reader) io.Reader{iotest.DataErrReader, iotest.OneByteReader, iotest.HalfReader} {
 			reports := 0
 			c, err := client.New(client.Config{
-				AppID: "wx1",
-				Dial:  func(context.Context, string, string) (net.Conn, error) { return nil, errDown },
+				AppID: "wx1", Memcached: client.Memcached{Dial: dialDown},
 				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 					if r.Method == http.MethodPost {
 						reports++

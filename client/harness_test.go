@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -135,6 +136,9 @@ func (f *fakeSidecar) reports() []string {
 
 var errDown = errors.New("connection refused")
 
+// dialDown is the Dial of a memcached that is down.
+func dialDown(context.Context, string, string) (net.Conn, error) { return nil, errDown }
+
 // fixture is a memcached and a sidecar with t1 for wx1, and a Client of wx1.
 type fixture struct {
 	*client.Client
@@ -147,7 +151,7 @@ func setup(t *testing.T, change ...func(*client.Config)) *fixture {
 	f := &fixture{memcached: memcachetest.New(), sidecar: newFakeSidecar()}
 	t.Cleanup(func() { assert.NoError(t, f.memcached.Close()) })
 	f.memcached.Put("wx1", t1, 0, 3600)
-	cfg := client.Config{AppID: "wx1", Dial: f.memcached.Dial, Transport: f.sidecar}
+	cfg := client.Config{AppID: "wx1", Memcached: client.Memcached{Dial: f.memcached.Dial}, Transport: f.sidecar}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -183,7 +187,7 @@ func clean(t *testing.T, err error) {
 
 func mustNew(b *testing.B, server *memcachetest.Server) *client.Client {
 	b.Helper()
-	c, err := client.New(client.Config{AppID: "wx1", Dial: server.Dial, Local: client.MaxLocal})
+	c, err := client.New(client.Config{AppID: "wx1", Memcached: client.Memcached{Dial: server.Dial}, Local: client.MaxLocal})
 	require.NoError(b, err)
 	b.Cleanup(func() { _ = c.Close() })
 	return c

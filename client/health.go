@@ -50,16 +50,18 @@ func (h *health) enter() (seen *outage, ask bool) {
 	return probe, h.now.CompareAndSwap(seen, probe)
 }
 
-// leave records the result: err is nil if memcached answered, even with a miss.
-func (h *health) leave(seen *outage, err error) {
+// leave records the result: err is nil if memcached answered, even with a miss. It
+// reports whether an outage began.
+func (h *health) leave(seen *outage, err error) (began bool) {
 	switch {
 	case err != nil:
 		pause := firstPause
 		if seen != nil {
 			pause = min(2*seen.pause, lastPause)
 		}
-		h.now.CompareAndSwap(seen, &outage{until: time.Now().Add(pause), pause: pause, cause: err})
+		return h.now.CompareAndSwap(seen, &outage{until: time.Now().Add(pause), pause: pause, cause: err}) && seen == nil
 	case seen != nil:
 		h.now.CompareAndSwap(seen, nil)
 	}
+	return false
 }

@@ -20,9 +20,8 @@ func TestAccessToken_RealMemcached(t *testing.T) {
 		require.Equal(t, "STORED", m.Ask(t, fmt.Sprintf("set p:wx1 %d 60 %d\r\n%s", flags, len(value), value)))
 	}
 	f := setup(t, func(cfg *client.Config) {
-		cfg.Dial = nil
+		cfg.Memcached = client.Memcached{Prefix: "p:"}
 		cfg.Servers = []string{m.Address}
-		cfg.Prefix = "p:"
 	})
 
 	assert.Equal(t, t1, f.token(t))

@@ -1,6 +1,8 @@
 package client
 
 import (
+	"cmp"
+	"context"
 	"log/slog"
 	"strings"
 	"sync"
@@ -37,5 +39,13 @@ func warnOfAddresses(log *slog.Logger) func(server string, several []string) {
 				"hint", "apps and sidecars can use different servers, and apps then read invalid tokens: "+
 					"use a Service with a ClusterIP and one pod, or name each pod in MEMCACHED_SERVERS, of sidecars and apps")
 		}
+	}
+}
+
+// warnOfRefusal warns if only a person can end an outage that has just begun.
+func (c *credential) warnOfRefusal(ctx context.Context, err error) {
+	if err = c.slot.Diagnose(ctx, err); memcache.Misconfigured(err) {
+		log := cmp.Or(c.shared.cfg.Log, slog.Default())
+		log.Warn("memcached unusable as configured, asking the sidecar", "server", c.slot.Server(), "error", err.Error())
 	}
 }

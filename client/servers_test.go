@@ -30,7 +30,7 @@ func TestHealth_SeveralServers(t *testing.T) {
 		}
 		where, err := memcache.New(memcache.Config{Servers: names})
 		require.NoError(t, err)
-		f := setup(t, func(cfg *client.Config) { cfg.Servers, cfg.Dial = names, dial })
+		f := setup(t, func(cfg *client.Config) { cfg.Servers, cfg.Memcached.Dial = names, dial })
 		for i := range 20 {
 			appID := fmt.Sprintf("wx%d", i)
 			slot, err := where.Slot(appID, memcache.AccessToken)

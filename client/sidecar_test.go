@@ -1,7 +1,6 @@
 package client_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -247,7 +246,7 @@ func TestRefresh_ClosedConnection(t *testing.T) {
 	f := setup(t)
 	server := httptest.NewServer(f.sidecar)
 	defer server.Close()
-	c, err := client.New(client.Config{AppID: "wx1", Dial: f.memcached.Dial, Sidecar: server.URL})
+	c, err := client.New(client.Config{AppID: "wx1", Memcached: client.Memcached{Dial: f.memcached.Dial}, Sidecar: server.URL})
 	require.NoError(t, err)
 	defer func() { _ = c.Close() }()
 	_, err = c.Refresh(t.Context(), t1)
@@ -294,7 +293,7 @@ func TestSidecar_HeaderLimit(t *testing.T) {
 		_, _ = io.WriteString(w, `{"access_token":"canarytoken-0009","expires_in":3000}`)
 	}))
 	t.Cleanup(server.Close)
-	c, err := client.New(client.Config{AppID: "wx1", Sidecar: server.URL, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errDown }})
+	c, err := client.New(client.Config{AppID: "wx1", Sidecar: server.URL, Memcached: client.Memcached{Dial: dialDown}})
 	require.NoError(t, err)
 	_, err = c.AccessToken(t.Context())
 	require.ErrorContains(t, err, "header")

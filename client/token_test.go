@@ -57,7 +57,7 @@ func TestAccessToken_Fallback(t *testing.T) {
 
 // The prefix precedes the key.
 func TestAccessToken_Prefix(t *testing.T) {
-	f := setup(t, func(cfg *client.Config) { cfg.Prefix = "prod:" })
+	f := setup(t, func(cfg *client.Config) { cfg.Memcached.Prefix = "prod:" })
 	f.memcached.Put("prod:wx1", t2, 0, 3600)
 	assert.Equal(t, t2, f.token(t))
 }

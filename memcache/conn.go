@@ -52,19 +52,21 @@ type conn struct {
 	since       time.Time // when the answer had freeReads reads
 }
 
-// dialer returns a dial function for connections with bounded answers, which notes what
-// the server's name resolves to.
-func (cfg Config) dialer(timeout time.Duration, at *addresses) dialFunc {
-	dial := cfg.Dial
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
+// dialer returns a dial function for connections that are ready for commands, with bounded
+// answers.
+func (cfg Config) dialer(timeout time.Duration, bare dialFunc) dialFunc {
+	guard := &guard{Security: cfg.Security, limit: max(timeout, minBegin)}
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
-		inner, err := dial(at.watch(ctx), network, address)
+		inner, err := bare(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		return &conn{Conn: inner, patience: answerTimeouts * timeout}, nil
+		c := &conn{Conn: inner, patience: answerTimeouts * timeout}
+		if err := guard.begin(ctx, c, address); err != nil {
+			_ = inner.Close()
+			return nil, err
+		}
+		return c, nil
 	}
 }
 

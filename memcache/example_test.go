@@ -217,3 +217,14 @@ func ExampleFingerprint() {
 	fmt.Println(memcache.Fingerprint("test"))
 	// Output: 9f86d081
 }
+
+func ExampleSecurity_Check() {
+	_, ofCAFile, _ := memcache.Security{CAFile: "/etc/ssl/ca.pem"}.Check([]string{"memcached:11211"})
+	fmt.Println(ofCAFile)
+	// Output: TLS is off; set MEMCACHED_TLS=true, or leave this unset
+}
+
+func ExampleMisconfigured() {
+	fmt.Println(memcache.Misconfigured(memcache.ErrPassword), memcache.Misconfigured(memcache.ErrMemory))
+	// Output: true false
+}

@@ -21,6 +21,8 @@ type Inspection struct {
 	// Stats and Settings are the answers to stats and stats settings. Nil: the server, such
 	// as a proxy, has no such command.
 	Stats, Settings map[string]string
+	// Security is how the connections are protected: Config.Security.
+	Security Security
 	// Err is why the server does not answer; nil if it does.
 	Err error
 }
@@ -33,7 +35,7 @@ func (s *Store) Inspect(ctx context.Context) []Inspection {
 	for i, one := range s.servers {
 		running.Go(func() {
 			all[i] = one.inspect(ctx)
-			all[i].Server, all[i].Several = one.name, one.at.known()
+			all[i].Server, all[i].Several, all[i].Security = one.name, one.at.known(), one.security
 		})
 	}
 	running.Wait()
@@ -42,13 +44,22 @@ func (s *Store) Inspect(ctx context.Context) []Inspection {
 
 func (s *server) inspect(ctx context.Context) (i Inspection) {
 	if i.Err = s.retry(s.client.Ping); i.Err != nil {
-		if errors.Is(i.Err, ErrClosed) && s.speaksTLS(ctx) {
-			i.Err = ErrTLS
-		}
+		i.Err = s.diagnose(ctx, i.Err)
 		return i
 	}
 	i.Stats, i.Settings = s.stats(ctx, "stats"), s.stats(ctx, "stats settings")
 	return i
+}
+
+// Diagnose returns the cause of a failure of the credential's server. It is err, or ErrTLS
+// instead of ErrClosed if a second connection finds out that the server demands TLS.
+func (s *Slot) Diagnose(ctx context.Context, err error) error { return s.server.diagnose(ctx, err) }
+
+func (s *server) diagnose(ctx context.Context, err error) error {
+	if errors.Is(err, ErrClosed) && !s.security.TLS && s.speaksTLS(ctx) {
+		return ErrTLS
+	}
+	return err
 }
 
 // stats returns the lines of an answer to stats, or nil.
@@ -82,17 +93,13 @@ func (s *server) stats(ctx context.Context, command string) map[string]string {
 // is sent over the connection.
 func (s *server) speaksTLS(ctx context.Context) bool {
 	at := newSelector(s.name).address
-	to, err := s.client.DialContext(ctx, at.network, at.name)
+	to, err := s.bare(ctx, at.network, at.name)
 	if err != nil {
 		return false
 	}
 	defer func() { _ = to.Close() }()
-	_ = to.SetDeadline(time.Now().Add(answerTimeouts * s.client.Timeout)) // as above
-	bare := to
-	if bounded, ok := to.(*conn); ok {
-		bare = bounded.Conn
-	}
-	handshake := tls.Client(bare, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}) // #nosec G402 -- see above
+	_ = to.SetDeadline(time.Now().Add(max(s.client.Timeout, minBegin)))                              // as above
+	handshake := tls.Client(to, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}) // #nosec G402 -- see above
 	return handshake.HandshakeContext(ctx) == nil
 }
 

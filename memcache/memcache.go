@@ -124,8 +124,11 @@ type Config struct {
 	// spaces and control characters.
 	Prefix string
 	// Timeout bounds one read or write, and a dial; 0 means DefaultTimeout. An answer
-	// that arrives in pieces can take eleven timeouts.
+	// that arrives in pieces can take eleven timeouts. After the dial, TLS and the
+	// authentication have a second together, or Timeout if that is longer.
 	Timeout time.Duration
+	// Security protects the connections by TLS and a password; the zero value does not.
+	Security Security
 	// MaxIdleConns is the number of idle connections kept to a server; 0 means
 	// DefaultMaxIdleConns. If more calls run at a time, most of them dial. Measured
 	// with 2 and bursts of 100: six gets in ten dialled, and took 3 to 5 times as

@@ -1,8 +1,6 @@
 package memcache_test
 
 import (
-	"crypto/x509"
-	"encoding/pem"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,7 +11,6 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest/realmemcached"
-	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
 // A refusal has its cause, and the server's words, which can contain a token, are not in it.
@@ -31,7 +28,7 @@ func TestRefusal_ByClass(t *testing.T) {
 		"SERVER_ERROR object too large for cache " + canary:                  memcache.ErrServer,
 		"SERVER_ERROR " + canary:                                             memcache.ErrServer,
 		"CLIENT_ERROR unauthenticated":                                       memcache.ErrUnauthenticated,
-		"CLIENT_ERROR authentication failure " + canary:                      memcache.ErrUnauthenticated,
+		"CLIENT_ERROR authentication failure " + canary:                      memcache.ErrPassword,
 		"ERROR Too many open connections":                                    memcache.ErrConnections,
 		"\x15\x03\x01\x00\x02\x02F":                                          memcache.ErrTLS,
 	} {
@@ -50,18 +47,8 @@ func TestRefusal_ByClass(t *testing.T) {
 func TestRefusal_OfGuardedMemcached(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
-	write := func(name string, content []byte) string {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, content, 0o644))
-		return path
-	}
-	certificate, certPEM, err := wechattest.SelfSigned(24 * time.Hour)
-	require.NoError(t, err)
-	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
-	require.NoError(t, err)
-	chain := write("chain.pem", certPEM)
-	private := write("key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
-	write("memcached.conf", []byte("pwcheck_method: auxprop\n"))
+	guard := realmemcached.NewGuard(t)
+	realmemcached.Write(t, filepath.Join(dir, "memcached.conf"), []byte("pwcheck_method: auxprop\n"))
 	t.Setenv("SASL_CONF_PATH", dir)
 	for flag, c := range map[string]struct {
 		args  []string
@@ -69,8 +56,8 @@ func TestRefusal_OfGuardedMemcached(t *testing.T) {
 		says  string
 		found error // by Inspect
 	}{
-		"TLS":  {[]string{"-Z", "-o", "ssl_chain_cert=" + chain + ",ssl_key=" + private}, memcache.ErrClosed, "TLS (memcached -Z)", memcache.ErrTLS},
-		"-Y":   {[]string{"-Y", write("auth", []byte("user:password\n"))}, memcache.ErrUnauthenticated, "a user and a password (-Y)", memcache.ErrUnauthenticated},
+		"TLS":  {guard.TLS(), memcache.ErrClosed, "set MEMCACHED_TLS=true", memcache.ErrTLS},
+		"-Y":   {guard.Password(), memcache.ErrUnauthenticated, "set MEMCACHED_AUTH_FILE", memcache.ErrUnauthenticated},
 		"SASL": {[]string{"-S"}, memcache.ErrSilent, "SASL authentication (memcached -S)", memcache.ErrSilent},
 	} {
 		t.Run(flag, func(t *testing.T) {

@@ -17,11 +17,13 @@ import (
 type server struct {
 	name     string
 	client   *memcache.Client
+	bare     dialFunc // for a connection without TLS and authentication
 	singles  *singles
 	observe  func(operation string, failure error)
 	overlong func(key string)
 	dialled  *atomic.Int64 // connections of client since Trim last closed them
 	at       *addresses
+	security Security
 }
 
 type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
@@ -30,7 +32,14 @@ func newServer(name string, cfg Config) *server {
 	timeout := cmp.Or(cfg.Timeout, DefaultTimeout)
 	dialled := new(atomic.Int64)
 	at := &addresses{server: name, notify: cfg.SeveralAddresses}
-	dial := cfg.dialer(timeout, at)
+	bare := func(ctx context.Context, network, address string) (net.Conn, error) {
+		dial := cfg.Dial
+		if dial == nil {
+			dial = new(net.Dialer).DialContext
+		}
+		return dial(at.watch(ctx), network, address)
+	}
+	dial := cfg.dialer(timeout, bare)
 	counting := func(ctx context.Context, network, address string) (net.Conn, error) {
 		dialled.Add(1)
 		return dial(ctx, network, address)
@@ -44,12 +53,14 @@ func newServer(name string, cfg Config) *server {
 	}
 	return &server{
 		name:     name,
+		bare:     bare,
 		client:   newClient(cmp.Or(cfg.MaxIdleConns, DefaultMaxIdleConns), counting),
 		singles:  &singles{dial: func() *memcache.Client { return newClient(1, dial) }},
 		observe:  cfg.Observe,
 		overlong: cfg.Overlong,
 		dialled:  dialled,
 		at:       at,
+		security: cfg.Security,
 	}
 }
 

@@ -54,7 +54,7 @@ func ownError(err error) error {
 			return own
 		}
 	}
-	if errors.As(err, &network) || errors.As(err, &connect) || brokenConnection(err) {
+	if errors.Is(err, ErrFile) || errors.As(err, &network) || errors.As(err, &connect) || brokenConnection(err) {
 		return err
 	}
 	return errAnswer

@@ -141,6 +141,34 @@ func (c *config) checkMemcached(found *problems) {
 		found.add("MEMCACHED_KEY_PREFIX", "the prefix has a space or a control character, or is too long", "use at most 120 bytes, such as prod:")
 	}
 	c.checkTimeout(found, "MEMCACHED_TIMEOUT", c.MemcachedTimeout, maxMemcachedTimeout)
+	security := c.security()
+	security.TLS = security.TLS || found.has("MEMCACHED_TLS") // else a wrong value of it makes the CA's file wrong too
+	ofTLS, ofCAFile, ofAuthFile := security.Check(c.Servers)
+	for variable, err := range map[string]error{"MEMCACHED_TLS": ofTLS, "MEMCACHED_CA_FILE": ofCAFile, "MEMCACHED_AUTH_FILE": ofAuthFile} {
+		if err != nil && !found.has(variable) {
+			found.add(variable, err.Error(), "") // err has a hint
+		}
+	}
+}
+
+// security returns how the connections to memcached are protected.
+func (c *config) security() memcache.Security {
+	return memcache.Security{TLS: c.MemcachedTLS, CAFile: c.MemcachedCAFile, AuthFile: c.MemcachedAuthFile}
+}
+
+// warnOfMemcached warns of a password that crosses a network without TLS.
+func (c *config) warnOfMemcached(found *problems) {
+	if c.MemcachedAuthFile == "" || c.MemcachedTLS {
+		return
+	}
+	for _, server := range c.Servers {
+		host, _, err := net.SplitHostPort(server)
+		if err == nil && !listener.IsLoopback(host) {
+			found.add("MEMCACHED_AUTH_FILE", "MEMCACHED_SERVERS is beyond loopback, and MEMCACHED_TLS is not set: the password crosses the network in plain text",
+				"run memcached with -Z and set MEMCACHED_TLS=true, or keep the network private")
+			return
+		}
+	}
 }
 
 // validServer is memcache.CheckServer and also refuses URLs.

@@ -100,7 +100,7 @@ func (s *setup) store(timeout time.Duration) *memcache.Store {
 	}
 	store, err := memcache.New(memcache.Config{
 		Servers: s.cfg.Servers, Hash: ring.Hash(s.cfg.Hash), Prefix: s.cfg.KeyPrefix, Timeout: timeout,
-		SeveralAddresses: func(string, []string) {},
+		Security: s.cfg.security(), SeveralAddresses: func(string, []string) {},
 	})
 	if err != nil { // parse found nothing
 		s.add(check.Failing, "configuration", err.Error(), "")

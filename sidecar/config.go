@@ -28,6 +28,10 @@ type config struct {
 	MemcachedTimeout time.Duration `env:"MEMCACHED_TIMEOUT" envDefault:"200ms" meaning:"The limit of one memcached operation, at most 2s."`
 	KeyPrefix        string        `env:"MEMCACHED_KEY_PREFIX" meaning:"A prefix of every key, at most 120 bytes."`
 
+	MemcachedTLS      bool   `env:"MEMCACHED_TLS" envDefault:"false" meaning:"true: use TLS 1.2 or newer towards memcached (-Z). Its certificate must be valid for the name in MEMCACHED_SERVERS."`
+	MemcachedCAFile   string `env:"MEMCACHED_CA_FILE" meaning:"A file with the certificates of the CAs that sign memcached's, in PEM. Without it, those of the system count. The sidecar reads it at every connection, so a change needs no restart."`
+	MemcachedAuthFile string `env:"MEMCACHED_AUTH_FILE" meaning:"A file with user:password for memcached's ASCII authentication (-Y). If it has a second line, for a rotation, that is sent if memcached refuses the first. The sidecar reads it at every connection, so a change needs no restart."`
+
 	Listen        string   `env:"SIDECAR_LISTEN" envDefault:"127.0.0.1:7200" meaning:"The API's address: host:port or unix:///path."`
 	AuthTokenFile string   `env:"SIDECAR_AUTH_TOKEN_FILE" meaning:"A file with the bearer token that callers must send, of at least 16 bytes. A second line, for a rotation, is accepted too. Required if the API listens on more than loopback or a unix socket. The sidecar reads the file again when it changes."`
 	ReaderFile    string   `env:"SIDECAR_READER_TOKEN_FILE" meaning:"A file with a second bearer token, by the same rules, for callers that may read and do nothing else: with it, refresh and logins are 403. It needs SIDECAR_AUTH_TOKEN_FILE."`

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
@@ -31,6 +32,7 @@ func TestConfiguration_Defaults(t *testing.T) {
 	assert.Equal(t, []string{"127.0.0.1:11211"}, cfg.Servers)
 	assert.Equal(t, 200*time.Millisecond, cfg.MemcachedTimeout)
 	assert.Empty(t, cfg.KeyPrefix)
+	assert.Equal(t, memcache.Security{}, cfg.security())
 	assert.Equal(t, "127.0.0.1:7200", cfg.Listen)
 	assert.False(t, cfg.Compat)
 	assert.False(t, cfg.Login)
@@ -62,7 +64,7 @@ func TestConfiguration_VariablesAreDistinct(t *testing.T) {
 		assert.False(t, seen[v.name], v.name)
 		seen[v.name] = true
 	}
-	assert.Len(t, seen, 28)
+	assert.Len(t, seen, 31)
 }
 
 // Lists can have spaces and empty elements.
@@ -141,6 +143,14 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"MEMCACHED_TIMEOUT=3s", "MEMCACHED_TIMEOUT", "at most 2s"},
 		{"MEMCACHED_KEY_PREFIX=\tcanarysecret", "MEMCACHED_KEY_PREFIX", "control character"},
 		{"MEMCACHED_KEY_PREFIX=" + strings.Repeat("p", 121), "MEMCACHED_KEY_PREFIX", "too long"},
+		{"MEMCACHED_TLS=canarysecret", "MEMCACHED_TLS", "neither true nor false"},
+		{"MEMCACHED_TLS=true MEMCACHED_SERVERS=/run/m.sock", "MEMCACHED_TLS", "a unix socket"},
+		{"MEMCACHED_CA_FILE=" + fine, "MEMCACHED_CA_FILE", "TLS is off"},
+		{"MEMCACHED_TLS=true MEMCACHED_CA_FILE=" + fine, "MEMCACHED_CA_FILE", "no certificate"},
+		{"MEMCACHED_TLS=true MEMCACHED_CA_FILE=canarysecret", "MEMCACHED_CA_FILE", "unreadable: no such file"},
+		{"MEMCACHED_AUTH_FILE=canarysecret", "MEMCACHED_AUTH_FILE", "unreadable: no such file"},
+		{"MEMCACHED_AUTH_FILE=" + empty, "MEMCACHED_AUTH_FILE", "is empty"},
+		{"MEMCACHED_AUTH_FILE=" + fine, "MEMCACHED_AUTH_FILE", "not user:password"},
 		{"SIDECAR_LISTEN=canarysecret", "SIDECAR_LISTEN", "not an address"},
 		{"SIDECAR_LISTEN=unix://canarysecret", "SIDECAR_LISTEN", "not an address"},
 		{"SIDECAR_LISTEN=:7200", "SIDECAR_AUTH_TOKEN_FILE", "missing, although"},
@@ -190,7 +200,7 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 	}
 }
 
-var nextVariable = regexp.MustCompile(` (WECHAT_|MIRROR_|SIDECAR_)`)
+var nextVariable = regexp.MustCompile(` (WECHAT_|MEMCACHED_|MIRROR_|SIDECAR_)`)
 
 // A wrong value is reported with a hint and without the value; nothing starts.
 func TestConfiguration_ErrorsNameTheVariable(t *testing.T) {

@@ -53,7 +53,7 @@ type daemon struct {
 func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (*daemon, error) {
 	metrics, notes := web.NewMetrics(), &status.Notes{}
 	store, err := memcache.New(memcache.Config{
-		Servers: cfg.Servers, Hash: ring.Hash(cfg.Hash), Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout,
+		Servers: cfg.Servers, Hash: ring.Hash(cfg.Hash), Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout, Security: cfg.security(),
 		Observe:      metrics.ObserveMemcached,
 		MaxIdleConns: memcachedIdle,
 		SeveralAddresses: func(server string, several []string) {

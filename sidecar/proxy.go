@@ -28,6 +28,7 @@ func (c *config) warnings(environ []string) problems {
 			found.add(name, err.Error(), proxyHint+"; the sidecar does not use it, but other programs may")
 		}
 	}
+	c.warnOfMemcached(&found)
 	c.warnOfMySQL(&found)
 	return found
 }

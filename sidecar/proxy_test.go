@@ -80,6 +80,27 @@ func TestConfiguration_PlainMySQLWarns(t *testing.T) {
 	}
 }
 
+// A password for a memcached beyond loopback without TLS is a warning.
+func TestConfiguration_PlainMemcachedWarns(t *testing.T) {
+	t.Parallel()
+	users := programtest.WriteFile(t, filepath.Join(t.TempDir(), "users"), "user:canarysecret")
+	for servers, warns := range map[string]int{
+		"memcached:11211": 1, "127.0.0.1:1,10.0.0.1:1,10.0.0.2:1": 1, "127.0.0.1:11211": 0, "localhost:1,[::1]:1": 0, "/run/m.sock": 0,
+	} {
+		environ := append([]string{"MEMCACHED_SERVERS=" + servers, "MEMCACHED_AUTH_FILE=" + users}, good...)
+		cfg, found := parse(environ)
+		require.Empty(t, found)
+		warned := cfg.warnings(environ)
+		assert.Len(t, warned, warns, servers)
+		programtest.AssertNoCanary(t, warned.String())
+		if servers != "/run/m.sock" {
+			cfg, found = parse(append(environ, "MEMCACHED_TLS=true"))
+			require.Empty(t, found)
+			assert.Empty(t, cfg.warnings(environ))
+		}
+	}
+}
+
 // The program logs the warnings, and runs.
 func TestRun_LogsWarnings(t *testing.T) {
 	t.Parallel()

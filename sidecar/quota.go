@@ -117,7 +117,11 @@ func (i *invocation) quotaSetup(flags *flag.FlagSet) (*setup, []verify.Account, 
 func (s *setup) ask(ctx context.Context, appID string, caller *wechat.Client) (wechat.Quota, error) {
 	network, address, _ := probeAddress(s.cfg.Listen)
 	cfg := client.Config{
-		AppID: appID, Servers: s.cfg.Servers, Hash: ring.Hash(s.cfg.Hash), Prefix: s.cfg.KeyPrefix, Timeout: s.cfg.MemcachedTimeout,
+		AppID: appID, Servers: s.cfg.Servers,
+		Memcached: client.Memcached{
+			Hash: ring.Hash(s.cfg.Hash), Prefix: s.cfg.KeyPrefix, Timeout: s.cfg.MemcachedTimeout,
+			TLS: s.cfg.MemcachedTLS, CAFile: s.cfg.MemcachedCAFile, AuthFile: s.cfg.MemcachedAuthFile,
+		},
 		Sidecar: map[string]string{"tcp": "http://", "unix": "unix://"}[network] + address, AuthTokenFile: s.cfg.AuthTokenFile,
 	}
 	if s.cfg.TLSCertFile != "" && network == "tcp" {

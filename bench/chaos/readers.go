@@ -39,7 +39,7 @@ func namePHP(p *pod) string { return fmt.Sprintf("PHP, %s, pod %d", phpKind(p), 
 // readGo reads with the Go client until ctx ends.
 func (h *harness) readGo(ctx context.Context, p *pod) error {
 	c, err := client.New(client.Config{
-		AppID: h.accounts[0], Servers: []string{p.proxy.Listen}, Sidecar: "http://" + p.api, Timeout: readTimeout,
+		AppID: h.accounts[0], Servers: []string{p.proxy.Listen}, Sidecar: "http://" + p.api, Memcached: client.Memcached{Timeout: readTimeout},
 	})
 	if err != nil {
 		return err

@@ -89,7 +89,7 @@ func spawn(t *testing.T, environ []string, path string, args ...string) *program
 func (w *world) client(t *testing.T) *client.Client {
 	t.Helper()
 	c, err := client.New(client.Config{
-		AppID: appID, Servers: []string{w.memcached.Address}, Sidecar: "http://" + w.api, Timeout: time.Second,
+		AppID: appID, Servers: []string{w.memcached.Address}, Sidecar: "http://" + w.api, Memcached: client.Memcached{Timeout: time.Second},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })

@@ -31,10 +31,13 @@ func (r *results) memcached(ctx context.Context, cfg Config) {
 			r.failing(check, fmt.Sprintf("answers, but not within MEMCACHED_TIMEOUT=%s, so sidecars take it for failed", cfg.Timeout),
 				"find out what loads memcached or the network, or raise MEMCACHED_TIMEOUT for sidecars and apps")
 		case server.Stats == nil:
-			r.unknown(check, "answers, without TLS and authentication; it has no stats, as a proxy has none", "look at the memory of the memcached behind it")
+			r.unknown(check, "answers, "+protection(server.Security)+"; it has no stats, as a proxy has none", "look at the memory of the memcached behind it")
 		default:
-			r.ok(check, fmt.Sprintf("answers, without TLS and authentication; version %s, up %s", server.Stats["version"],
+			r.ok(check, fmt.Sprintf("answers, %s; version %s, up %s", protection(server.Security), server.Stats["version"],
 				status.Span(time.Duration(number(server.Stats, "uptime"))*time.Second)))
+			if server.Security.AuthFile != "" && server.Settings["auth_enabled_ascii"] == "no" {
+				r.unknown(check, "it demands no password, so MEMCACHED_AUTH_FILE protects nothing", "run it with -Y, or remove MEMCACHED_AUTH_FILE")
+			}
 			r.memory(check, server)
 		}
 	}
@@ -59,6 +62,19 @@ func late(ctx context.Context, store *memcache.Store) map[string]int {
 		}
 	}
 	return count
+}
+
+// protection says in words how connections are protected.
+func protection(s memcache.Security) string {
+	switch {
+	case s.TLS && s.AuthFile != "":
+		return "with TLS and authentication"
+	case s.TLS:
+		return "with TLS, without authentication"
+	case s.AuthFile != "":
+		return "without TLS, with authentication"
+	}
+	return "without TLS and authentication"
 }
 
 // memory looks at what happens if the memory of a server is full.

@@ -25,7 +25,7 @@ type counts struct{ reads, fromSidecar, invalid, failed int }
 func newApp(d *demo, name, address string) (*app, error) {
 	a := &app{demo: d, name: name}
 	c, err := client.New(client.Config{
-		AppID: d.appID, Servers: []string{d.server}, Prefix: d.prefix, Sidecar: address,
+		AppID: d.appID, Servers: []string{d.server}, Memcached: client.Memcached{Prefix: d.prefix}, Sidecar: address,
 		Observe: func(o client.Observation) { a.source.Store(o.Source) },
 	})
 	a.client = c

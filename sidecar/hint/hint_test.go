@@ -51,7 +51,8 @@ func TestMemcached_NamesTheCause(t *testing.T) {
 	}
 	seen := map[hint.Hint]bool{unreached: true}
 	for _, cause := range []error{
-		memcache.ErrUnauthenticated, memcache.ErrTLS, memcache.ErrClosed, memcache.ErrSilent, memcache.ErrConnections,
+		memcache.ErrUnauthenticated, memcache.ErrPassword, memcache.ErrTLS, memcache.ErrNoTLS, memcache.ErrCA, memcache.ErrCertificateName,
+		memcache.ErrCertificate, memcache.ErrHandshake, memcache.ErrFile, memcache.ErrClosed, memcache.ErrSilent, memcache.ErrConnections,
 		memcache.ErrMemory, memcache.ErrBackend, memcache.ErrServer,
 	} {
 		h := hint.Memcached(fmt.Errorf("poll: %w", cause))

@@ -3,7 +3,6 @@ package systemtest
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -110,13 +109,6 @@ func TestCheck_Broken(t *testing.T) {
 			c.memcached[1].Kill()
 			return nil
 		}, failing(`failing +memcached .*connection refused`, `→ .*MEMCACHED_SERVERS`)},
-		"memcached demands a password": {func(t *testing.T, _ *checked) []string {
-			t.Helper()
-			users := filepath.Join(t.TempDir(), "users")
-			require.NoError(t, os.WriteFile(users, []byte("user:password\n"), 0o644))
-			require.NoError(t, os.Chmod(filepath.Dir(filepath.Dir(users)), 0o755))
-			return []string{"MEMCACHED_SERVERS=" + realmemcached.StartGuarded(t, "-Y", users).Address}
-		}, failing(`failing +memcached .*memcached demands a user and a password \(-Y\)`)},
 		"memcached does not evict": {func(t *testing.T, _ *checked) []string {
 			t.Helper()
 			return []string{"MEMCACHED_SERVERS=" + realmemcached.Start(t, "", "-M").Address}
@@ -153,20 +145,27 @@ func TestCheck_Broken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newChecked(t)
-			exit, stdout := c.check(t, b.breaks(t, c)...)
-			if b.lines[0] == "failing" {
-				assert.Equal(t, exitFailed, exit)
-			} else {
-				assert.Equal(t, exitFine, exit)
-				assert.Contains(t, stdout, " 0 failing")
-			}
-			for _, line := range b.lines[1:] {
-				assert.Regexp(t, `(?m)^ *`+line, stdout)
-			}
+			stdout := c.finds(t, b.lines, b.breaks(t, c)...)
 			assert.NotContains(t, stdout, strings.Repeat("0", 32))
 			assert.NotContains(t, stdout, fmt.Sprint(strings.Repeat("f", 32)))
 		})
 	}
+}
+
+// finds runs the command, which finds these lines: the first is the worst outcome.
+func (c *checked) finds(t *testing.T, lines []string, more ...string) (stdout string) {
+	t.Helper()
+	exit, stdout := c.check(t, more...)
+	if lines[0] == "failing" {
+		assert.Equal(t, exitFailed, exit)
+	} else {
+		assert.Equal(t, exitFine, exit)
+		assert.Contains(t, stdout, " 0 failing")
+	}
+	for _, line := range lines[1:] {
+		assert.Regexp(t, `(?m)^ *`+line, stdout)
+	}
+	return stdout
 }
 
 // fullMemcached starts a memcached that got more values than it can keep.

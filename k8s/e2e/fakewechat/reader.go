@@ -78,7 +78,7 @@ func (r *reader) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	defer func() { _ = app.Close() }()
-	store, err := memcache.New(memcache.Config{Servers: r.cfg.Servers, Prefix: r.cfg.Prefix, Timeout: r.cfg.Timeout})
+	store, err := memcache.New(memcache.Config{Servers: r.cfg.Servers, Prefix: r.cfg.Memcached.Prefix, Timeout: r.cfg.Memcached.Timeout})
 	if err != nil {
 		return err
 	}

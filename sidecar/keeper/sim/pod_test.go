@@ -219,9 +219,9 @@ func (p *pod) dialAPI(ctx context.Context, network, address string) (net.Conn, e
 func (p *pod) newClient() *client.Client {
 	c, err := client.New(client.Config{
 		AppID: appID, Servers: []string{"memcached:11211"},
-		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		Memcached: client.Memcached{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return p.dialMemcached(ctx, "app", network, address)
-		},
+		}},
 
 		Transport: &http.Transport{DialContext: p.dialAPI, DisableKeepAlives: true},
 	})
