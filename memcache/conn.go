@@ -73,7 +73,20 @@ func (cfg Config) dialer(timeout time.Duration, bare dialFunc) dialFunc {
 // Write implements net.Conn. A new answer begins after it.
 func (c *conn) Write(p []byte) (int, error) {
 	c.room, c.items, c.reads = maxAnswer, maxItems, 0
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if err != nil && !c.heard {
+		err = c.lastWords(err)
+	}
+	return n, err
+}
+
+// lastWords returns why the server closed a new connection, if it said so before the write
+// failed with err. A refusal in TLS 1.3 or of a connection too many comes before any command.
+func (c *conn) lastWords(err error) error {
+	if _, said := c.Read(make([]byte, maxLine)); said != nil {
+		return said
+	}
+	return err
 }
 
 // Read implements net.Conn.

@@ -1,8 +1,13 @@
 package memcache_test
 
 import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,6 +45,40 @@ func TestRefusal_ByClass(t *testing.T) {
 		_, err = slot.Get()
 		assertFailure(t, err)
 		assert.ErrorIs(t, err, want, answer)
+	}
+}
+
+// closing is a server that says something and closes the connection before it reads.
+type closing struct {
+	net.Conn // none
+	says     string
+	then     error
+}
+
+func (c *closing) Write([]byte) (int, error)   { return 0, syscall.ECONNRESET }
+func (c *closing) SetDeadline(time.Time) error { return nil }
+func (c *closing) Close() error                { return nil }
+func (c *closing) Read(p []byte) (int, error) {
+	n := copy(p, c.says)
+	if c.says = c.says[n:]; n == 0 {
+		return 0, c.then
+	}
+	return n, nil
+}
+
+// What a server says before it closes a new connection is the cause, although the command
+// could not be written.
+func TestRefusal_BeforeTheCommand(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[error]closing{
+		memcache.ErrConnections: {says: "ERROR Too many open connections\r\n", then: io.EOF},
+		memcache.ErrHandshake:   {then: &net.OpError{Op: "remote error", Err: tls.AlertError(116)}}, // a certificate is required
+		memcache.ErrClosed:      {then: io.EOF},
+	} {
+		store := open(t, memcache.Config{Dial: func(context.Context, string, string) (net.Conn, error) { one := c; return &one, nil }})
+		_, err := slotOf(t, store).Get()
+		assertFailure(t, err)
+		require.ErrorIs(t, err, want)
 	}
 }
 

@@ -117,6 +117,10 @@ type cutConn struct {
 }
 
 func (c cutConn) Write(b []byte) (int, error) {
+	if bytes.HasPrefix(b, []byte{0x16}) { // an app finds out whether memcached demands TLS: random bytes
+		_, err := c.Write([]byte("TLS\r\n"))
+		return len(b), err
+	}
 	w := c.pod.world
 	time.Sleep(c.pod.latency(c.from, b) + time.Duration(w.slowMemcached.Load()))
 	if c.from == "sidecar" && (bytes.HasPrefix(b, []byte("cas "+recordKey+" ")) || bytes.HasPrefix(b, []byte("add "+recordKey+" "))) {
