@@ -1,7 +1,9 @@
 package client_test
 
 import (
+	"context"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,5 +88,35 @@ func TestLog_NotOfAnOutage(t *testing.T) {
 		time.Sleep(time.Minute)
 		assert.Equal(t, t1, f.token(t))
 		assert.Empty(t, log.String())
+	})
+}
+
+// A refusal is logged when it begins, and not at each read until it ends.
+func TestLog_RefusalBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		refused := true
+		f := setup(t, func(cfg *client.Config) {
+			dial := cfg.Memcached.Dial
+			cfg.Memcached.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				if refused {
+					return nil, memcache.ErrPassword
+				}
+				return dial(ctx, network, address)
+			}
+			cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+		})
+		warnings := func() int {
+			time.Sleep(time.Minute)
+			assert.Equal(t, t1, f.token(t))
+			return strings.Count(log.String(), "WARN")
+		}
+		assert.Equal(t, 1, warnings())
+		assert.Equal(t, 1, warnings())
+		refused = false
+		assert.Equal(t, 1, warnings())
+		refused = true
+		f.memcached.Restart()
+		assert.Equal(t, 2, warnings())
 	})
 }
