@@ -76,3 +76,12 @@ func severalOf(found []net.IPAddr) (several []string) {
 	}
 	return several
 }
+
+// dialAlone connects with a Resolver of its own. With a shared one, two dials at a time wait
+// for the same DNS query, and so do all later ones. If that query was lost, while a pod's
+// network was not there yet, they wait for 5 s.
+func dialAlone(ctx context.Context, network, address string) (net.Conn, error) {
+	shared := net.DefaultResolver
+	alone := &net.Resolver{PreferGo: shared.PreferGo, StrictErrors: shared.StrictErrors, Dial: shared.Dial}
+	return (&net.Dialer{Resolver: alone}).DialContext(ctx, network, address)
+}

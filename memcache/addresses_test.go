@@ -4,6 +4,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,4 +118,36 @@ func TestSeveralAddresses_EveryConnection(t *testing.T) {
 	n.Set("memcached.example.test", "127.0.0.1", "127.0.0.2")
 	require.NoError(t, slot.PutEntry(seen, token2, time.Minute))
 	assert.Equal(t, []string{server + " 127.0.0.1,127.0.0.2"}, r.take())
+}
+
+// While a pod's network is not there yet, DNS queries are lost. As soon as it is there, the
+// next dial resolves the name: it does not share the lost query of those before it.
+func TestDial_WaitsForNoLostQuery(t *testing.T) { // not parallel: it replaces the process's resolver
+	n, _, _, server := named(t)
+	before := net.DefaultResolver
+	net.DefaultResolver = n.Resolver
+	t.Cleanup(func() { net.DefaultResolver = before })
+	n.Set("memcached.example.test", "127.0.0.1")
+	n.Lose(true)
+	const timeout = 200 * time.Millisecond
+	store := open(t, memcache.Config{Servers: []string{server}, Timeout: timeout})
+	var all sync.WaitGroup
+	var found atomic.Bool
+	lost := time.After(4 * timeout)
+	for range 8 { // one waits for a query at any time
+		all.Go(func() {
+			for !found.Load() {
+				if store.Ping() == nil {
+					found.Store(true)
+				}
+			}
+		})
+		time.Sleep(timeout / 8)
+	}
+	<-lost
+	require.False(t, found.Load())
+	n.Lose(false)
+	back := time.Now()
+	all.Wait()
+	assert.Less(t, time.Since(back), 2*time.Second)
 }

@@ -134,7 +134,7 @@ type Config struct {
 	// with 2 and bursts of 100: six gets in ten dialled, and took 3 to 5 times as
 	// long. With 128 it was one in two hundred.
 	MaxIdleConns int
-	// Dial makes a connection; nil means net.Dialer.
+	// Dial makes a connection; nil means net.Dialer with a Resolver of its own.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// SeveralAddresses is called if a dial resolves a server's name to several addresses
 	// of one family, with these: sidecars and apps can then use different servers. It is

@@ -35,7 +35,7 @@ func newServer(name string, cfg Config) *server {
 	bare := func(ctx context.Context, network, address string) (net.Conn, error) {
 		dial := cfg.Dial
 		if dial == nil {
-			dial = new(net.Dialer).DialContext
+			dial = dialAlone
 		}
 		return dial(at.watch(ctx), network, address)
 	}

@@ -18,8 +18,9 @@ type Names struct {
 	// Resolver knows the names.
 	Resolver *net.Resolver
 
-	mu        sync.Mutex
-	addresses map[string][]netip.Addr // mu guards it
+	mu        sync.Mutex              // guards the fields below
+	addresses map[string][]netip.Addr
+	lost      bool // queries are lost
 }
 
 // New returns Names without a name.
@@ -37,6 +38,14 @@ func (n *Names) Set(name string, addresses ...string) {
 	for _, address := range addresses {
 		n.addresses[name] = append(n.addresses[name], netip.MustParseAddr(address))
 	}
+}
+
+// Lose says whether queries are lost from now on. The one that waits for an answer is lost
+// for good: Go repeats it after 5 s.
+func (n *Names) Lose(lost bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lost = lost
 }
 
 // Dial connects over the network, for memcache.Config.Dial.
@@ -58,6 +67,12 @@ func (n *Names) serve(context.Context, string, string) (net.Conn, error) {
 			query := make([]byte, length)
 			if _, err := io.ReadFull(server, query); err != nil {
 				return
+			}
+			n.mu.Lock()
+			lost := n.lost
+			n.mu.Unlock()
+			if lost {
+				continue
 			}
 			answer := n.answer(query)
 			message := append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...) //nolint:gosec // under 1 KB
