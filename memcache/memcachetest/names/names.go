@@ -18,7 +18,7 @@ type Names struct {
 	// Resolver knows the names.
 	Resolver *net.Resolver
 
-	mu        sync.Mutex              // guards the fields below
+	mu        sync.Mutex // guards the fields below
 	addresses map[string][]netip.Addr
 	lost      bool // queries are lost
 }
