@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
+	"github.com/wxsidecar/wxsidecar/memcache/ring"
 )
 
 // phpToken must never be printed, by the app or by a test.
@@ -37,13 +38,19 @@ type phpApp struct {
 // runPHPApp starts it. memcached holds entry, and the sidecar answers with status and answer.
 func runPHPApp(t *testing.T, entry string, status int, answer string) *phpApp {
 	t.Helper()
+	const appID = "wx0123456789abcdef"
+	return runPHPAppOf(t, appID, serveMemcached(t, appID, entry), status, answer)
+}
+
+// runPHPAppOf starts it for an account, with these memcacheds.
+func runPHPAppOf(t *testing.T, appID, servers string, status int, answer string) *phpApp {
+	t.Helper()
 	app := &phpApp{lines: make(chan string)}
 	m := build(t, "app-php-with-sidecar")
 	container := m.deployments["app-php-with-sidecar"].Spec.Template.Spec.Containers[0]
-	appID := value(&container, "WECHAT_APPID")
 	instead := map[string]string{
 		"WECHAT_APPID":      appID,
-		"MEMCACHED_SERVERS": serveMemcached(t, appID, entry),
+		"MEMCACHED_SERVERS": servers,
 		"SIDECAR_URL": "unix://" + serveSocket(t, func(w http.ResponseWriter, r *http.Request) {
 			app.asked.Add(1)
 			assert.Equal(t, "GET /v1/"+appID+"/access_token", r.Method+" "+r.URL.String())
@@ -81,10 +88,16 @@ func serveMemcached(t *testing.T, key, entry string) (address string) {
 	memcached := memcachetest.New()
 	go func() { _ = memcached.Serve(listener) }() // ends with Close
 	t.Cleanup(func() { assert.NoError(t, memcached.Close()) })
-	if entry == "" {
-		return listener.Addr().String()
+	if entry != "" {
+		set(t, listener.Addr().String(), key, entry)
 	}
-	conn, err := net.Dial("tcp", listener.Addr().String())
+	return listener.Addr().String()
+}
+
+// set writes an entry.
+func set(t *testing.T, memcached, key, entry string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", memcached)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close() }()
 	_, err = fmt.Fprintf(conn, "set %s 0 60 %d\r\n%s\r\n", key, len(entry), entry)
@@ -92,7 +105,6 @@ func serveMemcached(t *testing.T, key, entry string) (address string) {
 	stored, err := bufio.NewReader(conn).ReadString('\n')
 	require.NoError(t, err)
 	require.Equal(t, "STORED\r\n", stored)
-	return listener.Addr().String()
 }
 
 // serveSocket runs an HTTP server on a unix socket.
@@ -145,6 +157,20 @@ func TestPHPApp_ReadsMemcached(t *testing.T) {
 	}
 	app.ends(t)
 	assert.Zero(t, app.asked.Load())
+}
+
+// Of several memcacheds it asks the one that the sidecars use by default.
+func TestPHPApp_SeveralMemcacheds(t *testing.T) {
+	t.Parallel()
+	for i := range 6 {
+		appID := fmt.Sprintf("wx%d", i)
+		servers := []string{serveMemcached(t, appID, ""), serveMemcached(t, appID, ""), serveMemcached(t, appID, "")}
+		at := ring.New(ring.Ketama, servers)(appID)
+		set(t, servers[at], appID, phpToken)
+		app := runPHPAppOf(t, appID, strings.Join(servers, ","), http.StatusOK, `{"access_token":"another","expires_in":3600}`)
+		assert.Regexp(t, `^\d\d:\d\d:\d\d  `+fingerprint(phpToken)+`  from memcached$`, app.line(t), appID)
+		app.ends(t)
+	}
 }
 
 // On a miss and on a damaged value, over the unix socket.

@@ -17,6 +17,9 @@ import (
 	"strings"
 	"testing"
 
+	kustomizev1 "github.com/fluxcd/kustomize-controller/api/v1"
+	sourcev1 "github.com/fluxcd/source-controller/api/v1"
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -37,21 +40,25 @@ const secretExample = "secret.example.yaml"
 // manifests are the objects of one or several `kubectl apply -k`, by name.
 type manifests struct {
 	deployments map[string]*appsv1.Deployment
+	stateful    map[string]*appsv1.StatefulSet
 	services    map[string]*corev1.Service
 	policies    map[string]*networkingv1.NetworkPolicy
 	budgets     map[string]*policyv1.PodDisruptionBudget
 	configs     map[string]*corev1.ConfigMap
 	secrets     map[string]*corev1.Secret
+	customs     map[string]metav1.Object // by Kind/name: of the Prometheus Operator and other operators
 }
 
 func newManifests() manifests {
 	return manifests{
 		map[string]*appsv1.Deployment{},
+		map[string]*appsv1.StatefulSet{},
 		map[string]*corev1.Service{},
 		map[string]*networkingv1.NetworkPolicy{},
 		map[string]*policyv1.PodDisruptionBudget{},
 		map[string]*corev1.ConfigMap{},
 		map[string]*corev1.Secret{},
+		map[string]metav1.Object{},
 	}
 }
 
@@ -85,10 +92,12 @@ func all(t *testing.T) manifests {
 	for _, folder := range folders(t) {
 		one := build(t, folder)
 		maps.Copy(m.deployments, one.deployments)
+		maps.Copy(m.stateful, one.stateful)
 		maps.Copy(m.services, one.services)
 		maps.Copy(m.policies, one.policies)
 		maps.Copy(m.budgets, one.budgets)
 		maps.Copy(m.configs, one.configs)
+		maps.Copy(m.customs, one.customs)
 	}
 	return m
 }
@@ -99,6 +108,8 @@ func (m *manifests) add(t *testing.T, object runtime.Object) {
 	switch o := object.(type) {
 	case *appsv1.Deployment:
 		m.deployments[o.Name] = o
+	case *appsv1.StatefulSet:
+		m.stateful[o.Name] = o
 	case *corev1.Service:
 		m.services[o.Name] = o
 	case *networkingv1.NetworkPolicy:
@@ -109,6 +120,10 @@ func (m *manifests) add(t *testing.T, object runtime.Object) {
 		m.configs[o.Name] = o
 	case *corev1.Secret:
 		m.secrets[o.Name] = o
+	case *monitoringv1.PodMonitor:
+		m.customs[o.Kind+"/"+o.Name] = o
+	case *monitoringv1.PrometheusRule:
+		m.customs[o.Kind+"/"+o.Name] = o
 	default:
 		require.Failf(t, "unknown kind", "%T has no test of its references yet", o)
 	}
@@ -116,8 +131,9 @@ func (m *manifests) add(t *testing.T, object runtime.Object) {
 
 // objects returns everything except Secrets, by kind and name.
 func (m *manifests) objects() map[string]metav1.Object {
-	found := map[string]metav1.Object{}
+	found := maps.Clone(m.customs)
 	add(found, "Deployment", m.deployments)
+	add(found, "StatefulSet", m.stateful)
 	add(found, "Service", m.services)
 	add(found, "NetworkPolicy", m.policies)
 	add(found, "PodDisruptionBudget", m.budgets)
@@ -137,6 +153,7 @@ func decode(t *testing.T, text []byte) runtime.Object {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		appsv1.AddToScheme, batchv1.AddToScheme, corev1.AddToScheme, networkingv1.AddToScheme, policyv1.AddToScheme,
+		monitoringv1.AddToScheme, kustomizev1.AddToScheme, sourcev1.AddToScheme, addOthers,
 	} {
 		require.NoError(t, add(scheme))
 	}

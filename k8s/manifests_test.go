@@ -24,6 +24,10 @@ func TestFolders_Objects(t *testing.T) {
 		"app-php-with-sidecar": {{"Deployment/app-php-with-sidecar", "ConfigMap/app-php"}},
 		"standalone":           {{"Deployment/wxsidecar", "Service/wxsidecar", "PodDisruptionBudget/wxsidecar"}},
 		"monitoring":           {{"ConfigMap/wxsidecar-alerts", "ConfigMap/wxsidecar-dashboard"}},
+		operatorFolder:         {{"PodMonitor/wxsidecar", "PrometheusRule/wxsidecar", "ConfigMap/wxsidecar-dashboard"}},
+		poolFolder: {policies, {
+			"StatefulSet/memcached", "Service/memcached", "PodDisruptionBudget/memcached", "ConfigMap/wxsidecar-defaults",
+		}},
 	} {
 		m := build(t, folder)
 		var names, flat []string

@@ -13,7 +13,7 @@ import (
 // pod is one pod template of one folder.
 type pod struct {
 	*corev1.PodTemplateSpec
-	name   string    // folder/Deployment
+	name   string    // folder/workload
 	beside manifests // everything in the same folder
 }
 
@@ -25,6 +25,9 @@ func pods(t *testing.T) []pod {
 		m := build(t, folder)
 		for _, name := range sorted(m.deployments) {
 			found = append(found, pod{&m.deployments[name].Spec.Template, folder + "/" + name, m})
+		}
+		for _, name := range sorted(m.stateful) {
+			found = append(found, pod{&m.stateful[name].Spec.Template, folder + "/" + name, m})
 		}
 	}
 	return found
@@ -55,10 +58,10 @@ func (p pod) volume(name string) *corev1.Volume {
 	return nil
 }
 
-// isOurs reports whether a container has wxsidecar's image, from any registry and with any tag.
+// isOurs reports whether a container has wxsidecar's image, from any registry and with any tag or digest.
 func isOurs(c *corev1.Container) bool {
 	name, _, _ := strings.Cut(path.Base(c.Image), ":")
-	return name == "wxsidecar"
+	return strings.TrimSuffix(name, "@sha256") == "wxsidecar"
 }
 
 // runsSidecar reports whether a container runs `sidecar` or `sidecar run`, and no other subcommand.

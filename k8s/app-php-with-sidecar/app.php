@@ -12,11 +12,14 @@ if (function_exists('pcntl_async_signals')) {
 }
 
 $appId = getenv('WECHAT_APPID');
-[$host, $port] = explode(':', getenv('MEMCACHED_SERVERS'));
 $socket = substr(getenv('SIDECAR_URL'), strlen('unix://'));
 
 $memcached = new Memcached();
-$memcached->addServer($host, (int)$port);
+$memcached->setOption(Memcached::OPT_LIBKETAMA_COMPATIBLE, true); // several servers: the sidecars' default MEMCACHED_HASH
+foreach (explode(',', getenv('MEMCACHED_SERVERS')) as $server) {
+    [$host, $port] = explode(':', $server);
+    $memcached->addServer($host, (int)$port);
+}
 // The default timeouts are seconds. The sidecar answers faster.
 $memcached->setOptions([Memcached::OPT_CONNECT_TIMEOUT => 200, Memcached::OPT_POLL_TIMEOUT => 200]); // milliseconds
 

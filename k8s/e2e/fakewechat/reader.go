@@ -78,7 +78,8 @@ func (r *reader) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	defer func() { _ = app.Close() }()
-	store, err := memcache.New(memcache.Config{Servers: r.cfg.Servers, Prefix: r.cfg.Memcached.Prefix, Timeout: r.cfg.Memcached.Timeout})
+	m := r.cfg.Memcached
+	store, err := memcache.New(memcache.Config{Servers: r.cfg.Servers, Hash: m.Hash, Prefix: m.Prefix, Timeout: m.Timeout})
 	if err != nil {
 		return err
 	}
