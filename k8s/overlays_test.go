@@ -88,14 +88,14 @@ func (r repository) shopOf(t *testing.T, folder string) (pod, *corev1.ConfigMap)
 }
 
 // environments are the folders with the app in a namespace.
-var environments = []string{"production", "staging"}
+var environments = []string{"production", "rented", "staging"}
 
 // Each kustomization builds. Its objects have their own types, and are in its namespace. None is a Secret.
 func TestOverlays_Build(t *testing.T) {
 	r := newRepository(t)
 	operator, shared := build(t, operatorFolder), build(t, "namespace")
 	want := map[string][]string{
-		"shop": {"Deployment/shop"}, "monitoring": sorted(operator.objects()),
+		"shop": {"Deployment/shop"}, "rented": {"ConfigMap/wxsidecar", "Deployment/shop"}, "monitoring": sorted(operator.objects()),
 	}
 	for _, environment := range []string{"staging", "production"} {
 		want[environment] = append(sorted(shared.objects()), "ConfigMap/wxsidecar", "Deployment/shop")
@@ -173,6 +173,35 @@ func TestOverlays_Images(t *testing.T) {
 		assert.Regexp(t, want, p.sidecar().Image, folder)
 		assert.Equal(t, "registry.example.com/shop:v1.2.3", p.Spec.Containers[0].Image, folder)
 	}
+}
+
+// With a rented memcached, the files of the settings are in a Secret that sidecar and app mount, and the page's command
+// creates.
+func TestOverlays_RentedMemcached(t *testing.T) {
+	p, settings := newRepository(t).shopOf(t, "rented")
+	v := p.volume("memcached")
+	require.NotNil(t, v)
+	require.NotNil(t, v.Secret)
+	keys := words(t, overlaysPage, `kubectl create secret generic -n shop memcached --from-file=(\S+)=\./ca\.crt`)
+	keys = append(keys, words(t, overlaysPage, `kubectl create secret generic -n shop memcached .* --from-file=(\S+)=\./auth\.txt`)...)
+	for _, c := range []corev1.Container{*p.sidecar(), p.Spec.Containers[0]} {
+		mount := mountOf(&c, v.Name)
+		require.NotNil(t, mount, c.Name)
+		assert.Empty(t, mount.SubPath, "a subPath is never updated")
+		assert.Equal(t, []string{path.Join(mount.MountPath, keys[0]), path.Join(mount.MountPath, keys[1])},
+			[]string{settings.Data["MEMCACHED_CA_FILE"], settings.Data["MEMCACHED_AUTH_FILE"]}, c.Name)
+	}
+	assert.Equal(t, "true", settings.Data["MEMCACHED_TLS"])
+	assert.Equal(t, []string{"wxsidecar"}, containersOf(p.Spec.InitContainers), "the patch adds to the sidecar")
+	assert.Equal(t, []string{"shop"}, containersOf(p.Spec.Containers))
+	assert.Equal(t, "/etc/wechat-accounts", mountOf(p.sidecar(), "wxsidecar-accounts").MountPath)
+}
+
+func containersOf(containers []corev1.Container) (names []string) {
+	for _, c := range containers {
+		names = append(names, c.Name)
+	}
+	return names
 }
 
 // External Secrets writes the Secret that the sidecars mount.
