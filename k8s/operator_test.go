@@ -38,7 +38,7 @@ func TestOperator_RulesAreTheAlerts(t *testing.T) {
 	require.True(t, found)
 	want := head + "\nspec:\n  groups:\n" + regexp.MustCompile(`(?m)^.`).ReplaceAllString(groups, "  $0")
 	if *update {
-		require.NoError(t, os.WriteFile(ruleFile, []byte(want), 0o644)) //nolint:gosec // as git does
+		require.NoError(t, os.WriteFile(ruleFile, []byte(want), 0o644))
 		return
 	}
 	assert.Equal(t, want, is, "write it: go test . -run TestOperator_RulesAreTheAlerts -update")
