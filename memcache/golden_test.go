@@ -66,6 +66,9 @@ var goldenRecords = map[string]*memcache.Record{
 		V: 1, Token: canary + "-ticket", Number: 1763811901456, Issued: 1763811901, Expires: 1763819101,
 		API: "jsapi", By: "pod-7f9c", Past: []string{"00000000"},
 	},
+	"record_upstream": goldenRecord(func(r *memcache.Record) {
+		r.API, r.UpstreamNumber, r.Promised, r.Lagging = "upstream", 1763811899001, 3575, 1763811930
+	}),
 	"record_every_field": goldenRecord(func(r *memcache.Record) {
 		r.Number, r.Doubt, r.Claim = 1763815200125, 1763815275, goldenID
 		r.API, r.Reported, r.Early, r.Again, r.Age = "stable_token", memcache.Fingerprint(token2), 420, true, 1800
@@ -265,7 +268,7 @@ func TestGolden_Fields(t *testing.T) {
 	lines := append(fieldsOf("record", reflect.TypeFor[memcache.Record]()), fieldsOf("cooldown", reflect.TypeFor[memcache.Cooldown]())...)
 	lines = append(lines, fieldsOf("quota", reflect.TypeFor[memcache.Quota]())...)
 	assert.Equal(t, golden(t, "fields.txt"), strings.Join(lines, "\n"))
-	all := golden(t, "record_every_field.json") + golden(t, "lease_cooldown_secret.json") + golden(t, "quota.json")
+	all := golden(t, "record_every_field.json") + golden(t, "record_upstream.json") + golden(t, "lease_cooldown_secret.json") + golden(t, "quota.json")
 	for _, line := range lines {
 		name := strings.Fields(line)[0]
 		assert.Contains(t, all, `"`+name[strings.LastIndex(name, ".")+1:]+`":`)

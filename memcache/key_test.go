@@ -69,6 +69,7 @@ var marks = map[memcache.MarkName]int{
 	memcache.MarkTokenReport:    0,
 	memcache.MarkBudget:         10,
 	memcache.MarkHandover:       5,
+	memcache.MarkUpstreamPoll:   0,
 }
 
 // useAll uses every key of a credential.

@@ -22,6 +22,7 @@ const (
 	MarkTokenReport    MarkName = "token_report"    // a ticket's sidecar reported the access_token
 	MarkHandover       MarkName = "handover"        // a renewal was handed over; for Spend
 	MarkQuotaRead      MarkName = "quota_read"      // WeChat's own count of requests was read
+	MarkUpstreamPoll   MarkName = "upstream_poll"   // a sidecar asked the upstream
 )
 
 // Mark returns true to one caller of the fleet and false to all others until

@@ -26,6 +26,8 @@
 //	                           budget was taken
 //	P<AppID>:handover:<0-4>    mark: a renewal was handed    10 min 1 s                 the sidecar that hands
 //	                           over to another sidecar                                  over
+//	P<AppID>:upstream_poll     mark: a sidecar without the   11 s                       the sidecar that asks
+//	                           AppSecret asked its upstream
 //	P<AppID>:<ticket>:token_report
 //	                           mark: WeChat refused the      50 min                     the sidecar that renews
 //	                           token for a ticket, and the                              the ticket

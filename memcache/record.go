@@ -35,7 +35,8 @@ type Record struct {
 	Issued int64 `json:"issued"`
 	// Expires is Issued plus WeChat's expires_in, in Unix seconds.
 	Expires int64 `json:"expires"`
-	// API is the API that issued the credential: token or stable_token.
+	// API is the API that issued the credential: token or stable_token. It is upstream if
+	// another sidecar gave it.
 	API string `json:"api"`
 	// By is the name of the sidecar that wrote the credential.
 	By string `json:"by"`
@@ -56,6 +57,15 @@ type Record struct {
 	// writer knew. A sidecar that sees the token for the first time needs no clock that
 	// agrees with another's.
 	Age int64 `json:"age,omitempty"`
+	// UpstreamNumber is the number under which the upstream, another sidecar, gave the
+	// credential; 0 if it came from WeChat. Numbers of upstreams are compared with each
+	// other alone.
+	UpstreamNumber int64 `json:"upstream_number,omitempty"`
+	// Promised is for how many seconds from Issued on the upstream promised it.
+	Promised int64 `json:"promised,omitempty"`
+	// Lagging is 0, or the Unix time from which on every answer of the upstream had a lower
+	// number.
+	Lagging int64 `json:"lagging,omitempty"`
 	// Past holds the fingerprints of earlier tokens, newest first, at most MaxPast.
 	Past []string `json:"past"`
 	// Today counts what all sidecars together did on the day of the last renewal.

@@ -59,7 +59,8 @@ func compact(v any) string {
 
 // knownFields are the JSON fields of this version.
 var knownFields = []string{
-	"v", "token", "number", "issued", "expires", "api", "by", "doubt", "claim", "reported", "early", "again", "age", "past", "today",
+	"v", "token", "number", "issued", "expires", "api", "by", "doubt", "claim", "reported", "early", "again", "age",
+	"upstream_number", "promised", "lagging", "past", "today",
 }
 
 // isKnown reports whether name is one of the fields, in any case: encoding/json
@@ -112,6 +113,15 @@ func (r *Record) tidyFields() {
 	}
 	if r.Age < 0 || r.Age > r.Expires-r.Issued {
 		r.Age = 0
+	}
+	if r.UpstreamNumber < 0 || r.UpstreamNumber > maxNumber {
+		r.UpstreamNumber = 0
+	}
+	if r.Promised < 0 || r.Promised > r.Expires-r.Issued {
+		r.Promised = 0
+	}
+	if r.Lagging < 0 || r.Lagging > maxNumber {
+		r.Lagging = 0
 	}
 	if !r.Today.plausible() {
 		r.Today = Day{}

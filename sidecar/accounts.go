@@ -24,14 +24,14 @@ const scanEvery = 10 * time.Second
 // accounts are the account of WECHAT_APPID and those of WECHAT_ACCOUNTS_DIR.
 // Only one goroutine at a time can use it.
 type accounts struct {
-	fixed   []*account // of WECHAT_APPID; none or one
+	fixed   []*account // of WECHAT_APPID
 	folder  string     // WECHAT_ACCOUNTS_DIR; "" means none
 	local   bool       // WECHAT_BASE_URL is loopback: a fake WeChat, with AppIDs of any form
 	tickets tickets    // WECHAT_TICKETS
 
 	mirror   *mirror.Mirror
 	memory   *memoryReleaser
-	verifier *verify.Verifier
+	verifier *verify.Verifier // nil with an upstream
 	notes    *status.Notes
 	log      *slog.Logger
 
@@ -51,10 +51,14 @@ func newAccounts(cfg config, to *mirror.Mirror, memory *memoryReleaser, notes *s
 		folder: cfg.AccountsDir, tickets: cfg.tickets(), mirror: to, memory: memory, log: log, local: cfg.localWeChat(), notes: notes,
 		verifier: verifier, files: map[string]file{},
 	}
-	if cfg.AppID != "" {
-		a.fixed = []*account{a.account(cfg.AppID, cmp.Or(cfg.AppSecretFile, "WECHAT_APPSECRET"), cfg.readAppSecret)}
-		if !a.local && !usualAppID.MatchString(cfg.AppID) {
-			log.Warn("AppID has an unusual form", "appid", cfg.AppID, "hint", "check WECHAT_APPID: an AppID is wx and 16 letters or digits")
+	for _, appID := range cfg.appIDs() {
+		if cfg.hasUpstream() { // no account has a Secret
+			a.fixed = append(a.fixed, &account{keeper.Account{AppID: appID, Tickets: a.tickets.of(appID)}, verify.Account{AppID: appID}})
+		} else {
+			a.fixed = append(a.fixed, a.account(appID, cmp.Or(cfg.AppSecretFile, "WECHAT_APPSECRET"), cfg.readAppSecret))
+		}
+		if !a.local && !usualAppID.MatchString(appID) {
+			log.Warn("AppID has an unusual form", "appid", appID, "hint", "check WECHAT_APPID: an AppID is wx and 16 letters or digits")
 		}
 	}
 	return a

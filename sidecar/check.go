@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -31,7 +32,11 @@ const (
 
 // check finds wrong values and wrong combinations.
 func (c *config) check(found *problems) {
-	c.checkAccounts(found)
+	if c.hasUpstream() {
+		c.checkUpstream(found)
+	} else {
+		c.checkAccounts(found)
+	}
 	c.checkWeChat(found)
 	c.checkTickets(found)
 	c.checkMemcached(found)
@@ -46,6 +51,9 @@ func (c *config) check(found *problems) {
 }
 
 func (c *config) checkAccounts(found *problems) {
+	if c.UpstreamFile != "" {
+		found.add("SIDECAR_UPSTREAM_TOKEN_FILE", "SIDECAR_UPSTREAM is not set", "set it, or remove this variable")
+	}
 	if c.AppID == "" && c.AccountsDir == "" {
 		found.add("WECHAT_APPID", "no account configured", "set it, or WECHAT_ACCOUNTS_DIR for many accounts")
 	}
@@ -117,7 +125,7 @@ func (c *config) checkTickets(found *problems) {
 		switch {
 		case err != nil:
 			found.add("WECHAT_TICKETS", fmt.Sprintf("ticket %d: %s", i+1, err), "use jsapi or wx_card for all accounts, wx0123456789abcdef:jsapi for one")
-		case wanted.appID != "" && c.AccountsDir == "" && wanted.appID != c.AppID:
+		case wanted.appID != "" && c.AccountsDir == "" && !slices.Contains(c.appIDs(), wanted.appID):
 			found.add("WECHAT_TICKETS", fmt.Sprintf("ticket %d: the account is not WECHAT_APPID", i+1), "use the AppID of WECHAT_APPID, or no AppID")
 		}
 	}
@@ -128,6 +136,12 @@ func (c *config) checkMemcached(found *problems) {
 		found.add("MEMCACHED_SERVERS", "the list is empty", "leave it unset for "+memcache.DefaultServer)
 	}
 	for i, server := range c.Servers {
+		if server == off && len(c.Servers) == 1 {
+			if !c.hasUpstream() {
+				found.add("MEMCACHED_SERVERS", "off is for a sidecar with SIDECAR_UPSTREAM", "name memcached, or set SIDECAR_UPSTREAM")
+			}
+			continue
+		}
 		if !validServer(server) {
 			found.add("MEMCACHED_SERVERS", fmt.Sprintf("server %d: neither host:port nor /path/to.sock", i+1), "write it like memcached:11211")
 		} else if slices.Contains(c.Servers[:i], server) {
@@ -144,6 +158,9 @@ func (c *config) checkMemcached(found *problems) {
 	security := c.security()
 	security.TLS = security.TLS || found.has("MEMCACHED_TLS") // else a wrong value of it makes the CA's file wrong too
 	ofTLS, ofCAFile, ofAuthFile := security.Check(c.Servers)
+	if c.inMemory() && security != (memcache.Security{}) {
+		ofTLS = errors.New("MEMCACHED_SERVERS is off; remove MEMCACHED_TLS, MEMCACHED_CA_FILE and MEMCACHED_AUTH_FILE")
+	}
 	for variable, err := range map[string]error{"MEMCACHED_TLS": ofTLS, "MEMCACHED_CA_FILE": ofCAFile, "MEMCACHED_AUTH_FILE": ofAuthFile} {
 		if err != nil && !found.has(variable) {
 			found.add(variable, err.Error(), "") // err has a hint
@@ -207,6 +224,9 @@ func (c *config) checkListeners(found *problems) {
 func (c *config) checkBearers(found *problems) {
 	tokens := checkBearer(found, "SIDECAR_AUTH_TOKEN_FILE", c.AuthTokenFile)
 	readers := checkBearer(found, "SIDECAR_READER_TOKEN_FILE", c.ReaderFile)
+	if c.hasUpstream() { // it is the upstream's
+		return
+	}
 	if c.ReaderFile != "" && c.AuthTokenFile == "" && !found.has("SIDECAR_AUTH_TOKEN_FILE") {
 		found.add("SIDECAR_AUTH_TOKEN_FILE", "missing, although SIDECAR_READER_TOKEN_FILE is set", "set both: without it, callers without a token may do more than readers")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
 	"github.com/wxsidecar/wxsidecar/sidecar/check"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/upstream"
 	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
@@ -39,7 +40,7 @@ func runCheck(ctx context.Context, i *invocation) int {
 	s.configuration(i.environ)
 	parts := check.Config{
 		Store: s.store(max(s.cfg.MemcachedTimeout, time.Second)), Strict: s.store(s.cfg.MemcachedTimeout), Timeout: s.cfg.MemcachedTimeout,
-		Hash: s.cfg.Hash, WeChat: s.wechat(), Accounts: s.accounts(), Mirror: s.mirror(), Status: s.running(i.environ),
+		Hash: s.cfg.Hash, WeChat: s.wechat(), Upstream: s.upstream(), Accounts: s.accounts(), Mirror: s.mirror(), Status: s.running(i.environ),
 	}
 	s.all = append(s.all, check.Run(ctx, parts)...)
 	count := map[check.Outcome]int{}
@@ -95,7 +96,7 @@ func (s *setup) wrong(prefixes ...string) bool {
 
 // store returns memcached with this timeout, or nil.
 func (s *setup) store(timeout time.Duration) *memcache.Store {
-	if s.wrong("MEMCACHED_") {
+	if s.wrong("MEMCACHED_") || s.cfg.inMemory() {
 		return nil
 	}
 	store, err := memcache.New(memcache.Config{
@@ -110,10 +111,25 @@ func (s *setup) store(timeout time.Duration) *memcache.Store {
 
 // wechat returns WeChat, or nil.
 func (s *setup) wechat() *wechat.Client {
-	if s.wrong("WECHAT_BASE_URL", "WECHAT_TIMEOUT", "HTTPS_PROXY") {
+	if s.cfg.hasUpstream() || s.wrong("WECHAT_BASE_URL", "WECHAT_TIMEOUT", "HTTPS_PROXY") {
 		return nil
 	}
 	client, err := wechat.New(wechat.Config{BaseURLs: s.cfg.BaseURLs, Timeout: s.cfg.WeChatTimeout})
+	if err != nil { // parse found nothing
+		s.add(check.Failing, "configuration", err.Error(), "")
+	}
+	return client
+}
+
+// upstreamVariables begin those that say how the upstream is asked.
+var upstreamVariables = []string{"SIDECAR_UPSTREAM", "SIDECAR_READER_TOKEN_FILE", "SIDECAR_CA_FILE"}
+
+// upstream returns the upstream, or nil.
+func (s *setup) upstream() *upstream.Client {
+	if !s.cfg.hasUpstream() || s.wrong(upstreamVariables...) {
+		return nil
+	}
+	client, err := s.cfg.upstreamClient(nil, slog.New(slog.DiscardHandler))
 	if err != nil { // parse found nothing
 		s.add(check.Failing, "configuration", err.Error(), "")
 	}
@@ -138,6 +154,9 @@ func (s *setup) accounts() []verify.Account {
 	}
 	if len(found) == 0 && !s.wrong("WECHAT_A") {
 		s.add(check.Failing, "configuration", "no accounts configured", "set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR")
+	}
+	if cfg.hasUpstream() && s.wrong(upstreamVariables...) {
+		return nil
 	}
 	all := make([]verify.Account, len(found))
 	for i, one := range found {

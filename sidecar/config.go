@@ -13,7 +13,7 @@ import (
 // its default and meaning. `sidecar help` and docs/configuration.md are generated
 // from it.
 type config struct {
-	AppID         string        `env:"WECHAT_APPID" meaning:"The account's AppID, wx and 16 letters or digits."`
+	AppID         string        `env:"WECHAT_APPID" meaning:"The account's AppID, wx and 16 letters or digits. With SIDECAR_UPSTREAM it can be a comma-separated list."`
 	AppSecret     secret        `env:"WECHAT_APPSECRET" meaning:"Its AppSecret. Or use WECHAT_APPSECRET_FILE."`
 	AppSecretFile string        `env:"WECHAT_APPSECRET_FILE" meaning:"A file with its AppSecret. The sidecar reads it before every request to WeChat and trims white space."`
 	AccountsDir   string        `env:"WECHAT_ACCOUNTS_DIR" meaning:"For many accounts: a folder with one file per account, named after the AppID, with the AppSecret in it. The sidecar reads the folder every 10 s, so accounts come and go without a restart. Other files are ignored, with a note on the status page."`
@@ -23,7 +23,7 @@ type config struct {
 	BaseURLs      []string      `env:"WECHAT_BASE_URL" envDefault:"https://api.weixin.qq.com" meaning:"A comma-separated list. The sidecar tries the next URL if a connection or its TLS handshake fails. Plain http is for loopback addresses only."`
 	WeChatTimeout time.Duration `env:"WECHAT_TIMEOUT" envDefault:"5s" meaning:"The limit of one attempt at WeChat, at most 10s. All attempts of one renewal end within 10 s."`
 
-	Servers          []string      `env:"MEMCACHED_SERVERS" envDefault:"127.0.0.1:11211" meaning:"A comma-separated list of host:port or /path/to.sock. A name is resolved at every connection, and must be one memcached. All sidecars and apps must list the same servers in the same order."`
+	Servers          []string      `env:"MEMCACHED_SERVERS" envDefault:"127.0.0.1:11211" meaning:"A comma-separated list of host:port or /path/to.sock. A name is resolved at every connection, and must be one memcached. All sidecars and apps must list the same servers in the same order. With SIDECAR_UPSTREAM it can be off: the sidecar then keeps its credentials in memory alone."`
 	Hash             string        `env:"MEMCACHED_HASH" envDefault:"ketama" meaning:"How several servers share the keys: ketama, php-memcached, php-memcache-consistent or php-memcache-standard. It must match the apps' client."`
 	MemcachedTimeout time.Duration `env:"MEMCACHED_TIMEOUT" envDefault:"200ms" meaning:"The limit of one memcached operation, at most 2s."`
 	KeyPrefix        string        `env:"MEMCACHED_KEY_PREFIX" meaning:"A prefix of every key, at most 120 bytes."`
@@ -34,11 +34,14 @@ type config struct {
 
 	Listen        string   `env:"SIDECAR_LISTEN" envDefault:"127.0.0.1:7200" meaning:"The API's address: host:port or unix:///path."`
 	AuthTokenFile string   `env:"SIDECAR_AUTH_TOKEN_FILE" meaning:"A file with the bearer token that callers must send, of at least 16 bytes. A second line, for a rotation, is accepted too. Required if the API listens on more than loopback or a unix socket. The sidecar reads the file again when it changes."`
-	ReaderFile    string   `env:"SIDECAR_READER_TOKEN_FILE" meaning:"A file with a second bearer token, by the same rules, for callers that may read and do nothing else: with it, refresh and logins are 403. It needs SIDECAR_AUTH_TOKEN_FILE."`
+	ReaderFile    string   `env:"SIDECAR_READER_TOKEN_FILE" meaning:"A file with a second bearer token, by the same rules, for callers that may read and do nothing else: with it, refresh and logins are 403. It needs SIDECAR_AUTH_TOKEN_FILE. With SIDECAR_UPSTREAM it is the token that this sidecar sends, instead of SIDECAR_UPSTREAM_TOKEN_FILE: this sidecar is then read-only."`
 	TLSCertFile   string   `env:"SIDECAR_TLS_CERT_FILE" meaning:"A file with the certificate of the API in PEM, and those that signed it. The API then speaks https alone. The sidecar reads it and the key again when they change."`
 	TLSKeyFile    string   `env:"SIDECAR_TLS_KEY_FILE" meaning:"A file with the certificate's private key in PEM."`
 	Compat        bool     `env:"SIDECAR_COMPAT" envDefault:"false" meaning:"true: the API also serves WeChat's own routes /cgi-bin/token, /cgi-bin/stable_token and /cgi-bin/ticket/getticket, for programs whose token address is configurable."`
-	Login         bool     `env:"SIDECAR_LOGIN" envDefault:"false" meaning:"true: the API also exchanges the codes of users, POST /v1/{appid}/login for mini programs and /v1/{appid}/oauth for web pages, so that apps need no AppSecret. With SIDECAR_COMPAT, WeChat's own routes /sns/jscode2session and /sns/oauth2/access_token too."`
+	Login         bool     `env:"SIDECAR_LOGIN" envDefault:"false" meaning:"true: the API also exchanges the codes of users, POST /v1/{appid}/login for mini programs and /v1/{appid}/oauth for web pages, so that apps need no AppSecret. With SIDECAR_COMPAT, WeChat's own routes /sns/jscode2session and /sns/oauth2/access_token too. A sidecar with SIDECAR_UPSTREAM passes codes on to it."`
+	Upstreams     []string `env:"SIDECAR_UPSTREAM" meaning:"For a sidecar without the AppSecret: a comma-separated list of the standalone sidecars that it asks instead of WeChat, each as an https URL with a host and a port. They are asked without a proxy."`
+	UpstreamFile  string   `env:"SIDECAR_UPSTREAM_TOKEN_FILE" meaning:"A file with the bearer token of the upstream, by the rules of SIDECAR_AUTH_TOKEN_FILE. With two lines the second one is sent if the first is refused."`
+	CAFile        string   `env:"SIDECAR_CA_FILE" meaning:"A file with the CA certificates in PEM that the upstream's must be signed by; the system's by default. The sidecar reads it for each connection. The Go client has the same variable for its sidecar."`
 	OpsListen     string   `env:"SIDECAR_OPS_LISTEN" envDefault:":7201" meaning:"The address of health checks, metrics and the status page, which show neither tokens nor secrets. off disables it."`
 	OpsHosts      []string `env:"SIDECAR_OPS_HOSTS" meaning:"Further host names of the status page and /status.json, as a comma-separated list. Always allowed are IP addresses, names without a dot, this host's name in any domain, and names that end with .svc, .cluster.local, .internal or .local."`
 
@@ -51,7 +54,7 @@ type config struct {
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json" meaning:"json or text."`
 }
 
-// off disables the ops listener.
+// off disables the ops listener, and memcached for a sidecar with an upstream.
 const off = "off"
 
 // variable is one variable of the configuration.
@@ -97,7 +100,7 @@ func parse(environ []string) (config, problems) {
 		found.add("environment", "cannot be parsed", "report this as a bug of wxsidecar")
 	}
 	cfg.BaseURLs, cfg.Servers, cfg.Tickets = trimmed(cfg.BaseURLs), trimmed(cfg.Servers), trimmed(cfg.Tickets)
-	cfg.OpsHosts = trimmed(cfg.OpsHosts)
+	cfg.OpsHosts, cfg.Upstreams = trimmed(cfg.OpsHosts), trimmed(cfg.Upstreams)
 	cfg.check(&found)
 	checkProxy(environ, &found)
 	return cfg, found

@@ -64,7 +64,7 @@ func TestConfiguration_VariablesAreDistinct(t *testing.T) {
 		assert.False(t, seen[v.name], v.name)
 		seen[v.name] = true
 	}
-	assert.Len(t, seen, 31)
+	assert.Len(t, seen, 34)
 }
 
 // Lists can have spaces and empty elements.
@@ -92,6 +92,7 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 	bearers := programtest.WriteFile(t, filepath.Join(dir, "bearers"), "canarysecret-bearer-1\ncanarysecret-bearer-2\n")
 	second := programtest.WriteFile(t, filepath.Join(dir, "second"), "canarysecret-bearer-2\n")
 	cert, key := programtest.WritePair(t, dir)
+	up := "WECHAT_APPSECRET= SIDECAR_UPSTREAM=https://wxsidecar.wx.svc:7200 SIDECAR_UPSTREAM_TOKEN_FILE=" + bearers + " "
 	same := filepath.Dir(programtest.WriteFile(t, filepath.Join(dir, "same", appID), testSecret))
 	return []struct{ environ, variable, says string }{
 		{"WECHAT_APPID=wx canarysecret", "WECHAT_APPID", "not an AppID"},
@@ -168,6 +169,26 @@ func bad(t *testing.T) []struct{ environ, variable, says string } {
 		{"SIDECAR_TLS_CERT_FILE=" + cert + " SIDECAR_TLS_KEY_FILE=" + fine, "SIDECAR_TLS_KEY_FILE", "no private key in PEM"},
 		{"SIDECAR_TLS_CERT_FILE=" + cert + " SIDECAR_TLS_KEY_FILE=canarysecret", "SIDECAR_TLS_KEY_FILE", "no such file"},
 		{"SIDECAR_TLS_CERT_FILE=" + cert + " SIDECAR_TLS_KEY_FILE=" + key + " SIDECAR_LISTEN=unix:///run/s", "SIDECAR_TLS_CERT_FILE", "is a unix socket"},
+		{up + "MEMCACHED_SERVERS=off MEMCACHED_TLS=true", "MEMCACHED_TLS", "MEMCACHED_SERVERS is off"},
+		{"MEMCACHED_SERVERS=off", "MEMCACHED_SERVERS", "off is for a sidecar with SIDECAR_UPSTREAM"},
+		{"SIDECAR_UPSTREAM_TOKEN_FILE=" + bearers, "SIDECAR_UPSTREAM_TOKEN_FILE", "SIDECAR_UPSTREAM is not set"},
+		{up + "WECHAT_APPSECRET=" + testSecret, "WECHAT_APPSECRET", "SIDECAR_UPSTREAM is set too"},
+		{up + "WECHAT_APPSECRET_FILE=" + fine, "WECHAT_APPSECRET_FILE", "SIDECAR_UPSTREAM is set too"},
+		{up + "WECHAT_ACCOUNTS_DIR=" + filepath.Dir(fine), "WECHAT_ACCOUNTS_DIR", "SIDECAR_UPSTREAM is set too"},
+		{up + "WECHAT_QUOTA=true", "WECHAT_QUOTA", "SIDECAR_UPSTREAM is set too"},
+		{up + "SIDECAR_UPSTREAM_TOKEN_FILE= SIDECAR_READER_TOKEN_FILE=" + second + " MEMCACHED_SERVERS=off SIDECAR_LOGIN=true", "SIDECAR_LOGIN", "this sidecar is read-only"},
+		{up + "WECHAT_APPID=", "WECHAT_APPID", "no account configured"},
+		{up + "WECHAT_APPID=wx1,gh_0123456789ab", "WECHAT_APPID", "account 2 is wrong: gh_… is an original ID"},
+		{up + "WECHAT_APPID=wx1,wx2,wx1", "WECHAT_APPID", "account 3: listed twice"},
+		{up + "WECHAT_TICKETS=wxother:jsapi", "WECHAT_TICKETS", "the account is not WECHAT_APPID"},
+		{up + "SIDECAR_UPSTREAM=https://a:1,canarysecret", "SIDECAR_UPSTREAM", "address 2: not a URL"},
+		{up + "SIDECAR_UPSTREAM=https://u:canarysecret@a:1", "SIDECAR_UPSTREAM", "user name or a password"},
+		{up + "SIDECAR_UPSTREAM_TOKEN_FILE=", "SIDECAR_UPSTREAM_TOKEN_FILE", "missing, although SIDECAR_UPSTREAM is another machine"},
+		{up + "SIDECAR_UPSTREAM_TOKEN_FILE=" + short, "SIDECAR_UPSTREAM_TOKEN_FILE", "fewer than 16 bytes"},
+		{up + "SIDECAR_READER_TOKEN_FILE=" + second, "SIDECAR_READER_TOKEN_FILE", "SIDECAR_UPSTREAM_TOKEN_FILE is set too"},
+		{up + "SIDECAR_UPSTREAM_TOKEN_FILE= SIDECAR_READER_TOKEN_FILE=" + second, "MEMCACHED_KEY_PREFIX", "missing for a read-only sidecar"},
+		{up + "SIDECAR_CA_FILE=" + fine, "SIDECAR_CA_FILE", "no certificate in PEM"},
+		{up + "SIDECAR_UPSTREAM=http://127.0.0.1:1 SIDECAR_CA_FILE=" + cert, "SIDECAR_CA_FILE", "no address in SIDECAR_UPSTREAM is https"},
 		{"SIDECAR_COMPAT=canarysecret", "SIDECAR_COMPAT", "neither true nor false"},
 		{"SIDECAR_COMPAT=yes", "SIDECAR_COMPAT", "neither true nor false"},
 		{"SIDECAR_OPS_LISTEN=canarysecret", "SIDECAR_OPS_LISTEN", "not an address"},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
@@ -40,8 +41,8 @@ type daemon struct {
 	accounts *accounts
 	mirror   *mirror.Mirror
 	memory   *memoryReleaser
-	verifier *verify.Verifier
-	quota    *quota.Watcher // nil: off
+	verifier *verify.Verifier // nil with an upstream
+	quota    *quota.Watcher   // nil: off
 
 	api, ops     http.Handler
 	apiAt, opsAt net.Listener // opsAt is nil if it is off
@@ -52,7 +53,43 @@ type daemon struct {
 // to WeChat.
 func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (*daemon, error) {
 	metrics, notes := web.NewMetrics(), &status.Notes{}
-	store, err := memcache.New(memcache.Config{
+	d := &daemon{memory: newMemoryReleaser(), mirror: mirror.New(cfg.mirrors(log))}
+	if err := d.openStore(cfg, metrics, notes, log); err != nil {
+		return nil, err
+	}
+	keeps := keeper.Config{Store: d.store, ReadOnly: cfg.readOnly(), Name: name, Log: log, Changed: d.mirror.Changed}
+	logins, err := d.source(cfg, &keeps, metrics, notes, log)
+	if err != nil {
+		return nil, err
+	}
+	d.group = keeper.New(keeps)
+	d.accounts = newAccounts(cfg, d.mirror, d.memory, notes, d.verifier, log)
+	if d.api, err = web.NewAPI(web.APIConfig{
+		Group: d.group, BearerFile: cfg.AuthTokenFile, ReaderFile: cfg.readersFile(), Upstream: cfg.hasUpstream(), Compat: cfg.Compat, Login: logins,
+		Metrics: metrics, Log: log,
+	}); err != nil {
+		return nil, err
+	}
+	d.ops = web.NewOps(web.OpsConfig{
+		Group: d.group, Metrics: metrics, API: keeps.API, Name: name, Hosts: cfg.OpsHosts, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Notes: notes, Log: log,
+		Quota: d.watchQuota(cfg, keeps.WeChat, metrics, name, log),
+	})
+	if err = d.listen(ctx, cfg, log); err != nil {
+		return nil, err
+	}
+	if cfg.OpsListen == off {
+		return d, nil
+	}
+	if d.opsAt, err = listener.Open(ctx, cfg.OpsListen); err != nil {
+		_ = d.apiAt.Close()
+		return nil, fmt.Errorf("SIDECAR_OPS_LISTEN: %w; is another sidecar running there?", err)
+	}
+	return d, nil
+}
+
+// openStore opens memcached, or keeps all in this process.
+func (d *daemon) openStore(cfg config, metrics *web.Metrics, notes *status.Notes, log *slog.Logger) (err error) {
+	store := memcache.Config{
 		Servers: cfg.Servers, Hash: ring.Hash(cfg.Hash), Prefix: cfg.KeyPrefix, Timeout: cfg.MemcachedTimeout, Security: cfg.security(),
 		Observe:      metrics.ObserveMemcached,
 		MaxIdleConns: memcachedIdle,
@@ -62,11 +99,44 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 		Overlong: func(key string) {
 			log.Warn("mark written by hand replaced", "key", key, "hint", "find out who writes to memcached: only sidecars write this key")
 		},
-	})
-	if err != nil {
-		return nil, err
 	}
-	d := &daemon{store: store, memory: newMemoryReleaser(), mirror: mirror.New(cfg.mirrors(log))}
+	if cfg.inMemory() {
+		// A memcached within this process: so the keeper needs no other rules.
+		store.Servers, store.Dial = []string{memcache.DefaultServer}, memcachetest.New().Dial
+	}
+	d.store, err = memcache.New(store)
+	return err
+}
+
+// source sets where the keeper gets credentials from, and returns what exchanges users' codes;
+// nil if that is off. With an upstream there is no AppSecret, and no client of WeChat that a
+// bearer token could be sent with.
+func (d *daemon) source(cfg config, keeps *keeper.Config, metrics *web.Metrics, notes *status.Notes, log *slog.Logger) (login.Exchange, error) {
+	var logins login.Exchange
+	if cfg.hasUpstream() {
+		asks, err := cfg.upstreamClient(d.memory.noteRequest, log)
+		if err != nil {
+			return nil, err
+		}
+		if cfg.readOnly() {
+			notes.Set("SIDECAR_READER_TOKEN_FILE", hint.ReadsOnly)
+		}
+		keeps.Upstream, keeps.API, logins = asks, keeper.UpstreamAPI, asks.Exchange
+	} else {
+		caller, err := d.wechat(cfg, metrics, notes, log)
+		if err != nil {
+			return nil, err
+		}
+		keeps.WeChat, keeps.API, logins = caller, wechat.API(cfg.TokenAPI), login.WeChat(caller)
+	}
+	if !cfg.Login {
+		logins = nil
+	}
+	return logins, nil
+}
+
+// wechat returns the client of WeChat, and starts to verify AppSecrets.
+func (d *daemon) wechat(cfg config, metrics *web.Metrics, notes *status.Notes, log *slog.Logger) (*wechat.Client, error) {
 	caller, err := wechat.New(wechat.Config{BaseURLs: cfg.BaseURLs, Timeout: cfg.WeChatTimeout, Observe: func(r wechat.Request, took time.Duration, failure error) {
 		metrics.ObserveWeChat(took)
 		d.verifier.Used(r, failure)
@@ -82,31 +152,7 @@ func newDaemon(ctx context.Context, cfg config, name string, log *slog.Logger) (
 		d.quota.Sent(appID, wechat.StableToken, err)
 		return err
 	}})
-	d.group = keeper.New(keeper.Config{
-		Store: store, WeChat: caller, API: wechat.API(cfg.TokenAPI), Name: name, Log: log, Changed: d.mirror.Changed,
-	})
-	d.accounts = newAccounts(cfg, d.mirror, d.memory, notes, d.verifier, log)
-	if d.api, err = web.NewAPI(web.APIConfig{
-		Group: d.group, BearerFile: cfg.AuthTokenFile, ReaderFile: cfg.ReaderFile, Compat: cfg.Compat, Login: cfg.exchange(caller),
-		Metrics: metrics, Log: log,
-	}); err != nil {
-		return nil, err
-	}
-	d.ops = web.NewOps(web.OpsConfig{
-		Group: d.group, Metrics: metrics, API: wechat.API(cfg.TokenAPI), Name: name, Hosts: cfg.OpsHosts, Version: versionName(), Servers: cfg.Servers, Mirrors: d.mirror.States, Notes: notes, Log: log,
-		Quota: d.watchQuota(cfg, caller, metrics, name, log),
-	})
-	if err = d.listen(ctx, cfg, log); err != nil {
-		return nil, err
-	}
-	if cfg.OpsListen == off {
-		return d, nil
-	}
-	if d.opsAt, err = listener.Open(ctx, cfg.OpsListen); err != nil {
-		_ = d.apiAt.Close()
-		return nil, fmt.Errorf("SIDECAR_OPS_LISTEN: %w; is another sidecar running there?", err)
-	}
-	return d, nil
+	return caller, nil
 }
 
 // listen binds the address of the API.
@@ -125,14 +171,6 @@ func (d *daemon) listen(ctx context.Context, cfg config, log *slog.Logger) (err 
 	}
 	d.apiAt, d.apiLimits = certificate.Listen(d.apiAt), d.apiLimits.WithTLS()
 	return nil
-}
-
-// exchange returns what exchanges users' codes; nil if that is off.
-func (c config) exchange(caller *wechat.Client) login.Exchange {
-	if !c.Login {
-		return nil
-	}
-	return login.WeChat(caller)
 }
 
 // noteAddresses notes that the name of a memcached has several addresses, until it has one.

@@ -51,7 +51,7 @@ func (c *config) warnOfMySQL(found *problems) {
 
 func (c *config) checkMirrors(found *problems) {
 	const dsnHint = "write it like user:password@tcp(mysql:3306)/database?tls=true; tls may also be skip-verify or preferred"
-	many := c.AccountsDir != ""
+	many := c.AccountsDir != "" || len(c.appIDs()) > 1
 	if c.MirrorFile != "" {
 		if err := mirror.CheckFile(c.MirrorFile, many); err != nil {
 			found.add("MIRROR_FILE", err.Error(), "use a file in a folder that this user can write to, such as /shared/access_token.json; "+

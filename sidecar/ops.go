@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -70,4 +71,25 @@ func (o opsListener) get(ctx context.Context, path string, limit int64) (status 
 		return 0, nil, fmt.Errorf("read the sidecar's answer: %w", err)
 	}
 	return resp.StatusCode, body, nil
+}
+
+// runHealthcheck requests /readyz from the sidecar with the same variables.
+func runHealthcheck(ctx context.Context, i *invocation) int {
+	flags := flag.NewFlagSet("healthcheck", flag.ContinueOnError)
+	if exit, ok := i.parse(flags, 0); !ok {
+		return exit
+	}
+	ops, ok := opsOf(i.environ)
+	if !ok {
+		return i.misused(flags, noOps)
+	}
+	status, reason, err := ops.get(ctx, "/readyz", 4<<10)
+	if err != nil {
+		return i.failed(err)
+	}
+	if status != http.StatusOK {
+		return i.failed(fmt.Errorf("not ready: %s", strings.TrimSpace(string(reason))))
+	}
+	_, _ = fmt.Fprintln(i.stdout, "ready")
+	return exitFine
 }

@@ -30,6 +30,7 @@ func (c *config) warnings(environ []string) problems {
 	}
 	c.warnOfMemcached(&found)
 	c.warnOfMySQL(&found)
+	c.warnOfUpstream(&found)
 	return found
 }
 

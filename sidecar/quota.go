@@ -101,6 +101,9 @@ func (i *invocation) quotaSetup(flags *flag.FlagSet) (*setup, []verify.Account, 
 		_, _ = io.WriteString(i.stderr, s.found.String())
 		return nil, nil, exitBadUsage
 	}
+	if s.cfg.hasUpstream() {
+		return nil, nil, i.misused(flags, "SIDECAR_UPSTREAM is set: run this with the variables of a sidecar that has the AppSecret")
+	}
 	accounts := s.accounts()
 	if flags.NArg() > 0 {
 		if accounts = slices.DeleteFunc(accounts, func(a verify.Account) bool { return a.AppID != flags.Arg(0) }); len(accounts) == 0 {

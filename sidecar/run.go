@@ -62,7 +62,8 @@ func (c config) settings() []any {
 		"tickets", strings.Join(c.Tickets, ","), "quota", c.Quota,
 		"base_url", strings.Join(c.BaseURLs, ","), "wechat_timeout", c.WeChatTimeout.String(),
 		"memcached", strings.Join(c.Servers, ","), "memcached_hash", c.Hash, "memcached_timeout", c.MemcachedTimeout.String(), "key_prefix", c.KeyPrefix,
+		"upstream", strings.Join(c.Upstreams, ","), "read_only", c.readOnly(),
 		"memcached_tls", c.MemcachedTLS, "memcached_auth", c.MemcachedAuthFile != "",
-		"listen", c.Listen, "bearer", c.AuthTokenFile != "", "reader", c.ReaderFile != "", "tls", c.TLSCertFile != "", "compat", c.Compat, "login", c.Login, "ops_listen", c.OpsListen, "log_level", c.LogLevel,
+		"listen", c.Listen, "bearer", c.AuthTokenFile != "", "reader", c.readersFile() != "", "tls", c.TLSCertFile != "", "compat", c.Compat, "login", c.Login, "ops_listen", c.OpsListen, "log_level", c.LogLevel,
 	}
 }

@@ -15,7 +15,7 @@ var (
 	// injected matches what Kubernetes sets for a Service, such as one named memcached.
 	injected = regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT$|_PORT_[0-9]+_[A-Z0-9_]+$`)
 	// clientVariables are those that the client library alone reads.
-	clientVariables = []string{"SIDECAR_URL", "SIDECAR_CA_FILE"}
+	clientVariables = []string{"SIDECAR_URL"}
 )
 
 // unknownVariables finds misspelled variables. It does not return values: that of

@@ -4,6 +4,8 @@ package bearerfile
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/smallfile"
@@ -43,6 +45,31 @@ func Read(path string) ([]string, smallfile.Version, error) {
 		return tokens, version, nil
 	}
 	return nil, version, errors.New("the file has more than two lines")
+}
+
+// Open reads a file of this variable, and reads it again when it changes. Its content is what
+// of returns for each token. The log gets no token, and no error quotes one.
+func Open[T comparable](path, variable string, log *slog.Logger, of func(token string) T) (*smallfile.Reread[[]T], error) {
+	load := func() ([]T, []smallfile.Version, error) {
+		tokens, version, err := Read(path)
+		content := make([]T, len(tokens))
+		for i, token := range tokens {
+			content[i] = of(token)
+		}
+		return content, []smallfile.Version{version}, err
+	}
+	r, err := smallfile.NewReread(load, slices.Equal, func(tokens []T, err error) {
+		if err != nil {
+			log.Error("bearer token unreadable, the last one stays valid", "file", path, "error", err.Error(),
+				"hint", "check "+variable+" and the Secret behind it")
+			return
+		}
+		log.Info("bearer token read again", "tokens", len(tokens))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("bearer token: %s: %w", path, err)
+	}
+	return r, nil
 }
 
 func check(token string) error {

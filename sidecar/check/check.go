@@ -13,6 +13,7 @@ import (
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/mirror"
+	"github.com/wxsidecar/wxsidecar/sidecar/upstream"
 	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
@@ -50,7 +51,9 @@ type Config struct {
 	Hash string
 	// WeChat sends the requests.
 	WeChat *wechat.Client
-	// Accounts are those whose AppSecrets are verified.
+	// Upstream gives the credentials, instead of WeChat.
+	Upstream *upstream.Client
+	// Accounts are those whose AppSecrets are verified. With Upstream they have none.
 	Accounts []verify.Account
 	// Mirror are the mirrors.
 	Mirror mirror.Config
@@ -79,9 +82,12 @@ func Run(ctx context.Context, cfg Config) []Result {
 		found.memcached(ctx, cfg)
 		found.keys(cfg.Store, cfg.Hash, cfg.Accounts)
 	}
-	if cfg.WeChat != nil && found.wechat(ctx, cfg.WeChat) {
+	switch {
+	case cfg.Upstream != nil:
+		found.upstream(ctx, cfg.Upstream, cfg.Accounts)
+	case cfg.WeChat != nil && found.wechat(ctx, cfg.WeChat):
 		found.accounts(ctx, cfg.WeChat, cfg.Accounts)
-	} else {
+	default:
 		found.unverified(cfg.Accounts)
 	}
 	found.mirrors(ctx, cfg.Mirror, cfg.Accounts)

@@ -26,7 +26,8 @@ func (h *handedOver) Unwrap() error { return h.error }
 // failureOf returns a failed request as the protocol sees it.
 func (c *credential) failureOf(e *wechat.Error) protocol.Failure {
 	return protocol.Failure{
-		Class: classOf(e), Wait: e.Wait, Local: e.Local(), Unsent: e.Unsent, Lost: e.MayHaveIssued && c.claims(),
+		Class: classOf(e), Wait: e.Wait, Unsent: e.Unsent, Lost: e.MayHaveIssued && c.claims(),
+		Local: e.Local() && (e.Unsent || c.Upstream == nil), // an upstream's errcode is the upstream's
 	}
 }
 
@@ -62,7 +63,7 @@ func (a *attempt) failed(err error) error {
 	failed := &failure{err: err, until: time.Now().Add(max(retry.Own, shortestWait)), local: f.Local}
 	cooldown := memcache.Cooldown{Class: string(f.Class), ErrCode: e.Code, Until: a.Wall().Add(retry.All).Unix()}
 	if e.Class == wechat.Person && !f.Local {
-		failed.secret = memcache.Fingerprint(a.request.Secret)
+		failed.secret = a.sentSecret()
 		cooldown.Secret = failed.secret
 	}
 	if retry.All > 0 {
@@ -200,11 +201,10 @@ func (c *credential) otherSecret(w *memcache.Cooldown) bool {
 	if protocol.Class(w.Class) != protocol.Person || w.Secret == "" {
 		return false
 	}
-	secret, err := c.account.Secret()
+	own, err := c.ownSecret()
 	if err != nil {
 		return false
 	}
-	own := memcache.Fingerprint(secret)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return own != w.Secret && (own != c.backoff.secret || c.backoff.recent(time.Now()) == nil)
@@ -219,6 +219,45 @@ func (c *credential) secretChanged() bool {
 	if refused == "" {
 		return false
 	}
+	own, err := c.ownSecret()
+	return err == nil && own != refused
+}
+
+// ownSecret returns the fingerprint of the AppSecret, or of the bearer tokens for an upstream.
+func (c *credential) ownSecret() (string, error) {
+	if c.Upstream != nil {
+		return c.Upstream.Bearer(), nil
+	}
 	secret, err := c.account.Secret()
-	return err == nil && memcache.Fingerprint(secret) != refused
+	return memcache.Fingerprint(secret), err
+}
+
+// sentSecret is ownSecret as the request had it.
+func (a *attempt) sentSecret() string {
+	if a.Upstream == nil {
+		return memcache.Fingerprint(a.request.Secret)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.link.bearer
+}
+
+// waitForBudget makes all sidecars wait because the budget has no free use.
+func (a *attempt) waitForBudget() error {
+	e := &Error{Reason: Budget, Code: budgetCode, Message: budgetUsedUp, Hint: a.budgetHint(), RetryAfter: protocol.PersonWait}
+	_ = a.lease.CoolDown(memcache.Cooldown{
+		Class: string(protocol.OverBudget), ErrCode: e.Code, Until: a.Wall().Add(protocol.PersonWait).Unix(),
+	}, protocol.PersonWait)
+	a.count(func(n *Counts) { n.failed(e.Code) })
+	now := time.Now()
+	a.mu.Lock()
+	news := now.After(a.link.refused)
+	if news { // reports go on during the wait, and the cooldown can be deleted
+		a.link.refused = now.Add(protocol.PersonWait)
+	}
+	a.mu.Unlock()
+	if news {
+		a.log().Error("renewal refused by the budget", "hint", e.Hint)
+	}
+	return &failure{err: e, until: now.Add(protocol.PersonWait)}
 }

@@ -42,6 +42,9 @@ func (g *Group) newCredential(account Account, kind memcache.Kind) (*credential,
 		}
 		c.api, c.held.Ticket = api, true
 	}
+	if c.Upstream != nil {
+		c.api, c.held.Upstream, c.account.Secret = UpstreamAPI, true, nil
+	}
 	c.alarm.ring = c.wake
 	return c, nil
 }
@@ -103,6 +106,9 @@ func (c *credential) ready() (Grant, *run, error) {
 func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error) {
 	ctx, cancel := context.WithTimeout(ctx, MaxWait)
 	defer cancel()
+	if c.ReadOnly {
+		return c.refreshAsReader(ctx, rejected)
+	}
 	if err := c.delayNewer(rejected); err != nil {
 		return Grant{}, err
 	}
@@ -130,6 +136,36 @@ func (c *credential) refresh(ctx context.Context, rejected string) (Grant, error
 		}
 		return Grant{}, errStillValid
 	}
+}
+
+// refreshAsReader returns the upstream's current credential if that is another than the
+// rejected one: this sidecar may not report it.
+func (c *credential) refreshAsReader(ctx context.Context, rejected string) (Grant, error) {
+	now := c.now()
+	c.mu.Lock()
+	grant, ok := c.grantAt(now)
+	known := ok && grant.Value != rejected && c.held.Record.Knows(rejected)
+	r := c.run
+	if r == nil && !known && !c.asked(askAgain, now) {
+		r = c.start(protocol.Why{Ask: true})
+	}
+	c.mu.Unlock()
+	if known {
+		return grant, nil
+	}
+	if r != nil {
+		if err := r.wait(ctx); err != nil {
+			return Grant{}, err
+		}
+	}
+	grant, err := c.token(ctx)
+	switch {
+	case err != nil || grant.Value != rejected:
+		return grant, err
+	case r != nil && r.err != nil: // the upstream did not say whether it has another one
+		return Grant{}, asError(r.err)
+	}
+	return Grant{}, errReadOnly
 }
 
 // replacement returns the credential that replaced rejected, or the renewal to wait

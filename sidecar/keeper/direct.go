@@ -45,6 +45,8 @@ type link struct {
 	lease       memcache.LeaseSeen
 	leaseSince  time.Time // when this lease was first seen
 	back        time.Time // when memcached last answered again after polls had failed
+	asked       time.Time // when the upstream was last asked
+	bearer      string    // the fingerprint of the bearer tokens of that question
 }
 
 // noteFailure notes a failure, and returns for how long memcached has failed.
@@ -74,6 +76,10 @@ var errSoon = errors.New("memcached has begun to fail")
 // and not reported waits: each sidecar would fetch one, and few requests are allowed.
 // command is the command that failed.
 func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, command string, cause error) error {
+	if c.Upstream != nil {
+		c.noteCommand(command, cause)
+		return c.askDirectly(ctx, why, cause)
+	}
 	direct, err := c.mayAskDirectly(why, command, cause)
 	if !direct {
 		return err
@@ -129,11 +135,8 @@ func (c *credential) withoutMemcached(ctx context.Context, why protocol.Why, com
 // mayAskDirectly decides whether a request is sent without memcached. If not, it returns
 // the error that ends the renewal, or nil if the held token serves.
 func (c *credential) mayAskDirectly(why protocol.Why, command string, cause error) (bool, error) {
-	now := c.now()
+	failing, now := c.noteCommand(command, cause), c.now()
 	c.mu.Lock()
-	failing := c.link.noteFailure(now.Mono)
-	warn := !c.link.warned && c.polls.downSince.IsZero() && failing > 0
-	c.link.warned = c.link.warned || warn
 	valid := c.held.Valid(now)
 	due := valid && c.held.DueIn(now, c.spread) <= 0
 	reported := valid && why.IsReport() && c.held.Record.Token == why.Invalid
@@ -152,9 +155,6 @@ func (c *credential) mayAskDirectly(why protocol.Why, command string, cause erro
 		c.link.next = now.Mono.Add(directEvery)
 	}
 	c.mu.Unlock()
-	if warn {
-		c.log().Warn("memcached command failed", "command", command, "error", cause.Error(), "hint", hint.Memcached(cause))
-	}
 	fails := c.memcachedError(cause)
 	switch {
 	case direct:
@@ -167,6 +167,21 @@ func (c *credential) mayAskDirectly(why protocol.Why, command string, cause erro
 		next = now.Mono.Add(claimEvery)
 	}
 	return false, &failure{err: fails, until: next, down: now.Mono}
+}
+
+// noteCommand notes that memcached failed a command that a renewal needs, and warns once if
+// polls succeed. It returns for how long memcached has failed.
+func (c *credential) noteCommand(command string, cause error) time.Duration {
+	now := time.Now()
+	c.mu.Lock()
+	failing := c.link.noteFailure(now)
+	warn := !c.link.warned && c.polls.downSince.IsZero() && failing > 0
+	c.link.warned = c.link.warned || warn
+	c.mu.Unlock()
+	if warn {
+		c.log().Warn("memcached command failed", "command", command, "error", cause.Error(), "hint", hint.Memcached(cause))
+	}
+	return failing
 }
 
 // memcachedError returns the answer to callers while memcached fails.

@@ -25,6 +25,8 @@ const (
 	Refused
 	// Budget means that a renewal would exceed a limit. Try again after RetryAfter.
 	Budget
+	// ReadOnly means that this sidecar may not report a credential.
+	ReadOnly
 )
 
 // Error is why no credential can be given. It carries no secret.
@@ -60,6 +62,15 @@ const busyCode = -1
 // budgetCode is the code of the sidecar's own refusals: the HTTP status.
 const budgetCode = 429
 
+// readerCode is the code of a report by a caller that may only read: the HTTP status.
+const readerCode = 403
+
+// errReadOnly is the answer to a report that this sidecar may not pass on.
+var errReadOnly = &Error{
+	Reason: ReadOnly, Code: readerCode, Message: "this sidecar is read-only: its upstream has no other credential, and takes no reports from it",
+	Hint: hint.ReadOnly,
+}
+
 // budgetUsedUp is the message if the budget has no free use. It claims no requests: marks
 // in memcached may say so without any.
 const budgetUsedUp = "the budget of 10 unplanned requests to WeChat in 10 minutes is used up"
@@ -78,7 +89,10 @@ func asError(err error) *Error {
 		return ours
 	case errors.As(err, &theirs):
 		e := &Error{Reason: Unavailable, Code: theirs.Code, Message: theirs.Message, Hint: theirs.Hint, RetryAfter: retryAfter}
-		if byPerson(classes[theirs.Class]) {
+		switch {
+		case theirs.Class == wechat.Later && theirs.Code == budgetCode:
+			e.Reason = Budget
+		case byPerson(classes[theirs.Class]):
 			e.Reason = Refused
 		}
 		return e
@@ -90,6 +104,7 @@ func asError(err error) *Error {
 var classes = map[wechat.Class]protocol.Class{
 	wechat.Transient: protocol.Transient, wechat.Refused: protocol.Refused, wechat.Minute: protocol.Minute,
 	wechat.Day: protocol.Day, wechat.Timed: protocol.Timed, wechat.Person: protocol.Person, wechat.Defect: protocol.Defect,
+	wechat.Later: protocol.Later,
 }
 
 // classOf returns the class of a failure.
@@ -127,6 +142,15 @@ func (c *credential) cooling(w *memcache.Cooldown) *Error {
 		e.Reason = Refused
 		if c.isTicket() && wechat.RefusesToken(w.ErrCode) {
 			e.Hint = hint.ExternalTicket
+		}
+	}
+	if c.Upstream != nil {
+		e.Message, e.Hint = "the upstream refused another sidecar's request; see the log of that sidecar", hint.Upstream
+		switch {
+		case protocol.Class(w.Class) == protocol.Unreached:
+			e.Message, e.Hint = "another sidecar could not connect to the upstream", hint.UpstreamSilent
+		case w.ErrCode == budgetCode:
+			e.Reason = Budget
 		}
 	}
 	c.mu.Lock()

@@ -65,7 +65,8 @@ func (c *credential) grantAt(now protocol.Now) (Grant, bool) {
 	if !ok {
 		return Grant{}, false
 	}
-	return Grant{Value: c.held.Record.Token, ExpiresIn: promise}, true
+	number, life := c.held.ToDownstream(now)
+	return Grant{Value: c.held.Record.Token, ExpiresIn: promise, Number: number, Life: life}, true
 }
 
 // wants reports whether the renewal is still wanted.

@@ -30,6 +30,12 @@
 // fetched with the current token instead of the AppSecret (ticket.go). A ticket failure
 // never affects the token: its requests have a budget of their own.
 //
+// # Upstream
+//
+// A sidecar without the AppSecret asks an upstream instead of WeChat: other sidecars, which
+// have it (upstream.go). One of all sidecars asks after a poll, under the same record, lease
+// and entry.
+//
 // # What it promises
 //
 //  1. One request: While memcached keeps its data and answers arrive, any number of sidecars
@@ -63,15 +69,15 @@
 //	renew.go       the journey of a renewal
 //	attempt.go     its steps under the lease
 //	direct.go      a renewal without memcached
+//	upstream.go    a renewal by an upstream
 //	request.go     the request to WeChat
 //	repair.go      what a poll writes
 //	cooldown.go    what follows a failure
 //	ticket.go      what is different for tickets
-//	spend.go       the budget, of all sidecars and of this process
 //	record.go      the record in memcached and in memory
 //	state.go       the state for people and metrics, and warnings about clocks
 //	report.go      reports of invalid tokens
-//	backoff.go     when this sidecar tries again
+//	backoff.go     when this sidecar tries again, and the budget that bounds it
 //	members.go     what credentials use of the group
 //	error.go       why there is no credential
 //	holding.go     settings, and queries of the held record
@@ -79,11 +85,13 @@
 package keeper
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper/protocol"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -95,6 +103,11 @@ type Config struct {
 	WeChat *wechat.Client
 	// API is how tokens are fetched. Empty: wechat.Token.
 	API wechat.API
+	// Upstream gives the credentials, instead of WeChat. Nil: WeChat does. With it, WeChat
+	// and API are not used.
+	Upstream Upstream
+	// ReadOnly is true if the Upstream takes no reports: Refresh then starts no renewal.
+	ReadOnly bool
 	// Name identifies this sidecar in records and logs, for people: the pod's name.
 	// Empty: records and logs do not say which sidecar it was.
 	Name string
@@ -113,7 +126,9 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.API == "" {
+	if c.Upstream != nil {
+		c.API, c.WeChat = UpstreamAPI, nil
+	} else if c.API == "" {
 		c.API = wechat.Token
 	}
 	if c.Log == nil {
@@ -128,12 +143,30 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Upstream gives credentials instead of WeChat: sidecars that have the AppSecret.
+type Upstream interface {
+	// Ask returns the current credential. Its Sent is not used. Every error is a
+	// *wechat.Error, or that of ctx.
+	Ask(ctx context.Context, q Question) (protocol.Answer, error)
+	// Bearer returns the fingerprint of the bearer tokens that Ask sends.
+	Bearer() (fingerprint string)
+}
+
+// Question is what an Upstream is asked.
+type Question struct {
+	AppID string
+	Kind  memcache.Kind
+	// Rejected is a credential that WeChat refused: the answer has another one. Empty: none.
+	Rejected string `json:"-"`
+}
+
 // Account is one Official Account or mini program.
 type Account struct {
 	// AppID is required.
 	AppID string
-	// Secret returns the AppSecret; required. It is called before each request for a
-	// token, so that a rotated secret needs no restart. Its error must not quote it.
+	// Secret returns the AppSecret; required, and nil with Config.Upstream. It is called before
+	// each request for a token, so that a rotated secret needs no restart. Its error must not
+	// quote it.
 	Secret func() (string, error)
 	// Tickets are the kinds of tickets to keep beside the token: JSAPITicket,
 	// WXCardTicket. Nil: none.
@@ -166,6 +199,10 @@ type Grant struct {
 	// it. For a ticket it is the time until it is due, at least 1 s: WeChat does not say
 	// whether the next one invalidates it.
 	ExpiresIn time.Duration
+	// Number orders the credentials of this sidecar's fleet, and Life is how long this one
+	// remains valid, for sidecars that ask this one; see protocol.Held.ToDownstream.
+	Number int64
+	Life   time.Duration
 	// Waited is true if the reader waited for a renewal, and false if the credential was
 	// in memory.
 	Waited bool

@@ -38,7 +38,7 @@ func (c *credential) reconcile(view memcache.View) {
 		c.mark()
 	}
 	external := c.repair(view, false)
-	newSecret := c.secretChanged()
+	newSecret, asks := c.secretChanged(), c.asksNow()
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -51,6 +51,9 @@ func (c *credential) reconcile(view memcache.View) {
 		return
 	}
 	c.startIfDue(now)
+	if asks && c.run == nil {
+		c.start(protocol.Why{Ask: true})
+	}
 }
 
 // memcachedFailed notes that a poll failed, and renews what is due without memcached.
@@ -63,6 +66,9 @@ func (c *credential) memcachedFailed() {
 	}
 	c.polls.published = false
 	c.startIfDue(now)
+	if c.Upstream != nil && c.run == nil && !c.asked(askEvery, now) && c.backoff.recent(now.Mono) == nil {
+		c.start(protocol.Why{Ask: true})
+	}
 }
 
 // memcachedAnswered notes that a poll succeeded.

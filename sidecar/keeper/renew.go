@@ -45,6 +45,9 @@ func (c *credential) renewUnder(ctx context.Context, lease *memcache.Lease, why 
 	if done, err := a.read(ctx); done { // 2. has another sidecar renewed?
 		return err
 	}
+	if c.Upstream != nil {
+		return a.ask(ctx)
+	}
 	c.failpoint("read_again")
 	if err := a.spend(ctx); err != nil { // 3. is a request allowed?
 		return err
@@ -143,7 +146,7 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 		return nil, errAgain
 	case v.soon > 0: // WeChat has no other ticket yet
 		return nil, errAgain
-	case seen.Record == nil && !v.why.IsReport() && c.rebuild():
+	case seen.Record == nil && !v.why.IsReport() && c.rebuild() && c.Upstream == nil:
 		return nil, errRenewalInProgress
 	}
 	held, err := c.slot.Lease()
@@ -230,7 +233,7 @@ func (v *visit) waitForOwner() error {
 // needsCheck notes an app's report for all sidecars, and reports whether the token must
 // be checked before the renewal. If memcached fails, it does not know, and renews.
 func (v *visit) needsCheck() bool {
-	if !v.why.IsAppsWord(v.isTicket()) {
+	if v.Upstream != nil || !v.why.IsAppsWord(v.isTicket()) { // only the upstream checks
 		return false
 	}
 	before, err := v.slot.Remark(memcache.MarkRecentReport, memcache.Fingerprint(v.why.Invalid), protocol.ReportWindow)

@@ -14,6 +14,9 @@ import (
 // held token.
 func (c *credential) newRequest() (wechat.Request, error) {
 	r := wechat.Request{API: c.api, AppID: c.account.AppID, Held: c.last()}
+	if c.Upstream != nil { // a Question is asked, and Secret is nil
+		return r, nil
+	}
 	if !c.isTicket() {
 		secret, err := c.account.Secret()
 		if err != nil {

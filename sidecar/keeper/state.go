@@ -140,6 +140,9 @@ func (c *credential) state() State {
 		s.Fingerprint, s.API, s.By = memcache.Fingerprint(record.Token), wechat.API(record.API), record.By
 		s.Promise, _ = c.held.Promise(now)
 		s.Age, s.Left, s.RenewalIn = c.held.Age(now), c.held.Left(now), c.dueIn(now)
+		if c.Upstream != nil {
+			s.RenewalIn = c.held.UpstreamDueIn(now)
+		}
 	}
 	return s
 }
@@ -148,7 +151,8 @@ func (c *credential) state() State {
 // failure is of no interest: for example, that a report came too soon after another. The
 // caller holds mu.
 func (c *credential) needed(now protocol.Now) bool {
-	return !c.held.Valid(now) || c.held.DueIn(now, c.spread) <= 0 || c.reports.owns(&c.held) || now.Mono.Before(c.backoff.until)
+	failing := c.Upstream != nil && now.Mono.Sub(c.backoff.until) < stillFailing // it is asked all the time
+	return !c.held.Valid(now) || failing || c.held.DueIn(now, c.spread) <= 0 || c.reports.owns(&c.held) || now.Mono.Before(c.backoff.until)
 }
 
 // dateOf returns the day in Beijing, as in memcache.Day.

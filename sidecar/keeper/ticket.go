@@ -22,9 +22,10 @@ var errNoToken = &Error{
 }
 
 // tokenFirst waits for the token that a ticket is fetched with. That comes before the
-// lease, because it can take as long as a lease lives. For a token it does nothing.
+// lease, because it can take as long as a lease lives. For a token, and with an
+// upstream, it does nothing.
 func (c *credential) tokenFirst(ctx context.Context) error {
-	if !c.isTicket() {
+	if !c.isTicket() || c.Upstream != nil {
 		return nil
 	}
 	return c.withToken(ctx, func(ctx context.Context, token *credential) error {

@@ -51,7 +51,8 @@ type Config struct {
 	Rand func() float64
 }
 
-// Verifier verifies AppSecrets. It is safe for concurrent use.
+// Verifier verifies AppSecrets. It is safe for concurrent use. A nil one does nothing: there are
+// no AppSecrets.
 type Verifier struct {
 	cfg  Config
 	wake chan struct{} // holds a value if something may be due
@@ -92,6 +93,9 @@ func New(cfg Config) *Verifier {
 // Scan reads the AppSecrets of these accounts, and plans a request for each new content. It
 // returns the AppIDs whose AppSecret cannot be read.
 func (v *Verifier) Scan(accounts []Account) (unreadable []string) {
+	if v == nil {
+		return nil
+	}
 	for _, account := range accounts {
 		text, err := account.Secret()
 		if err != nil {
@@ -139,6 +143,9 @@ func (v *Verifier) scanned(account Account, text string, err error) {
 
 // Keep forgets all accounts but these, which are sorted.
 func (v *Verifier) Keep(appIDs []string) {
+	if v == nil {
+		return
+	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for appID, s := range v.secrets {
@@ -169,6 +176,9 @@ func (v *Verifier) Used(r wechat.Request, failure error) {
 
 // Run sends the requests until ctx ends.
 func (v *Verifier) Run(ctx context.Context) error {
+	if v == nil {
+		return nil
+	}
 	for {
 		s, at, ok := v.next()
 		var alarm <-chan time.Time // nil: nothing is due

@@ -17,13 +17,19 @@ var (
 	closing  = []string{"close"} // probes are rare: an idle connection would only count
 )
 
-// writeGrant answers with a credential.
-func writeGrant(w http.ResponseWriter, kind memcache.Kind, grant keeper.Grant) {
+// writeGrant answers with a credential. A sidecar that asks also gets the number of the
+// record, and the time until the credential expires.
+func writeGrant(w http.ResponseWriter, kind memcache.Kind, grant keeper.Grant, toSidecar bool) {
 	body := struct {
 		AccessToken string `json:"access_token,omitempty"`
 		Ticket      string `json:"ticket,omitempty"`
 		ExpiresIn   int64  `json:"expires_in"`
+		Number      int64  `json:"number,omitempty"`
+		Life        int64  `json:"life,omitempty"`
 	}{ExpiresIn: int64(grant.ExpiresIn / time.Second)}
+	if toSidecar {
+		body.Number, body.Life = grant.Number, int64(grant.Life/time.Second)
+	}
 	if kind == memcache.AccessToken {
 		body.AccessToken = grant.Value
 	} else {

@@ -29,6 +29,8 @@ type APIConfig struct {
 	// ReaderFile holds, in the same form, the bearer token of callers that may read and do
 	// nothing else. "" means that there are none. It needs a BearerFile.
 	ReaderFile string
+	// Upstream is true if this sidecar asks an upstream itself: it refuses other sidecars.
+	Upstream bool
 	// Compat also serves WeChat's own credential routes.
 	Compat bool
 	// Login exchanges users' codes; nil means that the routes for logins are off.
@@ -46,6 +48,7 @@ type api struct {
 	bearer   *bearer // nil: none is configured
 	reader   *bearer // of callers that may only read; nil: there are none
 	refused  *refusedCallers
+	upstream bool
 	compat   bool
 	logins   logins
 	metrics  *Metrics
@@ -57,7 +60,7 @@ type api struct {
 // NewAPI returns the API's handler. It fails if a bearer token's file cannot be read or
 // holds no usable token.
 func NewAPI(cfg APIConfig) (http.Handler, error) {
-	a := &api{group: cfg.Group, compat: cfg.Compat, metrics: cfg.Metrics, log: cfg.Log, max: maxUnderWay}
+	a := &api{group: cfg.Group, upstream: cfg.Upstream, compat: cfg.Compat, metrics: cfg.Metrics, log: cfg.Log, max: maxUnderWay}
 	if a.metrics == nil {
 		a.metrics = NewMetrics()
 	}
@@ -143,6 +146,10 @@ func (a *api) serveRoute(w http.ResponseWriter, r *http.Request) *refusal {
 	if refused := a.guard(r); refused != nil {
 		return refused
 	}
+	if a.upstream && bySidecar(r) {
+		return refuse(http.StatusBadRequest, "this sidecar has an upstream itself: SIDECAR_UPSTREAM is set",
+			"name the sidecar with the AppSecret in your SIDECAR_UPSTREAM")
+	}
 	to, refused := parseRoute(r)
 	if refused != nil {
 		return refused
@@ -199,6 +206,6 @@ func (a *api) serveCredential(w http.ResponseWriter, r *http.Request, to route) 
 		return refusalOf(err)
 	}
 	a.count(grant)
-	writeGrant(w, to.kind, grant)
+	writeGrant(w, to.kind, grant, bySidecar(r))
 	return nil
 }

@@ -3,9 +3,7 @@ package web
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/bearerfile"
@@ -21,17 +19,9 @@ type digest [sha256.Size]byte
 // newBearer reads the file. Its errors do not quote the content. variable names the file in
 // the log.
 func newBearer(path, variable string, log *slog.Logger) (*bearer, error) {
-	load := func() ([]digest, []smallfile.Version, error) { return readBearer(path) }
-	r, err := smallfile.NewReread(load, slices.Equal, func(tokens []digest, err error) {
-		if err != nil {
-			log.Error("bearer token unreadable, the last one stays valid", "file", path, "error", err.Error(),
-				"hint", "check "+variable+" and the Secret behind it")
-			return
-		}
-		log.Info("bearer token read again", "tokens", len(tokens))
-	})
+	r, err := bearerfile.Open(path, variable, log, func(token string) digest { return sha256.Sum256([]byte(token)) })
 	if err != nil {
-		return nil, fmt.Errorf("bearer token: %s: %w", path, err)
+		return nil, err
 	}
 	return &bearer{r}, nil
 }
@@ -60,16 +50,4 @@ func (b *bearer) is(token string) bool {
 		same |= subtle.ConstantTimeCompare(given[:], wanted[:])
 	}
 	return same == 1
-}
-
-func readBearer(path string) ([]digest, []smallfile.Version, error) {
-	tokens, version, err := bearerfile.Read(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	digests := make([]digest, len(tokens))
-	for i, token := range tokens {
-		digests[i] = sha256.Sum256([]byte(token))
-	}
-	return digests, []smallfile.Version{version}, nil
 }

@@ -83,7 +83,7 @@ func (a *api) credentialCompat(w http.ResponseWriter, r *http.Request) *refusal 
 	}
 	a.count(grant)
 	if kind == memcache.AccessToken {
-		writeGrant(w, kind, grant)
+		writeGrant(w, kind, grant, false)
 	} else {
 		writeTicketAsWeChat(w, grant)
 	}

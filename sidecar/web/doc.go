@@ -31,11 +31,14 @@
 // for a page's wx.config: see package jssdk. The codes of users are exchanged once, 64 at a
 // time, apart from other requests: see package login.
 //
+// With the header X-Wxsidecar-Upstream, which sidecars without the AppSecret send, an answer
+// also has "number" and "life", see package upstream.
+//
 // A refusal is {"errcode":…,"errmsg":"…"}, like WeChat's, with a third field, hint, if
 // something can be done about it:
 //
 //	status                    errcode     why
-//	400                       400         malformed AppID, path or body
+//	400                       400         malformed AppID, path or body; or a sidecar asks one that has an upstream
 //	401 + WWW-Authenticate    401         wrong bearer token
 //	403                       403         a guard, or a caller that may only read
 //	404                       40013       this sidecar does not have the AppID

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/upstream"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
 )
 
@@ -22,6 +23,10 @@ func (a *api) guard(r *http.Request) *refusal {
 	}
 	return refuseForwarded(r)
 }
+
+// bySidecar reports whether a sidecar without the AppSecret sent the request: its keeper
+// needs more than an app.
+func bySidecar(r *http.Request) bool { return len(r.Header[upstream.Header]) > 0 }
 
 // onlyReads reports whether the caller may read and do nothing else: it sent the bearer
 // token of SIDECAR_READER_TOKEN_FILE. Every route that does more than read must ask, and

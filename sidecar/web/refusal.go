@@ -47,6 +47,8 @@ func refusalOf(err error) *refusal {
 		refused.status = http.StatusNotFound
 	case keeper.Refused:
 		refused.status = http.StatusBadGateway
+	case keeper.ReadOnly:
+		refused.status = http.StatusForbidden
 	case keeper.Budget:
 		refused.status = http.StatusTooManyRequests
 		refused.code = http.StatusTooManyRequests

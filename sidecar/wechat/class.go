@@ -28,9 +28,12 @@ const (
 	Refused
 	// Defect means that the request was wrong: a fault of this program.
 	Defect
+	// Later failures are those of an upstream, another sidecar, which says when to try again
+	// in [Error.Wait].
+	Later
 )
 
-var classNames = [...]string{"transient", "minute", "day", "person", "timed", "refused", "defect"}
+var classNames = [...]string{"transient", "minute", "day", "person", "timed", "refused", "defect", "later"}
 
 // String returns the class's name in lower case.
 func (c Class) String() string {

@@ -19,7 +19,8 @@ type Error struct {
 	Message string
 	// Class says how to continue.
 	Class Class
-	// Wait is the wait that WeChat requires; zero for classes other than Timed.
+	// Wait is the wait that WeChat or an upstream requires; zero for classes other than Timed
+	// and Later.
 	Wait time.Duration
 	// MayHaveIssued is set if WeChat may have processed the request, and issued a
 	// credential that no sidecar has.

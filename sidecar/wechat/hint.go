@@ -27,6 +27,10 @@ func EgressIP(code int, errmsg string) string {
 	return refusal(Token, code, errmsg, redactor{}).EgressIP
 }
 
+// Redact returns a received text that is safe to show: printable, bounded, without these
+// secrets.
+func Redact(text string, secrets ...string) string { return hideOf(secrets...).message(text) }
+
 // RefusesToken reports whether this errcode for a request with an access_token means
 // that the token is invalid.
 func RefusesToken(code int) bool { return judge(JSAPI, code).class == Refused }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -328,7 +329,11 @@ func (j *judge) settled() bool {
 	if r == nil || r.Token == "" || r.Token != entry || r.Doubt != 0 || r.Claim != "" || w.wechat.Accepts(entry) != 0 {
 		return false
 	}
-	if _, held := w.memcached.Peek(leaseKey); held {
+	if w.api == keeper.UpstreamAPI { // it is asked all the time, under the lease
+		if entry != w.standalone.token {
+			return false
+		}
+	} else if _, held := w.memcached.Peek(leaseKey); held {
 		return false
 	}
 	return !slices.ContainsFunc(w.views, func(v view) bool { return v.token != entry })
@@ -344,7 +349,7 @@ func (j *judge) last() {
 	}
 	newest := wechattest.Issue{}
 	for _, i := range w.wechat.Issued() {
-		if i.API == r.API {
+		if i.API == r.API || r.API == string(keeper.UpstreamAPI) {
 			newest = i
 		}
 	}

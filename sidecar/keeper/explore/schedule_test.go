@@ -179,8 +179,12 @@ func (w *world) faults(o *op) (all []choice) {
 	s := o.life.of
 	lose := func() {
 		o.lost = true
-		w.judge.lost = w.judge.lost || (o.verb == "answer" && !o.isCheck())
+		w.judge.lost = w.judge.lost || (o.verb == "answer" && !o.isCheck() && !o.isAsk())
 		w.release(o)
+	}
+	if o.isAsk() && o.verb == "request" {
+		w.askFaults(o, add)
+		return all
 	}
 	switch o.verb {
 	case "request":

@@ -76,7 +76,7 @@ func (s *sidecar) start() {
 	must(err)
 	l.store = store
 	l.group = keeper.New(keeper.Config{
-		Store: store, WeChat: calls, API: s.world.api, Name: s.name, Log: s.world.logger(s.name),
+		Store: store, WeChat: calls, Upstream: s.world.upstreamOf(l), API: s.world.api, Name: s.name, Log: s.world.logger(s.name),
 		Wall: func() time.Time { return time.Now().Add(s.skew) },
 		Rand: s.rand,
 	})
@@ -177,7 +177,9 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	s := t.life.of
 	w := s.world
 	trace := httptrace.ContextClientTrace(r.Context())
-	trace.GetConn("")
+	if trace.GetConn != nil {
+		trace.GetConn("")
+	}
 	o := &op{life: t.life, verb: "request", key: strings.TrimPrefix(r.URL.Path, "/cgi-bin/"), request: r}
 	if w.wait(o) == dropped {
 		return nil, errKilled

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 )
 
@@ -24,6 +25,9 @@ var starts = []start{
 	{name: "due, stable_token", api: wechat.StableToken, make: due},
 	{name: "reported again", api: wechat.Token, make: reportedAgain},
 	{name: "valid token reported again", api: wechat.Token, make: validReportedAgain},
+	{name: "upstream: cold", api: keeper.UpstreamAPI, make: coldDownstream},
+	{name: "upstream: renewed", api: keeper.UpstreamAPI, make: renewedUpstream},
+	{name: "upstream: reported", api: keeper.UpstreamAPI, make: reportedDownstream},
 	{name: "three: due", api: wechat.Token, make: due, sidecars: 3},
 	{name: "three: cold", api: wechat.Token, make: cold, sidecars: 3},
 	{name: "three: reported", api: wechat.Token, make: reported, sidecars: 3},

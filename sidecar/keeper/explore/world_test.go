@@ -62,15 +62,16 @@ const (
 
 // world is memcached, WeChat and two sidecars in one run.
 type world struct {
-	begin     time.Time
-	api       wechat.API
-	memcached *memcachetest.Server
-	wechat    *wechattest.Server
-	sidecars  []*sidecar
-	judge     *judge
-	names     *names
-	logs      io.Writer // nil: not printed
-	story     *story    // nil: not printed
+	begin      time.Time
+	api        wechat.API
+	memcached  *memcachetest.Server
+	wechat     *wechattest.Server
+	standalone *standalone // the upstream
+	sidecars   []*sidecar
+	judge      *judge
+	names      *names
+	logs       io.Writer // nil: not printed
+	story      *story    // nil: not printed
 
 	mu      sync.Mutex // guards what follows
 	pending []*op
@@ -111,7 +112,7 @@ func newWorldWith(s start, out *story) *world {
 		arrived: make(chan struct{}, 1), versions: map[string]int{}, names: newNames(),
 		story: out, claims: map[*sidecar]time.Time{}, parsed: map[string]*memcache.Record{},
 	}
-	w.judge = newJudge(w)
+	w.judge, w.standalone = newJudge(w), &standalone{world: w, number: 1000}
 	w.wechat.AddAccount(appID, secret)
 	w.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
 		if c.Verb == w.refusing && time.Now().Before(w.healed) {
@@ -212,6 +213,8 @@ func (w *world) release(o *op) {
 		o.answer = httptest.NewRecorder()
 		_, _ = io.WriteString(o.answer, `{"errcode":40164,"errmsg":"invalid ip 192.0.2.1, not in whitelist"}`)
 		w.log(o, offWhitelist)
+	case o.isAsk():
+		w.releaseAsk(o)
 	case o.isCheck(): // it issues nothing, and is no renewal
 		o.answer, _ = w.deliver(o.request)
 		w.log(o, strings.TrimSpace(o.answer.Body.String())[:len(`{"errcode":0`)])
@@ -237,7 +240,9 @@ func (w *world) release(o *op) {
 		o.answer, o.issued = w.deliver(o.request)
 		w.log(o, w.names.of(o.issued))
 	}
-	if o.verb == "answer" {
+	if o.verb == "answer" && o.isAsk() {
+		w.log(o, "")
+	} else if o.verb == "answer" {
 		w.judge.lost = w.judge.lost || o.request.Context().Err() != nil
 		result := w.names.of(o.issued)
 		if o.lost {

@@ -17,6 +17,8 @@ type Why struct {
 	Proven bool
 	// External is true if the entry had an external token: that is proof, and no app's word.
 	External bool
+	// Ask is true if the upstream is asked because it is time to.
+	Ask bool
 }
 
 // IsReport reports whether a token was refused.
@@ -26,7 +28,7 @@ func (w Why) IsReport() bool { return w.Invalid != "" }
 // record.
 func (h *Held) Wants(why Why, now Now, spread float64) bool {
 	switch {
-	case !h.Valid(now):
+	case !h.Valid(now), why.Ask:
 		return true
 	case why.IsReport():
 		return h.Record.Token == why.Invalid && (!why.Proven || h.IsReported())

@@ -38,6 +38,9 @@
 // requests need no claim and leave no doubt. docs/protocol.md has the rules of the claim
 // and the keys in memcached.
 //
+// A sidecar without the AppSecret asks an upstream, under the same record, lease and entry:
+// [Held.FromUpstream]. That needs no claim either.
+//
 // # Clocks
 //
 // No safety depends on wall clocks that agree. A duration since something was first

@@ -33,6 +33,7 @@ type doubtSight struct {
 	since time.Time     // monotonic
 	delay time.Duration // from then on until a renewal is owed
 	until time.Duration // from then on until another sidecar may renew, see Promise
+	grace time.Duration // from then on until WeChat refuses the token, if the request in doubt issued another
 }
 
 // maxDoubts bounds the doubts that are remembered. Few exist at a time.
@@ -52,10 +53,12 @@ func (h *Held) seeDoubt(r *memcache.Record, now Now) {
 		ahead = 0
 	}
 	until := min(max(ahead-(claimFor-lostFor), 0), lostFor)
+	grace := min(max(ahead, 0), claimFor) - claimFor + Grace
 	if h.same(r) && h.Record.Doubt > 0 { // the claim of a renewal that a doubt caused
 		until = min(until, h.doubt(h.Record).promise(now))
+		grace = min(grace, h.doubt(h.Record).graceLeft(now))
 	}
-	h.doubts = append(h.doubts, doubtSight{doubt: doubtOf(r), since: now.Mono, delay: max(ahead, lostFor), until: until})
+	h.doubts = append(h.doubts, doubtSight{doubt: doubtOf(r), since: now.Mono, delay: max(ahead, lostFor), until: until, grace: grace})
 	if len(h.doubts) > maxDoubts {
 		h.doubts = append([]doubtSight(nil), h.doubts[1:]...)
 	}
@@ -96,6 +99,15 @@ func (d doubtSight) promise(now Now) time.Duration {
 		return 0
 	}
 	return max(0, d.until-now.Mono.Sub(d.since))
+}
+
+// graceLeft returns what is left of the grace period, if the request in doubt issued another
+// token.
+func (d doubtSight) graceLeft(now Now) time.Duration {
+	if d.since.IsZero() {
+		return 0
+	}
+	return d.grace - now.Mono.Sub(d.since)
 }
 
 // Surviving returns the doubt of r that a success keeps. A success clears its own

@@ -11,6 +11,8 @@ import (
 type Held struct {
 	// Ticket is true for a ticket: it promises less, and is never claimed.
 	Ticket bool
+	// Upstream is true if an upstream renews the credential: it is never due here.
+	Upstream bool
 	// Record is the newest record seen; nil if there was none, or it expired. It is
 	// shared: clone it before a change.
 	Record *memcache.Record
@@ -26,6 +28,8 @@ type Held struct {
 	doubts []doubtSight
 	read   time.Time // monotonic: when the record was last read from memcached
 	rest   time.Time // monotonic: until then WeChat returns the same ticket; zero: it does not
+
+	lagging time.Time // monotonic: since when Record.Lagging is known
 }
 
 // aheadAtMost is how far a record can be ahead of this clock. More than that is damage,
@@ -95,6 +99,7 @@ func (h *Held) take(r *memcache.Record, first sight, now Now, rest time.Duration
 		}
 		return false
 	}
+	h.seeLagging(r, now)
 	h.Record, h.sight = r, first
 	if !r.Again {
 		h.rest = time.Time{}
@@ -201,6 +206,9 @@ func (h *Held) dueAfter(spread float64) time.Duration {
 // doubt is due at the time of the doubt, and not before: the request in doubt could
 // supersede an earlier renewal.
 func (h *Held) DueIn(now Now, spread float64) time.Duration {
+	if h.Upstream {
+		return h.Left(now)
+	}
 	if h.Record.Doubt == 0 {
 		return h.DueByAge(now, spread)
 	}
@@ -229,6 +237,9 @@ func (h *Held) OnTime(now Now) bool {
 func (h *Held) Promise(now Now) (time.Duration, bool) {
 	if !h.Valid(now) {
 		return 0, false
+	}
+	if p := h.promised(now); p > 0 {
+		return p, true
 	}
 	life, age, due := h.Record.Life(), h.Age(now), h.dueAfter(0)
 	if h.Ticket {

@@ -64,7 +64,7 @@ func (h *Held) Reconcile(p Polled, now Now) Repair {
 	if h.lacks(there) && !replaced {
 		r.PutBack = h.putBack(there, now)
 		// Memcached may have lost the record of a renewal that this sidecar did not see.
-		r.Wait = there == nil && h.DueByAge(now, 0) <= Rebuild && left > 2*Rebuild
+		r.Wait = there == nil && !h.Upstream && h.DueByAge(now, 0) <= Rebuild && left > 2*Rebuild
 	}
 	if there != nil && there.Token != "" && there.Number > mine.Number {
 		return r // newer, although it seems expired here: do not publish a lower number

@@ -17,6 +17,7 @@ const (
 	Person     Class = "person"     // lasts until a person changes something
 	Defect     Class = "defect"     // lasts until this program is changed
 	Timed      Class = "timed"      // WeChat says for how long
+	Later      Class = "later"      // the upstream says for how long
 	OverBudget Class = "budget"     // no use of the budget is free
 	Rebuilding Class = "rebuild"    // every sidecar puts back what it holds
 )
@@ -24,7 +25,7 @@ const (
 // Failure is a request that brought no credential.
 type Failure struct {
 	Class Class
-	// Wait is how long WeChat says to wait, for Timed.
+	// Wait is how long WeChat says to wait, for Timed, or the upstream, for Later.
 	Wait time.Duration
 	// Local is true if it is a failure of this sidecar alone: its address is not on the
 	// whitelist, or it cannot connect to WeChat.
@@ -55,7 +56,7 @@ func Cooldown(f Failure, tries int, lease time.Duration, now Now, spread float64
 		y, m, d := now.Wall.In(Beijing).Date()
 		midnight := time.Date(y, m, d+1, 0, 0, 0, 0, Beijing)
 		return min(time.Hour, midnight.Sub(now.Wall))
-	case Timed:
+	case Timed, Later:
 		return f.Wait
 	case Person, Defect:
 		return PersonWait
@@ -162,7 +163,7 @@ func CooldownMost(class Class, wait time.Duration) time.Duration {
 		most = time.Hour
 	case Minute:
 		most = 2 * time.Minute
-	case Transient, Refused, Unreached, Unanswered, Person, Defect, OverBudget, Rebuilding:
+	case Transient, Refused, Unreached, Unanswered, Person, Defect, Later, OverBudget, Rebuilding:
 	}
 	return max(most, wait)
 }

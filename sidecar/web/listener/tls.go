@@ -22,7 +22,7 @@ const (
 	handshakeTimeout = 5 * time.Second
 	// plainAnswer is for a client that speaks plain http.
 	plainAnswer = "HTTP/1.0 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" +
-		`{"errcode":400,"errmsg":"this sidecar speaks https only","hint":"write https:// in SIDECAR_URL"}` + "\n"
+		`{"errcode":400,"errmsg":"this sidecar speaks https only","hint":"write https:// in SIDECAR_URL or SIDECAR_UPSTREAM"}` + "\n"
 )
 
 // Certificate is a certificate and its key in two files. It is safe for concurrent use.

@@ -137,7 +137,7 @@ func TestCertificate_PlainHTTP(t *testing.T) {
 		require.NoError(t, resp.Body.Close())
 		assert.Equal(t, http.StatusBadRequest, resp.StatusCode)
 		if method != http.MethodHead {
-			assert.JSONEq(t, `{"errcode":400,"errmsg":"this sidecar speaks https only","hint":"write https:// in SIDECAR_URL"}`, string(body))
+			assert.JSONEq(t, `{"errcode":400,"errmsg":"this sidecar speaks https only","hint":"write https:// in SIDECAR_URL or SIDECAR_UPSTREAM"}`, string(body))
 		}
 	}
 }
