@@ -69,6 +69,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -113,6 +114,10 @@ func New(cfg Config) (*Client, error) {
 
 // build returns a Client for a valid Config.
 func build(cfg Config) (*Client, error) {
+	if cfg.withoutMemcached() {
+		cfg.Servers = nil
+		cfg.Memcached = Memcached{Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errOff }}
+	}
 	store, err := memcache.New(memcache.Config{
 		Servers:  cfg.Servers,
 		Hash:     cfg.Memcached.Hash,

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +30,8 @@ type Config struct {
 
 	// Servers are memcached, each host:port or /path/to.sock; empty means
 	// memcache.DefaultServer. Several must have the names and the order that the
-	// sidecars use.
+	// sidecars use. "off" alone means that there is none, as for a sidecar that keeps its
+	// credentials in memory: every read asks the sidecar.
 	Servers []string
 	// Memcached is how they are used; its zero value suits one without TLS and password.
 	Memcached Memcached
@@ -125,8 +127,10 @@ func (cfg Config) check(n names, known ...error) error {
 	} else if !memcache.ValidAppID(cfg.AppID) {
 		report(n.appID, fmt.Errorf("%q is not an AppID; use 1 to 64 letters, digits, _ or -", cfg.AppID))
 	}
-	report(n.servers, memcache.CheckServers(cfg.Servers))
-	cfg.Memcached.check(cfg.Servers, n, report)
+	if !cfg.withoutMemcached() {
+		report(n.servers, memcache.CheckServers(cfg.Servers))
+		cfg.Memcached.check(cfg.Servers, n, report)
+	}
 	where, err := parseAddress(cfg.Sidecar)
 	report(n.sidecar, err)
 	report(n.caFile, cfg.checkCA(where, n))
@@ -147,6 +151,12 @@ func (cfg Config) check(n names, known ...error) error {
 	}
 	return nil
 }
+
+// withoutMemcached reports whether there is no memcached.
+func (cfg Config) withoutMemcached() bool { return slices.Equal(cfg.Servers, []string{"off"}) }
+
+// errOff is the error of every connection to memcached if there is none.
+var errOff = errors.New("memcached is off")
 
 // checkCA returns what is wrong with CAFile for a sidecar at this address.
 func (cfg Config) checkCA(where address, n names) error {

@@ -30,7 +30,7 @@ var variableNames = names{ // #nosec G101 -- no credentials: names of variables
 // variables. The error names every invalid one.
 //
 //	WECHAT_APPID             the account's AppID; required
-//	MEMCACHED_SERVERS        comma list of host:port or /path/to.sock; default 127.0.0.1:11211
+//	MEMCACHED_SERVERS        comma list of host:port or /path/to.sock, or off; default 127.0.0.1:11211
 //	MEMCACHED_HASH           how several servers share the keys; default ketama
 //	MEMCACHED_KEY_PREFIX     before every key; default none
 //	MEMCACHED_TIMEOUT        one memcached operation, such as 200ms, the default

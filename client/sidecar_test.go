@@ -299,3 +299,22 @@ func TestSidecar_HeaderLimit(t *testing.T) {
 	require.ErrorContains(t, err, "header")
 	clean(t, err)
 }
+
+// Without memcached every read asks the sidecar.
+func TestAccessToken_MemcachedIsOff(t *testing.T) {
+	f := newFakeSidecar()
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	variables(t, map[string]string{"WECHAT_APPID": "wx1", "MEMCACHED_SERVERS": "off", "SIDECAR_URL": server.URL})
+	c, err := client.FromEnv()
+	require.NoError(t, err)
+	for range 3 {
+		token, err := c.AccessToken(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, t1, token)
+	}
+	assert.Len(t, f.requests, 3)
+	require.NoError(t, c.Close())
+	_, err = client.New(client.Config{AppID: "wx1", Servers: []string{"off", "memcached:11211"}})
+	require.ErrorContains(t, err, "neither host:port")
+}

@@ -29,6 +29,11 @@ func runToken(ctx context.Context, i *invocation) int {
 			return i.failed(err)
 		}
 	}
+	if os.Getenv("SIDECAR_UPSTREAM") != "" { // SIDECAR_CA_FILE is the upstream's
+		if err := os.Unsetenv("SIDECAR_CA_FILE"); err != nil {
+			return i.failed(err)
+		}
+	}
 	cfg, err := client.ConfigFromEnv()
 	if err != nil {
 		_ = i.failed(err)

@@ -33,20 +33,20 @@ type twoFleets struct {
 	cert      string
 	full      string // the bearer token's file
 	reader    string // that for readers
-	trap      *trap
+	noWeChat  *noWeChat
 }
 
-// trap counts connections. It is WeChat for sidecars that must not know it.
-type trap struct {
+// noWeChat counts connections. It is WeChat for sidecars that must not know it.
+type noWeChat struct {
 	url   string
 	count atomic.Int64
 }
 
-func newTrap(t *testing.T) *trap {
+func newNoWeChat(t *testing.T) *noWeChat {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	tr, ended := &trap{url: "http://" + listener.Addr().String()}, make(chan struct{})
+	tr, ended := &noWeChat{url: "http://" + listener.Addr().String()}, make(chan struct{})
 	go func() {
 		defer close(ended)
 		for {
@@ -64,7 +64,7 @@ func newTrap(t *testing.T) *trap {
 
 func newTwoFleets(t *testing.T) *twoFleets {
 	t.Helper()
-	f := &twoFleets{Backends: programtest.NewBackends(t), above: newRealMemcached(t), folder: t.TempDir(), trap: newTrap(t)}
+	f := &twoFleets{Backends: programtest.NewBackends(t), above: newRealMemcached(t), folder: t.TempDir(), noWeChat: newNoWeChat(t)}
 	cert, key := programtest.WritePair(t, f.folder)
 	f.cert = cert
 	f.full = programtest.WriteFile(t, filepath.Join(f.folder, "full"), "canarysecret-bearer\n")
@@ -85,8 +85,9 @@ func newTwoFleets(t *testing.T) *twoFleets {
 // below is a sidecar without the AppSecret.
 type below struct {
 	*process
-	client *client.Client
-	ops    string
+	client  *client.Client
+	ops     string
+	environ []string
 }
 
 // below starts a sidecar without the AppSecret, with these further variables.
@@ -94,16 +95,13 @@ func (f *twoFleets) below(t *testing.T, memcached string, environ ...string) *be
 	t.Helper()
 	b := &below{ops: programtest.Address(t)}
 	socket := filepath.Join(programtest.ShortDir(t), "api.sock")
-	b.process = spawn(t, append([]string{
+	b.environ = append([]string{
 		"WECHAT_APPID=" + appID, "MEMCACHED_SERVERS=" + memcached, "SIDECAR_UPSTREAM=" + strings.Join(f.addresses, ","), "SIDECAR_CA_FILE=" + f.cert,
-		"WECHAT_BASE_URL=" + f.trap.url, "SIDECAR_LISTEN=unix://" + socket, "SIDECAR_OPS_LISTEN=" + b.ops,
-	}, environ...))
-	servers := []string{memcached}
-	if memcached == "off" {
-		servers = []string{"127.0.0.1:1"}
-	}
+		"WECHAT_BASE_URL=" + f.noWeChat.url, "SIDECAR_LISTEN=unix://" + socket, "SIDECAR_OPS_LISTEN=" + b.ops, "SIDECAR_URL=unix://" + socket,
+	}, environ...)
+	b.process = spawn(t, b.environ)
 	var err error
-	b.client, err = client.New(client.Config{AppID: appID, Servers: servers, Sidecar: "unix://" + socket})
+	b.client, err = client.New(client.Config{AppID: appID, Servers: []string{memcached}, Sidecar: "unix://" + socket})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, b.client.Close()) })
 	return b
@@ -185,7 +183,7 @@ func TestUpstream_AppSecretInOneFleet(t *testing.T) {
 	assert.Equal(t, 40163, refusal(t, first.client, "canarytoken-1").Code)
 	assert.Len(t, f.WeChat.Logins(), 2)
 	assert.Equal(t, http.StatusNotFound, refusal(t, second.client, "canarytoken-2").Code, "logins are off there")
-	assert.Zero(t, f.trap.count.Load(), "connections to WeChat")
+	assert.Zero(t, f.noWeChat.count.Load(), "connections to WeChat")
 
 	_, found := searched(t, f.standings[1].Command.Process.Pid)
 	assert.True(t, found, "the search finds it where it is")
@@ -252,6 +250,9 @@ func TestUpstream_ReadOnlyInMemory(t *testing.T) {
 	token, err := b.client.AccessToken(t.Context())
 	require.NoError(t, err)
 	assertSame(t, f.LastToken(), token, "the upstream's")
+	exit, printed := runCLI(t, b.environ, "token")
+	assert.Equal(t, exitFine, exit)
+	assertSame(t, token, strings.TrimSpace(printed), "sidecar token")
 	ticket, err := b.client.Ticket(t.Context(), client.JSAPI)
 	require.NoError(t, err)
 	assert.Zero(t, f.WeChat.AcceptsTicket(ticket))
