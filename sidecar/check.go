@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -158,9 +157,6 @@ func (c *config) checkMemcached(found *problems) {
 	security := c.security()
 	security.TLS = security.TLS || found.has("MEMCACHED_TLS") // else a wrong value of it makes the CA's file wrong too
 	ofTLS, ofCAFile, ofAuthFile := security.Check(c.Servers)
-	if c.inMemory() && security != (memcache.Security{}) {
-		ofTLS = errors.New("MEMCACHED_SERVERS is off; remove MEMCACHED_TLS, MEMCACHED_CA_FILE and MEMCACHED_AUTH_FILE")
-	}
 	for variable, err := range map[string]error{"MEMCACHED_TLS": ofTLS, "MEMCACHED_CA_FILE": ofCAFile, "MEMCACHED_AUTH_FILE": ofAuthFile} {
 		if err != nil && !found.has(variable) {
 			found.add(variable, err.Error(), "") // err has a hint

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/bearerfile"
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/upstream"
@@ -41,6 +42,9 @@ func (c *config) appIDs() []string {
 func (c *config) checkUpstream(found *problems) {
 	if c.Quota {
 		found.add("WECHAT_QUOTA", "SIDECAR_UPSTREAM is set too", "set it on the sidecars with the AppSecret instead: only they ask WeChat")
+	}
+	if c.inMemory() && c.security() != (memcache.Security{}) {
+		found.add("MEMCACHED_TLS", "MEMCACHED_SERVERS is off", "remove MEMCACHED_TLS, MEMCACHED_CA_FILE and MEMCACHED_AUTH_FILE")
 	}
 	if c.Login && c.readOnly() {
 		found.add("SIDECAR_LOGIN", "this sidecar is read-only: its upstream takes no logins from it", "set SIDECAR_UPSTREAM_TOKEN_FILE instead of SIDECAR_READER_TOKEN_FILE, or remove this variable")
