@@ -17,9 +17,10 @@ COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 ARG VERSION=dev
-# CGO_ENABLED=0: an empty image has no libraries. The same source and VERSION give the same binary (-trimpath).
+ARG COMMIT
+# CGO_ENABLED=0: an empty image has no libraries. The same source, VERSION and COMMIT give the same binary (-trimpath).
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION}" -o /out/sidecar ./sidecar
+    CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" -o /out/sidecar ./sidecar
 
 FROM scratch
 ARG VERSION=dev

@@ -2,7 +2,8 @@
 
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS  := -s -w -X main.version=$(VERSION)
+COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS  := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 SEEDS    ?= 100
 HOURS    ?= 24
 START    ?= 1
@@ -22,13 +23,21 @@ SDKLOG   ?= bin/sdk.log
 LANGLOG  ?= bin/languages.log
 FUZZLOG  ?= bin/fuzz.log
 
+ACTIONLINT_VERSION := v1.7.12
+CYCLONEDX_VERSION := v1.10.0
 GOFUMPT_VERSION := v0.12.0
 GOLANGCILINT_VERSION := v2.15.0
 KUBESCORE_VERSION := v1.20.0
+GOVULNCHECK_VERSION := v1.9.0
 KUSTOMIZE_VERSION := v5.8.1
+# The vulnerability database of Go, so that CI changes only with a commit. The newest: go list -m golang.org/x/vulndb@latest
+VULNDB_VERSION := v0.0.0-20261105234957-e22db6528018
 # Each path has the version, so that another version is built anew.
+ACTIONLINT := $(CURDIR)/bin/actionlint-$(ACTIONLINT_VERSION)/actionlint
+CYCLONEDX := $(CURDIR)/bin/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
 GOFUMPT  := $(CURDIR)/bin/gofumpt-$(GOFUMPT_VERSION)/gofumpt
 GOLANGCILINT := $(CURDIR)/bin/golangci-lint-$(GOLANGCILINT_VERSION)/golangci-lint
+GOVULNCHECK := $(CURDIR)/bin/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 KUBESCORE := $(CURDIR)/bin/kube-score-$(KUBESCORE_VERSION)/kube-score
 KUSTOMIZE := $(CURDIR)/bin/kustomize-$(KUSTOMIZE_VERSION)/kustomize
 
@@ -97,7 +106,8 @@ test-systemd: installed ## test docs/install/wxsidecar.service under a real syst
 	$(GO) test -tags systemd -count=1 -v -run TestUnit_RunsUnderSystemd ./sidecar/systemtest
 
 .PHONY: lint
-lint: $(GOFUMPT) $(GOLANGCILINT) ## run gofumpt and golangci-lint
+lint: $(GOFUMPT) $(GOLANGCILINT) $(ACTIONLINT) ## run gofumpt, golangci-lint and actionlint
+	$(ACTIONLINT) -shellcheck= -pyflakes=
 	@files=$$($(GOFUMPT) -l .) || exit 1; \
 	if [ -n "$$files" ]; then echo "gofumpt would change (bin/gofumpt-$(GOFUMPT_VERSION)/gofumpt -w .):"; echo "$$files"; exit 1; fi
 	$(GOLANGCILINT) run --build-tags attack,systemd ./...
@@ -112,11 +122,25 @@ lint: $(GOFUMPT) $(GOLANGCILINT) ## run gofumpt and golangci-lint
 lint-docs: ## check the documentation: Markdown, links, sentences, terms, Chinese punctuation (needs node and npm)
 	sh docs/lint.sh
 
+$(ACTIONLINT):
+	GOBIN=$(@D) $(GO) install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+
 $(GOFUMPT):
 	GOBIN=$(@D) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
 
 $(GOLANGCILINT):
 	GOBIN=$(@D) $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCILINT_VERSION)
+
+.PHONY: vulncheck
+vulncheck: $(GOVULNCHECK) ## search all modules, and the Go of a release, for known vulnerabilities, by the pinned database
+	@db=$$($(GO) mod download -json golang.org/x/vulndb@$(VULNDB_VERSION) | sed -n 's/^.*"Dir": "\(.*\)".*/\1/p'); \
+	for module in . k8s bench bench/chaos bench/peers client/sdktest; do \
+		echo "$$module: govulncheck"; \
+		GOVERSION="go$$(cat .ci/go-version)" $(GOVULNCHECK) -C $$module -db "file://$$db/data/osv" -test ./... || exit 1; \
+	done
+
+$(GOVULNCHECK):
+	GOBIN=$(@D) $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (10s)
@@ -183,7 +207,7 @@ image: ## build the container image (IMAGE, IMAGE_FLAGS), or the static binary w
 	@for engine in docker podman; do \
 		if command -v $$engine >/dev/null 2>&1 && $$engine info >/dev/null 2>&1; then \
 			echo "$$engine build $(IMAGE_FLAGS) -t $(IMAGE) ."; \
-			$$engine build $(IMAGE_FLAGS) --build-arg VERSION='$(VERSION)' -t '$(IMAGE)' . || exit 1; \
+			$$engine build $(IMAGE_FLAGS) --build-arg VERSION='$(VERSION)' --build-arg COMMIT='$(COMMIT)' -t '$(IMAGE)' . || exit 1; \
 			$$engine image inspect --format 'image $(IMAGE): {{.Size}} bytes' '$(IMAGE)'; exit; \
 		fi; \
 	done; \
@@ -198,6 +222,17 @@ cross: ## build for the systems of CROSS
 		echo "build $$target"; \
 		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build -gcflags='all=-N -l' ./... || exit 1; \
 	done
+
+.PHONY: release-dry
+release-dry: $(CYCLONEDX) ## build the files of a release of HEAD in bin/release, twice: the bytes must be the same
+	@CYCLONEDX='$(CYCLONEDX)' bash .ci/release
+
+$(CYCLONEDX):
+	GOBIN=$(@D) $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+
+.PHONY: image-push
+image-push: ## build IMAGE for amd64 and arm64, from base images by digest, and push it (needs docker buildx)
+	@IMAGE='$(IMAGE)' VERSION='$(VERSION)' COMMIT='$(COMMIT)' sh .ci/image
 
 .PHONY: clean
 clean: ## remove bin/

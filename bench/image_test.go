@@ -18,8 +18,8 @@ import (
 func TestImage_HasMeasuredFlags(t *testing.T) {
 	t.Parallel()
 	dockerfile, makefile := text(t, "../Dockerfile"), text(t, "../Makefile")
-	assert.Contains(t, dockerfile, `CGO_ENABLED=0 go build -trimpath -ldflags "`+program.LinkerFlags+` -X main.version=${VERSION}" -o /out/sidecar ./sidecar`)
-	assert.Contains(t, makefile, "\nLDFLAGS  := "+program.LinkerFlags+" -X main.version=$(VERSION)\n")
+	assert.Contains(t, dockerfile, `CGO_ENABLED=0 go build -trimpath -ldflags "`+program.LinkerFlags+` -X main.version=${VERSION} -X main.commit=${COMMIT}" -o /out/sidecar ./sidecar`)
+	assert.Contains(t, makefile, "\nLDFLAGS  := "+program.LinkerFlags+" -X main.version=$(VERSION) -X main.commit=$(COMMIT)\n")
 	assert.Contains(t, makefile, "CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sidecar ./sidecar")
 	assert.Contains(t, dockerfile, "\nFROM scratch\n")
 	assert.Equal(t, 2, strings.Count(dockerfile, "\nCOPY --from=build"), "the binary and the certificates are all there is in it")
@@ -28,7 +28,7 @@ func TestImage_HasMeasuredFlags(t *testing.T) {
 // TestMakeImage_UsesEngineThatAnswers skips an engine that does not answer.
 func TestMakeImage_UsesEngineThatAnswers(t *testing.T) {
 	log := makeImage(t, "exit 1", `case $1 in info) ;; *) echo "asked: $*";; esac`)
-	assert.Contains(t, log, "asked: build --build-arg VERSION=v1.2.3 -t wxsidecar:dev .")
+	assert.Contains(t, log, "asked: build --build-arg VERSION=v1.2.3 --build-arg COMMIT=0a1b2c -t wxsidecar:dev .")
 	assert.NotContains(t, log, "go build")
 }
 
@@ -46,7 +46,7 @@ func makeImage(t *testing.T, docker, podman string) string {
 	for name, script := range map[string]string{"docker": docker, "podman": podman} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte("#!/bin/sh\n"+script+"\n"), 0o700))
 	}
-	cmd := exec.CommandContext(t.Context(), "make", "image", "VERSION=v1.2.3")
+	cmd := exec.CommandContext(t.Context(), "make", "image", "VERSION=v1.2.3", "COMMIT=0a1b2c")
 	cmd.Dir = ".."
 	cmd.Env = append(os.Environ(), "PATH="+folder+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	log, err := cmd.CombinedOutput()

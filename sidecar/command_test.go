@@ -83,10 +83,10 @@ func TestUsage_ErrorsExitWithTwo(t *testing.T) {
 	}
 }
 
-// The version is one word.
+// The version is one word. The commit and Go's version are behind it.
 func TestVersion_NamesTheBuild(t *testing.T) {
 	t.Parallel()
 	exit, stdout, _ := runCLI(t, nil, "version")
 	assert.Equal(t, exitFine, exit)
-	assert.Regexp(t, `^sidecar \S+\n$`, stdout)
+	assert.Regexp(t, `^sidecar \S+ \(commit (unknown|[0-9a-f]{40}), go\S+\)\n$`, stdout)
 }
