@@ -228,7 +228,7 @@ release-dry: $(CYCLONEDX) ## build the files of a release of HEAD in bin/release
 	@CYCLONEDX='$(CYCLONEDX)' bash .ci/release
 
 $(CYCLONEDX):
-	GOBIN=$(@D) $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+	GOBIN=$(@D) $(GO) install -trimpath github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
 
 .PHONY: image-push
 image-push: ## build IMAGE for amd64 and arm64, from base images by digest, and push it (needs docker buildx)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/wxsidecar/wxsidecar/sidecar/programtest"
 )
 
 const (
@@ -38,6 +40,16 @@ func TestConfiguration_PageIsCurrent(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(root, configurationPage), []byte(want), 0o644))
 	}
 	assert.Equal(t, want, fileText(t, configurationPage), "run go test ./sidecar -run TestConfiguration_PageIsCurrent -update")
+}
+
+// The variables and their defaults are those of the last release, or more.
+func TestReleased_Variables(t *testing.T) {
+	t.Parallel()
+	var lines []string
+	for _, v := range variables() {
+		lines = append(lines, v.name+"="+v.defaultValue)
+	}
+	programtest.AssertReleased(t, root, "variables", lines)
 }
 
 // markdown returns the page of all variables.
