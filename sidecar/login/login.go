@@ -52,6 +52,8 @@ type Error struct {
 	Hint string
 	// RetryAfter is when the same code can be sent again; 0 if it must not be.
 	RetryAfter time.Duration
+	// Spent says that no readable answer came, so that the code may be used up.
+	Spent bool
 }
 
 // Error returns the message and the hint.
@@ -94,7 +96,7 @@ func WeChat(client *wechat.Client) Exchange {
 	return func(ctx context.Context, r Request) (string, error) {
 		secret, err := r.Secret()
 		if err != nil { // it names the file
-			return "", &Error{http.StatusServiceUnavailable, -1, "read AppSecret: " + err.Error(), hint.SecretFile.English, unsentRetry}
+			return "", &Error{http.StatusServiceUnavailable, -1, "read AppSecret: " + err.Error(), hint.SecretFile.English, unsentRetry, false}
 		}
 		answer, err := client.Exchange(ctx, wechat.Request{API: r.API, AppID: r.AppID, Secret: secret, Code: r.Code})
 		var failed *wechat.Error
@@ -112,7 +114,7 @@ func errorOf(failed *wechat.Error) *Error {
 	case failed.Unsent:
 		e.Status, e.Hint, e.RetryAfter = http.StatusServiceUnavailable, hintUnsent, unsentRetry
 	case failed.MayHaveIssued:
-		e.Hint = hintLost
+		e.Hint, e.Spent = hintLost, true
 	case e.ByUser():
 		e.Hint = byUser[e.Code]
 	case failed.Code < 0 && failed.Class != wechat.Defect:

@@ -98,7 +98,7 @@ func TestWeChat_Retry(t *testing.T) {
 	for _, kind := range []wechattest.Kind{wechattest.Reset, wechattest.ServerError, wechattest.HTML, wechattest.Hang} {
 		fake.OnLogin(func(wechattest.Login, int) wechattest.Answer { return wechattest.Answer{Kind: kind} })
 		e := failure(t, exchange, request())
-		assert.Equal(t, login.Error{Status: 502, Code: -1, Message: e.Message, Hint: e.Hint}, *e, kind)
+		assert.Equal(t, login.Error{Status: 502, Code: -1, Message: e.Message, Hint: e.Hint, Spent: true}, *e, kind)
 		assert.Contains(t, e.Hint, "may be used up")
 	}
 	assert.Len(t, fake.Logins(), 4)

@@ -62,13 +62,17 @@ func (a *api) loginCompat(w http.ResponseWriter, r *http.Request) *refusal {
 }
 
 // asWeChat returns a refusal of /v1 as WeChat would say it. WeChat's own stay. Those without
-// an errcode of WeChat's are -1, which programs take for "try again".
+// an errcode of WeChat's are -1, which SDKs take for "try again" and send the same code once
+// more. So they are 40029 if the code may be used up.
 func asWeChat(refused *refusal) *refusal {
 	if refused == nil {
 		return nil
 	}
 	code, message := refused.code, refused.message
-	if code == refused.status {
+	switch {
+	case refused.spent:
+		return weChatSays(wrongCode.code, wrongCode.message+": "+message+" ("+refused.hint+")")
+	case code == refused.status && code != http.StatusBadGateway: // our own
 		code = busyCode
 	}
 	if refused.hint != "" && (code < 0 || refused.status != http.StatusBadGateway) {

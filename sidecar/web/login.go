@@ -72,7 +72,7 @@ func (a *api) relay(w http.ResponseWriter, r *http.Request, code login.Request) 
 	var failed *login.Error
 	switch {
 	case errors.As(err, &failed):
-		return &refusal{status: failed.Status, code: failed.Code, message: failed.Message, hint: failed.Hint, retryAfter: failed.RetryAfter}
+		return &refusal{status: failed.Status, code: failed.Code, message: failed.Message, hint: failed.Hint, retryAfter: failed.RetryAfter, spent: failed.Spent}
 	case err != nil:
 		return refuse(http.StatusInternalServerError, "internal error of wxsidecar", hint.Fault.English)
 	}

@@ -114,7 +114,7 @@ func TestLogin_Answers(t *testing.T) {
 		{"WeChat's route: a login", 200, 0, 1, compat(sessionPath, "&secret=x&js_code=canarytoken-2")},
 		{"WeChat's route: a used code", 200, 40163, 1, compat(sessionPath, "&js_code=canarytoken-2")},
 		{"WeChat's route: a user of a web page", 200, 0, 1, compat(userPath, "&secret=x&code=canarytoken-2")},
-		{"WeChat's route: a login that is reset", 200, -1, 1, compat(sessionPath, "&js_code=canarytoken-2-reset")},
+		{"WeChat's route: a login that is reset", 200, 40029, 1, compat(sessionPath, "&js_code=canarytoken-2-reset")},
 		{"WeChat's route: no grant_type", 200, 40002, 0, plain(sessionPath + "?appid=" + appID + "&js_code=x")},
 		{"WeChat's route: the grant_type of a token", 200, 40002, 0, plain(sessionPath + "?grant_type=client_credential&appid=" + appID + "&js_code=x")},
 		{"WeChat's route: no appid", 200, 41002, 0, plain(sessionPath + "?grant_type=authorization_code&js_code=x")},

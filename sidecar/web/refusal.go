@@ -24,6 +24,7 @@ type refusal struct {
 	hint       string        // may be empty
 	retryAfter time.Duration // 0: unknown
 	allow      string        // the method allowed, for 405
+	spent      bool          // the user's code may be used up
 }
 
 // refuse returns a refusal of this program, not of WeChat. Its errcode is the status.
