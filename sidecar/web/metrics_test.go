@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -21,6 +23,7 @@ import (
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/listener"
+	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
 )
 
@@ -48,6 +51,24 @@ func TestMetrics_EveryFamilyOnce(t *testing.T) {
 		assert.Regexp(t, "^"+family+"(_bucket|_sum|_count)?$", name)
 	}
 	assert.Contains(t, text, "\nwxsidecar_memcached_up 0\n")
+}
+
+// After an hour a metric no longer has the external fetches of a reading: the next reading
+// failed, and the alert compares two values an hour apart.
+func TestMetrics_OldReading(t *testing.T) {
+	external := 5
+	of := func(age time.Duration) string {
+		cfg := web.OpsConfig{Group: keeper.New(keeper.Config{}), Metrics: web.NewMetrics(), Quota: func(string) *status.Quota {
+			return &status.Quota{At: fixedNow.Add(-age), Used: 36, Limit: 2000, External: &external}
+		}}
+		answer := httptest.NewRecorder()
+		web.OpsOf(cfg, fixedStart, fixedNow, fixedStates()[:1], noOutage).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		return answer.Body.String()
+	}
+	const name = "wxsidecar_quota_external_fetches{"
+	assert.Contains(t, of(59*time.Minute+30*time.Second), name)
+	assert.NotContains(t, of(time.Hour+time.Second), name)
+	assert.Contains(t, of(2*time.Hour), "wxsidecar_quota_used{")
 }
 
 // Without WECHAT_QUOTA there is nothing about WeChat's own count.

@@ -23,6 +23,11 @@ import (
 // forceRefreshesADay is how many force refreshes WeChat's stable_token allows a day.
 const forceRefreshesADay = 20
 
+// externalFor is how long a metric has the external fetches of one reading. The next reading
+// is 58 to 59 minutes later. If it fails, the alert, which compares two values an hour apart,
+// must not take one reading for two.
+const externalFor = time.Hour
+
 // scrape is one answer to /metrics.
 type scrape struct {
 	*bufio.Writer
@@ -78,7 +83,12 @@ func (s *scrape) quotas(o *ops) {
 	}
 	count("wxsidecar_quota_used", func(q *status.Quota) *int { return &q.Used })
 	count("wxsidecar_quota_limit", func(q *status.Quota) *int { return &q.Limit })
-	count("wxsidecar_quota_external_fetches", func(q *status.Quota) *int { return q.External })
+	count("wxsidecar_quota_external_fetches", func(q *status.Quota) *int {
+		if o.now().Sub(q.At) > externalFor {
+			return nil
+		}
+		return q.External
+	})
 }
 
 // counts writes what this sidecar did for each credential.
