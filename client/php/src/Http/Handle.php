@@ -71,7 +71,9 @@ final class Handle
             curl_setopt($this->curl, CURLOPT_UNIX_SOCKET_PATH, $request->socket);
         }
         if ($request->caFile !== null) {
-            curl_setopt($this->curl, CURLOPT_CAINFO, $request->caFile);
+            // A CAPATH without CAs: otherwise curl trusts those of its default folder too, and without a folder it
+            // remembers the file's content for a day.
+            curl_setopt_array($this->curl, [CURLOPT_CAINFO => $request->caFile, CURLOPT_CAPATH => $request->caFile]);
         }
         if (!$request->proxy) {
             curl_setopt($this->curl, CURLOPT_PROXY, '');
