@@ -95,7 +95,7 @@ func help(w io.Writer) {
 		text.WriteString("\n      " + v.meaning + "\n")
 	}
 	text.WriteString("\nsidecar token reads the variables of the Go client: WECHAT_APPID, MEMCACHED_*, SIDECAR_AUTH_TOKEN_FILE,\n" +
-		"and SIDECAR_URL [http://127.0.0.1:7200].\n" +
+		"SIDECAR_CA_FILE and SIDECAR_URL [http://127.0.0.1:7200].\n" +
 		"HTTPS_PROXY and NO_PROXY apply to requests to WeChat.\n" +
 		"\nExit codes: 0 success, 1 failure, 2 wrong usage or configuration.\n")
 	_, _ = io.WriteString(w, text.String())
