@@ -220,20 +220,21 @@ func (s *sidecar) exchange(ctx context.Context, o outgoing, bearer string) ([]by
 // read returns an answer without an errcode.
 func (s *sidecar) read(resp *http.Response, reply []byte) ([]byte, error) {
 	var body struct {
-		ErrCode int    `json:"errcode"`
-		ErrMsg  string `json:"errmsg"`
-		Hint    string `json:"hint"`
+		ErrCode json.Number `json:"errcode"` // a login's is WeChat's, which can be a string
+		ErrMsg  string      `json:"errmsg"`
+		Hint    string      `json:"hint"`
 	}
 	err := json.Unmarshal(reply, &body)
+	code, _ := body.ErrCode.Int64() // absent is 0
 	switch {
-	case err == nil && resp.StatusCode == http.StatusOK && body.ErrCode == 0:
+	case err == nil && resp.StatusCode == http.StatusOK && code == 0:
 		return reply, nil
-	case err == nil && body.ErrCode != 0:
+	case err == nil && code != 0:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After")) // absent is 0
 		if body.Hint != "" {
 			body.ErrMsg += " (" + body.Hint + ")"
 		}
-		return nil, &Error{Code: body.ErrCode, Message: body.ErrMsg, RetryAfter: time.Duration(min(max(seconds, 0), maxRetryAfter)) * time.Second}
+		return nil, &Error{Code: int(code), Message: body.ErrMsg, RetryAfter: time.Duration(min(max(seconds, 0), maxRetryAfter)) * time.Second}
 	}
 	return nil, s.foreign(resp.StatusCode)
 }

@@ -72,3 +72,12 @@ func TestLookAfter_ClockAhead(t *testing.T) {
 		assert.Equal(t, want, lookAfter(&memcache.Quota{At: at.Unix()}, now).Sub(now))
 	}
 }
+
+// A reading by a sidecar whose clock is ahead does not hide the readings after it.
+func TestNote_ClockAhead(t *testing.T) {
+	t.Parallel()
+	w, a, now := New(Config{}), &account{}, time.Now()
+	w.note(a, &memcache.Quota{At: now.Add(2 * time.Hour).Unix(), Used: 1, Limit: 2000})
+	w.note(a, &memcache.Quota{At: now.Unix(), Used: 2, Limit: 2000})
+	assert.Equal(t, 2, a.last.Used)
+}

@@ -110,6 +110,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		w.save()
 		select {
 		case <-ctx.Done():
+			w.save() // a request may have ended just now
 			return nil
 		case <-w.wake:
 		case <-tick.C:
@@ -185,7 +186,7 @@ func (w *Watcher) note(a *account, q *memcache.Quota) bool {
 	after := lookAfter(q, now)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if a.last == nil || q.At >= a.last.At { // else memcached did not take the last one
+	if a.last == nil || q.At >= a.last.At || a.last.At > now.Unix() { // else memcached did not take the last one; a clock can be ahead
 		a.last = q
 	}
 	if !after.After(now) {
