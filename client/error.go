@@ -18,6 +18,8 @@ type Error struct {
 	// RetryAfter is how long to wait before the next request; 0 means that the sidecar
 	// did not say.
 	RetryAfter time.Duration
+
+	unauthorized bool // HTTP 401: nothing was done. An errcode of WeChat's could be 401 too
 }
 
 // Error returns the code, the message and the wait.

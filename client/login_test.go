@@ -237,6 +237,20 @@ func TestLogin_TwoBearers(t *testing.T) {
 	assert.Equal(t, 2, f.sidecar.asked())
 }
 
+// An errcode 401 of WeChat's is not the sidecar's: the code was used, and is not sent again.
+func TestLogin_Errcode401(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte(bearer+"1\n"+bearer+"2\n"), 0o600))
+	f := setup(t, func(cfg *client.Config) { cfg.AuthTokenFile = file })
+	f.sidecar.instead = func(w http.ResponseWriter, _ *http.Request) bool {
+		refuse(w, 502, 401, "WeChat's")
+		return true
+	}
+	_, err := f.Login(t.Context(), userCode)
+	require.Error(t, err)
+	assert.Equal(t, 1, f.sidecar.asked())
+}
+
 // A login ends with its context, after 13 s, or with Close.
 func TestLogin_Ends(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

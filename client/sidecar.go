@@ -136,14 +136,16 @@ func (s *sidecar) call(ctx context.Context, o outgoing) ([]byte, error) {
 	if !errors.As(err, &refusal) {
 		return reply, err
 	}
-	if refusal.Code == http.StatusUnauthorized {
+	if refusal.unauthorized {
 		// An error or no other token changes nothing about the refusal.
 		if other, _ := s.bearerBut(bearer); other != "" {
 			reply, err = s.try(ctx, o, other)
 			bearer += "\n" + other
 		}
 	}
-	if errors.As(err, &refusal) { // WeChat's errmsg can repeat a token
+	if errors.As(err, &refusal) {
+		refusal.unauthorized = false
+		// WeChat's errmsg can repeat a token.
 		refusal.Message = redact(refusal.Message, append(strings.Split(bearer, "\n"), o.secret)...)
 	}
 	return reply, err
@@ -234,7 +236,10 @@ func (s *sidecar) read(resp *http.Response, reply []byte) ([]byte, error) {
 		if body.Hint != "" {
 			body.ErrMsg += " (" + body.Hint + ")"
 		}
-		return nil, &Error{Code: int(code), Message: body.ErrMsg, RetryAfter: time.Duration(min(max(seconds, 0), maxRetryAfter)) * time.Second}
+		return nil, &Error{
+			Code: int(code), Message: body.ErrMsg, RetryAfter: time.Duration(min(max(seconds, 0), maxRetryAfter)) * time.Second,
+			unauthorized: resp.StatusCode == http.StatusUnauthorized,
+		}
 	}
 	return nil, s.foreign(resp.StatusCode)
 }

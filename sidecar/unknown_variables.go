@@ -32,7 +32,7 @@ func unknownVariables(environ []string) []unknownVariable {
 			slices.Contains(known, name) || slices.Contains(clientVariables, name) || injected.MatchString(name) {
 			continue
 		}
-		found = append(found, unknownVariable{name, nearest(name, known)})
+		found = append(found, unknownVariable{name, nearest(name, slices.Concat(known, clientVariables))})
 	}
 	slices.SortFunc(found, func(a, b unknownVariable) int { return strings.Compare(a.name, b.name) })
 	return found

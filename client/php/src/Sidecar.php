@@ -133,9 +133,9 @@ final class Sidecar
         try {
             return $this->transport->send($this->request($method, $this->base->path . $path, $bearer, $body, $once));
         } catch (NoAnswer $e) {
-            throw new SidecarUnavailable(
-                "$what: sidecar at $this->address: {$e->getMessage()}; check the address and that it is running"
-            );
+            $check = 'check the address and that it is running' . ($this->base->scheme === 'https' ? ', and caFile' : '');
+
+            throw new SidecarUnavailable("$what: sidecar at $this->address: {$e->getMessage()}; $check");
         }
     }
 

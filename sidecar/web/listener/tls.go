@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -34,7 +35,7 @@ type Certificate struct {
 func NewCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, error) {
 	load := func() (*tls.Certificate, []smallfile.Version, error) {
 		pair, versions, ofCert, ofKey := loadPair(certFile, keyFile)
-		return pair, versions, errors.Join(ofCert, ofKey)
+		return pair, versions, errors.Join(of("SIDECAR_TLS_CERT_FILE", ofCert), of("SIDECAR_TLS_KEY_FILE", ofKey))
 	}
 	same := func(a, b *tls.Certificate) bool {
 		return slices.EqualFunc(a.Certificate, b.Certificate, slices.Equal[[]byte])
@@ -51,6 +52,14 @@ func NewCertificate(certFile, keyFile string, log *slog.Logger) (*Certificate, e
 		return nil, err
 	}
 	return &Certificate{r}, nil
+}
+
+// of returns an error about a variable, or nil.
+func of(variable string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", variable, err)
 }
 
 // CheckCertificate returns what is wrong with the file of the certificate, and with that of
