@@ -63,13 +63,13 @@ func TestIsMuch_AboveTwoAndOnePercent(t *testing.T) {
 }
 
 // A reading by a sidecar whose clock is ahead stops nothing.
-func TestLookAfter_ClockAhead(t *testing.T) {
+func TestNextCheck_ClockAhead(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1763811900, 0)
 	for at, want := range map[time.Time]time.Duration{
 		now: every, now.Add(-every): 0, now.Add(-24 * time.Hour): every - 24*time.Hour, now.Add(time.Hour): every, now.Add(24 * time.Hour): every,
 	} {
-		assert.Equal(t, want, lookAfter(&memcache.Quota{At: at.Unix()}, now).Sub(now))
+		assert.Equal(t, want, nextCheck(&memcache.Quota{At: at.Unix()}, now).Sub(now))
 	}
 }
 

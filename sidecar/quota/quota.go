@@ -27,13 +27,13 @@ import (
 )
 
 const (
-	// every is the time between two readings. With the looks of the other sidecars, each
+	// every is the time between two readings. With the checks of the other sidecars, each
 	// fetch is seen within an hour.
 	every = 58 * time.Minute
-	// lookEvery is when a sidecar looks again for a reading that is due, and lookSeldom the
-	// longest time to that look if readings fail.
-	lookEvery, lookSeldom = 30 * time.Second, 5 * time.Minute
-	// startAfter and startWithin are when a sidecar first looks for a reading: the first
+	// checkEvery is when a sidecar checks again for a reading that is due, and checkSeldom the
+	// longest time to that check if readings fail.
+	checkEvery, checkSeldom = 30 * time.Second, 5 * time.Minute
+	// startAfter and startWithin are when a sidecar first checks for a reading: the first
 	// renewals come before it.
 	startAfter, startWithin = 10 * time.Second, 30 * time.Second
 	// tickEvery is the longest time that a sidecar counts requests in memory alone, unless
@@ -75,7 +75,7 @@ type Config struct {
 type Result string
 
 const (
-	// Counted means that WeChat told its count.
+	// Counted means that WeChat returned its count.
 	Counted Result = "counted"
 	// None means that WeChat gives no count for this account or API.
 	None Result = "none"
@@ -137,8 +137,8 @@ func isMuch(q *memcache.Quota) bool {
 	return q.External != nil && *q.External > max(2, q.Used/100)
 }
 
-// lookAfter returns when to look for the reading that follows one.
-func lookAfter(q *memcache.Quota, now time.Time) time.Time {
+// nextCheck returns when to check for the reading that follows one.
+func nextCheck(q *memcache.Quota, now time.Time) time.Time {
 	at := time.Unix(q.At, 0).Add(every)
 	if latest := now.Add(every); at.After(latest) { // the clock of its sidecar is ahead
 		return latest

@@ -27,8 +27,8 @@ type Watcher struct {
 type account struct {
 	slot    *memcache.Slot
 	unsaved int             // requests that were sent and are not counted in memcached yet
-	due     time.Time       // of the next look for a reading
-	looks   int             // in vain, since the last reading
+	due     time.Time       // of the next check for a reading
+	checks  int             // in vain, since the last reading
 	last    *memcache.Quota // nil: none
 }
 
@@ -116,7 +116,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case <-tick.C:
 			for _, appID := range w.due() {
 				if ctx.Err() == nil {
-					w.look(ctx, appID)
+					w.check(ctx, appID)
 					w.save()
 				}
 			}
@@ -164,9 +164,9 @@ func (w *Watcher) due() []string {
 	return due
 }
 
-// look takes the reading of another sidecar, or reads WeChat's count if it is this
+// check takes the reading of another sidecar, or reads WeChat's count if it is this
 // sidecar's turn.
-func (w *Watcher) look(ctx context.Context, appID string) {
+func (w *Watcher) check(ctx context.Context, appID string) {
 	w.mu.Lock()
 	a := w.of(appID)
 	w.mu.Unlock()
@@ -183,7 +183,7 @@ func (w *Watcher) look(ctx context.Context, appID string) {
 // note remembers a reading, and reports whether the next one is not due yet.
 func (w *Watcher) note(a *account, q *memcache.Quota) bool {
 	now := time.Now()
-	after := lookAfter(q, now)
+	after := nextCheck(q, now)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if a.last == nil || q.At >= a.last.At || a.last.At > now.Unix() { // else memcached did not take the last one; a clock can be ahead
@@ -192,16 +192,16 @@ func (w *Watcher) note(a *account, q *memcache.Quota) bool {
 	if !after.After(now) {
 		return false
 	}
-	a.looks, a.due = 0, after.Add(time.Duration(w.cfg.Rand()*float64(tickEvery)))
+	a.checks, a.due = 0, after.Add(time.Duration(w.cfg.Rand()*float64(tickEvery)))
 	return true
 }
 
-// postpone sets the next look. A reading replaces that.
+// postpone sets the next check. A reading replaces that.
 func (w *Watcher) postpone(a *account) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	a.due = time.Now().Add(min(lookEvery<<min(a.looks, 8), lookSeldom))
-	a.looks++
+	a.due = time.Now().Add(min(checkEvery<<min(a.checks, 8), checkSeldom))
+	a.checks++
 }
 
 // read reads WeChat's count.

@@ -15,7 +15,7 @@ type Reread[T any] struct {
 	good   atomic.Pointer[loaded[T]]
 
 	mu     sync.Mutex // guards broken
-	broken bool       // the files are unusable, and report was told
+	broken bool       // the files are unusable, and report was called
 }
 
 // loaded is what the files held when they were last read.

@@ -133,9 +133,9 @@ final class Sidecar
         try {
             return $this->transport->send($this->request($method, $this->base->path . $path, $bearer, $body, $once));
         } catch (NoAnswer $e) {
-            $check = 'check the address and that it is running' . ($this->base->scheme === 'https' ? ', and caFile' : '');
+            $check = 'the address' . ($this->base->scheme === 'https' ? ', caFile,' : '') . ' and that it is running';
 
-            throw new SidecarUnavailable("$what: sidecar at $this->address: {$e->getMessage()}; $check");
+            throw new SidecarUnavailable("$what: sidecar at $this->address: {$e->getMessage()}; check $check");
         }
     }
 
