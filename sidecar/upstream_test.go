@@ -79,3 +79,27 @@ func TestDaemon_UpstreamKnowsNoWeChat(t *testing.T) {
 		assert.Contains(t, stderr, "SIDECAR_UPSTREAM is set")
 	}
 }
+
+// The upstream's bearer tokens are read again when their file changes. An unusable file leaves
+// the last ones.
+func TestUpstreamClient_BearersReadAgain(t *testing.T) {
+	t.Parallel()
+	file := t.TempDir() + "/bearer"
+	programtest.WriteFile(t, file, "canarysecret-bearer-1\n")
+	for _, variable := range []string{"SIDECAR_UPSTREAM_TOKEN_FILE", "SIDECAR_READER_TOKEN_FILE"} {
+		programtest.WriteFile(t, file, "canarysecret-bearer-1\n")
+		cfg, found := parse([]string{"SIDECAR_UPSTREAM=https://a:1", "WECHAT_APPID=wx1", "MEMCACHED_SERVERS=off", variable + "=" + file})
+		require.Empty(t, found)
+		var log programtest.Output
+		asks, err := cfg.upstreamClient(nil, slog.New(slog.NewTextHandler(&log, nil)))
+		require.NoError(t, err)
+		first := asks.Bearer()
+		programtest.WriteFile(t, file, "canarysecret-bearer-2\ncanarysecret-bearer-1\n")
+		second := asks.Bearer()
+		assert.NotEqual(t, first, second)
+		programtest.WriteFile(t, file, "short\n")
+		assert.Equal(t, second, asks.Bearer())
+		assert.Contains(t, log.String(), "check "+variable)
+		programtest.AssertNoCanary(t, log.String())
+	}
+}
