@@ -84,7 +84,7 @@ func (c *Client) exchangeAt(ctx context.Context, base *url.URL, r login.Request,
 		return "", resp.StatusCode, loginRefusal(base.Host, resp, got.reply, bearer, r.Code)
 	case err != nil || resp.StatusCode != http.StatusOK || got.OpenID == "":
 		return "", resp.StatusCode, &login.Error{
-			Status: http.StatusBadGateway, Code: busyCode, Message: notASidecar(base.Host, resp.StatusCode), Hint: codeLost + hint.UpstreamAddress.English,
+			Status: http.StatusBadGateway, Code: busyCode, Message: notASidecar(base.Host, resp.StatusCode), Hint: codeLost + hint.UpstreamAddress.English, Spent: true,
 		}
 	}
 	return string(body), resp.StatusCode, nil
@@ -95,20 +95,23 @@ func unanswered(e *wechat.Error) *login.Error {
 	if e.Unsent {
 		return &login.Error{Status: http.StatusServiceUnavailable, Code: e.Code, Message: e.Message, Hint: codeUnsent + e.Hint.English, RetryAfter: time.Second}
 	}
-	return &login.Error{Status: http.StatusBadGateway, Code: e.Code, Message: e.Message, Hint: codeLost + e.Hint.English}
+	return &login.Error{Status: http.StatusBadGateway, Code: e.Code, Message: e.Message, Hint: codeLost + e.Hint.English, Spent: true}
 }
 
 // loginRefusal returns the failure for an answer with an errcode. That of WeChat, or of an
 // upstream that did not send the code, is passed on. Any other is about this sidecar: an
-// errcode that is the HTTP status is none of WeChat's.
+// errcode that is the HTTP status is none of WeChat's. A -1 does not say whether WeChat was
+// busy, or its answer was lost: then the code counts as used up.
 func loginRefusal(host string, resp *http.Response, got reply, secrets ...string) *login.Error {
 	e := &login.Error{Status: resp.StatusCode, Code: got.ErrCode, Message: wechat.Redact(got.ErrMsg, secrets...), Hint: wechat.Redact(got.Hint, secrets...)}
 	switch why := refusal(resp, got); resp.StatusCode {
 	case http.StatusBadGateway:
+		e.Spent = e.Code < 0
 	case http.StatusServiceUnavailable:
 		e.RetryAfter = why.Wait
 	default:
 		e.Status, e.Message, e.Hint = http.StatusBadGateway, host+": "+wechat.Redact(why.Message, secrets...), why.Hint.English
+		e.Spent = resp.StatusCode >= http.StatusInternalServerError
 		if e.Code == resp.StatusCode {
 			e.Code = busyCode
 		}

@@ -86,19 +86,21 @@ func TestExchange_Refusals(t *testing.T) {
 		retries  time.Duration
 		hint     string
 		verbatim bool // the errmsg
+		spent    bool
 	}{
-		"WeChat refuses":   {502, `{"errcode":40163,"errmsg":"code been used rid: 1","hint":"get another one"}`, "", 502, 40163, 0, "get another one", true},
-		"no answer":        {502, `{"errcode":-1,"errmsg":"lost","hint":"it may be used up"}`, "", 502, -1, 0, "it may be used up", true},
-		"not sent":         {503, `{"errcode":-1,"errmsg":"too many","hint":"send it again"}`, "1", 503, -1, time.Second, "send it again", true},
-		"no bearer":        {401, `{"errcode":401,"errmsg":"x"}`, "", 502, -1, 0, hint.UpstreamBearer.English, false},
-		"a reader":         {403, `{"errcode":403,"errmsg":"x"}`, "", 502, -1, 0, hint.UpstreamBearer.English, false},
-		"logins are off":   {404, `{"errcode":404,"errmsg":"x","hint":"set SIDECAR_LOGIN=true"}`, "", 502, -1, 0, hint.UpstreamAccount.English, false},
-		"no account":       {404, `{"errcode":40013,"errmsg":"x"}`, "", 502, 40013, 0, hint.UpstreamAccount.English, false},
-		"it has one too":   {400, `{"errcode":400,"errmsg":"SIDECAR_UPSTREAM is set"}`, "", 502, -1, 0, hint.Upstream.English, false},
-		"HTML":             {200, "<html>canarycode", "", 502, -1, 0, hint.UpstreamAddress.English, false},
-		"no openid":        {200, `{"session_key":"canarysession"}`, "", 502, -1, 0, hint.UpstreamAddress.English, false},
-		"a redirect":       {302, "", "", 502, -1, 0, hint.UpstreamAddress.English, false},
-		"it quotes a code": {502, `{"errcode":40029,"errmsg":"invalid ` + code + ` ` + bearer + `","hint":"not ` + code + `"}`, "", 502, 40029, 0, "", false},
+		"WeChat refuses":   {502, `{"errcode":40163,"errmsg":"code been used rid: 1","hint":"get another one"}`, "", 502, 40163, 0, "get another one", true, false},
+		"no answer":        {502, `{"errcode":-1,"errmsg":"lost","hint":"it may be used up"}`, "", 502, -1, 0, "it may be used up", true, true},
+		"not sent":         {503, `{"errcode":-1,"errmsg":"too many","hint":"send it again"}`, "1", 503, -1, time.Second, "send it again", true, false},
+		"no bearer":        {401, `{"errcode":401,"errmsg":"x"}`, "", 502, -1, 0, hint.UpstreamBearer.English, false, false},
+		"a reader":         {403, `{"errcode":403,"errmsg":"x"}`, "", 502, -1, 0, hint.UpstreamBearer.English, false, false},
+		"logins are off":   {404, `{"errcode":404,"errmsg":"x","hint":"set SIDECAR_LOGIN=true"}`, "", 502, -1, 0, hint.UpstreamAccount.English, false, false},
+		"no account":       {404, `{"errcode":40013,"errmsg":"x"}`, "", 502, 40013, 0, hint.UpstreamAccount.English, false, false},
+		"it has one too":   {400, `{"errcode":400,"errmsg":"SIDECAR_UPSTREAM is set"}`, "", 502, -1, 0, hint.Upstream.English, false, false},
+		"HTML":             {200, "<html>canarycode", "", 502, -1, 0, hint.UpstreamAddress.English, false, true},
+		"no openid":        {200, `{"session_key":"canarysession"}`, "", 502, -1, 0, hint.UpstreamAddress.English, false, true},
+		"a redirect":       {302, "", "", 502, -1, 0, hint.UpstreamAddress.English, false, true},
+		"a fault of its":   {500, `{"errcode":500,"errmsg":"internal error"}`, "", 502, -1, 0, hint.Upstream.English, false, true},
+		"it quotes a code": {502, `{"errcode":40029,"errmsg":"invalid ` + code + ` ` + bearer + `","hint":"not ` + code + `"}`, "", 502, 40029, 0, "", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.answer(r.status, r.body, "Retry-After", r.wait)
@@ -109,6 +111,7 @@ func TestExchange_Refusals(t *testing.T) {
 			assert.Equal(t, r.code, failed.Code)
 			assert.Equal(t, r.retries, failed.RetryAfter)
 			assert.Contains(t, failed.Hint, r.hint)
+			assert.Equal(t, r.spent, failed.Spent)
 			if r.verbatim {
 				assert.NotContains(t, failed.Message, "127.0.0.1")
 			}
@@ -140,6 +143,7 @@ func TestExchange_ReadAndClosed(t *testing.T) {
 	assert.Equal(t, http.StatusBadGateway, failed.Status)
 	assert.Zero(t, failed.RetryAfter)
 	assert.Contains(t, failed.Hint, "may be used up")
+	assert.True(t, failed.Spent)
 	require.NoError(t, listener.Close())
 	<-served
 	assert.EqualValues(t, 1, count.Load())
@@ -162,5 +166,6 @@ func TestExchange_NextIfNothingWasSent(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, failed.Status)
 	assert.Equal(t, time.Second, failed.RetryAfter)
 	assert.Contains(t, failed.Hint, "can be sent again")
+	assert.False(t, failed.Spent)
 	assert.Contains(t, failed.Message, strings.TrimPrefix(closed.URL, "http://"))
 }
