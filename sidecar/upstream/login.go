@@ -74,14 +74,17 @@ func (c *Client) exchangeAt(ctx context.Context, base *url.URL, r login.Request,
 	if err != nil {
 		return "", resp.StatusCode, unanswered(silent(base.Host, err, false))
 	}
-	var got struct {
-		reply
-		OpenID string `json:"openid"`
+	var got struct { // no other field: the answer is WeChat's, and a number can be a string
+		ErrCode json.Number `json:"errcode"`
+		ErrMsg  string      `json:"errmsg"`
+		Hint    string      `json:"hint"`
+		OpenID  string      `json:"openid"`
 	}
 	err = json.Unmarshal(body, &got)
+	code, _ := got.ErrCode.Int64() // absent is 0
 	switch {
-	case err == nil && got.ErrCode != 0:
-		return "", resp.StatusCode, loginRefusal(base.Host, resp, got.reply, bearer, r.Code)
+	case err == nil && code != 0:
+		return "", resp.StatusCode, loginRefusal(base.Host, resp, reply{ErrCode: int(code), ErrMsg: got.ErrMsg, Hint: got.Hint}, bearer, r.Code)
 	case err != nil || resp.StatusCode != http.StatusOK || got.OpenID == "":
 		return "", resp.StatusCode, &login.Error{
 			Status: http.StatusBadGateway, Code: busyCode, Message: notASidecar(base.Host, resp.StatusCode), Hint: codeLost + hint.UpstreamAddress.English, Spent: true,

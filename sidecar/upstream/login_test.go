@@ -51,7 +51,7 @@ func TestExchange_PassesOn(t *testing.T) {
 			reused.Add(1)
 		}
 	}})
-	const answer = `{"openid":"canaryopenid","session_key":"canarysession==","more":[1]}`
+	const answer = `{"openid":"canaryopenid","session_key":"canarysession==","expires_in":"7200","errcode":"0","life":{},"more":[1]}`
 	s.answer(200, answer)
 	for i, want := range []struct {
 		api         wechat.API
