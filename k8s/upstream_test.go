@@ -46,6 +46,20 @@ func TestUpstream_NoAppSecretBelow(t *testing.T) {
 	}
 }
 
+// For PHP, the socket's Component comes before.
+func TestUpstream_WithSocket(t *testing.T) {
+	objects := templates(t, team(t, withComponents("sidecar-socket", "sidecar-upstream")))
+	for _, name := range injected {
+		p := pod{PodTemplateSpec: objects[name]}
+		require.NotNil(t, p.sidecar(), name)
+		assert.Equal(t, "unix:///run/wxsidecar/api.sock", value(p.sidecar(), "SIDECAR_LISTEN"), name)
+		assert.Empty(t, value(p.sidecar(), "WECHAT_ACCOUNTS_DIR"), name)
+		assert.Empty(t, folderOf(p, accountsSecret), name)
+		assert.NotNil(t, p.volume("wxsidecar-socket"), name)
+	}
+	assert.Contains(t, string(read(t, "sidecar-upstream/kustomization.yaml")), "name ../sidecar-socket before this folder")
+}
+
 // The standalone sidecars of the upstream speak TLS, and admit labelled pods of labelled
 // namespaces, besides those of their own.
 func TestUpstream_Standalone(t *testing.T) {
