@@ -119,10 +119,10 @@ func (h *Held) promised(now Now) time.Duration {
 }
 
 // UpstreamDueIn returns the time until the upstream renews the valid credential, as far as
-// its promise says.
+// its promise says; 0 if that has ended.
 func (h *Held) UpstreamDueIn(now Now) time.Duration {
 	if h.Ticket {
-		return h.promised(now)
+		return max(0, h.promised(now)-time.Second) // the least promise is 1 s
 	}
 	return max(0, h.promised(now)-promiseMargin)
 }

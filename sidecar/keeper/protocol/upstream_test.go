@@ -111,6 +111,9 @@ func TestPromise_OfTheUpstream(t *testing.T) {
 	h := downstream(t)
 	assert.Equal(t, 3225*time.Second, h.UpstreamDueIn(at(0)), "its promise ends 275 s after it is due")
 	assert.Zero(t, h.UpstreamDueIn(at(3300*time.Second)))
+	h.Ticket = true
+	assert.Equal(t, 3499*time.Second, h.UpstreamDueIn(at(0)))
+	assert.Zero(t, h.UpstreamDueIn(at(3600*time.Second)), "its promise has ended: alerts compare with 0")
 }
 
 // What a sidecar that asks is told: the number, and the life; in doubt, what is left of the
