@@ -65,6 +65,8 @@ type Counts struct {
 	// no readable answer or AppSecret; 429 is the budget; OtherCode is any code that
 	// WeChat does not document.
 	Failed map[string]uint64
+	// Unchanged counts answers of the upstream with the credential that is held.
+	Unchanged uint64
 	// Adopted counts renewals of other sidecars that this one adopted.
 	Adopted uint64
 	// Reports counts reports of the newest credential.

@@ -95,8 +95,12 @@ func (a *attempt) question(ctx context.Context) (protocol.Answer, error) {
 	a.mu.Unlock()
 	got, err := a.Upstream.Ask(ctx, Question{a.account.AppID, a.kind, a.why.Invalid})
 	got.Sent = a.sent
-	if err != nil || got.Token == before {
+	switch {
+	case err != nil:
 		return got, err
+	case got.Token == before:
+		a.count(func(n *Counts) { n.Unchanged++ })
+		return got, nil
 	}
 	a.noteIssued(got.Token)
 	a.log().Info("credential received from the upstream", "event", "token_renewed", "expires_in", int(got.Life.Seconds()),

@@ -152,6 +152,17 @@ func TestUpstream_OneOfAllAsks(t *testing.T) {
 	})
 }
 
+// Answers with the token that is held are counted: alerts tell one lost answer from an outage.
+func TestUpstream_CountsTheSameToken(t *testing.T) {
+	withUpstream(t, 1, func(h *fixture, _ *fakeUpstream, groups []*keeper.Group) {
+		tokenOf(h.t, groups[0])
+		time.Sleep(2 * time.Minute)
+		n := groups[0].States()[0].Counts
+		assert.EqualValues(h.t, 1, n.Renewed)
+		assert.InDelta(h.t, 10, n.Unchanged, 3)
+	})
+}
+
 // The promise is passed on, less its age. A restarted memcached is full again without a
 // question.
 func TestUpstream_PassesThePromiseOn(t *testing.T) {

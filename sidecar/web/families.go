@@ -24,7 +24,7 @@ var families = []family{
 	{"wxsidecar_quota_used", gauge, "WeChat's own count of requests for tokens today; this and the next two with WECHAT_QUOTA alone."},
 	{"wxsidecar_quota_limit", gauge, "Requests for tokens that WeChat allows a day."},
 	{"wxsidecar_quota_external_fetches", gauge, "Requests for tokens by other programs between the last two readings of WeChat's count, about an hour apart; absent if unknown."},
-	{"wxsidecar_renewals_total", counter, "Renewals by result: success, failure, or adopted from another sidecar. " +
+	{"wxsidecar_renewals_total", counter, "Renewals by result: success, failure, adopted from another sidecar, or unchanged: an upstream gave the held credential. " +
 		"errcode is WeChat's; -1: busy or no readable answer, 429: the budget, other: not documented by WeChat."},
 	{"wxsidecar_reports_total", counter, "Reports by apps that the current credential is invalid."},
 	{"wxsidecar_report_checks_total", counter, "Checks of a reported token at WeChat, by result: accepted, refused, or unknown. They are no renewals."},

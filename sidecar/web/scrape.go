@@ -102,6 +102,9 @@ func (s *scrape) counts() {
 		}
 		result("success", "0", counts.Renewed)
 		result("adopted", "0", counts.Adopted)
+		if counts.Unchanged > 0 { // none without an upstream
+			result("unchanged", "0", counts.Unchanged)
+		}
 		for _, code := range slices.Sorted(maps.Keys(counts.Failed)) {
 			result("failure", code, counts.Failed[code])
 		}
