@@ -70,7 +70,8 @@ func TestUpstream_Standalone(t *testing.T) {
 	assert.Equal(t, folder+"/tls.crt", value(p.sidecar(), "SIDECAR_TLS_CERT_FILE"))
 	assert.Equal(t, folder+"/tls.key", value(p.sidecar(), "SIDECAR_TLS_KEY_FILE"))
 	assert.NotEmpty(t, folderOf(p, accountsSecret), "it keeps its own Secrets")
-	assert.NotEmpty(t, folderOf(p, bearerSecret))
+	require.NotEmpty(t, folderOf(p, bearerSecret))
+	assert.Contains(t, string(read(t, "upstream/kustomization.yaml")), "SIDECAR_READER_TOKEN_FILE: "+folderOf(p, bearerSecret)+"/reader\n")
 
 	policy := m.policies["wxsidecar-downstream"]
 	require.NotNil(t, policy)
