@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/client"
@@ -24,8 +25,11 @@ func runToken(ctx context.Context, i *invocation) int {
 	if flags.Arg(0) != "" && !memcache.ValidAppID(appID) {
 		return i.misused(flags, "the argument is not an AppID: use 1 to 64 letters, digits, _ or -")
 	}
-	if os.Getenv("WECHAT_APPID") == "" && appID != "" {
-		if err := os.Setenv("WECHAT_APPID", appID); err != nil { // the client requires one
+	if flags.Arg(0) == "" && strings.Contains(appID, ",") { // of a sidecar with SIDECAR_UPSTREAM
+		return i.misused(flags, "WECHAT_APPID has several accounts: name one as the argument")
+	}
+	if appID != "" { // WECHAT_APPID can be a list, and the client requires one
+		if err := os.Setenv("WECHAT_APPID", appID); err != nil {
 			return i.failed(err)
 		}
 	}

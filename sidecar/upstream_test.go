@@ -103,3 +103,20 @@ func TestUpstreamClient_BearersReadAgain(t *testing.T) {
 		programtest.AssertNoCanary(t, log.String())
 	}
 }
+
+// WECHAT_APPID can be a list: then sidecar token needs its argument.
+func TestToken_OfSeveralAccounts(t *testing.T) {
+	for name, value := range map[string]string{
+		"WECHAT_APPID": "wx1,wx2", "SIDECAR_UPSTREAM": "http://127.0.0.1:1", "MEMCACHED_SERVERS": "off", "SIDECAR_URL": "http://127.0.0.1:1",
+	} {
+		t.Setenv(name, value)
+	}
+	exit, _, stderr := runCLI(t, nil, "token")
+	assert.Equal(t, exitBadUsage, exit)
+	assert.Contains(t, stderr, "name one as the argument")
+	t.Setenv("WECHAT_APPID", "wx1,wx2")
+	exit, _, stderr = runCLI(t, nil, "token", "wx2")
+	assert.Equal(t, exitFailed, exit, "nobody listens there")
+	assert.Contains(t, stderr, "wx2")
+	assert.NotContains(t, stderr, "WECHAT_APPID")
+}
