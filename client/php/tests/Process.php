@@ -11,7 +11,7 @@ final class Process
 
     /** @var array<int, self> */
     private static array $running = [];
-    /** @var array<int, true> ports */
+    /** @var array<int, resource> ports, and the locked file of each */
     private static array $given = [];
 
     public readonly int $pid;
@@ -56,18 +56,24 @@ final class Process
     /**
      * Returns a TCP port of 127.0.0.1 that no program listens on, and each port once: the client remembers an outage
      * by its address. The ports are below those that systems use for outgoing connections. Otherwise another program
-     * can take the port before the program that it is meant for.
+     * can take the port before the program that it is meant for. A locked file keeps tests that run in parallel from
+     * choosing the same one.
      */
     public static function freePort(): int
     {
-        do {
+        $locks = sys_get_temp_dir() . '/wxsidecar-php-ports';
+        @mkdir($locks);
+        while (true) {
             $port = random_int(10_000, 19_999);
-            $socket = isset(self::$given[$port]) ? false : @stream_socket_server("tcp://127.0.0.1:$port");
-        } while ($socket === false);
-        fclose($socket);
-        self::$given[$port] = true;
+            $lock = isset(self::$given[$port]) ? false : fopen("$locks/$port", 'ce');
+            $socket = $lock && flock($lock, LOCK_EX | LOCK_NB) ? @stream_socket_server("tcp://127.0.0.1:$port") : false;
+            if ($lock && $socket) {
+                fclose($socket);
+                self::$given[$port] = $lock; // until this process ends
 
-        return $port;
+                return $port;
+            }
+        }
     }
 
     /** Returns what it has printed, on stdout and stderr. */
