@@ -37,7 +37,8 @@ run() {
 }
 
 if [ "${1-}" = bench ]; then
-	WXSIDECAR_TMP=$tmp run php -d apc.enable_cli=0 bench.php
+	mkdir "$tmp/bench"
+	WXSIDECAR_TMP=$tmp/bench run php -d apc.enable_cli=0 bench.php
 	exit
 fi
 

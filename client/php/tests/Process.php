@@ -11,8 +11,6 @@ final class Process
 
     /** @var array<int, self> */
     private static array $running = [];
-    /** @var array<int, resource> ports, and the locked file of each */
-    private static array $given = [];
 
     public readonly int $pid;
     /** @var resource */
@@ -56,20 +54,20 @@ final class Process
     /**
      * Returns a TCP port of 127.0.0.1 that no program listens on, and each port once: the client remembers an outage
      * by its address. The ports are below those that systems use for outgoing connections. Otherwise another program
-     * can take the port before the program that it is meant for. A locked file keeps tests that run in parallel from
-     * choosing the same one.
+     * can take the port before the program that it is meant for. A file for each port keeps tests that run in parallel
+     * from choosing the same one.
      */
     public static function freePort(): int
     {
-        $locks = sys_get_temp_dir() . '/wxsidecar-php-ports';
-        @mkdir($locks);
         while (true) {
             $port = random_int(10_000, 19_999);
-            $lock = isset(self::$given[$port]) ? false : fopen("$locks/$port", 'ce');
-            $socket = $lock && flock($lock, LOCK_EX | LOCK_NB) ? @stream_socket_server("tcp://127.0.0.1:$port") : false;
-            if ($lock && $socket) {
+            $mine = @fopen(dirname(self::folder()) . "/port-$port", 'x');
+            $socket = $mine ? @stream_socket_server("tcp://127.0.0.1:$port") : false;
+            if ($mine) {
+                fclose($mine);
+            }
+            if ($socket) {
                 fclose($socket);
-                self::$given[$port] = $lock; // until this process ends
 
                 return $port;
             }
