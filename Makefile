@@ -46,6 +46,11 @@ KUSTOMIZE := $(CURDIR)/bin/kustomize-$(KUSTOMIZE_VERSION)/kustomize
 gotest = mkdir -p bin; { (cd $(or $(3),.) && $(GO) test -vet=off -v $(1)) 2>&1 || echo 'FAIL	go test'; } \
 	| tee $(2) | awk -f .ci/gotest.awk
 
+# Most tests mostly wait. By default go test runs as many at a time as there are processors.
+PARALLEL := -parallel 4
+# They count in large fleets and over long virtual times what other tests run once. The explorer has no parallel goroutines.
+REPEATING := ^(TestFleet_|TestQuota_ManyAccounts|TestQuota_DayWithoutOthers|TestUpstream_Days)
+
 .PHONY: help
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -60,11 +65,11 @@ build: ## build bin/sidecar, static
 
 .PHONY: test
 test: installed ## run every test; two minutes
-	@$(call gotest,-timeout 5m ./...,$(TESTLOG))
+	@$(call gotest,$(PARALLEL) -timeout 5m ./...,$(TESTLOG))
 
 .PHONY: race
-race: installed ## run the tests under the race detector, without the explorer, which has no parallel goroutines
-	@$(call gotest,-race -timeout 30m $$($(GO) list ./... | grep -v /keeper/explore),$(RACELOG))
+race: installed ## run the tests under the race detector, without the explorer and what only repeats for long
+	@$(call gotest,-race $(PARALLEL) -skip '$(REPEATING)' -timeout 30m $$($(GO) list ./... | grep -v /keeper/explore),$(RACELOG))
 
 .PHONY: php
 php: installed ## test the PHP client: PSR-12, and its tests with curl, APCu and streams

@@ -145,7 +145,7 @@ func TestBackoff_Pairs(t *testing.T) {
 func TestBackoff_SharedReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRefusing(t)
-		r.sidecar.before = func(*http.Request) { time.Sleep(time.Second) }
+		r.sidecar.before = func(*http.Request) { time.Sleep(time.Second / 2) } // readers wait for a report for 1 s
 		var wg sync.WaitGroup
 		for range 20 {
 			wg.Go(func() { assert.False(t, r.call(t, http.MethodGet, "/bad")) })

@@ -4,6 +4,6 @@ package sim
 
 const (
 	scale        = 1
-	defaultSeeds = 3
+	defaultSeeds = 2
 	defaultHours = 24
 )

@@ -8,5 +8,5 @@ package sim
 const (
 	scale        = 4
 	defaultSeeds = 1
-	defaultHours = 12
+	defaultHours = 6
 )

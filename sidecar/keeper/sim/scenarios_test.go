@@ -123,14 +123,14 @@ func TestRestart_FirstMissRefills(t *testing.T) {
 	})
 }
 
-// A hundred sidecars whose WeChat fails for an hour: refusals, and answers that may
-// have issued a token. The race detector has 75 of them.
-func TestBudget_FleetOf100(t *testing.T) {
+// Forty sidecars whose WeChat fails for an hour: refusals, and answers that may have
+// issued a token.
+func TestBudget_FleetOf40(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []wechattest.Answer{{Errcode: -1}, {Kind: wechattest.IssuedServerError}} {
 		t.Run(fmt.Sprint(kind.Errcode, kind.Kind), func(t *testing.T) {
 			var calls []time.Time
-			simulate(t, 6, wechat.Token, many(100), 0, func(ctx context.Context, w *world) {
+			simulate(t, 6, wechat.Token, many(40), 0, func(ctx context.Context, w *world) {
 				sleep(ctx, time.Minute)
 				w.untilDue(ctx)
 				end := w.judge.begin(wechatTrouble)
