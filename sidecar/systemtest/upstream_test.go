@@ -131,7 +131,7 @@ func TestUpstream_AppSecretInOneFleet(t *testing.T) {
 	reads, failed, refused := 0, 0, 0
 	for _, app := range []*client.Client{first.client, second.client} {
 		reading.Go(func() {
-			for range time.Tick(time.Millisecond) {
+			for range time.Tick(4 * time.Millisecond) {
 				token, err := app.AccessToken(ctx)
 				if ctx.Err() != nil {
 					return

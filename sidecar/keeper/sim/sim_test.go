@@ -4,8 +4,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
-	"runtime/debug"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -21,13 +19,6 @@ var (
 	simLogs  = flag.String("sim.logs", "", "write what was logged in a failed simulation to files that begin with this")
 	simHours = flag.Int("sim.hours", defaultHours, "virtual hours of each")
 )
-
-// The simulated connections leave much garbage and little live memory, so collecting it
-// later takes a fifth less time.
-func TestMain(m *testing.M) {
-	debug.SetGCPercent(400)
-	os.Exit(m.Run())
-}
 
 // TestSimulation holds five sidecars and fifty readers to the six invariants,
 // through faults of every kind, with a ticket beside the token. Every third seed
