@@ -66,6 +66,27 @@ func TestCluster_NamespaceWithoutAppSecret(t *testing.T) {
 			assert.Zero(t, strings.Count(string(text), above.secret))
 		}
 	})
+	t.Run("external fetches are reported below and healed by one request above", func(t *testing.T) {
+		was := above.readOn(t, 1)
+		above.post(t, "external", object{"appid": appID})
+		above.post(t, "external", object{"appid": appID}) // now the sidecars' token is invalid
+		var healed counts
+		took := poll(t, 30*time.Second, "all readers have the new token", func() (bool, string) {
+			healed = above.counts(t)
+			for _, b := range healed.Readers {
+				if b.Last != healed.Issued[len(healed.Issued)-1].Fingerprint {
+					return false, b.String()
+				}
+			}
+			return len(healed.Issued) > len(was.Issued), "no new token"
+		})
+		before = above.readOn(t, 30)
+		assert.Equal(t, healed.sum().Invalid, before.sum().Invalid, "reads of invalid tokens after it healed")
+		assert.Equal(t, was.sum().Failed, before.sum().Failed)
+		assert.Equal(t, was.Requests+1, before.Requests)
+		t.Logf("healed %s after the second external fetch: %d reads of the invalid token; readers: %s",
+			short(took), before.sum().Invalid-was.sum().Invalid, before.sum())
+	})
 	t.Run("memcached below and a standalone sidecar are killed, and no reader notices", func(t *testing.T) {
 		for _, pod := range below.pods(t, "memcached") {
 			below.kubectl(t, "delete", "pod", pod.Name, "--grace-period=0", "--force")
@@ -76,7 +97,7 @@ func TestCluster_NamespaceWithoutAppSecret(t *testing.T) {
 		was, is := before.sum(), after.sum()
 		assert.Equal(t, was.Failed, is.Failed)
 		assert.Equal(t, was.Invalid, is.Invalid)
-		above.fewRequests(t, after, 1)
+		above.fewRequests(t, after, 2)
 		t.Logf("readers: %s", is)
 	})
 }

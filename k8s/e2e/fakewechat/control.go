@@ -20,6 +20,7 @@ const maxBody = 64 << 10
 //	POST /account {"appid":…,"secret":…}    adds an account, or changes its AppSecret
 //	POST /expires_in {"seconds":60}         the lifetime of new tokens; a superseded one is valid for half of it
 //	POST /fail {"errcode":40164}            refuses every request; 0 ends that
+//	POST /external {"appid":…}              fetches a token as another program does: after the second time the sidecars' one is invalid
 //	POST /accepts {"token":…}               → {"errcode":0}: WeChat's answer to this token
 //	POST /report, a reader's [books]
 type control struct {
@@ -73,6 +74,13 @@ func newControl(fake *wechattest.Server) http.Handler {
 	},
 	) any {
 		fake.FailAll(fault.Errcode)
+		return struct{}{}
+	}))
+	routes.HandleFunc("POST /external", taking(func(a struct {
+		AppID string `json:"appid"`
+	},
+	) any {
+		fake.FetchExternally(a.AppID)
 		return struct{}{}
 	}))
 	routes.HandleFunc("POST /accepts", taking(func(a struct {

@@ -125,8 +125,8 @@ func each(ctx context.Context, every time.Duration, do func()) {
 	}
 }
 
-// read reads the token as an app does, and judges it. A read that the program's end
-// interrupted does not count.
+// read reads the token as an app does, judges it, and reports an invalid one. A read that
+// the program's end interrupted does not count.
 func (r *reader) read(ctx context.Context, app *client.Client, source *client.Source) {
 	limited, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
@@ -139,6 +139,9 @@ func (r *reader) read(ctx context.Context, app *client.Client, source *client.So
 	errcode, judged := 0, false
 	if err == nil {
 		errcode, judged = r.judge(token)
+	}
+	if errcode != 0 {
+		_, _ = app.Refresh(limited, token) // the next read shows whether it helped
 	}
 
 	r.mu.Lock()
