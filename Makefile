@@ -67,7 +67,7 @@ build: ## build bin/sidecar, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sidecar ./sidecar
 
 .PHONY: test
-test: installed ## run every test; two minutes
+test: installed ## run every test; two to three minutes
 	@$(call gotest,$(PARALLEL) -timeout 5m ./...,$(TESTLOG))
 
 .PHONY: race
