@@ -86,6 +86,26 @@ func TestDocsPHP_ReadsTheEntry(t *testing.T) {
 	}
 }
 
+// A worker that runs for days calls it often: no call leaves a connection.
+func TestDocsPHP_LeavesNoConnection(t *testing.T) {
+	t.Parallel()
+	m := newRealMemcached(t)
+	require.Equal(t, "STORED", m.Ask(t, "set "+appID+" 0 60 20\r\ncanarytoken-01234567"))
+	require.Equal(t, "STORED", m.Ask(t, "set "+appID+":jsapi_ticket 0 60 20\r\ncanarytoken-76543210"))
+	for extension := range extensions {
+		for function, call := range map[string]string{
+			"wx_access_token": "wx_access_token('" + appID + "')", "wx_js_config": "wx_js_config('" + appID + "', 'https://app.example/')",
+		} {
+			script := phpOf(t, function, extension, m.Address, programtest.Address(t)) +
+				"$open = fn () => count(scandir('/proc/self/fd')); " + call + "; $before = $open(); " +
+				"for ($i = 0; $i < 20; $i++) " + call + "; echo $open() - $before;"
+			got, err := exec.Command("php", "-r", script).CombinedOutput()
+			require.NoError(t, err, "%s, %s: %s", extension, function, got)
+			assert.Equal(t, "0", string(got), "%s, %s", extension, function)
+		}
+	}
+}
+
 // On a miss it asks the sidecar.
 func TestDocsPHP_Miss(t *testing.T) {
 	t.Parallel()
