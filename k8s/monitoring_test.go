@@ -150,7 +150,7 @@ func metrics(t *testing.T) map[string][]string {
 			series[sample[1]] = append(series[sample[1]], label[1])
 		}
 	}
-	require.ElementsMatch(t, sorted(series), sorted(served), "what %s names, and what %s shows", familiesFile, metricsFile)
+	require.ElementsMatch(t, sorted(series), sorted(served), "%s names other metrics than %s shows; after a new metric, run go test ./sidecar/web -update", familiesFile, metricsFile)
 	for _, r := range rules(t) {
 		if r.Record != "" {
 			series[r.Record] = kept(r.Expr)

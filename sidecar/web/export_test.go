@@ -2,7 +2,9 @@ package web
 
 import (
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,6 +38,9 @@ func FamilyNames() []string {
 	}
 	return names
 }
+
+// Actions are what the API can be asked for besides credentials.
+func Actions() []string { return slices.Sorted(maps.Keys(actions)) }
 
 // OneOutage is the outage of all servers that fail.
 func OneOutage(all []keeper.Outage, named bool) keeper.Outage { return oneOutage(all, named) }

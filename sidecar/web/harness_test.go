@@ -249,6 +249,6 @@ func golden(t *testing.T, name, text string) {
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
 	}
 	want, err := os.ReadFile(path)
-	require.NoError(t, err, "go test -update writes it")
-	assert.Equal(t, string(want), text)
+	require.NoError(t, err, "go test ./sidecar/web -update writes it")
+	assert.Equal(t, string(want), text, "if this is intended, run go test ./sidecar/web -update and review the difference")
 }

@@ -30,6 +30,9 @@ var (
 	getOrPOST = []string{http.MethodGet, http.MethodPost}
 )
 
+// actions has the methods of each action.
+var actions = map[string][]string{signature: getOrPOST, loginAction: onlyPOST, oauthAction: onlyPOST}
+
 // parseRoute reads the path: /v1/{appid}/{kind}, /v1/{appid}/{kind}/refresh or
 // /v1/{appid}/{action}.
 // http.ServeMux would redirect to a cleaned path, and decode an encoded one.
@@ -60,12 +63,8 @@ func parseRoute(r *http.Request) (route, *refusal) {
 	default:
 		return route{appID: appID, kind: kind, methods: onlyGET}, nil
 	}
-	switch {
-	case deeper:
-	case name == signature:
-		return route{appID: appID, action: name, methods: getOrPOST}, nil
-	case name == loginAction, name == oauthAction:
-		return route{appID: appID, action: name, methods: onlyPOST}, nil
+	if methods, ok := actions[name]; ok && !deeper {
+		return route{appID: appID, action: name, methods: methods}, nil
 	}
 	return route{}, noRoute()
 }

@@ -1,10 +1,16 @@
 package wechat_test
 
 import (
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
@@ -60,6 +66,9 @@ func TestClass_OfEachErrcode(t *testing.T) {
 		assert.Equal(t, tt.ip, e.EgressIP, "address of %d", tt.code)
 		assert.False(t, e.MayHaveIssued, "%d is an answer", tt.code)
 		assert.Contains(t, e.Message, "rid: ", "of %d", tt.code)
+		if wechat.Documented(tt.code) {
+			assert.NotRegexp(t, "^error ", e.Message, "add WeChat's text of %d to wechattest/errmsg.go", tt.code)
+		}
 		if tt.code == 40014 || tt.code == 41001 || tt.code == 42001 {
 			assert.Contains(t, e.Hint.English, "WECHAT_BASE_URL", "%d: no token was sent", tt.code)
 		}
@@ -69,7 +78,29 @@ func TestClass_OfEachErrcode(t *testing.T) {
 	}
 	assert.Zero(t, fake.Issues(""))
 	for code := -1000; code < 100_000; code++ {
-		assert.False(t, wechat.Documented(code) && !tested[code], "errcode %d is not in the table", code)
+		assert.False(t, wechat.Documented(code) && !tested[code], "add errcode %d and its class to the table above", code)
+	}
+}
+
+// Both operations pages have a row for each errcode, so that a failing account's link leads to it.
+func TestDocumented_OnBothPages(t *testing.T) {
+	for path, heading := range map[string]string{
+		"docs/operations.md": "\n## Errcodes from WeChat\n", "docs/zh/operations.md": "\n## 微信返回给 sidecar 的 errcode\n",
+	} {
+		page, err := os.ReadFile("../../" + path)
+		require.NoError(t, err)
+		_, section, found := strings.Cut(string(page), heading)
+		require.True(t, found, "%s: %s", path, heading)
+		section, _, _ = strings.Cut(section, "\n## ")
+		var codes []string
+		for line := range strings.Lines(section) {
+			if cells := strings.Split(line, "|"); len(cells) > 1 {
+				codes = append(codes, regexp.MustCompile(`-?[0-9]+`).FindAllString(cells[1], -1)...)
+			}
+		}
+		for code := -1000; code < 100_000; code++ {
+			assert.False(t, wechat.Documented(code) && !slices.Contains(codes, strconv.Itoa(code)), "add errcode %d to the table in %s", code, path)
+		}
 	}
 }
 
