@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -234,10 +235,25 @@ func TestSidecar_Networks(t *testing.T) {
 			require.Error(t, err)
 			var connection *net.OpError
 			require.ErrorAs(t, err, &connection)
-			require.ErrorContains(t, err, "check SIDECAR_URL and that the sidecar is running")
+			require.ErrorContains(t, err, map[string]string{
+				"tcp": "check SIDECAR_URL and that the sidecar is running", "unix": "this process sees no socket there: mount its folder",
+			}[network])
 			clean(t, err)
 		})
 	}
+}
+
+// A process without the socket's group gets to know that. Root may open any socket, so the dialer
+// answers as the kernel does.
+func TestSidecar_SocketOfAnotherGroup(t *testing.T) {
+	f := setup(t, func(cfg *client.Config) {
+		cfg.Sidecar = "unix:///run/wxsidecar/api.sock"
+		cfg.Transport = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.EACCES)}
+		}}
+	})
+	_, err := f.Refresh(t.Context(), t1)
+	require.ErrorContains(t, err, "connect: permission denied; this process may not open the socket: give it the socket's group")
 }
 
 // A report is repeated over a new connection: the sidecar restarts, and closes the idle

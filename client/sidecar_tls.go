@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 )
@@ -43,11 +44,16 @@ func dialTLS(caFile string) func(ctx context.Context, network, address string) (
 func advice(err error) string {
 	var record tls.RecordHeaderError
 	var refused *tls.CertificateVerificationError
+	var connection *net.OpError
 	switch {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "the sidecar does not speak https: write http:// in SIDECAR_URL"
 	case errors.As(err, &refused):
 		return "check SIDECAR_CA_FILE, and that the certificate has the name in SIDECAR_URL"
+	case errors.As(err, &connection) && connection.Net == "unix" && errors.Is(err, fs.ErrPermission):
+		return "this process may not open the socket: give it the socket's group, in Kubernetes by supplementalGroups or fsGroup"
+	case errors.As(err, &connection) && connection.Net == "unix" && errors.Is(err, fs.ErrNotExist):
+		return "this process sees no socket there: mount its folder, check SIDECAR_LISTEN, and that the sidecar is running"
 	}
 	return "check SIDECAR_URL and that the sidecar is running"
 }

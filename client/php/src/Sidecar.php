@@ -133,10 +133,25 @@ final class Sidecar
         try {
             return $this->transport->send($this->request($method, $this->base->path . $path, $bearer, $body, $once));
         } catch (NoAnswer $e) {
-            $check = 'the address' . ($this->base->scheme === 'https' ? ', caFile,' : '') . ' and that it is running';
-
-            throw new SidecarUnavailable("$what: sidecar at $this->address: {$e->getMessage()}; check $check");
+            throw new SidecarUnavailable("$what: sidecar at $this->address: {$e->getMessage()}; {$this->advice()}");
         }
+    }
+
+    /** Returns what to check after a request without an answer. curl names no cause if it is a socket. */
+    private function advice(): string
+    {
+        clearstatcache();
+        if ($this->socket === null || is_writable($this->socket)) {
+            return 'check the address' . ($this->base->scheme === 'https' ? ', caFile,' : '')
+                . ' and that it is running';
+        }
+        if (file_exists($this->socket)) {
+            return "this process may not open the socket: give it the socket's group, "
+                . 'in Kubernetes by supplementalGroups or fsGroup';
+        }
+
+        return 'this process sees no socket there: mount its folder, check SIDECAR_LISTEN, '
+            . 'and that the sidecar is running';
     }
 
     /**

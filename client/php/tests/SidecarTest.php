@@ -33,6 +33,37 @@ final class SidecarTest extends TestCase
         }
     }
 
+    /** As in a container that does not mount the socket's folder, and then as in one without its group. */
+    public function testSocketThatCannotBeOpened(): void
+    {
+        $folder = sys_get_temp_dir() . '/wxsidecar' . bin2hex(random_bytes(8));
+        mkdir($folder);
+        chmod($folder, 0755);
+        $client = new Client('wx1', sidecar: "unix://$folder/s");
+        $e = $this->assertFails(SidecarUnavailable::class, fn () => $client->accessToken());
+        self::assertStringContainsString('sees no socket there: mount its folder', $e->getMessage());
+
+        $listener = stream_socket_server("unix://$folder/s");
+        chmod("$folder/s", 0);
+        [$mine, $childs] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_STREAM, 0);
+        $child = pcntl_fork();
+        if ($child === 0) {
+            posix_setuid(65534); // root may open any socket
+            try {
+                $client->accessToken();
+            } catch (SidecarUnavailable $e) {
+                fwrite($childs, $e->getMessage());
+            }
+            posix_kill((int) getmypid(), SIGKILL); // without the shutdown functions of the tests
+        }
+        fclose($childs);
+        self::assertStringContainsString("give it the socket's group", (string) stream_get_contents($mine));
+        pcntl_waitpid($child, $status);
+        fclose($listener);
+        array_map(unlink(...), glob("$folder/*"));
+        rmdir($folder);
+    }
+
     /** @return iterable<string, array{string, string}> */
     public function invalidAnswers(): iterable
     {
