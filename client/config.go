@@ -127,7 +127,11 @@ func (cfg Config) check(n names, known ...error) error {
 	} else if !memcache.ValidAppID(cfg.AppID) {
 		report(n.appID, fmt.Errorf("%q is not an AppID; use 1 to 64 letters, digits, _ or -", cfg.AppID))
 	}
-	if !cfg.withoutMemcached() {
+	switch {
+	case cfg.withoutMemcached():
+	case slices.Contains(cfg.Servers, off):
+		report(n.servers, errors.New("off cannot be together with servers; remove off, or remove the servers"))
+	default:
 		report(n.servers, memcache.CheckServers(cfg.Servers))
 		cfg.Memcached.check(cfg.Servers, n, report)
 	}
@@ -153,7 +157,10 @@ func (cfg Config) check(n names, known ...error) error {
 }
 
 // withoutMemcached reports whether there is no memcached.
-func (cfg Config) withoutMemcached() bool { return slices.Equal(cfg.Servers, []string{"off"}) }
+func (cfg Config) withoutMemcached() bool { return slices.Equal(cfg.Servers, []string{off}) }
+
+// off in Config.Servers says that there is no memcached.
+const off = "off"
 
 // errOff is the error of every connection to memcached if there is none.
 var errOff = errors.New("memcached is off")

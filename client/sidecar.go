@@ -246,6 +246,10 @@ func (s *sidecar) read(resp *http.Response, reply []byte) ([]byte, error) {
 
 // foreign returns the error for an answer that no sidecar sends.
 func (s *sidecar) foreign(status int) error {
+	switch status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout: // a sidecar has an errcode with them
+		return fmt.Errorf("sidecar at %s: HTTP %d from something in front of the sidecar; check that the sidecar runs, then what is in front of it", s.address.name, status)
+	}
 	return fmt.Errorf("sidecar at %s: HTTP %d is not a sidecar's answer; check SIDECAR_URL", s.address.name, status)
 }
 

@@ -72,7 +72,7 @@ func TestSidecar_OtherServer(t *testing.T) {
 			f.answering(200, "", "", `{"access_token":"\uff43anarytoken","expires_in":7200}`)
 		},
 		"a token as a failure": func(f *fakeSidecar) { f.answering(500, "", "", `{"access_token":"`+t1+`"}`) },
-		"a failing proxy":      func(f *fakeSidecar) { f.answering(502, "", "", "Bad Gateway") },
+		"a failing server":     func(f *fakeSidecar) { f.answering(500, "", "", "Internal Server Error") },
 		"a redirect":           func(f *fakeSidecar) { f.answering(302, "Location", "http://elsewhere/"+t1, "") },
 		"no end":               func(f *fakeSidecar) { f.answering(200, "", "", strings.Repeat(" ", 1<<20)+`{"access_token":"`+t1+`"}`) },
 	} {
@@ -85,6 +85,18 @@ func TestSidecar_OtherServer(t *testing.T) {
 			assert.Equal(t, 1, f.sidecar.asked())
 			clean(t, err)
 		})
+	}
+}
+
+// If an ingress in front of the sidecar answers, the error does not blame the address.
+func TestSidecar_IngressAnswers(t *testing.T) {
+	for _, status := range []int{502, 503, 504} {
+		f := setup(t)
+		f.memcached.Flush()
+		f.sidecar.answering(status, "", "", "<html>"+t1)
+		_, err := f.AccessToken(t.Context())
+		require.ErrorContains(t, err, fmt.Sprintf("HTTP %d from something in front of the sidecar; check that the sidecar runs", status))
+		clean(t, err)
 	}
 }
 
@@ -332,5 +344,5 @@ func TestAccessToken_MemcachedIsOff(t *testing.T) {
 	assert.Len(t, f.requests, 3)
 	require.NoError(t, c.Close())
 	_, err = client.New(client.Config{AppID: "wx1", Servers: []string{"off", "memcached:11211"}})
-	require.ErrorContains(t, err, "neither host:port")
+	require.ErrorContains(t, err, "Servers: off cannot be together with servers; remove off, or remove the servers")
 }

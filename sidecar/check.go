@@ -31,9 +31,10 @@ const (
 
 // check finds wrong values and wrong combinations.
 func (c *config) check(found *problems) {
-	if c.hasUpstream() {
+	switch {
+	case c.hasUpstream():
 		c.checkUpstream(found)
-	} else {
+	case !found.has("SIDECAR_UPSTREAM"): // an empty list may have been meant as one
 		c.checkAccounts(found)
 	}
 	c.checkWeChat(found)
@@ -99,9 +100,6 @@ func (c *config) checkWeChat(found *problems) {
 	if api := wechat.API(c.TokenAPI); api != wechat.Token && api != wechat.StableToken {
 		found.add("WECHAT_TOKEN_API", "unknown API", "use token or stable_token")
 	}
-	if len(c.BaseURLs) == 0 {
-		found.add("WECHAT_BASE_URL", "the list is empty", "leave it unset for "+wechat.DefaultBaseURL)
-	}
 	for i, base := range c.BaseURLs {
 		if err := wechat.CheckBaseURL(base); err != nil {
 			found.add("WECHAT_BASE_URL", fmt.Sprintf("address %d: %s", i+1, err), "") // err has a hint
@@ -131,11 +129,12 @@ func (c *config) checkTickets(found *problems) {
 }
 
 func (c *config) checkMemcached(found *problems) {
-	if len(c.Servers) == 0 {
-		found.add("MEMCACHED_SERVERS", "the list is empty", "leave it unset for "+memcache.DefaultServer)
-	}
 	for i, server := range c.Servers {
-		if server == off && len(c.Servers) == 1 {
+		if server == off && len(c.Servers) > 1 {
+			found.add("MEMCACHED_SERVERS", fmt.Sprintf("server %d: off cannot be together with servers", i+1), "remove off, or remove the servers")
+			continue
+		}
+		if server == off {
 			if !c.hasUpstream() {
 				found.add("MEMCACHED_SERVERS", "off is for a sidecar with SIDECAR_UPSTREAM", "name memcached, or set SIDECAR_UPSTREAM")
 			}

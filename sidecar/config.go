@@ -99,11 +99,23 @@ func parse(environ []string) (config, problems) {
 	} else if err != nil {
 		found.add("environment", "cannot be parsed", "report this as a bug of wxsidecar")
 	}
-	cfg.BaseURLs, cfg.Servers, cfg.Tickets = trimmed(cfg.BaseURLs), trimmed(cfg.Servers), trimmed(cfg.Tickets)
-	cfg.OpsHosts, cfg.Upstreams = trimmed(cfg.OpsHosts), trimmed(cfg.Upstreams)
+	cfg.trimLists(&found)
 	cfg.check(&found)
 	checkProxy(environ, &found)
 	return cfg, found
+}
+
+// trimLists trims the lists. One that has commas and nothing else is an error.
+func (c *config) trimLists(found *problems) {
+	for variable, list := range map[string]*[]string{
+		"WECHAT_BASE_URL": &c.BaseURLs, "MEMCACHED_SERVERS": &c.Servers, "WECHAT_TICKETS": &c.Tickets,
+		"SIDECAR_OPS_HOSTS": &c.OpsHosts, "SIDECAR_UPSTREAM": &c.Upstreams,
+	} {
+		given := len(*list) > 0
+		if *list = trimmed(*list); given && len(*list) == 0 {
+			found.add(variable, "the list is empty", "name at least one, or remove this variable")
+		}
+	}
 }
 
 // trimmed returns a list without white space and without empty elements.

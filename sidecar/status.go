@@ -60,9 +60,12 @@ func printStatus(w io.Writer, s status.Sidecar) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s, version %s, up %s\n", status.Printable(cmp.Or(s.Name, "sidecar")), status.Printable(s.Version), status.Span(s.Now.Sub(s.Started)))
 	servers := status.Printable(strings.Join(s.Memcached.Servers, ", "))
-	if m := s.Memcached; m.Up {
+	switch m := s.Memcached; {
+	case m.Off():
+		text.WriteString("memcached is off: tokens are in this process alone\n\n")
+	case m.Up:
 		fmt.Fprintf(&text, "memcached answers (%s)\n\n", servers)
-	} else {
+	default:
 		fmt.Fprintf(&text, "memcached has failed for %s (%s)\n  %s\n  %s\n\n",
 			status.Span(s.Now.Sub(m.DownSince)), servers, status.Printable(m.Error), status.Printable(m.Hint.English))
 	}

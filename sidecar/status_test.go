@@ -100,6 +100,11 @@ ok           wx1    access_token  9f86d081  2 min  1 h 58 min  overdue by 1 min 
 `, out.String())
 
 	out.Reset()
+	require.NoError(t, printStatus(&out, status.Sidecar{Now: now, Started: now, Memcached: status.Memcached{Up: true, Servers: []string{"off"}}}))
+	assert.Contains(t, out.String(), "memcached is off: tokens are in this process alone\n")
+	assert.NotContains(t, out.String(), "answers")
+
+	out.Reset()
 	require.NoError(t, printStatus(&out, status.Sidecar{Now: now, Started: now, Memcached: status.Memcached{Up: true}}))
 	assert.Contains(t, out.String(), "no accounts configured: set WECHAT_APPID")
 }

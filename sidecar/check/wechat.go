@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
 	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	"github.com/wxsidecar/wxsidecar/sidecar/web/status"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
@@ -120,7 +121,7 @@ func (r *results) egress(seen egress, accounts int) {
 // unreadable notes an AppSecret that cannot be read.
 func (r *results) unreadable(account verify.Account, err error) {
 	r.failing("AppSecret of "+account.AppID, "it cannot be read: "+err.Error(),
-		"bring the file back, or let the sidecar's user read it (on Kubernetes: defaultMode: 0444 of the Secret)")
+		hint.SecretFile.English)
 }
 
 // unverified notes AppSecrets that were not sent to WeChat.

@@ -51,10 +51,7 @@ func UnreadableSecret(appID string, err error) Note {
 	return Note{
 		"appsecret_unreadable",
 		Hint{"the AppSecret of " + appID + " cannot be read: " + err.Error(), "无法读取 " + appID + " 的 AppSecret：" + err.Error() + "。"},
-		Hint{
-			"bring the file back, or let the sidecar's user read it (on Kubernetes: defaultMode: 0444 of the Secret); the next renewal needs it",
-			"请恢复该文件，或允许 sidecar 的用户读取（Kubernetes：Secret 的 defaultMode: 0444）；下次续期需要它。",
-		},
+		SecretFile,
 	}
 }
 

@@ -13,8 +13,9 @@ var (
 			`带标签 wxsidecar/reader: "true"（以及 includeSelectors 给它加上的标签）的 Pod。`,
 	}
 	SecretFile = Hint{
-		"check WECHAT_APPSECRET_FILE or the file of this account in WECHAT_ACCOUNTS_DIR",
-		"请检查 WECHAT_APPSECRET_FILE，或 WECHAT_ACCOUNTS_DIR 中该账号的文件。",
+		"correct WECHAT_APPSECRET_FILE, or the file of this account in WECHAT_ACCOUNTS_DIR: it has the AppSecret and nothing else, and the sidecar's user " +
+			"can read it (on Kubernetes: defaultMode: 0444 of the Secret)",
+		"请改正 WECHAT_APPSECRET_FILE，或 WECHAT_ACCOUNTS_DIR 中该账号的文件：内容只有 AppSecret，并且 sidecar 的用户可以读取（Kubernetes：Secret 的 defaultMode: 0444）。",
 	}
 	ExternalToken = Hint{
 		"another program, environment or key prefix fetches tokens for this AppID: " +

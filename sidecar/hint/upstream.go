@@ -26,6 +26,11 @@ var (
 		"check SIDECAR_UPSTREAM: what answers there is no sidecar of this version",
 		"请检查 SIDECAR_UPSTREAM：那里应答的不是此版本的 sidecar。",
 	}
+	UpstreamUnreached = Hint{
+		"an ingress, a proxy or a mesh in front of SIDECAR_UPSTREAM answered, and not the upstream: check that the upstream runs and that its Service has endpoints, " +
+			"then the log of what is in front of it",
+		"应答的是 SIDECAR_UPSTREAM 前面的 Ingress、代理或服务网格，而不是上游本身：请确认上游正在运行、其 Service 有 endpoints，再查看前面这一层的日志。",
+	}
 	ReadOnly = Hint{
 		"report the token to the sidecar with the AppSecret, or give this one SIDECAR_UPSTREAM_TOKEN_FILE instead of SIDECAR_READER_TOKEN_FILE",
 		"请向持有 AppSecret 的 sidecar 上报，或为此 sidecar 设置 SIDECAR_UPSTREAM_TOKEN_FILE 来代替 SIDECAR_READER_TOKEN_FILE。",

@@ -23,6 +23,9 @@ var ErrNotRegular = errors.New("not a regular file")
 func Read(path string, limit int) (content []byte, before fs.FileInfo, err error) {
 	// Without O_NONBLOCK, to open a FIFO waits for a writer.
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // #nosec G304 -- the operator names it
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, nil, fmt.Errorf("%w; let the user %d read it (chown or chmod)", WithoutPath(err), os.Getuid())
+	}
 	if err != nil {
 		return nil, nil, WithoutPath(err)
 	}

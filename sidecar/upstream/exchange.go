@@ -111,16 +111,20 @@ func (c *Client) exchange(ctx context.Context, base *url.URL, q keeper.Question,
 		failed.Message = base.Host + ": " + wechat.Redact(failed.Message, bearer, q.Rejected)
 		return protocol.Answer{}, failed, resp.StatusCode >= 500 && resp.StatusCode != http.StatusBadGateway
 	case resp.StatusCode != http.StatusOK || !got.usable():
-		return protocol.Answer{}, &wechat.Error{
-			Code: busyCode, Message: notASidecar(base.Host, resp.StatusCode),
-			Class: wechat.Transient, Hint: hint.UpstreamAddress,
-		}, true
+		message, what := notASidecar(base.Host, resp.StatusCode)
+		return protocol.Answer{}, &wechat.Error{Code: busyCode, Message: message, Class: wechat.Transient, Hint: what}, true
 	}
 	return got.answer(), nil, false
 }
 
-func notASidecar(host string, status int) string {
-	return fmt.Sprintf("%s: HTTP %d is not a sidecar's answer to another sidecar", host, status)
+// notASidecar says what gave an answer that no sidecar gives. A sidecar has an errcode with
+// each 502 and 503, so without one it is that of an ingress, a proxy or a mesh.
+func notASidecar(host string, status int) (message string, what hint.Hint) {
+	switch status {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return fmt.Sprintf("%s: HTTP %d from something in front of the upstream", host, status), hint.UpstreamUnreached
+	}
+	return fmt.Sprintf("%s: HTTP %d is not a sidecar's answer to another sidecar", host, status), hint.UpstreamAddress
 }
 
 // question returns the request for a question.

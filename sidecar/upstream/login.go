@@ -86,8 +86,9 @@ func (c *Client) exchangeAt(ctx context.Context, base *url.URL, r login.Request,
 	case err == nil && code != 0:
 		return "", resp.StatusCode, loginRefusal(base.Host, resp, reply{ErrCode: int(code), ErrMsg: got.ErrMsg, Hint: got.Hint}, bearer, r.Code)
 	case err != nil || resp.StatusCode != http.StatusOK || got.OpenID == "":
+		message, what := notASidecar(base.Host, resp.StatusCode)
 		return "", resp.StatusCode, &login.Error{
-			Status: http.StatusBadGateway, Code: busyCode, Message: notASidecar(base.Host, resp.StatusCode), Hint: codeLost + hint.UpstreamAddress.English, Spent: true,
+			Status: http.StatusBadGateway, Code: busyCode, Message: message, Hint: codeLost + what.English, Spent: true,
 		}
 	}
 	return string(body), resp.StatusCode, nil

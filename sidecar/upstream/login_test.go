@@ -99,6 +99,7 @@ func TestExchange_Refusals(t *testing.T) {
 		"HTML":             {200, "<html>canarycode", "", 502, -1, 0, hint.UpstreamAddress.English, false, true},
 		"no openid":        {200, `{"session_key":"canarysession"}`, "", 502, -1, 0, hint.UpstreamAddress.English, false, true},
 		"a redirect":       {302, "", "", 502, -1, 0, hint.UpstreamAddress.English, false, true},
+		"an ingress":       {503, "<html>", "", 502, -1, 0, hint.UpstreamUnreached.English, false, true},
 		"a fault of its":   {500, `{"errcode":500,"errmsg":"internal error"}`, "", 502, -1, 0, hint.Upstream.English, false, true},
 		"it quotes a code": {502, `{"errcode":40029,"errmsg":"invalid ` + code + ` ` + bearer + `","hint":"not ` + code + `"}`, "", 502, 40029, 0, "", false, false},
 	} {

@@ -191,6 +191,9 @@ func TestAsk_Refusals(t *testing.T) {
 		"a number too large":  {200, strings.Replace(good, "1763811900123", "9007199254740993", 1), "", wechat.Transient, 0, hint.UpstreamAddress},
 		"HTML":                {200, "<html>" + token, "", wechat.Transient, 0, hint.UpstreamAddress},
 		"a redirect":          {302, "", "", wechat.Transient, 0, hint.UpstreamAddress},
+		"an ingress, 502":     {502, "<html>502 Bad Gateway", "", wechat.Transient, 0, hint.UpstreamUnreached},
+		"an ingress, 503":     {503, "no healthy upstream", "5", wechat.Transient, 0, hint.UpstreamUnreached},
+		"an ingress, 504":     {504, "", "", wechat.Transient, 0, hint.UpstreamUnreached},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.answer(r.status, r.body, "Retry-After", r.wait)

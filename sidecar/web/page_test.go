@@ -77,6 +77,24 @@ func TestPage_Policy(t *testing.T) {
 	assert.Contains(t, got.body, `<meta http-equiv="refresh" content="10">`)
 }
 
+// After a report that no renewal follows, apps can get errors although the token has not
+// expired.
+func TestPage_ReportWithoutRenewal(t *testing.T) {
+	s := fixedStates()[1]
+	failure := *s.Err
+	failure.Code, s.Err = 429, &failure
+	for language, says := range map[string][2]string{
+		"en": {"Apps can get errors: this access_token was reported as refused by WeChat", "#errcodes-in-an-app"},
+		"zh": {"程序可能收到错误：有程序上报当前 access_token 被微信拒绝", "#程序遇到的-errcode"},
+	} {
+		page := pageOf(t, language, []keeper.State{s}, noOutage)
+		assert.Contains(t, page, says[0])
+		assert.Contains(t, page, says[1])
+		assert.NotContains(t, page, "Apps get no errors")
+		assert.NotContains(t, page, "程序不受影响")
+	}
+}
+
 // A failing account says since when it fails, whether apps notice, when the next attempt
 // is, and where to read more. The bar has a legend.
 func TestPage_FailureSaysWhatItMeans(t *testing.T) {

@@ -213,8 +213,10 @@ final class Sidecar
 
     private function foreign(string $what, int $status): SidecarUnavailable
     {
-        return new SidecarUnavailable(
-            "$what: sidecar at $this->address: HTTP $status is not a sidecar's answer; check the address"
-        );
+        $means = in_array($status, [502, 503, 504], true) // a sidecar has an errcode with them
+            ? 'from something in front of the sidecar; check that the sidecar runs, then what is in front of it'
+            : "is not a sidecar's answer; check the address";
+
+        return new SidecarUnavailable("$what: sidecar at $this->address: HTTP $status $means");
     }
 }

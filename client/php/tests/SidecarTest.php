@@ -64,6 +64,17 @@ final class SidecarTest extends TestCase
         rmdir($folder);
     }
 
+    public function testIngressAnswers(): void
+    {
+        $server = $this->canned('http');
+        foreach ([502, 503, 504] as $status) {
+            $server->answer(CannedServer::http($status, '<html>canarytoken</html>'));
+            $client = new Client('wx1', sidecar: $server->address);
+            $e = $this->assertFails(SidecarUnavailable::class, fn () => $client->accessToken());
+            self::assertStringContainsString("HTTP $status from something in front of the sidecar", $e->getMessage());
+        }
+    }
+
     /** @return iterable<string, array{string, string}> */
     public function invalidAnswers(): iterable
     {
@@ -83,7 +94,7 @@ final class SidecarTest extends TestCase
             'a token that is a number' => CannedServer::http(200, '{"access_token":1,"expires_in":3000}'),
             'a token with status 201' => CannedServer::http(201, self::token(self::TOKEN)),
             'a token with status 500' => CannedServer::http(500, self::token(self::TOKEN)),
-            'an errcode that is a string' => CannedServer::http(502, '{"errcode":"40164","errmsg":"canarysecret"}'),
+            'an errcode that is a string' => CannedServer::http(400, '{"errcode":"40164","errmsg":"canarysecret"}'),
             'a token with a space' => CannedServer::http(200, self::token('canarytoken 1')),
             'a token with a line end' => CannedServer::http(200, self::token("canarytoken\n")),
             'a token of 2,049 bytes' => CannedServer::http(200, self::token(str_repeat('a', 2_049))),

@@ -20,12 +20,12 @@ var chinese = &words{
 	headline: chineseHeadline,
 	hint:     func(h hint.Hint) string { return h.Chinese },
 
-	memcachedUp: "memcached 正常", memcachedNote: "在此期间由 sidecar 从内存提供 token。", mirrorUp: "镜像正常",
+	memcachedUp: "memcached 正常", memcachedOff: "没有使用 memcached，token 只在本进程中", memcachedNote: "在此期间由 sidecar 从内存提供 token。", mirrorUp: "镜像正常",
 	noAccount: "请设置 WECHAT_APPID，或在 WECHAT_ACCOUNTS_DIR 中放入账号文件。",
 	inDoubt:   "存疑：有一次请求没有收到应答，微信可能已签发另一个 token，因此将提前续期。",
 
 	docs: repository + "docs/zh/operations.md", more: "查看文档",
-	anchors: anchors{outage: "#故障时会怎样", errcodes: "#微信返回给-sidecar-的-errcode", notes: "#探针", mirror: "#故障时会怎样"},
+	anchors: anchors{outage: "#故障时会怎样", errcodes: "#微信返回给-sidecar-的-errcode", inApps: "#程序遇到的-errcode", notes: "#探针", mirror: "#故障时会怎样"},
 	legend:  legend{age: "已使用", due: "下次续期", reserve: "续期失败时的余量，直到过期"},
 
 	age: "已使用", left: "剩余有效期", renewal: "下次续期", by: "续期实例", today: "今日", published: "memcached 中",
@@ -55,6 +55,9 @@ var chinese = &words{
 			return "程序取不到 " + kind + "，会收到错误。"
 		}
 		return "程序不受影响：当前 " + kind + " 还有 " + left + "有效。"
+	},
+	reported: func(kind string) string {
+		return "程序可能收到错误：有程序上报当前 " + kind + " 被微信拒绝，但现在还不允许续期。"
 	},
 	life: func(age, whole, due string) string {
 		return "有效期共 " + whole + "，已过 " + age + "，签发 " + due + "后续期"

@@ -20,12 +20,12 @@ var english = &words{
 	headline: englishHeadline,
 	hint:     func(h hint.Hint) string { return sentence(h.English) },
 
-	memcachedUp: "memcached answers", memcachedNote: " Meanwhile, sidecars serve tokens from memory.", mirrorUp: "Mirror works",
+	memcachedUp: "memcached answers", memcachedOff: "memcached is off: tokens are in this process alone", memcachedNote: " Meanwhile, sidecars serve tokens from memory.", mirrorUp: "Mirror works",
 	noAccount: "Set WECHAT_APPID, or put files into WECHAT_ACCOUNTS_DIR.",
 	inDoubt:   "WeChat did not answer a request, and may have issued another token. This one is renewed early.",
 
 	docs: repository + "docs/operations.md", more: "Read more",
-	anchors: anchors{outage: "#outages", errcodes: "#errcodes-from-wechat", notes: "#probes", mirror: "#outages"},
+	anchors: anchors{outage: "#outages", errcodes: "#errcodes-from-wechat", inApps: "#errcodes-in-an-app", notes: "#probes", mirror: "#outages"},
 	legend:  legend{age: "age", due: "next renewal", reserve: "reserve, if renewals fail, until it expires"},
 
 	age: "Age", left: "Expires in", renewal: "Next renewal", by: "Renewed by", today: "Today", published: "In memcached",
@@ -55,6 +55,9 @@ var english = &words{
 			return "Apps get errors instead of this " + kind + "."
 		}
 		return "Apps get no errors: this " + kind + " is valid for another " + left + "."
+	},
+	reported: func(kind string) string {
+		return "Apps can get errors: this " + kind + " was reported as refused by WeChat, and no renewal is allowed yet."
 	},
 	life: func(age, whole, due string) string {
 		return "Age " + age + " of " + whole + ", renewal at " + due

@@ -90,9 +90,12 @@ func (p *page) header(headline string) {
 	}
 	m := p.status.Memcached
 	servers := strings.Join(m.Servers, p.comma)
-	if m.Up {
+	switch {
+	case m.Off():
+		p.works(p.memcachedOff, "")
+	case m.Up:
 		p.works(p.memcachedUp, servers)
-	} else {
+	default:
 		p.fails(p.memcachedDown(p.since(m.DownSince)), servers, p.hint(m.Hint)+p.memcachedNote, m.Error, p.anchors.outage)
 	}
 	for _, m := range p.status.Mirrors {
@@ -197,8 +200,12 @@ func (p *page) failure(c *status.Credential) {
 		retry = p.seconds(e.RetryInSeconds)
 	}
 	p.begin("div", "class", "failure")
-	p.leaf("p", p.failing(p.since(e.Since), p.clock(e.Since, layout))+p.space+p.served(c.Kind, left), "class", "effect")
-	p.advice(p.hint(e.Hint), p.anchors.errcodes)
+	effect, anchor := p.served(c.Kind, left), p.anchors.errcodes
+	if c.Valid && e.Code == http.StatusTooManyRequests { // only a report makes a renewal before its time
+		effect, anchor = p.reported(c.Kind), p.anchors.inApps
+	}
+	p.leaf("p", p.failing(p.since(e.Since), p.clock(e.Since, layout))+p.space+effect, "class", "effect")
+	p.advice(p.hint(e.Hint), anchor)
 	p.begin("p", "class", "why")
 	p.leaf("b", "errcode "+strconv.Itoa(e.Code))
 	p.text(" " + e.Message)
@@ -233,7 +240,7 @@ func (p *page) facts(c *status.Credential) {
 	}
 	p.fact(p.today, p.done(c.Today.Renewals, c.Today.Failures))
 	p.quota(c.Quota)
-	if c.Valid {
+	if c.Valid && !p.status.Memcached.Off() {
 		published := p.missing
 		if c.Published {
 			published = p.yes

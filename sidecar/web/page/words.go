@@ -20,6 +20,7 @@ type words struct {
 	headline      func(tally) string
 	hint          func(hint.Hint) string
 	memcachedUp   string
+	memcachedOff  string
 	memcachedNote string
 	mirrorUp      string
 	noAccount     string
@@ -42,13 +43,14 @@ type words struct {
 	failing       func(span, since string) string
 	tried         func(ago, retry string) string // retry is "" for at once
 	served        func(kind, left string) string // left is "" if there is no valid credential
+	reported      func(kind string) string       // no renewal is allowed after a report
 	life          func(age, whole, due string) string
 	hidden        func(tally) string
 	uptime        func(span string) string
 }
 
 // anchors are those of sections of docs.
-type anchors struct{ outage, errcodes, notes, mirror string }
+type anchors struct{ outage, errcodes, inApps, notes, mirror string }
 
 // legend has the names of the parts of a bar.
 type legend struct{ age, due, reserve string }

@@ -35,6 +35,9 @@ type Memcached struct {
 	Hint      hint.Hint `json:"hint,omitzero"`
 }
 
+// Off reports whether the sidecar keeps its credentials without memcached.
+func (m Memcached) Off() bool { return len(m.Servers) == 1 && m.Servers[0] == "off" }
+
 // Mirror says whether a mirror works. The fields after Up are absent while it does.
 type Mirror struct {
 	Name      string    `json:"name"` // file or mysql
