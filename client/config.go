@@ -31,7 +31,8 @@ type Config struct {
 	// Servers are memcached, each host:port or /path/to.sock; empty means
 	// memcache.DefaultServer. Several must have the names and the order that the
 	// sidecars use. "off" alone means that there is none, as for a sidecar that keeps its
-	// credentials in memory: every read asks the sidecar.
+	// credentials in memory: every read asks the sidecar. It excludes Memcached's TLS,
+	// CAFile and AuthFile.
 	Servers []string
 	// Memcached is how they are used; its zero value suits one without TLS and password.
 	Memcached Memcached
@@ -127,14 +128,8 @@ func (cfg Config) check(n names, known ...error) error {
 	} else if !memcache.ValidAppID(cfg.AppID) {
 		report(n.appID, fmt.Errorf("%q is not an AppID; use 1 to 64 letters, digits, _ or -", cfg.AppID))
 	}
-	switch {
-	case cfg.withoutMemcached():
-	case slices.Contains(cfg.Servers, off):
-		report(n.servers, errors.New("off cannot be together with servers; remove off, or remove the servers"))
-	default:
-		report(n.servers, memcache.CheckServers(cfg.Servers))
-		cfg.Memcached.check(cfg.Servers, n, report)
-	}
+	cfg.checkServers(n, report)
+	cfg.Memcached.check(n, report)
 	where, err := parseAddress(cfg.Sidecar)
 	report(n.sidecar, err)
 	report(n.caFile, cfg.checkCA(where, n))
@@ -154,6 +149,19 @@ func (cfg Config) check(n names, known ...error) error {
 		return fmt.Errorf("client: invalid configuration: %w", err)
 	}
 	return nil
+}
+
+// checkServers checks Servers, and what protects the connections to them.
+func (cfg Config) checkServers(n names, report func(field string, err error)) {
+	switch {
+	case !slices.Contains(cfg.Servers, off):
+		report(n.servers, memcache.CheckServers(cfg.Servers))
+		cfg.Memcached.checkSecurity(cfg.Servers, n, report)
+	case !cfg.withoutMemcached():
+		report(n.servers, errors.New("off cannot be together with servers; remove off, or remove the servers"))
+	case cfg.Memcached.security() != (memcache.Security{}):
+		report(n.servers, fmt.Errorf("off means no memcached; name memcached, or remove %s, %s and %s", n.tls, n.memcachedCA, n.authFile))
+	}
 }
 
 // withoutMemcached reports whether there is no memcached.
@@ -179,12 +187,15 @@ func (cfg Config) checkCA(where address, n names) error {
 	return err
 }
 
-func (m Memcached) check(servers []string, n names, report func(field string, err error)) {
+func (m Memcached) check(n names, report func(field string, err error)) {
 	report(n.hash, ring.Check(m.Hash))
 	report(n.prefix, memcache.CheckPrefix(m.Prefix))
 	if m.Timeout < 0 {
 		report(n.timeout, fmt.Errorf("%s is negative; use a duration such as 200ms, or 0 for the default", m.Timeout))
 	}
+}
+
+func (m Memcached) checkSecurity(servers []string, n names, report func(field string, err error)) {
 	ofTLS, ofCAFile, ofAuthFile := m.security().Check(servers)
 	report(n.tls, ofTLS)
 	report(n.memcachedCA, ofCAFile)

@@ -345,4 +345,13 @@ func TestAccessToken_MemcachedIsOff(t *testing.T) {
 	require.NoError(t, c.Close())
 	_, err = client.New(client.Config{AppID: "wx1", Servers: []string{"off", "memcached:11211"}})
 	require.ErrorContains(t, err, "Servers: off cannot be together with servers; remove off, or remove the servers")
+
+	for name, value := range map[string]string{"MEMCACHED_TLS": "true", "MEMCACHED_CA_FILE": "/nowhere/at/all", "MEMCACHED_AUTH_FILE": "/nowhere/at/all"} {
+		variables(t, map[string]string{"WECHAT_APPID": "wx1", "MEMCACHED_SERVERS": "off", name: value})
+		_, err = client.FromEnv()
+		require.ErrorContains(t, err, "MEMCACHED_SERVERS: off means no memcached; name memcached, or remove MEMCACHED_TLS, MEMCACHED_CA_FILE and MEMCACHED_AUTH_FILE", name)
+	}
+	variables(t, map[string]string{"WECHAT_APPID": "wx1", "MEMCACHED_SERVERS": "off", "MEMCACHED_HASH": "crc32"})
+	_, err = client.FromEnv()
+	require.ErrorContains(t, err, "MEMCACHED_HASH: unknown hash")
 }
