@@ -153,7 +153,7 @@ func TestPHPApp_ReadsMemcached(t *testing.T) {
 	t.Parallel()
 	app := runPHPApp(t, phpToken, http.StatusOK, `{"access_token":"another","expires_in":3600}`)
 	for range 2 {
-		assert.Regexp(t, `^\d\d:\d\d:\d\d  `+fingerprint(phpToken)+`  from memcached$`, app.line(t))
+		assert.Regexp(t, `^\d\d:\d\d:\d\d  `+fingerprint()+`  from memcached$`, app.line(t))
 	}
 	app.ends(t)
 	assert.Zero(t, app.asked.Load())
@@ -168,9 +168,20 @@ func TestPHPApp_SeveralMemcacheds(t *testing.T) {
 		at := ring.New(ring.Ketama, servers)(appID)
 		set(t, servers[at], appID, phpToken)
 		app := runPHPAppOf(t, appID, strings.Join(servers, ","), http.StatusOK, `{"access_token":"another","expires_in":3600}`)
-		assert.Regexp(t, `^\d\d:\d\d:\d\d  `+fingerprint(phpToken)+`  from memcached$`, app.line(t), appID)
+		assert.Regexp(t, `^\d\d:\d\d:\d\d  `+fingerprint()+`  from memcached$`, app.line(t), appID)
 		app.ends(t)
 	}
+}
+
+// Without memcached it asks the sidecar each time, and reports no error of PHP.
+func TestPHPApp_MemcachedIsOff(t *testing.T) {
+	t.Parallel()
+	app := runPHPAppOf(t, "wx1", "off", http.StatusOK, `{"access_token":"`+phpToken+`","expires_in":3600}`)
+	for range 2 {
+		assert.Regexp(t, `^\d\d:\d\d:\d\d  `+fingerprint()+`  from sidecar$`, app.line(t))
+	}
+	app.ends(t)
+	assert.GreaterOrEqual(t, app.asked.Load(), int32(2))
 }
 
 // On a miss and on a damaged value, over the unix socket.
@@ -180,7 +191,7 @@ func TestPHPApp_AsksTheSidecarOnAMiss(t *testing.T) {
 		"a miss": "", "a space": "canarytoken 0001", "null": "null", "an AppSecret": strings.Repeat("0123456789abcdef", 2),
 	} {
 		app := runPHPApp(t, entry, http.StatusOK, `{"access_token":"`+phpToken+`","expires_in":3600}`)
-		assert.Regexp(t, `^\d\d:\d\d:\d\d  `+fingerprint(phpToken)+`  from sidecar$`, app.line(t), name)
+		assert.Regexp(t, `^\d\d:\d\d:\d\d  `+fingerprint()+`  from sidecar$`, app.line(t), name)
 		app.ends(t)
 		assert.Positive(t, app.asked.Load())
 	}
@@ -213,7 +224,8 @@ func TestPHPApp_EndsAfterSIGTERM(t *testing.T) {
 	assert.Less(t, app.ends(t), 5*time.Second)
 }
 
-func fingerprint(token string) string {
-	sum := sha256.Sum256([]byte(token))
+// fingerprint returns how the app shows phpToken.
+func fingerprint() string {
+	sum := sha256.Sum256([]byte(phpToken))
 	return hex.EncodeToString(sum[:])[:8]
 }

@@ -16,7 +16,8 @@ $socket = substr(getenv('SIDECAR_URL'), strlen('unix://'));
 
 $memcached = new Memcached();
 $memcached->setOption(Memcached::OPT_LIBKETAMA_COMPATIBLE, true); // several servers: the sidecars' default MEMCACHED_HASH
-foreach (explode(',', getenv('MEMCACHED_SERVERS')) as $server) {
+$servers = getenv('MEMCACHED_SERVERS');
+foreach ($servers === 'off' ? [] : explode(',', $servers) as $server) { // off: every read asks the sidecar
     [$host, $port] = explode(':', $server);
     $memcached->addServer($host, (int)$port);
 }
