@@ -2,6 +2,7 @@ package k8s_test
 
 import (
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,4 +63,17 @@ func TestPHPApp_RunsTheMountedScript(t *testing.T) {
 		}
 	}
 	assert.Fail(t, "nothing is mounted at "+folder)
+}
+
+// The Dockerfile names the image that Go builds in. What repeats it, names the same, and has the Go of
+// the release without its patch.
+func TestDockerfile_OneGoImage(t *testing.T) {
+	want := words(t, "../Dockerfile", `(?m)^ARG GO_IMAGE=golang:(.*)$`)
+	require.Len(t, want, 1)
+	assert.Regexp(t, `^`+regexp.QuoteMeta(want[0])+`(\.|\n)`, string(read(t, "../.ci/go-version")))
+	for _, file := range []string{"../Dockerfile", "e2e/Dockerfile", "../docs/install/kubernetes.md", "../docs/zh/install.md"} {
+		for _, tag := range words(t, file, `\bgolang:([^ '\n]+)`) {
+			assert.Equal(t, want[0], tag, "%s: the base image is GO_IMAGE of ../Dockerfile", file)
+		}
+	}
 }
