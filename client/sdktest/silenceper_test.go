@@ -5,6 +5,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/silenceper/wechat/v2"
@@ -77,6 +82,24 @@ func TestSilenceper_AppReports(t *testing.T) { // not parallel: see newSilencepe
 	require.NoError(t, err)
 	require.NoError(t, request())
 	w.assertOneRenewal(t, count{uses: 3, invalid: 2})
+}
+
+// The program of docs/clients.md compiles, and has this file's withoutToken.
+func TestSilenceper_Docs(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "clients.md"))
+	require.NoError(t, err)
+	program := regexp.MustCompile("(?s)```go\n(package main\n[^`]*silenceper/wechat/v2[^`]*)```").FindSubmatch(page)
+	require.NotNil(t, program)
+	file := filepath.Join(t.TempDir(), "main.go")
+	require.NoError(t, os.WriteFile(file, program[1], 0o600))
+	out, err := exec.CommandContext(t.Context(), "go", "vet", file).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+
+	own, err := os.ReadFile("silenceper_test.go")
+	require.NoError(t, err)
+	_, function, _ := strings.Cut(string(own), "\nfunc withoutToken(")
+	require.Contains(t, string(program[1]), "\nfunc withoutToken("+function)
 }
 
 // withoutToken returns an address without its access_token.

@@ -58,13 +58,13 @@ func blockWith(t *testing.T, language, contains string) string {
 }
 
 // The Go in the user's pages compiles. A block without a package is the body of a
-// function that has ctx and returns an error.
+// function that has ctx and returns an error. The programs with an SDK are for client/sdktest.
 func TestDocs_GoCompiles(t *testing.T) {
 	t.Parallel()
 	var blocks []string
 	for _, page := range userPages(t) {
 		for _, b := range codeBlocks(page) {
-			if b.language == "go" && !slices.Contains(blocks, b.text) {
+			if b.language == "go" && !slices.Contains(blocks, b.text) && !strings.Contains(b.text, "silenceper/wechat/v2") {
 				blocks = append(blocks, b.text)
 			}
 		}
