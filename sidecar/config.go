@@ -26,7 +26,7 @@ type config struct {
 	Servers          []string      `env:"MEMCACHED_SERVERS" envDefault:"127.0.0.1:11211" meaning:"A comma-separated list of host:port or /path/to.sock. A name is resolved at every connection, and must be one memcached. All sidecars and apps must list the same servers in the same order. With SIDECAR_UPSTREAM it can be off: the sidecar then keeps its credentials in memory alone."`
 	Hash             string        `env:"MEMCACHED_HASH" envDefault:"ketama" meaning:"How several servers share the keys: ketama, php-memcached, php-memcache-consistent or php-memcache-standard. It must match the apps' client."`
 	MemcachedTimeout time.Duration `env:"MEMCACHED_TIMEOUT" envDefault:"200ms" meaning:"The limit of one memcached operation, at most 2s."`
-	KeyPrefix        string        `env:"MEMCACHED_KEY_PREFIX" meaning:"A prefix of every key, at most 120 bytes."`
+	KeyPrefix        string        `env:"MEMCACHED_KEY_PREFIX" meaning:"A prefix of every key, at most 120 bytes. Apps need the same one."`
 
 	MemcachedTLS      bool   `env:"MEMCACHED_TLS" envDefault:"false" meaning:"true: use TLS 1.2 or newer towards memcached (-Z). Its certificate must be valid for the name in MEMCACHED_SERVERS."`
 	MemcachedCAFile   string `env:"MEMCACHED_CA_FILE" meaning:"A file with the certificates of the CAs that sign memcached's, in PEM. Without it, those of the system count. The sidecar reads it at every connection, so a change needs no restart."`
