@@ -16,6 +16,8 @@ import (
 	"github.com/wxsidecar/wxsidecar/client"
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/memcache/ring"
+	"github.com/wxsidecar/wxsidecar/sidecar/hint"
+	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/quota"
 	"github.com/wxsidecar/wxsidecar/sidecar/verify"
 	"github.com/wxsidecar/wxsidecar/sidecar/web"
@@ -75,7 +77,7 @@ func runQuota(ctx context.Context, i *invocation) int {
 	}
 	store, caller := s.store(s.cfg.MemcachedTimeout), s.wechat()
 	table := tabwriter.NewWriter(i.stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "APPID\tAPI\tTODAY\tLIMIT\tLEFT\tBY OTHER PROGRAMS") // see Flush
+	header := "APPID\tAPI\tTODAY\tLIMIT\tLEFT\tBY OTHER PROGRAMS\n"
 	for _, account := range accounts {
 		got, err := s.ask(ctx, account.AppID, caller)
 		if err != nil {
@@ -86,7 +88,8 @@ func runQuota(ctx context.Context, i *invocation) int {
 		if got.Limit > 0 {
 			row = fmt.Sprintf("%d\t%d\t%d", got.Used, got.Limit, max(0, got.Limit-got.Used))
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", account.AppID, s.cfg.TokenAPI, row, s.byOthers(store, account.AppID))
+		_, _ = fmt.Fprintf(table, "%s%s\t%s\t%s\t%s\n", header, account.AppID, s.cfg.TokenAPI, row, s.byOthers(store, account.AppID)) // see Flush
+		header = ""
 	}
 	if err := table.Flush(); err != nil {
 		return i.failed(err)
@@ -194,6 +197,12 @@ func clearQuota(ctx context.Context, i *invocation) int {
 		return i.failed(err)
 	}
 	_, _ = fmt.Fprintf(i.stdout, "WeChat counts the requests of %s from 0 again.\n", account.AppID)
+	if store := s.store(s.cfg.MemcachedTimeout); store != nil {
+		defer func() { _ = store.Close() }()
+		if err = keeper.EndDay(store, account.AppID); err != nil {
+			return i.failed(fmt.Errorf("the sidecars wait for at most another hour, because memcached failed: %w; %s", err, hint.Memcached(err).English))
+		}
+	}
 	return exitFine
 }
 

@@ -47,10 +47,8 @@ var (
 		"管理员已拒绝本服务器的 IP，请与其沟通；1 小时后微信会再次询问。",
 	}
 	DayQuota = Hint{
-		"the day's quota is used up: find what else requests tokens for this AppID; POST /cgi-bin/clear_quota/v2 with the AppSecret resets it " +
-			"(clear_quota needs a token), ten times a month; wxsidecar never does that by itself",
-		"当日调用次数已用完：请找出还有哪个程序在用此 AppID 获取 token。可凭 AppSecret 调用 POST /cgi-bin/clear_quota/v2 清零" +
-			"（没有 token 时无法调用 clear_quota），每月共 10 次；wxsidecar 不会自动清零。",
+		"the day's quota is used up: find what else requests tokens for this AppID; the command sidecar quota clear resets the quota, ten times a month",
+		"当日调用次数已用完：请找出还有哪个程序在用此 AppID 获取 token。可用命令 sidecar quota clear 清零，每月共 10 次。",
 	}
 	MinuteQuota = Hint{
 		"too many requests in this minute: find what else requests tokens for this AppID",

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"errors"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
@@ -14,6 +15,7 @@ type failure struct {
 	until  time.Time // monotonic
 	secret string    // fingerprint of the AppSecret, if only a person can help
 	local  bool      // a failure of this sidecar alone
+	day    bool      // memcached has a cooldown for the day's quota
 	down   time.Time // when memcached failed, if that is the cause; else zero
 }
 
@@ -32,6 +34,7 @@ type backoff struct {
 	streak   int           // failures of this sidecar alone since its last success
 	down     bool          // the wait began because memcached failed, and ends when that answers again
 	own      time.Time     // the wait after the last of these, monotonic
+	day      bool          // all wait for the day's quota, by a cooldown of this sidecar
 }
 
 // stillFailing is how long after a wait the next failure is at most one of the same row.
@@ -44,7 +47,7 @@ func (b *backoff) set(f *failure, now time.Time) {
 	if b.err == nil || now.Sub(b.until) > stillFailing {
 		b.begun = now
 	}
-	b.err, b.since, b.until, b.secret, b.down = asError(f), now, f.until, f.secret, !f.down.IsZero()
+	b.err, b.since, b.until, b.secret, b.down, b.day = asError(f), now, f.until, f.secret, !f.down.IsZero(), f.day
 	if f.local {
 		b.streak++
 		b.own = f.until
@@ -59,6 +62,41 @@ func (c *credential) noteReceived(e *wechat.Error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.backoff.received = e
+}
+
+// dayEnded reports whether the cooldown for the day's quota is gone before its time: EndDay
+// ended it. A memcached that did not store it does not.
+func (c *credential) dayEnded() bool {
+	c.mu.Lock()
+	waits := c.backoff.day && c.backoff.recent(time.Now()) != nil
+	c.mu.Unlock()
+	if !waits {
+		return false
+	}
+	seen, err := c.slot.Lease()
+	return err == nil && seen.Cooldown == nil && !seen.Held
+}
+
+// EndDay ends the cooldowns of an account that wait for WeChat's daily quota, because that was
+// reset. The sidecars notice at their next poll, or within a minute after it.
+func EndDay(store *memcache.Store, appID string) error {
+	for _, kind := range []memcache.Kind{memcache.AccessToken, memcache.JSAPITicket, memcache.WXCardTicket} {
+		slot, err := store.Slot(appID, kind)
+		if err != nil {
+			return err
+		}
+		seen, err := slot.Lease()
+		if err == nil && seen.Cooldown != nil && protocol.Class(seen.Cooldown.Class) == protocol.Day {
+			var lease *memcache.Lease
+			if lease, err = slot.TakeOver(seen); err == nil {
+				err = lease.Release()
+			}
+		}
+		if err != nil && !errors.Is(err, memcache.ErrHeld) && !errors.Is(err, memcache.ErrLost) { // another sidecar renews
+			return err
+		}
+	}
+	return nil
 }
 
 // clear ends the wait. The streak lasts until a request of this sidecar succeeds.

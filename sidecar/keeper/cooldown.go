@@ -67,7 +67,8 @@ func (a *attempt) failed(err error) error {
 		cooldown.Secret = failed.secret
 	}
 	if retry.All > 0 {
-		_ = a.lease.CoolDown(cooldown, retry.All) // if not stored, the lease was lost, or expires
+		err := a.lease.CoolDown(cooldown, retry.All) // if not stored, the lease was lost, or expires
+		failed.day = err == nil && f.Class == protocol.Day
 	} else {
 		_ = a.lease.Release()
 	}

@@ -415,3 +415,71 @@ func TestToken_AfterTheProcessWasFrozen(t *testing.T) {
 		assert.Equal(t, grant.Value, got.Value)
 	})
 }
+
+// After a reset of the quota, the sidecar that was refused renews at its next poll, and not
+// after the rest of the hour. A memcached that lost the cooldown costs one request.
+func TestEndDay_EndsTheWait(t *testing.T) {
+	for name, end := range map[string]func(h *fixture, store *memcache.Store) error{
+		"ended":   func(_ *fixture, store *memcache.Store) error { return keeper.EndDay(store, "wx1") },
+		"emptied": func(h *fixture, _ *memcache.Store) error { h.memcached.Flush(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(h *fixture) {
+				t := h.t
+				store, err := memcache.New(memcache.Config{Dial: h.memcached.Dial})
+				require.NoError(t, err)
+				defer func() { _ = store.Close() }()
+				require.NoError(t, keeper.EndDay(store, "wx1"), "there is none")
+				h.wechat.FailAll(45009)
+				require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+				time.Sleep(30 * time.Minute)
+				require.Equal(t, 1, h.wechat.Requests("", ""))
+				require.NoError(t, end(h, store))
+				time.Sleep(20 * time.Second)
+				require.Equal(t, 2, h.wechat.Requests("", ""), "it is refused again")
+				time.Sleep(30 * time.Minute)
+				require.Equal(t, 2, h.wechat.Requests("", ""), "and waits again")
+				h.wechat.Heal()
+				require.NoError(t, end(h, store))
+				time.Sleep(20 * time.Second)
+				assert.True(t, h.group.States()[0].Valid)
+				assert.Equal(t, 3, h.wechat.Requests("", ""))
+			})
+		})
+	}
+}
+
+// A memcached that does not store the cooldown does not end the wait.
+func TestEndDay_CooldownNeverStored(t *testing.T) {
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer {
+			h.memcached.Flush() // and so the lease that would become the cooldown
+			return wechattest.Answer{Errcode: 45009}
+		})
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(50 * time.Minute)
+		assert.Equal(t, 1, h.wechat.Requests("", ""))
+	})
+}
+
+// Another cooldown than that of the day stays.
+func TestEndDay_LeavesOtherCooldowns(t *testing.T) {
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		store, err := memcache.New(memcache.Config{Dial: h.memcached.Dial})
+		require.NoError(t, err)
+		defer func() { _ = store.Close() }()
+		h.wechat.FailAll(89506) // a day
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(time.Minute)
+		require.NoError(t, keeper.EndDay(store, "wx1"))
+		slot, err := store.Slot("wx1", memcache.AccessToken)
+		require.NoError(t, err)
+		seen, err := slot.Lease()
+		require.NoError(t, err)
+		assert.NotNil(t, seen.Cooldown)
+		time.Sleep(time.Hour)
+		assert.Equal(t, 1, h.wechat.Requests("", ""))
+	})
+}

@@ -38,11 +38,11 @@ func (c *credential) reconcile(view memcache.View) {
 		c.mark()
 	}
 	external := c.repair(view, false)
-	newSecret, asks := c.secretChanged(), c.asksNow()
+	ended, asks := c.secretChanged() || c.dayEnded(), c.asksNow()
 	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if newSecret {
+	if ended {
 		c.backoff.clear()
 	}
 	if external && c.run == nil && c.backoff.recent(now.Mono) == nil && c.reportDelay(now) == 0 {

@@ -135,3 +135,21 @@ func TestQuota_ClearAsks(t *testing.T) {
 	assert.Contains(t, p.Stderr.String(), "errcode 40125")
 	assert.NotContains(t, p.Stderr.String(), strings.Repeat("f", 32))
 }
+
+// After a reset, a sidecar that waited for the day's quota renews within two polls.
+func TestQuota_ClearEndsTheWait(t *testing.T) {
+	t.Parallel()
+	w := programtest.NewBackends(t)
+	w.WeChat.SetDailyQuota(0)
+	spawn(t, w.Environ)
+	eventually(t, func() bool { return w.WeChat.Requests("", "") == 1 }, "a request")
+	eventually(t, func() bool {
+		p := spawn(t, w.Environ, "status")
+		p.Ends(t, patience)
+		return strings.Contains(p.Stdout.String(), "next attempt in 59 min")
+	}, "the wait")
+	w.WeChat.SetDailyQuota(2000)
+	p := spawn(t, w.Environ, "quota", "clear", "--yes")
+	assert.Equal(t, exitFine, p.Ends(t, patience), p.Stderr.String())
+	require.Eventually(t, func() bool { return w.WeChat.Issues(appID) == 1 }, 3*patience, often, "a token, after one poll")
+}
