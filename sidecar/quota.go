@@ -121,17 +121,16 @@ func (i *invocation) quotaSetup(flags *flag.FlagSet) (*setup, []verify.Account, 
 
 // ask returns WeChat's count, under the token that an app gets.
 func (s *setup) ask(ctx context.Context, appID string, caller *wechat.Client) (wechat.Quota, error) {
-	network, address, _ := probeAddress(s.cfg.Listen)
 	cfg := client.Config{
 		AppID: appID, Servers: s.cfg.Servers,
 		Memcached: client.Memcached{
 			Hash: ring.Hash(s.cfg.Hash), Prefix: s.cfg.KeyPrefix, Timeout: s.cfg.MemcachedTimeout,
 			TLS: s.cfg.MemcachedTLS, CAFile: s.cfg.MemcachedCAFile, AuthFile: s.cfg.MemcachedAuthFile,
 		},
-		Sidecar: map[string]string{"tcp": "http://", "unix": "unix://"}[network] + address, AuthTokenFile: s.cfg.AuthTokenFile,
+		AuthTokenFile: s.cfg.AuthTokenFile,
 	}
-	if s.cfg.TLSCertFile != "" && network == "tcp" {
-		cfg.Sidecar, cfg.CAFile = "https://"+address, s.cfg.TLSCertFile // which has those that signed it
+	if err := askOwn(&cfg, s.cfg.Listen, s.cfg.TLSCertFile); err != nil {
+		return wechat.Quota{}, err
 	}
 	c, err := client.New(cfg)
 	if err != nil {

@@ -1,9 +1,17 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -49,4 +57,43 @@ func TestRun_TLSAndReaders(t *testing.T) {
 	assert.Equal(t, 2, w.WeChat.Requests("", ""))
 	r.stop()
 	assert.Equal(t, exitFine, r.ends(t))
+}
+
+// A command beside the sidecar needs no certificate for the loopback address: that of a
+// Service is enough.
+func TestQuota_CertificateOfAService(t *testing.T) {
+	t.Parallel()
+	w := programtest.NewBackends(t)
+	folder := t.TempDir()
+	cert, key := writeServicePair(t, folder)
+	environ := slices.Concat(w.Environ, []string{"SIDECAR_LISTEN=" + programtest.Address(t), "SIDECAR_TLS_CERT_FILE=" + cert, "SIDECAR_TLS_KEY_FILE=" + key})
+	start(t, environ)
+	store := w.Store(t)
+	eventually(t, func() bool { return programtest.Entry(t, store) != "" }, "an entry")
+	exit, stdout, stderr := runCLI(t, append(environ, "MEMCACHED_SERVERS=127.0.0.1:1"), "quota")
+	assert.Equal(t, exitFine, exit, stderr)
+	assert.Contains(t, stdout, appID)
+
+	other, _ := programtest.WritePair(t, t.TempDir())
+	exit, stdout, stderr = runCLI(t, append(environ, "MEMCACHED_SERVERS=127.0.0.1:1", "SIDECAR_TLS_CERT_FILE="+other), "quota")
+	assert.NotEqual(t, exitFine, exit, "another certificate is not accepted")
+	assert.Empty(t, stdout, "no row, no header")
+	assert.NotEmpty(t, stderr)
+}
+
+// writeServicePair writes a certificate for wxsidecar.wx.svc alone, and its key.
+func writeServicePair(t *testing.T, folder string) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"wxsidecar.wx.svc"}, NotAfter: time.Now().Add(time.Hour)}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	text := func(kind string, bytes []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}))
+	}
+	return programtest.WriteFile(t, filepath.Join(folder, "tls.crt"), text("CERTIFICATE", cert)),
+		programtest.WriteFile(t, filepath.Join(folder, "tls.key"), text("PRIVATE KEY", private))
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // runToken prints the token that an app gets. It uses the client library and its
-// variables.
+// variables, or those of a sidecar: SIDECAR_LISTEN if there is no SIDECAR_URL.
 func runToken(ctx context.Context, i *invocation) int {
 	flags := flag.NewFlagSet("token", flag.ContinueOnError)
 	watch := flags.Bool("watch", false, "print fingerprint, source and age every second instead of the token")
@@ -42,6 +42,11 @@ func runToken(ctx context.Context, i *invocation) int {
 	if err != nil {
 		_ = i.failed(err)
 		return exitBadUsage
+	}
+	if listen := os.Getenv("SIDECAR_LISTEN"); listen != "" && os.Getenv("SIDECAR_URL") == "" { // the variables are a sidecar's
+		if err = askOwn(&cfg, listen, os.Getenv("SIDECAR_TLS_CERT_FILE")); err != nil {
+			return i.failed(err)
+		}
 	}
 	var source client.Source // of the last read
 	cfg.Observe = func(o client.Observation) { source = o.Source }

@@ -32,6 +32,6 @@ func TestRead_FileOfAnotherUser(t *testing.T) {
 	}()
 	err := <-result
 	require.ErrorIs(t, err, fs.ErrPermission)
-	assert.ErrorContains(t, err, fmt.Sprintf("let the user %d read it", os.Getuid()))
+	require.ErrorContains(t, err, fmt.Sprintf("let the user %d read it", os.Getuid()))
 	assert.NotContains(t, err.Error(), path)
 }

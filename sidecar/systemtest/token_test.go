@@ -27,6 +27,7 @@ func TestToken_PrintsTheToken(t *testing.T) {
 		spawn(t, appEnviron(w), "token", appID),
 		spawn(t, appEnviron(w)[1:], "token", appID),
 		spawn(t, append(appEnviron(w), "WECHAT_APPID=wxother"), "token", appID),
+		spawn(t, append(w.Environ, "MEMCACHED_SERVERS=127.0.0.1:1"), "token"), // with a sidecar's variables
 	} {
 		assert.Equal(t, exitFine, p.Ends(t, patience))
 		assertSame(t, w.LastToken()+"\n", p.Stdout.String(), "nothing but the token")
@@ -43,7 +44,7 @@ func TestToken_ErrorsSayWhatIsMissing(t *testing.T) {
 	assert.Contains(t, p.Stderr.String(), "WECHAT_APPID")
 	p = spawn(t, appEnviron(w), "token") // memcached has no entry, and no sidecar runs
 	assert.Equal(t, exitFailed, p.Ends(t, patience))
-	assert.Contains(t, p.Stderr.String(), "check SIDECAR_URL")
+	assert.Contains(t, p.Stderr.String(), "that the sidecar is running")
 	assert.Empty(t, p.Stdout.String())
 }
 

@@ -69,11 +69,13 @@ func CheckCertificate(certFile, keyFile string) (ofCert, ofKey error) {
 	return ofCert, ofKey
 }
 
+var errNoCertificate = errors.New("the file has no certificate in PEM")
+
 func loadPair(certFile, keyFile string) (pair *tls.Certificate, versions []smallfile.Version, ofCert, ofKey error) {
 	cert, certVersion, ofCert := smallfile.ReadVersion(certFile, maxPEM)
 	key, keyVersion, ofKey := smallfile.ReadVersion(keyFile, maxPEM)
 	if ofCert == nil && !hasCertificate(cert) {
-		ofCert = errors.New("the file has no certificate in PEM")
+		ofCert = errNoCertificate
 	}
 	if ofCert != nil || ofKey != nil {
 		return nil, nil, ofCert, ofKey
@@ -83,6 +85,33 @@ func loadPair(certFile, keyFile string) (pair *tls.Certificate, versions []small
 		return nil, nil, nil, errors.New("the file has no private key in PEM that belongs to the certificate")
 	}
 	return &both, []smallfile.Version{certVersion, keyVersion}, nil, nil
+}
+
+// ToSelf returns how a program beside a listener with this certificate reaches it: by a name
+// in the certificate, which is rarely for a loopback address.
+func ToSelf(certFile string) (*tls.Config, error) {
+	text, _, err := smallfile.Read(certFile, maxPEM)
+	if err == nil && !hasCertificate(text) {
+		err = errNoCertificate
+	}
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	first, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	names := slices.Clone(first.DNSNames)
+	for _, address := range first.IPAddresses {
+		names = append(names, address.String())
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
+	config.RootCAs.AppendCertsFromPEM(text) // the certificate itself is enough
+	if len(names) > 0 {
+		config.ServerName = names[0]
+	}
+	return config, nil
 }
 
 // hasCertificate reports whether the first block of a PEM file is a certificate.
