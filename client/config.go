@@ -123,9 +123,12 @@ func (cfg Config) check(n names, known ...error) error {
 			bad = append(bad, fmt.Errorf("%s: %w", field, err))
 		}
 	}
-	if memcache.IsAppSecret(cfg.AppID) { // not quoted
+	switch {
+	case cfg.AppID == "":
+		report(n.appID, errors.New("missing; set the account's AppID, such as wx0123456789abcdef"))
+	case memcache.IsAppSecret(cfg.AppID): // not quoted
 		report(n.appID, errors.New("32 hexadecimal digits are an AppSecret, not an AppID; a client needs no AppSecret"))
-	} else if !memcache.ValidAppID(cfg.AppID) {
+	case !memcache.ValidAppID(cfg.AppID):
 		report(n.appID, fmt.Errorf("%q is not an AppID; use 1 to 64 letters, digits, _ or -", cfg.AppID))
 	}
 	cfg.checkServers(n, report)

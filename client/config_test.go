@@ -158,7 +158,7 @@ func TestFromEnv_InvalidVariables(t *testing.T) {
 	variables(t, bad)
 	_, err := client.FromEnv()
 	require.Error(t, err)
-	require.ErrorContains(t, err, "WECHAT_APPID: ")
+	require.ErrorContains(t, err, "WECHAT_APPID: missing; set the account's AppID")
 	for name := range bad {
 		require.ErrorContains(t, err, name+": ")
 	}

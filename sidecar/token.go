@@ -28,10 +28,11 @@ func runToken(ctx context.Context, i *invocation) int {
 	if flags.Arg(0) == "" && strings.Contains(appID, ",") { // of a sidecar with SIDECAR_UPSTREAM
 		return i.misused(flags, "WECHAT_APPID has several accounts: name one as the argument")
 	}
-	if appID != "" { // WECHAT_APPID can be a list, and the client requires one
-		if err := os.Setenv("WECHAT_APPID", appID); err != nil {
-			return i.failed(err)
-		}
+	if appID == "" { // of a sidecar with WECHAT_ACCOUNTS_DIR
+		return i.misused(flags, "WECHAT_APPID is not set: name an account as the argument")
+	}
+	if err := os.Setenv("WECHAT_APPID", appID); err != nil { // it can be a list, and the client requires one
+		return i.failed(err)
 	}
 	if os.Getenv("SIDECAR_UPSTREAM") != "" { // SIDECAR_CA_FILE is the upstream's
 		if err := os.Unsetenv("SIDECAR_CA_FILE"); err != nil {

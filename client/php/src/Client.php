@@ -269,6 +269,9 @@ final class Client
 
     private static function check(string $appId): void
     {
+        if ($appId === '') {
+            throw new InvalidArgument('the AppID is empty; check the variable that it comes from');
+        }
         if (preg_match('/^[0-9A-Fa-f]{32}$/D', $appId) === 1) {
             throw new InvalidArgument('32 hexadecimal digits are an AppSecret, not an AppID; no AppSecret is needed');
         }

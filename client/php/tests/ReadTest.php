@@ -106,6 +106,13 @@ final class ReadTest extends TestCase
         $this->assertFails(InvalidArgument::class, $call);
     }
 
+    /** As if getenv() found no variable. */
+    public function testEmptyAppId(): void
+    {
+        $e = $this->assertFails(InvalidArgument::class, fn () => new Client((string) getenv('NO_SUCH_VARIABLE')));
+        self::assertStringContainsString('the AppID is empty; check the variable', $e->getMessage());
+    }
+
     public function testLimitsOfWechatWait(): void
     {
         $this->expectNotToPerformAssertions();
