@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/hint"
@@ -70,6 +72,9 @@ func (a *accounts) inFolder(names []os.DirEntry) (all, changed []*account) {
 // look returns what a file is, without its stamp.
 func (a *accounts) look(name, path string) file {
 	shown := secretRun.ReplaceAllString(path, hidden)
+	if strings.ContainsFunc(name, unicode.IsSpace) { // which nobody sees
+		shown = strconv.Quote(shown)
+	}
 	read := func() (string, error) { return readAccount(path) }
 	if reason := a.refuse(name, path, read); reason != (hint.Hint{}) {
 		return file{notes: []hint.Note{hint.SkippedFile(shown, reason)}}

@@ -40,3 +40,14 @@ func TestAccounts_SameSizeAndTime(t *testing.T) {
 	require.NoError(t, os.Rename(filepath.Join(dir, ".new"), filepath.Join(dir, wxB)))
 	assert.Equal(t, []string{wxA, wxB}, changes())
 }
+
+// A space at the end of a file's name is seen.
+func TestAccounts_NameWithSpace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	programtest.WriteFile(t, filepath.Join(dir, "wx0123456789abcdef "), hexSecret)
+	s := newScanned(t, dir)
+	s.mustScan(t)
+	require.Len(t, s.notes.All(), 1)
+	assert.Contains(t, s.notes.All()[0].Text.English, `/wx0123456789abcdef " is ignored`)
+}

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"errors"
 	"time"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
@@ -47,7 +48,7 @@ func (c *credential) putBack(seen memcache.Seen, repair protocol.Repair) bool {
 	if repair.Wait {
 		c.waitForRebuild()
 	}
-	if c.slot.PutRecord(seen, repair.PutBack, c.recordLife(repair.PutBack)) != nil {
+	if !c.stored(c.slot.PutRecord(seen, repair.PutBack, c.recordLife(repair.PutBack))) {
 		return false
 	}
 	c.remember(repair.PutBack)
@@ -60,12 +61,22 @@ func (c *credential) publish(seen memcache.Entry, token string, life time.Durati
 	if life < time.Second {
 		return
 	}
-	if err := c.slot.PutEntry(seen, token, life); err == nil {
+	if c.stored(c.slot.PutEntry(seen, token, life)) {
 		c.mu.Lock()
 		c.polls.published = true
 		c.polls.entryEnds = time.Now().Add(life)
 		c.mu.Unlock()
 	}
+}
+
+// stored reports whether memcached stored something, and notes the reason if it refused.
+func (c *credential) stored(err error) bool {
+	if !errors.Is(err, memcache.ErrConflict) { // another sidecar was faster
+		c.mu.Lock()
+		c.link.unstored = unstored{err, time.Now()}
+		c.mu.Unlock()
+	}
+	return err == nil
 }
 
 // publishRenewed writes the renewed token over any entry.
@@ -179,4 +190,11 @@ func (p *polls) paused(now time.Time) bool {
 		tried = p.downSince
 	}
 	return !p.answered.IsZero() && tried.Sub(p.answered) > 2*protocol.PollEvery(1)
+}
+
+// unstored is the last write that memcached refused. The zero value: none since the last
+// that it accepted.
+type unstored struct {
+	err error
+	at  time.Time
 }

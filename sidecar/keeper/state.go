@@ -39,6 +39,9 @@ type State struct {
 	// and zero after a success.
 	Err                         *Error
 	FailingSince, Failed, Retry time.Time
+	// Unstored is why memcached, although it answers polls, refused to store something less
+	// than a minute ago; nil if it did not.
+	Unstored error
 	// Today is what all sidecars did today, as of the last renewal, and what this one did
 	// since then.
 	Today memcache.Day
@@ -135,6 +138,9 @@ func (c *credential) state() State {
 	s.Counts.Failed = maps.Clone(c.counts.Failed)
 	if c.needed(now) {
 		s.Err, s.FailingSince, s.Failed, s.Retry = c.backoff.err, c.backoff.begun, c.backoff.since, c.backoff.until
+	}
+	if c.polls.downSince.IsZero() && now.Mono.Sub(c.link.unstored.at) < linkForgets {
+		s.Unstored = c.link.unstored.err
 	}
 	if c.held.Valid(now) {
 		record := c.held.Record

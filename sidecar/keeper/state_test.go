@@ -302,3 +302,46 @@ func TestState_KeepsTheCauseForPeople(t *testing.T) {
 		}
 	})
 }
+
+// A memcached that answers polls and refuses writes shows in the state, while something has to
+// be written and for a minute after that.
+func TestState_MemcachedRefusesWrites(t *testing.T) {
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		refuse := func(c memcachetest.Command) memcachetest.Fault {
+			if c.Verb == "add" || c.Verb == "set" || c.Verb == "cas" {
+				return memcachetest.ServerError
+			}
+			return memcachetest.None
+		}
+		unstored := func() error { return h.group.States()[0].Unstored }
+		h.memcached.OnCommand(refuse)
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(time.Minute)
+		require.ErrorIs(t, unstored(), memcache.ErrMemory, "a renewal needs the lease, and then the entry is missing")
+		for _, lost := range []string{"wx1", "wx1:record"} {
+			h.memcached.OnCommand(nil)
+			time.Sleep(20 * time.Second)
+			require.NoError(t, unstored(), "a poll has written it")
+			h.memcached.OnCommand(refuse)
+			time.Sleep(5 * time.Minute)
+			require.NoError(t, unstored(), "nothing has to be written")
+			h.memcached.Evict(lost)
+			time.Sleep(20 * time.Second)
+			require.ErrorIs(t, unstored(), memcache.ErrMemory, lost)
+		}
+		h.memcached.OnCommand(nil)
+		time.Sleep(20 * time.Second)
+		h.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			if c.Verb == "add" { // the lease, but no entry
+				return memcachetest.ServerError
+			}
+			return memcachetest.None
+		})
+		for h.state().RenewalIn > 0 {
+			time.Sleep(time.Second)
+		}
+		time.Sleep(5 * time.Second)
+		require.ErrorIs(t, unstored(), memcache.ErrMemory, "a renewal needs the lease")
+	})
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wxsidecar/wxsidecar/memcache"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 )
 
@@ -162,4 +163,25 @@ func TestPage_WorstCredentialCounts(t *testing.T) {
 	assert.Equal(t, "1", sample(t, probe(ops, "GET", "/metrics").body, "wxsidecar_accounts"))
 	assert.Equal(t, 200, statusCode(ops, "/readyz"), "no other kind than access_token counts")
 	assert.True(t, statusOf(t, probe(ops, "GET", "/status.json").body).Ready)
+}
+
+// A memcached that answers polls and refuses writes is a note: of one account, for all.
+func TestNotes_MemcachedRefusesWrites(t *testing.T) {
+	states := fixedStates()
+	states[0].Unstored = fmt.Errorf("cas: %w", memcache.ErrMemory)
+	states[1].Unstored = states[0].Unstored
+	const note = "memcached answers but refuses to store what belongs to "
+	ready := probe(fixedOps(t, states, noOutage), "GET", "/readyz").body
+	assert.Contains(t, ready, "note: "+note+states[0].AppID)
+	assert.Contains(t, ready, "raise its limit (-m), or let it evict (no -M)")
+	assert.Equal(t, 1, strings.Count(ready, note))
+	assert.Contains(t, probe(fixedOps(t, states, noOutage), "GET", "/status.json").body, `"code":"memcached_refuses_writes"`)
+	assert.Contains(t, pageOf(t, "zh", states, noOutage), "memcached 有应答，但拒绝写入 "+states[0].AppID)
+}
+
+// Without an account, /readyz has the notes too: such as a file with a wrong name.
+func TestReadyz_NotesWithoutAccount(t *testing.T) {
+	ready := probe(fixedOps(t, nil, noOutage), "GET", "/readyz")
+	assert.Equal(t, 503, ready.status)
+	assert.Regexp(t, `^no accounts configured; .*\nnote: `, ready.body)
 }

@@ -118,14 +118,15 @@ func (o *ops) isFutile(s *keeper.State) bool {
 // ready is /readyz: every account has a valid token, published or not. It names a
 // memcached and mirrors that fail, and has the notes. None changes the result.
 func (o *ops) ready() (bool, string) {
-	found, lacking := missing(o.states(), isValid, "no valid access_token")
+	states := o.states()
+	found, lacking := missing(states, isValid, "no valid access_token")
 	switch {
 	case !found:
-		return false, noAccount
+		return false, noAccount + o.notes(states) // such as a file with a wrong name
 	case lacking != "":
-		return false, lacking + o.failingMemcached() + o.failingMirrors() + o.notes()
+		return false, lacking + o.failingMemcached() + o.failingMirrors() + o.notes(states)
 	}
-	return true, "ok\n" + o.failingMemcached() + o.failingMirrors() + o.notes()
+	return true, "ok\n" + o.failingMemcached() + o.failingMirrors() + o.notes(states)
 }
 
 // failingMemcached returns a line if memcached fails: apps then get every token from
@@ -152,9 +153,9 @@ func (o *ops) failingMirrors() string {
 
 // notes returns a line for each note, 20 at most: a wrong mode can make each AppSecret
 // unreadable.
-func (o *ops) notes() string {
+func (o *ops) notes(states []keeper.State) string {
 	var text strings.Builder
-	all := o.cfg.Notes.All()
+	all := o.allNotes(states)
 	for _, n := range all[:min(len(all), maxFailures)] {
 		text.WriteString(status.Printable(fmt.Sprintf("note: %s; %s", n.Text, n.Hint)) + "\n")
 	}

@@ -76,12 +76,24 @@ func (o *ops) credential(now time.Time, s *keeper.State) status.Credential {
 	return c
 }
 
+// allNotes returns the notes, and one if memcached refuses writes: of the first account alone,
+// because all have the same cause.
+func (o *ops) allNotes(states []keeper.State) []hint.Note {
+	all := o.cfg.Notes.All()
+	for i := range states {
+		if err := states[i].Unstored; err != nil {
+			return append(all, hint.Unstored(states[i].AppID, err))
+		}
+	}
+	return all
+}
+
 // status returns all but the credentials.
 func (o *ops) status(now time.Time, states []keeper.State) status.Sidecar {
 	s := status.Sidecar{
 		Name: o.cfg.Name, Version: o.cfg.Version, Now: status.Second(now), Started: status.Second(o.start), Ready: isReady(states),
 		Memcached:   status.Memcached{Up: true, Servers: append([]string{}, o.cfg.Servers...)},
-		Notes:       o.cfg.Notes.All(),
+		Notes:       o.allNotes(states),
 		Credentials: []status.Credential{},
 	}
 	if outage := o.memcached(); outage.Err != nil {
