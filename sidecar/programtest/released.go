@@ -25,7 +25,7 @@ func AssertReleased(t *testing.T, root, name string, lines []string) {
 	}
 	for line := range strings.Lines(string(text)) {
 		if line = strings.TrimSuffix(line, "\n"); !slices.Contains(lines, line) {
-			t.Errorf("%s promises to keep %q, which is gone or has changed", file, line)
+			t.Errorf("%s promises to keep %q, which is gone or has changed: restore it; a new one can stand beside it", file, line)
 		}
 	}
 }

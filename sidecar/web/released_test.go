@@ -33,6 +33,22 @@ func TestReleased_Metrics(t *testing.T) {
 	programtest.AssertReleased(t, filepath.Join("..", ".."), "metrics", lines)
 }
 
+// The JSON of the API and of status.json has the fields of the last release. It reads the
+// golden files, which other tests compare.
+func TestReleased_Fields(t *testing.T) {
+	t.Parallel()
+	field := regexp.MustCompile(`"([A-Za-z_]+)":`)
+	var lines []string
+	for _, name := range []string{"answers", "compat", "login", "status"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name+".golden"))
+		require.NoError(t, err)
+		for _, found := range field.FindAllStringSubmatch(string(text), -1) {
+			lines = append(lines, name+" "+found[1])
+		}
+	}
+	programtest.AssertReleased(t, filepath.Join("..", ".."), "fields", lines)
+}
+
 // The routes of the last release are there, with their methods.
 func TestReleased_Routes(t *testing.T) {
 	t.Parallel()

@@ -12,11 +12,10 @@ final class ReleasedTest extends \PHPUnit\Framework\TestCase
     public function testPublicMembers(): void
     {
         $lines = [];
-        foreach (glob(__DIR__ . '/../src/*.php') as $file) { // the folders need frameworks or are internal
-            if (str_contains($file, 'EasyWeChat')) {
-                continue;
-            }
-            $class = new \ReflectionClass('Wxsidecar\\' . basename($file, '.php'));
+        require_once __DIR__ . '/EasyWeChat/contracts.php';
+        $src = __DIR__ . '/../src/';
+        foreach (glob($src . '{,EasyWeChat/,EasyWeChat/V5/}*.php', GLOB_BRACE) as $file) { // Http is internal
+            $class = new \ReflectionClass('Wxsidecar\\' . strtr(substr($file, strlen($src), -4), '/', '\\'));
             if (!str_contains((string) $class->getDocComment(), '@internal')) {
                 $lines[] = "class $class->name";
             }
@@ -33,7 +32,8 @@ final class ReleasedTest extends \PHPUnit\Framework\TestCase
         }
         $promised = file(self::FILE, FILE_IGNORE_NEW_LINES);
         self::assertNotEmpty($promised);
-        self::assertSame([], array_values(array_diff($promised, $lines)), 'docs/released/php.txt promises these');
+        $gone = array_values(array_diff($promised, $lines));
+        self::assertSame([], $gone, 'docs/released/php.txt promises these: restore them; new ones can stand beside');
     }
 
     private static function line(\ReflectionMethod|\ReflectionProperty $m): string
