@@ -22,11 +22,14 @@ const (
 	stopsWithin = 5 * time.Second
 )
 
-// runCLI runs the program to its end.
+// runCLI runs the program to its end. After a minute it stops it, as SIGTERM does: a
+// configuration that should be wrong is not.
 func runCLI(t *testing.T, environ []string, args ...string) (exit int, stdout, stderr string) {
 	t.Helper()
 	var out, errs programtest.Output
-	exit = run(t.Context(), args, environ, &out, &errs)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	exit = run(ctx, args, environ, &out, &errs)
 	return exit, out.String(), errs.String()
 }
 
