@@ -47,7 +47,7 @@ type link struct {
 	back        time.Time // when memcached last answered again after polls had failed
 	asked       time.Time // when the upstream was last asked
 	bearer      string    // the fingerprint of the bearer tokens of that question
-	unstored    unstored
+	unstored    *unstored // nil: memcached has stored the last write
 }
 
 // noteFailure notes a failure, and returns for how long memcached has failed.
@@ -176,7 +176,7 @@ func (c *credential) noteCommand(command string, cause error) time.Duration {
 	now := time.Now()
 	c.mu.Lock()
 	failing := c.link.noteFailure(now)
-	c.link.unstored = unstored{cause, now}
+	c.link.unstored = &unstored{cause, now}
 	warn := !c.link.warned && c.polls.downSince.IsZero() && failing > 0
 	c.link.warned = c.link.warned || warn
 	c.mu.Unlock()

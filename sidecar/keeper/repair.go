@@ -71,10 +71,14 @@ func (c *credential) publish(seen memcache.Entry, token string, life time.Durati
 
 // stored reports whether memcached stored something, and notes the reason if it refused.
 func (c *credential) stored(err error) bool {
-	if !errors.Is(err, memcache.ErrConflict) { // another sidecar was faster
-		c.mu.Lock()
-		c.link.unstored = unstored{err, time.Now()}
-		c.mu.Unlock()
+	if errors.Is(err, memcache.ErrConflict) { // another sidecar was faster
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.link.unstored = nil
+	if err != nil {
+		c.link.unstored = &unstored{err, time.Now()}
 	}
 	return err == nil
 }
@@ -192,8 +196,7 @@ func (p *polls) paused(now time.Time) bool {
 	return !p.answered.IsZero() && tried.Sub(p.answered) > 2*protocol.PollEvery(1)
 }
 
-// unstored is the last write that memcached refused. The zero value: none since the last
-// that it accepted.
+// unstored is a write that memcached refused.
 type unstored struct {
 	err error
 	at  time.Time

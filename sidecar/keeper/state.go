@@ -139,8 +139,8 @@ func (c *credential) state() State {
 	if c.needed(now) {
 		s.Err, s.FailingSince, s.Failed, s.Retry = c.backoff.err, c.backoff.begun, c.backoff.since, c.backoff.until
 	}
-	if c.polls.downSince.IsZero() && now.Mono.Sub(c.link.unstored.at) < linkForgets {
-		s.Unstored = c.link.unstored.err
+	if u := c.link.unstored; u != nil && c.polls.downSince.IsZero() && now.Mono.Sub(u.at) < linkForgets {
+		s.Unstored = u.err
 	}
 	if c.held.Valid(now) {
 		record := c.held.Record
