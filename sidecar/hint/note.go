@@ -13,13 +13,13 @@ type Note struct {
 	Hint Hint   `json:"hint"` // what to do
 }
 
-// Unstored is for a memcached that answers, and refuses to store something of an account.
+// Unstored is for a memcached that answers, and failed to store something of an account.
 func Unstored(appID string, err error) Note {
 	return Note{
 		"memcached_refuses_writes",
 		Hint{
-			"memcached answers but refuses to store what belongs to " + appID + ": " + err.Error() + "; apps may have to ask their sidecars",
-			"memcached 有应答，但拒绝写入 " + appID + " 的内容：" + err.Error() + "；程序可能要改问 sidecar。",
+			"memcached answers but the last write for " + appID + " failed: " + err.Error() + "; apps may have to ask their sidecars",
+			"memcached 有应答，但最近一次为 " + appID + " 写入失败：" + err.Error() + "；程序可能要改问 sidecar。",
 		},
 		Memcached(err),
 	}

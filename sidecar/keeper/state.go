@@ -139,7 +139,8 @@ func (c *credential) state() State {
 	if c.needed(now) {
 		s.Err, s.FailingSince, s.Failed, s.Retry = c.backoff.err, c.backoff.begun, c.backoff.since, c.backoff.until
 	}
-	if u := c.link.unstored; u != nil && c.polls.downSince.IsZero() && now.Mono.Sub(u.at) < linkForgets {
+	// Before memcached answered again, it refused nothing: it was not there.
+	if u := c.link.unstored; u != nil && c.polls.downSince.IsZero() && u.at.After(c.link.back) && now.Mono.Sub(u.at) < linkForgets {
 		s.Unstored = u.err
 	}
 	if c.held.Valid(now) {

@@ -303,6 +303,29 @@ func TestState_KeepsTheCauseForPeople(t *testing.T) {
 	})
 }
 
+// A memcached that was not there at first, and now answers, has refused nothing.
+func TestState_MemcachedCameLate(t *testing.T) {
+	inBubble(t, func(h *fixture) {
+		h.memcached.OnCommand(func(memcachetest.Command) memcachetest.Fault { return memcachetest.DropBefore })
+		require.NoError(h.t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(2 * time.Second)
+		h.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			if c.Verb == "get" || c.Verb == "gets" {
+				return memcachetest.None
+			}
+			return memcachetest.Hang // so that no later write hides the first ones
+		})
+		for range 500 {
+			time.Sleep(10 * time.Millisecond)
+			if len(h.group.Outages()) == 0 {
+				require.NoError(h.t, h.group.States()[0].Unstored)
+				return
+			}
+		}
+		require.Fail(h.t, "no poll succeeded")
+	})
+}
+
 // A memcached that answers polls and refuses writes shows in the state, while something has to
 // be written and for a minute after that.
 func TestState_MemcachedRefusesWrites(t *testing.T) {

@@ -170,13 +170,13 @@ func TestNotes_MemcachedRefusesWrites(t *testing.T) {
 	states := fixedStates()
 	states[0].Unstored = fmt.Errorf("cas: %w", memcache.ErrMemory)
 	states[1].Unstored = states[0].Unstored
-	const note = "memcached answers but refuses to store what belongs to "
+	const note = "memcached answers but the last write for "
 	ready := probe(fixedOps(t, states, noOutage), "GET", "/readyz").body
 	assert.Contains(t, ready, "note: "+note+states[0].AppID)
 	assert.Contains(t, ready, "raise its limit (-m), or let it evict (no -M)")
 	assert.Equal(t, 1, strings.Count(ready, note))
 	assert.Contains(t, probe(fixedOps(t, states, noOutage), "GET", "/status.json").body, `"code":"memcached_refuses_writes"`)
-	assert.Contains(t, pageOf(t, "zh", states, noOutage), "memcached 有应答，但拒绝写入 "+states[0].AppID)
+	assert.Contains(t, pageOf(t, "zh", states, noOutage), "memcached 有应答，但最近一次为 "+states[0].AppID)
 }
 
 // Without an account, /readyz has the notes too: such as a file with a wrong name.
