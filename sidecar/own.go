@@ -34,6 +34,19 @@ func opsOf(environ []string) (opsListener, bool) {
 	return opsListener{network, address}, ok
 }
 
+// ops parses the line of a command without arguments, and returns the ops listener of the
+// sidecar with the same variables. If it returns false, the command ends with exit.
+func (i *invocation) ops(command string) (ops opsListener, exit int, ok bool) {
+	flags := flag.NewFlagSet(command, flag.ContinueOnError)
+	if exit, ok = i.parse(flags, 0); !ok {
+		return opsListener{}, exit, false
+	}
+	if ops, ok = opsOf(i.environ); !ok {
+		exit = i.misused(flags, noOps)
+	}
+	return ops, exit, ok
+}
+
 // probeAddress returns the address of a listener as seen from its own machine.
 func probeAddress(listen string) (network, address string, ok bool) {
 	if path, isUnix := strings.CutPrefix(listen, "unix://"); isUnix {
@@ -78,13 +91,9 @@ func (o opsListener) get(ctx context.Context, path string, limit int64) (status 
 
 // runHealthcheck requests /readyz from the sidecar with the same variables.
 func runHealthcheck(ctx context.Context, i *invocation) int {
-	flags := flag.NewFlagSet("healthcheck", flag.ContinueOnError)
-	if exit, ok := i.parse(flags, 0); !ok {
-		return exit
-	}
-	ops, ok := opsOf(i.environ)
+	ops, exit, ok := i.ops("healthcheck")
 	if !ok {
-		return i.misused(flags, noOps)
+		return exit
 	}
 	status, reason, err := ops.get(ctx, "/readyz", 4<<10)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,13 +21,9 @@ const maxStatus = 64 << 20
 
 // runStatus prints /status.json of the sidecar with the same variables.
 func runStatus(ctx context.Context, i *invocation) int {
-	flags := flag.NewFlagSet("status", flag.ContinueOnError)
-	if exit, ok := i.parse(flags, 0); !ok {
-		return exit
-	}
-	ops, ok := opsOf(i.environ)
+	ops, exit, ok := i.ops("status")
 	if !ok {
-		return i.misused(flags, noOps)
+		return exit
 	}
 	s, err := ops.status(ctx)
 	if err != nil {

@@ -16,7 +16,7 @@ type Note struct {
 // Unstored is for a memcached that answers, and failed to store something of an account.
 func Unstored(appID string, err error) Note {
 	return Note{
-		"memcached_refuses_writes",
+		"memcached_write_failed",
 		Hint{
 			"memcached answers but the last write for " + appID + " failed: " + err.Error() + "; apps may have to ask their sidecars",
 			"memcached 有应答，但最近一次为 " + appID + " 写入失败：" + err.Error() + "；程序可能要改问 sidecar。",

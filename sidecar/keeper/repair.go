@@ -69,7 +69,7 @@ func (c *credential) publish(seen memcache.Entry, token string, life time.Durati
 	}
 }
 
-// stored reports whether memcached stored something, and notes the reason if it refused.
+// stored reports whether memcached stored something, and notes the reason if not.
 func (c *credential) stored(err error) bool {
 	if errors.Is(err, memcache.ErrConflict) { // another sidecar was faster
 		return false
@@ -196,7 +196,7 @@ func (p *polls) paused(now time.Time) bool {
 	return !p.answered.IsZero() && tried.Sub(p.answered) > 2*protocol.PollEvery(1)
 }
 
-// unstored is a write that memcached refused.
+// unstored is a write that failed while memcached answered others.
 type unstored struct {
 	err error
 	at  time.Time

@@ -39,7 +39,7 @@ type State struct {
 	// and zero after a success.
 	Err                         *Error
 	FailingSince, Failed, Retry time.Time
-	// Unstored is why memcached, although it answers polls, refused to store something less
+	// Unstored is why memcached, although it answers polls, failed to store something less
 	// than a minute ago; nil if it did not.
 	Unstored error
 	// Today is what all sidecars did today, as of the last renewal, and what this one did

@@ -175,7 +175,7 @@ func TestNotes_MemcachedRefusesWrites(t *testing.T) {
 	assert.Contains(t, ready, "note: "+note+states[0].AppID)
 	assert.Contains(t, ready, "raise its limit (-m), or let it evict (no -M)")
 	assert.Equal(t, 1, strings.Count(ready, note))
-	assert.Contains(t, probe(fixedOps(t, states, noOutage), "GET", "/status.json").body, `"code":"memcached_refuses_writes"`)
+	assert.Contains(t, probe(fixedOps(t, states, noOutage), "GET", "/status.json").body, `"code":"memcached_write_failed"`)
 	assert.Contains(t, pageOf(t, "zh", states, noOutage), "memcached 有应答，但最近一次为 "+states[0].AppID)
 }
 
