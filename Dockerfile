@@ -1,4 +1,4 @@
-# The image of the sidecar: one static binary and the CA certificates.
+# The image of the sidecar: one static binary, the CA certificates and the licenses.
 #
 #   docker build -t wxsidecar:dev .            (or podman build; `make image` uses what is installed)
 #   docker build --build-arg VERSION=v1.2.3 -t registry.example.com/wxsidecar:v1.2.3 .
@@ -20,7 +20,8 @@ ARG VERSION=dev
 ARG COMMIT
 # CGO_ENABLED=0: an empty image has no libraries. The same source, VERSION and COMMIT give the same binary (-trimpath).
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" -o /out/sidecar ./sidecar
+    CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=${VERSION} -X main.commit=${COMMIT}" -o /out/sidecar ./sidecar && \
+    sh .ci/licenses >/out/THIRD_PARTY_LICENSES
 
 FROM scratch
 ARG VERSION=dev
@@ -30,6 +31,7 @@ LABEL org.opencontainers.image.title="wxsidecar" \
       org.opencontainers.image.version="${VERSION}"
 # For HTTPS requests to WeChat: an empty image has no CA certificates.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /src/LICENSE /out/THIRD_PARTY_LICENSES /licenses/
 COPY --from=build /out/sidecar /sidecar
 # A number: Kubernetes cannot check runAsNonRoot against a name.
 USER 65532:65532

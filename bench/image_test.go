@@ -22,7 +22,7 @@ func TestImage_HasMeasuredFlags(t *testing.T) {
 	assert.Contains(t, makefile, "\nLDFLAGS  := "+program.LinkerFlags+" -X main.version=$(VERSION) -X main.commit=$(COMMIT)\n")
 	assert.Contains(t, makefile, "CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sidecar ./sidecar")
 	assert.Contains(t, dockerfile, "\nFROM scratch\n")
-	assert.Equal(t, 2, strings.Count(dockerfile, "\nCOPY --from=build"), "the binary and the certificates are all there is in it")
+	assert.Equal(t, 3, strings.Count(dockerfile, "\nCOPY --from=build"), "the binary, the certificates and the licenses are all there is in it")
 }
 
 // TestMakeImage_UsesEngineThatAnswers skips an engine that does not answer.
