@@ -14,6 +14,10 @@
 // differ only in the order of operations that do not touch each other meet in the same
 // state.
 //
+// Schedules that cost less of the bound run first, in random order. So when an exploration
+// ends early, what it says of each smaller bound is complete, and what is left of the
+// others is known.
+//
 // An operation is what is sent to memcached in one piece. A read and the compare-and-swap
 // that follows it over the same connection are one operation here. A test of
 // package memcache explores what can happen between them.
@@ -33,7 +37,8 @@
 //	                         "1,0 0,1" without the flag
 //	-explore.starts=LIST     starts, separated by ; – all of two sidecars without the flag
 //	-explore.for=DURATION    end the exploration of one start and bound after this time
-//	-explore.save=FOLDER     continue there an exploration that was interrupted
+//	-explore.save=FOLDER     continue there an exploration of the same code that was
+//	                         interrupted; it is saved every five minutes, and at its end
 //	-explore.sample=BOUND    then run random schedules within this bound, for -explore.for
 //	-explore.seed=N          the seed of these; 1 without the flag
 //	-explore.replay=SCHEDULE run this schedule of the start alone, and print it

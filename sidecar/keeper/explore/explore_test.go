@@ -42,7 +42,7 @@ func TestExplore(t *testing.T) {
 		}
 		if *flagSample != "" {
 			e := newSearch(s, parseBound(t, *flagSample))
-			e.stack = nil
+			clear(e.waiting)
 			e.sample(t, *flagSeed, e.until())
 			e.report(t, fmt.Sprintf(" sampled with seed %d", *flagSeed))
 		}
@@ -75,8 +75,17 @@ func (e *search) until() (workers int) {
 // report prints how much was explored, and what was found.
 func (e *search) report(t *testing.T, how string) {
 	t.Helper()
+	left := 0
+	for _, waiting := range e.waiting {
+		left += len(waiting)
+	}
 	t.Logf("%s %s%s: %d schedules, %d of them reached a known state, %d left, %d states, %d excused by rule 9, %d replayed, %s", e.start.name, e.bound,
-		how, e.schedules, e.pruned, len(e.stack), len(e.seen), e.excused, e.replayed, e.took().Round(time.Millisecond))
+		how, e.schedules, e.pruned, left, len(e.seen), e.excused, e.replayed, e.took().Round(time.Millisecond))
+	for _, cost := range e.costs {
+		if left > 0 {
+			t.Logf("%s with exactly %s: %d schedules, %d left", e.start.name, cost, e.ran[cost], len(e.waiting[cost]))
+		}
+	}
 	if e.longest != "" {
 		t.Logf("the longest excused one: -explore.starts='%s' -explore.replay=%s", e.start.name, e.longest)
 	}

@@ -2,7 +2,6 @@ package explore
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"testing/synctest"
 	"time"
@@ -22,7 +21,7 @@ func (b bound) minus(cost bound) (bound, bool) {
 }
 
 // pick is a choice other than the usual one, at one of the steps of a run.
-type pick struct{ step, choice int }
+type pick struct{ step, choice uint16 }
 
 // schedule is all such choices of a run, in their order. At every other step the first
 // choice is taken.
@@ -38,12 +37,8 @@ func (s schedule) String() string {
 
 func parseSchedule(text string) (s schedule, err error) {
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' }) {
-		step, choice, _ := strings.Cut(word, ".")
 		var p pick
-		if p.step, err = strconv.Atoi(step); err == nil {
-			p.choice, err = strconv.Atoi(choice)
-		}
-		if err != nil {
+		if _, err = fmt.Sscanf(word, "%d.%d", &p.step, &p.choice); err != nil {
 			return nil, fmt.Errorf("schedule %q: %w", text, err)
 		}
 		s = append(s, p)

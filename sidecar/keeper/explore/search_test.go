@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -67,8 +68,8 @@ func (w *world) run(s schedule, left bound, seen func(state uint64, left bound) 
 		number++
 		chosen := 0
 		if next < len(s) {
-			if s[next].step == number {
-				if chosen = s[next].choice; chosen >= len(choices) {
+			if int(s[next].step) == number {
+				if chosen = int(s[next].choice); chosen >= len(choices) {
 					panic(fmt.Sprintf("schedule %s: step %d has %d choices only", s, number, len(choices)))
 				}
 				left, _ = left.minus(choices[chosen].cost)
@@ -88,7 +89,7 @@ func (w *world) run(s schedule, left bound, seen func(state uint64, left bound) 
 				chosen = draw(at)
 				left, _ = left.minus(choices[chosen].cost)
 				if chosen > 0 {
-					r.drawn = append(r.drawn, pick{number, chosen})
+					r.drawn = append(r.drawn, pick{uint16(number), uint16(chosen)})
 				}
 			}
 		}
@@ -142,16 +143,20 @@ func (w *world) settled(quiet *time.Time) bool {
 	return now.Sub(*quiet) >= settle
 }
 
-// search is an exploration of all schedules of one start within one bound.
+// search is an exploration of all schedules of one start within one bound. Those that cost least run first: so a state is first reached with
+// as much left as possible, and each smaller bound is complete before a schedule that costs more begins.
 type search struct {
 	start start
 	bound bound
 
 	mu        sync.Mutex
-	stack     []schedule
-	working   int
 	idle      *sync.Cond
-	seen      map[uint64]bound
+	costs     []bound              // in the order in which they are explored
+	waiting   map[bound][]schedule // by cost
+	ran       map[bound]int        // by cost: how many schedules
+	working   int
+	seen      map[uint64]marks
+	dice      *rand.Rand
 	schedules int
 	pruned    int
 	excused   int
@@ -160,11 +165,10 @@ type search struct {
 	failures  []failure
 	deadline  time.Time // zero: none
 
-	folder   string // where it is saved; empty: nowhere
-	begin    time.Time
-	before   time.Duration // what earlier processes took
-	saved    time.Time
-	underWay map[string]bool // schedules
+	folder string // where it is saved; empty: nowhere
+	begin  time.Time
+	before time.Duration // what earlier processes took
+	saved  time.Time
 }
 
 // maxFailures is how many failures end an exploration.
@@ -177,45 +181,92 @@ type failure struct {
 }
 
 func newSearch(s start, b bound) *search {
-	e := &search{start: s, bound: b, stack: []schedule{nil}, seen: map[uint64]bound{}, begin: time.Now(), underWay: map[string]bool{}}
+	e := &search{
+		start: s, bound: b, costs: b.within(), waiting: map[bound][]schedule{{}: {nil}}, ran: map[bound]int{}, seen: map[uint64]marks{},
+		dice: rand.New(rand.NewPCG(1, 1)), begin: time.Now(), saved: time.Now(),
+	}
 	e.idle = sync.NewCond(&e.mu)
 	return e
 }
 
-// covers reports whether what was explored with a includes b.
-func covers(a, b bound) bool { return a.preemptions >= b.preemptions && a.faults >= b.faults }
+// within returns every bound within b, the smaller ones first.
+func (b bound) within() (all []bound) {
+	for total := range b.preemptions + b.faults + 1 {
+		for faults := range min(b.faults, total) + 1 {
+			if preemptions := total - faults; preemptions <= b.preemptions {
+				all = append(all, bound{preemptions, faults})
+			}
+		}
+	}
+	return all
+}
+
+// marks are the bounds within which the schedules after a state were explored: a bit for each.
+type marks uint64
+
+// maxBound is the largest number of preemptions, and of faults, that marks can have.
+const maxBound = 7
+
+// covers reports whether a bound, and so each smaller one, was explored.
+func (m marks) covers(b bound) bool { return m&b.mark() != 0 }
+
+func (b bound) mark() marks { return 1 << (b.preemptions*(maxBound+1) + b.faults) }
+
+// and returns the marks with those of a bound, and of all within it.
+func (m marks) and(b bound) marks {
+	for _, smaller := range b.within() {
+		m |= smaller.mark()
+	}
+	return m
+}
 
 // known notes a state, and reports whether it needs no further exploration.
 func (e *search) known(state uint64, left bound) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	before, ok := e.seen[state]
-	if ok && covers(before, left) {
+	before := e.seen[state]
+	if before.covers(left) {
 		return true
 	}
-	if !ok || covers(left, before) {
-		e.seen[state] = left
-	}
+	e.seen[state] = before.and(left)
 	return false
 }
 
-// next returns a schedule to run, false if none is left.
+// next returns a schedule to run, any of those that cost least, and false if none is left. A schedule that runs can bring others of its cost.
 func (e *search) next() (schedule, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for len(e.stack) == 0 && e.working > 0 {
-		e.idle.Wait()
+	for {
+		if e.working == 0 && time.Since(e.saved) > checkpointEvery {
+			must(e.save())
+		}
+		cost, left := e.cheapest()
+		switch {
+		case len(e.failures) >= maxFailures, !e.deadline.IsZero() && time.Now().After(e.deadline), !left && e.working == 0:
+			e.idle.Broadcast()
+			return nil, false
+		case !left, time.Since(e.saved) > checkpointEvery:
+			e.idle.Wait()
+			continue
+		}
+		all := e.waiting[cost]
+		i, last := e.dice.IntN(len(all)), len(all)-1
+		s := all[i]
+		all[i], e.waiting[cost] = all[last], all[:last]
+		e.ran[cost]++
+		e.working++
+		return s, true
 	}
-	if len(e.stack) == 0 || len(e.failures) >= maxFailures || (!e.deadline.IsZero() && time.Now().After(e.deadline)) {
-		e.idle.Broadcast()
-		return nil, false
+}
+
+// cheapest returns the lowest cost of the schedules that wait, false if none does.
+func (e *search) cheapest() (bound, bool) {
+	for _, cost := range e.costs {
+		if len(e.waiting[cost]) > 0 {
+			return cost, true
+		}
 	}
-	last := len(e.stack) - 1
-	s := e.stack[last]
-	e.stack = e.stack[:last]
-	e.working++
-	e.underWay[s.String()] = true
-	return s, true
+	return bound{}, false
 }
 
 // note counts a run. The caller holds mu.
@@ -234,24 +285,20 @@ func (e *search) note(s schedule, r result) {
 	}
 }
 
-// ran notes a run, and which schedules follow from it.
-func (e *search) ran(s schedule, r result) {
+// done notes a run, and which schedules follow from it.
+func (e *search) done(s schedule, r result) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.schedules++
 	e.working--
-	delete(e.underWay, s.String())
 	e.note(s, r)
 	for _, at := range r.steps {
 		for c, cost := range at.costs {
-			if _, ok := at.left.minus(cost); c > 0 && ok {
-				e.stack = append(e.stack, slices.Concat(s, schedule{{at.number, c}}))
+			if left, ok := at.left.minus(cost); c > 0 && ok {
+				total, _ := e.bound.minus(left)
+				e.waiting[total] = append(e.waiting[total], slices.Concat(s, schedule{{uint16(at.number), uint16(c)}}))
 			}
 		}
-	}
-	if time.Since(e.saved) > checkpointEvery {
-		e.saved = time.Now()
-		must(e.save())
 	}
 	e.idle.Broadcast()
 }
@@ -271,13 +318,11 @@ func (e *search) explore(t *testing.T, workers int) {
 				if e.schedules%100 == 0 && !r.pruned && len(r.broken) == 0 {
 					e.replay(t, s, r)
 				}
-				e.ran(s, r)
+				e.done(s, r)
 			}
 		})
 	}
 	all.Wait()
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	must(e.save())
 }
 

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 )
@@ -45,10 +47,32 @@ type dumper struct {
 // apart are the types that say nothing of what happens next, or that never change.
 var apart = []string{"keeper.settings", "sync.Mutex", "time.Timer", "keeper.Counts", "memcache.Day", "keeper.history"}
 
-func (d *dumper) value(v reflect.Value) {
-	if slices.Contains(apart, v.Type().String()) {
-		return
+// unsaid are the fields that say nothing either. casID is one of a process of memcached.
+var unsaid = []string{"unknownFields", "verbatim", "warned", "onRead", "answered", "casID"}
+
+// plans are the fields to write of each type, since reflect takes long to find them.
+var plans sync.Map
+
+type field struct {
+	index int
+	name  string
+}
+
+func planOf(t reflect.Type) (fields []field) {
+	if known, ok := plans.Load(t); ok {
+		return known.([]field)
 	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if !slices.Contains(unsaid, f.Name) && !slices.Contains(apart, f.Type.String()) {
+			fields = append(fields, field{i, f.Name + "="})
+		}
+	}
+	plans.Store(t, fields)
+	return fields
+}
+
+func (d *dumper) value(v reflect.Value) {
 	switch v.Kind() { //nolint:exhaustive // the others are printed
 	case reflect.Pointer:
 		switch {
@@ -64,16 +88,9 @@ func (d *dumper) value(v reflect.Value) {
 			d.time(*(*time.Time)(unsafe.Pointer(v.UnsafeAddr()))) // a field that is not exported
 			return
 		}
-		for i := range v.NumField() {
-			name := v.Type().Field(i).Name
-			switch name {
-			case "unknownFields", "verbatim", "warned", "onRead", "answered":
-				continue
-			case "casID":
-				continue // of one process of memcached
-			}
-			d.out.WriteString(name + "=")
-			d.value(v.Field(i))
+		for _, f := range planOf(v.Type()) {
+			d.out.WriteString(f.name)
+			d.value(v.Field(f.index))
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
@@ -83,6 +100,8 @@ func (d *dumper) value(v reflect.Value) {
 		d.out.WriteString(d.w.names.plain(nil, v.String()) + ",")
 	case reflect.Int64:
 		d.number(v.Int(), v.Type() == reflect.TypeFor[time.Duration]())
+	case reflect.Bool:
+		d.out.WriteString(strconv.FormatBool(v.Bool()) + ",")
 	case reflect.Func, reflect.Chan, reflect.Map, reflect.UnsafePointer:
 	default:
 		_, _ = fmt.Fprint(&d.out, v, ",")
@@ -119,7 +138,7 @@ func (w *world) rank(n int64) string {
 	if !found {
 		w.numbers = slices.Insert(w.numbers, i, n)
 	}
-	return fmt.Sprint("#", len(w.numbers)-i)
+	return "#" + strconv.Itoa(len(w.numbers)-i)
 }
 
 // phase returns which phase a duration is in.
@@ -139,5 +158,5 @@ func phase(d time.Duration) string {
 	case d > 50*time.Minute && d < 60*time.Minute:
 		step = time.Minute
 	}
-	return fmt.Sprint(sign, d/step, "x", step, ",")
+	return sign + strconv.FormatInt(int64(d/step), 10) + "x" + strconv.FormatInt(int64(step/time.Second), 10) + ","
 }
