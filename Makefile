@@ -18,6 +18,7 @@ IMAGE_FLAGS ?=
 CROSS    ?= darwin/arm64 darwin/amd64 windows/amd64 linux/arm64
 TESTLOG  ?= bin/test.log
 RACELOG  ?= bin/race.log
+REPEATLOG ?= bin/repeating.log
 K8SLOG   ?= bin/k8s.log
 SDKLOG   ?= bin/sdk.log
 LANGLOG  ?= bin/languages.log
@@ -52,7 +53,7 @@ PARALLEL := -p 3 -parallel 4
 REPEATING := ^(TestFleet_|TestQuota_ManyAccounts|TestQuota_DayWithoutOthers|TestUpstream_Days)
 
 # They leave much garbage and little live memory: to collect it later takes a fifth less of the processor.
-test race sim broken explore explore-short: export GOGC = 400
+test race repeating sim broken explore explore-short: export GOGC = 400
 
 .PHONY: help
 help: ## list the targets
@@ -67,8 +68,12 @@ build: ## build bin/sidecar, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sidecar ./sidecar
 
 .PHONY: test
-test: installed ## run every test; two to three minutes
-	@$(call gotest,$(PARALLEL) -timeout 5m ./...,$(TESTLOG))
+test: installed ## run the tests; about two minutes
+	@$(call gotest,$(PARALLEL) -skip '$(REPEATING)' -timeout 5m ./...,$(TESTLOG))
+
+.PHONY: repeating
+repeating: installed ## run the tests that only repeat for long: fleets, many accounts, whole days
+	@$(call gotest,$(PARALLEL) -run '$(REPEATING)' -timeout 5m ./sidecar/...,$(REPEATLOG))
 
 .PHONY: race
 race: installed ## run the tests under the race detector, without the explorer and what only repeats for long
