@@ -27,6 +27,7 @@ type judge struct {
 	excusedAny bool // something was
 	faults     []string
 	stops      int // that lasted longer than a lease
+	timeouts   int // answers that came too late for the sidecar that waited, because it was stopped for a shorter time
 	requests   []time.Time
 	outside    int  // external fetches
 	lost       bool // WeChat issued a token, and no sidecar got it
@@ -68,7 +69,7 @@ func (j *judge) breaks(invariant, format string, args ...any) {
 
 // state returns what of it decides what is found later, for the hash of a state.
 func (j *judge) state() string {
-	return fmt.Sprint(len(j.broken) > 0, j.excused, len(j.faults) > 0, j.stops, j.outside, j.newest, len(j.requests), len(j.reported), j.lost)
+	return fmt.Sprint(len(j.broken) > 0, j.excused, len(j.faults) > 0, j.stops, j.timeouts, j.outside, j.newest, len(j.requests), len(j.reported), j.lost)
 }
 
 func (j *judge) fault(name string) {
@@ -83,6 +84,7 @@ func (j *judge) fault(name string) {
 	j.forgot = j.forgot || strings.HasPrefix(name, "memcached ")
 }
 func (j *judge) resumed()  { j.stops++ }
+func (j *judge) timedOut() { j.timeouts, j.lost = j.timeouts+1, true }
 func (j *judge) external() { j.outside++ }
 
 // stays notes that a sidecar is stopped for longer than a lease. What it has fetched and
@@ -356,10 +358,11 @@ func (j *judge) last() {
 	if w.entry() != newest.Token && !newest.External {
 		j.breaks("Last token issued", "the record ends with %s, and WeChat issued %s last", w.names.of(w.entry()), w.names.of(newest.Token))
 	}
-	if len(j.faults) == 0 && j.stops == 0 && w.valid && len(j.requests) > 0 {
+	paused := j.stops + j.timeouts
+	if len(j.faults) == 0 && paused == 0 && w.valid && len(j.requests) > 0 {
 		j.breaks("One request", "%d requests, although WeChat accepts the token", len(j.requests))
 	}
-	if len(j.faults) == 0 && j.outside == 0 && len(j.requests) > 1+3*j.stops { // another sidecar's, that for the doubt of its claim, that for its mark
+	if len(j.faults) == 0 && j.outside == 0 && len(j.requests) > 1+3*paused { // another sidecar's, that for the doubt of its claim, that for its mark
 		j.breaks("One request", "%d requests", len(j.requests))
 	}
 }

@@ -243,7 +243,9 @@ func (w *world) release(o *op) {
 	if o.verb == "answer" && o.isAsk() {
 		w.log(o, "")
 	} else if o.verb == "answer" {
-		w.judge.lost = w.judge.lost || o.request.Context().Err() != nil
+		if o.request.Context().Err() != nil {
+			w.judge.timedOut()
+		}
 		result := w.names.of(o.issued)
 		if o.lost {
 			result += ", which is lost"
