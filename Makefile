@@ -18,7 +18,7 @@ IMAGE_FLAGS ?=
 CROSS    ?= darwin/arm64 darwin/amd64 windows/amd64 linux/arm64
 TESTLOG  ?= bin/test.log
 RACELOG  ?= bin/race.log
-REPEATLOG ?= bin/repeating.log
+LONGLOG  ?= bin/long.log
 K8SLOG   ?= bin/k8s.log
 SDKLOG   ?= bin/sdk.log
 LANGLOG  ?= bin/languages.log
@@ -53,7 +53,7 @@ PARALLEL := -p 3 -parallel 4
 REPEATING := ^(TestFleet_|TestQuota_ManyAccounts|TestQuota_DayWithoutOthers|TestUpstream_Days)
 
 # They leave much garbage and little live memory: to collect it later takes a fifth less of the processor.
-test race repeating sim broken explore explore-short: export GOGC = 400
+test race long sim broken explore explore-short: export GOGC = 400
 
 .PHONY: help
 help: ## list the targets
@@ -68,12 +68,13 @@ build: ## build bin/sidecar, static
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sidecar ./sidecar
 
 .PHONY: test
-test: installed ## run the tests; about two minutes
+test: installed ## run the tests; two minutes
 	@$(call gotest,$(PARALLEL) -skip '$(REPEATING)' -timeout 5m ./...,$(TESTLOG))
 
-.PHONY: repeating
-repeating: installed ## run the tests that only repeat for long: fleets, many accounts, whole days
-	@$(call gotest,$(PARALLEL) -run '$(REPEATING)' -timeout 5m ./sidecar/...,$(REPEATLOG))
+.PHONY: long
+long: installed ## run the tests that make test shortens, or leaves out: fleets, many accounts, whole days
+	@$(call gotest,$(PARALLEL) -run '$(REPEATING)' -timeout 5m ./sidecar/... && \
+		$(GO) test -vet=off -v -timeout 10m ./sidecar/keeper/sim -sim.long -sim.seeds=2 -sim.hours=24,$(LONGLOG))
 
 .PHONY: race
 race: installed ## run the tests under the race detector, without the explorer and what only repeats for long

@@ -196,7 +196,7 @@ func catch(t *testing.T, overlay string, words []string) {
 		run := buildBroken(t, overlay, "sim")
 		begin := time.Now()
 		for seed := 1; seed <= *flagBrokenSeeds; seed++ {
-			out, err := run("TestSimulation", fmt.Sprintf("-sim.seed=%d", seed), "-sim.seeds=1", "-sim.only="+words[1])
+			out, err := run("TestSimulation", fmt.Sprintf("-sim.seed=%d", seed), "-sim.seeds=1", "-sim.hours=24", "-sim.only="+words[1])
 			if err == nil {
 				continue
 			}

@@ -120,11 +120,11 @@ func (g *Group) pollEvery() time.Duration {
 	return protocol.PollEvery(g.cfg.Rand())
 }
 
-// waitForMemcached polls every 250 ms if memcached does not answer at the start, for 5 s
-// at most: an app should begin with a hit.
+// waitForMemcached polls every 250 ms if memcached does not answer at the start, or if it
+// lacks a token that this sidecar holds, for 5 s at most: an app should begin with a hit.
 func (g *Group) waitForMemcached(ctx context.Context) {
 	for start := time.Now(); time.Since(start) < reachPatience && pause(ctx, reachEvery) == nil; {
-		if len(g.Outages()) > 0 {
+		if len(g.Outages()) > 0 || slices.ContainsFunc(g.all(), (*credential).unpublished) {
 			g.poll(g.all())
 		}
 	}

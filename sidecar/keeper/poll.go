@@ -56,6 +56,15 @@ func (c *credential) reconcile(view memcache.View) {
 	}
 }
 
+// unpublished reports whether a valid credential is held that the entry did not have at the
+// last poll. What that read can be older than what a renewal has written meanwhile.
+func (c *credential) unpublished() bool {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held.Valid(now) && !c.polls.published
+}
+
 // memcachedFailed notes that a poll failed, and renews what is due without memcached.
 func (c *credential) memcachedFailed() {
 	now := c.now()

@@ -16,9 +16,9 @@
 //
 // # Flags
 //
-//	-sim.seeds=N   simulations; 3 without the flag, 1 under the race detector
+//	-sim.seeds=N   simulations; 1 without the flag
 //	-sim.seed=N    the first seed; 1 without the flag
-//	-sim.hours=N   virtual hours of each; 24 without the flag, 12 under the race detector
+//	-sim.hours=N   virtual hours of each; 6 without the flag
 //	-sim.only=KIND only episodes of this kind, see episodes
 //	-sim.logs=PATH write the logs of a failed simulation to files that begin with PATH
 //

@@ -13,11 +13,12 @@ import (
 )
 
 var (
-	simSeeds = flag.Uint64("sim.seeds", defaultSeeds, "how many simulations run")
+	simSeeds = flag.Uint64("sim.seeds", 1, "how many simulations run")
 	simSeed  = flag.Uint64("sim.seed", 1, "the first seed")
 	simOnly  = flag.String("sim.only", "", "only this kind of episode, see episodes; empty: all")
 	simLogs  = flag.String("sim.logs", "", "write what was logged in a failed simulation to files that begin with this")
-	simHours = flag.Int("sim.hours", defaultHours, "virtual hours of each")
+	simLong  = flag.Bool("sim.long", false, "the other tests: four times the time, the readers, the sidecars and the seeds")
+	simHours = flag.Int("sim.hours", 6, "virtual hours of each")
 )
 
 // TestSimulation holds five sidecars and fifty readers to the six invariants,

@@ -74,14 +74,21 @@ type cluster struct {
 	haveSecret string
 }
 
-// long shortens a scenario under the race detector.
-func long(d time.Duration) time.Duration { return d / scale }
+// long is a quarter of a time, except with -sim.long.
+func long(d time.Duration) time.Duration { return d / time.Duration(scale()) }
 
-// many is fewer of something under the race detector.
-func many(n int) int { return n / scale }
+// many is a quarter of a number, except with -sim.long.
+func many(n int) int { return n / scale() }
 
-// simulate runs a world in virtual time: script is what happens to it. Under the race
-// detector it has fewer readers, but one for each pod.
+func scale() int {
+	if *simLong {
+		return 1
+	}
+	return 4
+}
+
+// simulate runs a world in virtual time: script is what happens to it. It has fewer readers
+// except with -sim.long, but one for each pod.
 func simulate(t *testing.T, seed uint64, api wechat.API, pods, readers int, script func(ctx context.Context, w *world), tickets ...memcache.Kind) *world {
 	t.Helper()
 	var w *world
