@@ -170,14 +170,15 @@ sim: ## simulate SEEDS (100) random days of HOURS (24) from seed START (1), then
 broken: ## remove each guard of the protocol in turn: the explorer, a test or the simulation must notice
 	$(GO) test ./sidecar/keeper -run 'TestBroken' -count=1 -timeout 0 -v -broken
 
-# An interrupted exploration continues: bin/explore has what is left.
+# An interrupted exploration continues: bin/explore has what is left. (1,1) takes half an hour, each of the others days.
 EXPLORE_BOUNDS ?= 1,1 2,1 3,1 2,2
+EXPLORE_FOR    ?= 0
 EXPLORE_SAMPLE ?= 10m
 
 .PHONY: explore
-explore: ## explore every schedule of two sidecars within EXPLORE_BOUNDS, then random ones of three; hours
+explore: ## explore two sidecars within EXPLORE_BOUNDS, each start for EXPLORE_FOR (0: to the end), then random schedules of three
 	$(GO) test ./sidecar/keeper/explore -run 'TestExplore$$' -count=1 -timeout 0 -v \
-		-explore.bounds='$(EXPLORE_BOUNDS)' -explore.save='$(CURDIR)/bin/explore'
+		-explore.bounds='$(EXPLORE_BOUNDS)' -explore.for=$(EXPLORE_FOR) -explore.save='$(CURDIR)/bin/explore'
 	$(GO) test ./sidecar/keeper/explore -run 'TestExplore$$' -count=1 -timeout 0 -v -explore.bounds= \
 		-explore.starts='three: due;three: cold;three: reported' -explore.sample=3,1 -explore.for=$(EXPLORE_SAMPLE)
 
