@@ -49,7 +49,7 @@ gotest = mkdir -p bin; { (cd $(or $(3),.) && $(GO) test -vet=off -v $(1)) 2>&1 |
 
 # Most tests mostly wait. By default go test runs as many packages, and tests of each, at a time as there are processors.
 PARALLEL := -p 3 -parallel 4
-# They count in large fleets and over long virtual times what other tests run once. The explorer has no parallel goroutines.
+# They count in large fleets and over long virtual times what other tests run once. The explorer is test code, and would take ten times as long.
 REPEATING := ^(TestFleet_|TestQuota_ManyAccounts|TestQuota_DayWithoutOthers|TestUpstream_Days)
 
 # They leave much garbage and little live memory: to collect it later takes a fifth less of the processor.

@@ -57,7 +57,7 @@ func (c *credential) reconcile(view memcache.View) {
 }
 
 // unpublished reports whether a valid credential is held that the entry did not have at the
-// last poll. What that read can be older than what a renewal has written meanwhile.
+// last poll. That read may be older than what a renewal has written since.
 func (c *credential) unpublished() bool {
 	now := c.now()
 	c.mu.Lock()

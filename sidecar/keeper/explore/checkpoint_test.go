@@ -9,13 +9,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"testing"
 	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
-// checkpointEvery is how often an exploration is saved: some hundred megabytes if it is a large one.
-const checkpointEvery = 5 * time.Minute
-
-// checkpoint is an exploration that can go on in another process. None runs at that time.
+// checkpoint is an exploration that can go on in another process. It is made while no
+// schedule runs: a state counts as seen before the schedules that follow from it are known.
 type checkpoint struct {
 	Program                              [32]byte // a hash of this test program: a checkpoint of other code is worth nothing
 	Schedules, Pruned, Excused, Replayed int
@@ -24,6 +27,34 @@ type checkpoint struct {
 	Waiting                              map[string][]string // schedules, by cost
 	Ran                                  map[string]int
 	Seen                                 map[uint64]marks
+	Failures                             []failure
+}
+
+// An exploration that is interrupted often ends as one that is not, and keeps its failures.
+func TestCheckpoint_GoesOn(t *testing.T) {
+	folder, left := t.TempDir(), 1
+	for begun := false; left > 0; begun = true {
+		e := newSearch(starts[0], bound{preemptions: 1})
+		e.folder, e.saveEvery = folder, 20*time.Millisecond
+		require.NoError(t, e.load())
+		if begun {
+			require.Equal(t, []failure{{"1.1", []string{"found before"}}}, e.failures)
+		} else {
+			e.failures = []failure{{"1.1", []string{"found before"}}}
+		}
+		e.deadline = time.Now().Add(200 * time.Millisecond)
+		e.explore(t, 2)
+		left = e.leftWithin(e.bound)
+	}
+	whole := newSearch(starts[0], bound{preemptions: 1})
+	whole.saveEvery = time.Millisecond // and nowhere to save it
+	whole.explore(t, 2)
+	assert.Zero(t, whole.leftWithin(whole.bound))
+	assert.Empty(t, whole.failures)
+	e := newSearch(starts[0], bound{preemptions: 1})
+	e.folder = folder
+	require.NoError(t, e.load())
+	assert.InDelta(t, len(whole.seen), len(e.seen), float64(len(whole.seen))/50, "two workers differ in which of two runs meets a state first")
 }
 
 // file returns where the exploration is saved; empty if it is not.
@@ -48,13 +79,13 @@ func (e *search) load() error {
 		err = gob.NewDecoder(bytes.NewReader(text)).Decode(&saved)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w: remove it", e.file(), err)
 	}
 	if saved.Program != program() {
-		return fmt.Errorf("%s is an exploration of other code: remove it", e.file())
+		return fmt.Errorf("%s is an exploration of other code: remove the folder", e.file())
 	}
 	e.schedules, e.pruned, e.excused, e.replayed = saved.Schedules, saved.Pruned, saved.Excused, saved.Replayed
-	e.longest, e.before = saved.Longest, saved.Took
+	e.longest, e.before, e.failures = saved.Longest, saved.Took, saved.Failures
 	if saved.Seen != nil {
 		e.seen = saved.Seen
 	}
@@ -72,14 +103,15 @@ func (e *search) load() error {
 	return nil
 }
 
-// save saves the exploration while none of its schedules runs. The caller holds mu.
+// save saves the exploration, see checkpoint. The caller holds mu.
 func (e *search) save() error {
+	e.saved = time.Now()
 	if e.folder == "" {
 		return nil
 	}
 	saved := checkpoint{
 		Program: program(), Schedules: e.schedules, Pruned: e.pruned, Excused: e.excused, Replayed: e.replayed,
-		Longest: e.longest, Took: e.took(), Waiting: map[string][]string{}, Ran: map[string]int{}, Seen: e.seen,
+		Longest: e.longest, Took: e.took(), Waiting: map[string][]string{}, Ran: map[string]int{}, Seen: e.seen, Failures: e.failures,
 	}
 	for _, cost := range e.costs {
 		saved.Ran[cost.String()] = e.ran[cost]
@@ -97,18 +129,17 @@ func (e *search) save() error {
 	if err := os.WriteFile(e.file()+".new", text.Bytes(), 0o600); err != nil {
 		return err
 	}
-	e.saved = time.Now()
 	return os.Rename(e.file()+".new", e.file())
 }
 
 // program returns a hash of this test program.
-func program() (sum [32]byte) {
+var program = sync.OnceValue(func() [32]byte {
 	path, err := os.Executable()
 	must(err)
 	text, err := os.ReadFile(path)
 	must(err)
 	return sha256.Sum256(text)
-}
+})
 
 // took returns how long the exploration has taken, in all its processes.
 func (e *search) took() time.Duration { return e.before + time.Since(e.begin) }

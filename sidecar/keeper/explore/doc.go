@@ -15,8 +15,8 @@
 // state.
 //
 // Schedules that cost less of the bound run first, in random order. So when an exploration
-// ends early, what it says of each smaller bound is complete, and what is left of the
-// others is known.
+// ends early, it says which smaller bounds are complete. Of the one at which it ended it
+// says how many schedules are left; each can bring others.
 //
 // An operation is what is sent to memcached in one piece. A read and the compare-and-swap
 // that follows it over the same connection are one operation here. A test of

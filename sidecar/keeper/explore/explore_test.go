@@ -28,7 +28,7 @@ var (
 
 // Every schedule within the bounds keeps what the keeper promises.
 func TestExplore(t *testing.T) {
-	for _, s := range chosen() {
+	for _, s := range chosen(t) {
 		if *flagReplay != "" {
 			replay(t, s)
 			continue
@@ -50,17 +50,24 @@ func TestExplore(t *testing.T) {
 }
 
 // chosen returns the starts that were asked for.
-func chosen() []start {
+func chosen(t *testing.T) (all []start) {
+	t.Helper()
 	if *flagStarts == "" {
 		return slices.DeleteFunc(slices.Clone(starts), func(s start) bool { return s.sidecars > 2 })
 	}
-	return slices.DeleteFunc(slices.Clone(starts), func(s start) bool { return !slices.Contains(strings.Split(*flagStarts, ";"), s.name) })
+	for _, name := range strings.Split(*flagStarts, ";") {
+		i := slices.IndexFunc(starts, func(s start) bool { return s.name == name })
+		require.GreaterOrEqual(t, i, 0, "no such start: %q", name)
+		all = append(all, starts[i])
+	}
+	return all
 }
 
 func parseBound(t *testing.T, text string) (b bound) {
 	t.Helper()
 	_, err := fmt.Sscanf(text, "%d,%d", &b.preemptions, &b.faults)
 	require.NoError(t, err, text)
+	require.True(t, min(b.preemptions, b.faults) >= 0 && max(b.preemptions, b.faults) <= maxBound, "bound %s: 0 to %d of each", text, maxBound)
 	return b
 }
 
@@ -82,8 +89,12 @@ func (e *search) report(t *testing.T, how string) {
 	t.Logf("%s %s%s: %d schedules, %d of them reached a known state, %d left, %d states, %d excused by rule 9, %d replayed, %s", e.start.name, e.bound,
 		how, e.schedules, e.pruned, left, len(e.seen), e.excused, e.replayed, e.took().Round(time.Millisecond))
 	for _, cost := range e.costs {
-		if left > 0 {
-			t.Logf("%s with exactly %s: %d schedules, %d left", e.start.name, cost, e.ran[cost], len(e.waiting[cost]))
+		switch within := e.leftWithin(cost); {
+		case left == 0:
+		case within == 0:
+			t.Logf("%s %s is complete: %d schedules of exactly that cost", e.start.name, cost, e.ran[cost])
+		default:
+			t.Logf("%s %s is not: %d schedules of exactly that cost, %d known that are left", e.start.name, cost, e.ran[cost], len(e.waiting[cost]))
 		}
 	}
 	if e.longest != "" {
@@ -91,9 +102,11 @@ func (e *search) report(t *testing.T, how string) {
 	}
 	for i, f := range e.failures {
 		t.Errorf("%s\n\tgo test ./sidecar/keeper/explore -run TestExplore -v -explore.starts='%s' -explore.replay=%s",
-			strings.Join(f.broken, "; "), e.start.name, cmp.Or(f.schedule.String(), "-"))
+			strings.Join(f.Broken, "; "), e.start.name, cmp.Or(f.Schedule, "-"))
 		if i == 0 {
-			t.Log("\n" + storyOf(t, e.start, f.schedule))
+			picks, err := parseSchedule(f.Schedule)
+			require.NoError(t, err)
+			t.Log("\n" + storyOf(t, e.start, picks))
 		}
 	}
 }

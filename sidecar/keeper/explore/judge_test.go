@@ -27,7 +27,7 @@ type judge struct {
 	excusedAny bool // something was
 	faults     []string
 	stops      int // that lasted longer than a lease
-	timeouts   int // answers that came too late for the sidecar that waited, because it was stopped for a shorter time
+	timeouts   int // answers that came too late for a sidecar that was stopped for a shorter time than a lease
 	requests   []time.Time
 	outside    int  // external fetches
 	lost       bool // WeChat issued a token, and no sidecar got it
@@ -84,8 +84,18 @@ func (j *judge) fault(name string) {
 	j.forgot = j.forgot || strings.HasPrefix(name, "memcached ")
 }
 func (j *judge) resumed()  { j.stops++ }
-func (j *judge) timedOut() { j.timeouts, j.lost = j.timeouts+1, true }
 func (j *judge) external() { j.outside++ }
+
+// timedOut notes an answer that arrives after the sidecar's time-out: it is lost. Without a
+// stop that has a share in stops, the sidecar asks once more.
+func (j *judge) timedOut(o *op) {
+	if !o.isCheck() {
+		j.lost = true
+	}
+	if o.life.of.paused <= memcache.LeaseUse {
+		j.timeouts++
+	}
+}
 
 // stays notes that a sidecar is stopped for longer than a lease. What it has fetched and
 // not written is lost for the others.
@@ -358,11 +368,10 @@ func (j *judge) last() {
 	if w.entry() != newest.Token && !newest.External {
 		j.breaks("Last token issued", "the record ends with %s, and WeChat issued %s last", w.names.of(w.entry()), w.names.of(newest.Token))
 	}
-	paused := j.stops + j.timeouts
-	if len(j.faults) == 0 && paused == 0 && w.valid && len(j.requests) > 0 {
+	if len(j.faults) == 0 && j.stops+j.timeouts == 0 && w.valid && len(j.requests) > 0 {
 		j.breaks("One request", "%d requests, although WeChat accepts the token", len(j.requests))
 	}
-	if len(j.faults) == 0 && j.outside == 0 && len(j.requests) > 1+3*paused { // another sidecar's, that for the doubt of its claim, that for its mark
+	if len(j.faults) == 0 && j.outside == 0 && len(j.requests) > 1+3*j.stops+j.timeouts { // another sidecar's, that for the doubt of its claim, that for its mark
 		j.breaks("One request", "%d requests", len(j.requests))
 	}
 }

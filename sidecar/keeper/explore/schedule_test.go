@@ -1,7 +1,9 @@
 package explore
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing/synctest"
 	"time"
@@ -37,11 +39,13 @@ func (s schedule) String() string {
 
 func parseSchedule(text string) (s schedule, err error) {
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' }) {
-		var p pick
-		if _, err = fmt.Sscanf(word, "%d.%d", &p.step, &p.choice); err != nil {
+		before, after, _ := strings.Cut(word, ".")
+		step, err1 := strconv.ParseUint(before, 10, 16)
+		choice, err2 := strconv.ParseUint(after, 10, 16)
+		if err = errors.Join(err1, err2); err != nil {
 			return nil, fmt.Errorf("schedule %q: %w", text, err)
 		}
-		s = append(s, p)
+		s = append(s, pick{uint16(step), uint16(choice)})
 	}
 	return s, nil
 }
@@ -146,7 +150,8 @@ func (w *world) stop(s *sidecar) {
 
 func (w *world) resume(s *sidecar) {
 	w.note(s.name, "goes on after %s", time.Since(s.stopped))
-	if time.Since(s.stopped) > memcache.LeaseUse {
+	s.paused = time.Since(s.stopped)
+	if s.paused > memcache.LeaseUse {
 		w.judge.resumed()
 	}
 	s.stopped, s.phase = time.Time{}, 0

@@ -99,6 +99,9 @@ func (w *world) run(s schedule, left bound, seen func(state uint64, left bound) 
 		choices[chosen].do()
 		r.choices++
 	}
+	if next < len(s) && len(w.judge.broken) == 0 && seen == nil {
+		w.judge.breaks("Schedule", "it ends before step %d", s[next].step)
+	}
 	r.broken, r.excused, r.took = w.judge.broken, w.judge.excusedAny, time.Since(start)
 	r.hash = w.hash(nil)
 	return r
@@ -143,8 +146,8 @@ func (w *world) settled(quiet *time.Time) bool {
 	return now.Sub(*quiet) >= settle
 }
 
-// search is an exploration of all schedules of one start within one bound. Those that cost least run first: so a state is first reached with
-// as much left as possible, and each smaller bound is complete before a schedule that costs more begins.
+// search is an exploration of all schedules of one start within one bound. Those that cost least run first: so nearly each state is first
+// reached with as much left as possible, and if the exploration ends early, some smaller bounds are complete.
 type search struct {
 	start start
 	bound bound
@@ -165,10 +168,11 @@ type search struct {
 	failures  []failure
 	deadline  time.Time // zero: none
 
-	folder string // where it is saved; empty: nowhere
-	begin  time.Time
-	before time.Duration // what earlier processes took
-	saved  time.Time
+	folder    string        // where it is saved; empty: nowhere
+	saveEvery time.Duration // some hundred megabytes, if the exploration is a large one
+	begin     time.Time
+	before    time.Duration // what earlier processes took
+	saved     time.Time
 }
 
 // maxFailures is how many failures end an exploration.
@@ -176,14 +180,14 @@ const maxFailures = 10
 
 // failure is a schedule that breaks a promise.
 type failure struct {
-	schedule schedule
-	broken   []string
+	Schedule string
+	Broken   []string
 }
 
 func newSearch(s start, b bound) *search {
 	e := &search{
 		start: s, bound: b, costs: b.within(), waiting: map[bound][]schedule{{}: {nil}}, ran: map[bound]int{}, seen: map[uint64]marks{},
-		dice: rand.New(rand.NewPCG(1, 1)), begin: time.Now(), saved: time.Now(),
+		dice: rand.New(rand.NewPCG(1, 1)), begin: time.Now(), saved: time.Now(), saveEvery: 5 * time.Minute,
 	}
 	e.idle = sync.NewCond(&e.mu)
 	return e
@@ -204,7 +208,7 @@ func (b bound) within() (all []bound) {
 // marks are the bounds within which the schedules after a state were explored: a bit for each.
 type marks uint64
 
-// maxBound is the largest number of preemptions, and of faults, that marks can have.
+// maxBound is the largest number of preemptions, and of faults, for which marks has bits.
 const maxBound = 7
 
 // covers reports whether a bound, and so each smaller one, was explored.
@@ -232,12 +236,13 @@ func (e *search) known(state uint64, left bound) bool {
 	return false
 }
 
-// next returns a schedule to run, any of those that cost least, and false if none is left. A schedule that runs can bring others of its cost.
+// next returns a schedule to run, any of those that cost least, and false if none is left. While another schedule runs it waits for what that
+// brings.
 func (e *search) next() (schedule, bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for {
-		if e.working == 0 && time.Since(e.saved) > checkpointEvery {
+		if e.working == 0 && time.Since(e.saved) > e.saveEvery {
 			must(e.save())
 		}
 		cost, left := e.cheapest()
@@ -245,7 +250,7 @@ func (e *search) next() (schedule, bool) {
 		case len(e.failures) >= maxFailures, !e.deadline.IsZero() && time.Now().After(e.deadline), !left && e.working == 0:
 			e.idle.Broadcast()
 			return nil, false
-		case !left, time.Since(e.saved) > checkpointEvery:
+		case !left, e.working > 0 && time.Since(e.saved) > e.saveEvery:
 			e.idle.Wait()
 			continue
 		}
@@ -269,6 +274,16 @@ func (e *search) cheapest() (bound, bool) {
 	return bound{}, false
 }
 
+// leftWithin returns how many schedules within a bound wait.
+func (e *search) leftWithin(b bound) (left int) {
+	for cost, waiting := range e.waiting {
+		if _, ok := b.minus(cost); ok {
+			left += len(waiting)
+		}
+	}
+	return left
+}
+
 // note counts a run. The caller holds mu.
 func (e *search) note(s schedule, r result) {
 	if r.pruned {
@@ -281,17 +296,21 @@ func (e *search) note(s schedule, r result) {
 		}
 	}
 	if len(r.broken) > 0 {
-		e.failures = append(e.failures, failure{s, r.broken})
+		e.failures = append(e.failures, failure{s.String(), r.broken})
 	}
 }
 
-// done notes a run, and which schedules follow from it.
-func (e *search) done(s schedule, r result) {
+// done notes a run, and which schedules follow from it. It reports whether the run should be
+// replayed: one in a hundred that ended.
+func (e *search) done(s schedule, r result) (replay bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.schedules++
 	e.working--
 	e.note(s, r)
+	if replay = e.schedules/100 > e.replayed && !r.pruned && len(r.broken) == 0; replay {
+		e.replayed++
+	}
 	for _, at := range r.steps {
 		for c, cost := range at.costs {
 			if left, ok := at.left.minus(cost); c > 0 && ok {
@@ -301,6 +320,7 @@ func (e *search) done(s schedule, r result) {
 		}
 	}
 	e.idle.Broadcast()
+	return replay
 }
 
 // explore runs schedules until none is left, or the time is over.
@@ -315,10 +335,9 @@ func (e *search) explore(t *testing.T, workers int) {
 					return
 				}
 				r := e.one(t, s, e.known, nil)
-				if e.schedules%100 == 0 && !r.pruned && len(r.broken) == 0 {
+				if e.done(s, r) {
 					e.replay(t, s, r)
 				}
-				e.done(s, r)
 			}
 		})
 	}
@@ -341,10 +360,9 @@ func (e *search) one(t *testing.T, s schedule, seen func(uint64, bound) bool, dr
 func (e *search) replay(t *testing.T, s schedule, first result) {
 	t.Helper()
 	again := e.one(t, s, nil, nil)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.replayed++
 	if again.hash != first.hash || again.choices != first.choices {
-		t.Errorf("start %q, schedule %s: two runs differ: %d and %d choices", e.start.name, s, first.choices, again.choices)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.failures = append(e.failures, failure{s.String(), []string{fmt.Sprintf("two runs differ: %d and %d choices", first.choices, again.choices)}})
 	}
 }

@@ -32,15 +32,16 @@ type sidecar struct {
 
 	life *life // nil while it does not run
 
-	stopped   time.Time    // since when it is stopped; zero: it runs
-	phase     int          // how many of the phases of its stop have passed
-	log       uint64       // a hash of what it did and saw
-	ids       int          // how many random ids it wrote
-	unable    string       // how its requests to WeChat fail; empty: they do not
-	until     time.Time    // when that ends
-	polled    time.Time    // when it last polled
-	resetAt   time.Time    // when its log began anew
-	reporting atomic.Int32 // apps that wait for the answer to a report
+	stopped   time.Time     // since when it is stopped; zero: it runs
+	phase     int           // how many of the phases of its stop have passed
+	paused    time.Duration // how long its last stop was
+	log       uint64        // a hash of what it did and saw
+	ids       int           // how many random ids it wrote
+	unable    string        // how its requests to WeChat fail; empty: they do not
+	until     time.Time     // when that ends
+	polled    time.Time     // when it last polled
+	resetAt   time.Time     // when its log began anew
+	reporting atomic.Int32  // apps that wait for the answer to a report
 	reads     map[string]*reading
 }
 

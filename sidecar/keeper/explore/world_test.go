@@ -244,7 +244,7 @@ func (w *world) release(o *op) {
 		w.log(o, "")
 	} else if o.verb == "answer" {
 		if o.request.Context().Err() != nil {
-			w.judge.timedOut()
+			w.judge.timedOut(o)
 		}
 		result := w.names.of(o.issued)
 		if o.lost {
