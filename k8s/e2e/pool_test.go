@@ -138,7 +138,17 @@ func (s *space) poolSurvives(t *testing.T, failing int, fail func(pod string)) {
 		require.Len(t, pods, 1)
 		readers = append(readers, pods[0].Name)
 	}
-	before := s.readOn(t, 10)
+	first := s.readOn(t, 10)
+	var before counts
+	poll(t, 30*time.Second, "each reader reads from memcached: after a failure it tries it every 10 s at least", func() (bool, string) {
+		before = s.counts(t)
+		for _, reader := range readers {
+			if before.reader(reader).FromMemcached == first.reader(reader).FromMemcached {
+				return false, before.reader(reader).String()
+			}
+		}
+		return true, ""
+	})
 	for _, reader := range readers {
 		require.True(t, before.reader(reader).Entry.There, "%s sees no entry", reader)
 	}
