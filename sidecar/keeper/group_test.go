@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -291,6 +292,71 @@ func TestRun_WaitsForMemcached(t *testing.T) {
 		assert.Equal(t, 1, h.wechat.Requests("wx1", "token"), "the configured API, under a lease")
 		assert.Zero(t, h.wechat.Requests("wx1", "stable_token"))
 		assert.True(t, h.group.States()[0].Published)
+	})
+}
+
+// A success deletes the count of failures, which makes the next wait longer.
+func TestRun_SuccessForgetsFailures(t *testing.T) {
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.wechat.FailAll(-1)
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(time.Minute)
+		item, counted := h.memcached.Peek("wx1:failures")
+		require.True(t, counted)
+		require.Greater(t, item.Value, "1")
+		h.wechat.Heal()
+		time.Sleep(10 * time.Minute)
+		require.True(t, h.group.States()[0].Valid)
+		_, counted = h.memcached.Peek("wx1:failures")
+		assert.False(t, counted)
+	})
+}
+
+// A claim is taken back if memcached fails just before the request: nothing was sent, so
+// nothing is in doubt.
+func TestRun_ClaimIsTakenBackWithoutARequest(t *testing.T) {
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		claimed, failed := false, false
+		h.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			claimed = claimed || (c.Verb == "cas" && slices.Contains(c.Keys, "wx1:record"))
+			if claimed && !failed && slices.Contains(c.Keys, "wx1:lease") { // verified before the request
+				failed = true
+				return memcachetest.ServerError
+			}
+			return memcachetest.None
+		})
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		synctest.Wait()
+		require.True(t, failed)
+		require.Zero(t, h.wechat.Requests("", ""))
+		item, _ := h.memcached.Peek("wx1:record")
+		assert.NotContains(t, item.Value, `"claim"`)
+		time.Sleep(3 * time.Minute)
+		assert.True(t, h.group.States()[0].Valid)
+		assert.Equal(t, 1, h.wechat.Requests("", ""), "none for a doubt")
+	})
+}
+
+// An entry that is not stored at the start is soon tried again: the startup probe waits for it.
+func TestRun_EntryIsNotStoredAtFirst(t *testing.T) {
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		begin := time.Now()
+		h.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			if c.Verb == "add" && slices.Contains(c.Keys, "wx1") && time.Since(begin) < 200*time.Millisecond {
+				return memcachetest.ServerError
+			}
+			return memcachetest.None
+		})
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(100 * time.Millisecond)
+		require.Empty(t, h.group.Outages())
+		require.False(t, h.group.States()[0].Published)
+		time.Sleep(400 * time.Millisecond)
+		assert.True(t, h.group.States()[0].Published)
+		assert.Equal(t, 1, h.wechat.Requests("", ""))
 	})
 }
 
