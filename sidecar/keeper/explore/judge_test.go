@@ -86,8 +86,8 @@ func (j *judge) fault(name string) {
 func (j *judge) resumed()  { j.stops++ }
 func (j *judge) external() { j.outside++ }
 
-// timedOut notes an answer that arrives after the sidecar's time-out: it is lost. Without a
-// stop that has a share in stops, the sidecar asks once more.
+// timedOut notes an answer that arrives after the sidecar's time-out: it is lost. If no stop
+// of stops explains that, the sidecar asks once more, and one asks for the doubt of its mark.
 func (j *judge) timedOut(o *op) {
 	if !o.isCheck() {
 		j.lost = true
@@ -371,7 +371,7 @@ func (j *judge) last() {
 	if len(j.faults) == 0 && j.stops+j.timeouts == 0 && w.valid && len(j.requests) > 0 {
 		j.breaks("One request", "%d requests, although WeChat accepts the token", len(j.requests))
 	}
-	if len(j.faults) == 0 && j.outside == 0 && len(j.requests) > 1+3*j.stops+j.timeouts { // another sidecar's, that for the doubt of its claim, that for its mark
+	if len(j.faults) == 0 && j.outside == 0 && len(j.requests) > 1+3*j.stops+2*j.timeouts { // another sidecar's, that for the doubt of its claim, that for its mark; the own one, that for its mark
 		j.breaks("One request", "%d requests", len(j.requests))
 	}
 }
