@@ -82,10 +82,7 @@ func (e *search) until() (workers int) {
 // report prints how much was explored, and what was found.
 func (e *search) report(t *testing.T, how string) {
 	t.Helper()
-	left := 0
-	for _, waiting := range e.waiting {
-		left += len(waiting)
-	}
+	left := e.leftWithin(e.bound)
 	t.Logf("%s %s%s: %d schedules, %d of them reached a known state, %d left, %d states, %d excused by rule 9, %d replayed, %s", e.start.name, e.bound,
 		how, e.schedules, e.pruned, left, len(e.seen), e.excused, e.replayed, e.took().Round(time.Millisecond))
 	for _, cost := range e.costs {
@@ -94,7 +91,7 @@ func (e *search) report(t *testing.T, how string) {
 		case within == 0:
 			t.Logf("%s %s is complete: %d schedules of exactly that cost", e.start.name, cost, e.ran[cost])
 		default:
-			t.Logf("%s %s is not: %d schedules of exactly that cost, %d known that are left", e.start.name, cost, e.ran[cost], len(e.waiting[cost]))
+			t.Logf("%s %s is not complete: %d schedules of exactly that cost, %d known that are left", e.start.name, cost, e.ran[cost], len(e.waiting[cost]))
 		}
 	}
 	if e.longest != "" {

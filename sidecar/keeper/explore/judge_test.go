@@ -86,13 +86,14 @@ func (j *judge) fault(name string) {
 func (j *judge) resumed()  { j.stops++ }
 func (j *judge) external() { j.outside++ }
 
-// timedOut notes an answer that arrives after the sidecar's time-out: it is lost. If no stop
-// of stops explains that, the sidecar asks once more, and one asks for the doubt of its mark.
+// timedOut notes an answer that arrives after the sidecar's time-out: it is lost. The
+// sidecar asks once more, and one asks for the doubt of its mark. stops allows for both if
+// the sidecar was stopped for longer than a lease.
 func (j *judge) timedOut(o *op) {
 	if !o.isCheck() {
 		j.lost = true
 	}
-	if o.life.of.paused <= memcache.LeaseUse {
+	if o.life.of.lastStop <= memcache.LeaseUse {
 		j.timeouts++
 	}
 }

@@ -22,6 +22,18 @@ func (b bound) minus(cost bound) (bound, bool) {
 	return left, left.preemptions >= 0 && left.faults >= 0
 }
 
+// within returns every bound within b, the smaller ones first.
+func (b bound) within() (all []bound) {
+	for total := range b.preemptions + b.faults + 1 {
+		for faults := range min(b.faults, total) + 1 {
+			if preemptions := total - faults; preemptions <= b.preemptions {
+				all = append(all, bound{preemptions, faults})
+			}
+		}
+	}
+	return all
+}
+
 // pick is a choice other than the usual one, at one of the steps of a run.
 type pick struct{ step, choice uint16 }
 
@@ -150,8 +162,8 @@ func (w *world) stop(s *sidecar) {
 
 func (w *world) resume(s *sidecar) {
 	w.note(s.name, "goes on after %s", time.Since(s.stopped))
-	s.paused = time.Since(s.stopped)
-	if s.paused > memcache.LeaseUse {
+	s.lastStop = time.Since(s.stopped)
+	if s.lastStop > memcache.LeaseUse {
 		w.judge.resumed()
 	}
 	s.stopped, s.phase = time.Time{}, 0

@@ -193,18 +193,6 @@ func newSearch(s start, b bound) *search {
 	return e
 }
 
-// within returns every bound within b, the smaller ones first.
-func (b bound) within() (all []bound) {
-	for total := range b.preemptions + b.faults + 1 {
-		for faults := range min(b.faults, total) + 1 {
-			if preemptions := total - faults; preemptions <= b.preemptions {
-				all = append(all, bound{preemptions, faults})
-			}
-		}
-	}
-	return all
-}
-
 // marks are the bounds within which the schedules after a state were explored: a bit for each.
 type marks uint64
 

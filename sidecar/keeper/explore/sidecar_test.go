@@ -34,7 +34,7 @@ type sidecar struct {
 
 	stopped   time.Time     // since when it is stopped; zero: it runs
 	phase     int           // how many of the phases of its stop have passed
-	paused    time.Duration // how long its last stop was
+	lastStop  time.Duration // how long its last stop was
 	log       uint64        // a hash of what it did and saw
 	ids       int           // how many random ids it wrote
 	unable    string        // how its requests to WeChat fail; empty: they do not
