@@ -63,7 +63,11 @@ func spawn(t *testing.T, environ []string, args ...string) *process {
 func spawnProgram(t *testing.T, path string, environ []string, args ...string) *process {
 	t.Helper()
 	p := &process{}
-	t.Cleanup(func() { programtest.AssertNoCanary(t, p.Stderr.String()) }) // after its end
+	t.Cleanup(func() { // after its end
+		if log := p.Stderr.String(); programtest.AssertNoCanary(t, log) && t.Failed() {
+			t.Logf("the program logged:\n%s", log)
+		}
+	})
 	p.Process = programtest.Start(t, environ, path, args...)
 	return p
 }

@@ -78,9 +78,11 @@ func newPool(t *testing.T, hash ring.Hash, extension string) *pool {
 		"MEMCACHED_SERVERS=" + strings.Join(p.names, ","), "MEMCACHED_HASH=" + string(hash), "MEMCACHED_TIMEOUT=2s", "WECHAT_TIMEOUT=10s",
 	}
 	both := slices.Concat(p.Environ[2:], servers, []string{"WECHAT_ACCOUNTS_DIR=" + folder}) // without WECHAT_APPID and its AppSecret
+	second := programtest.Address(t)
 	spawn(t, both)
-	spawn(t, append(both, "SIDECAR_LISTEN=unix://"+filepath.Join(programtest.ShortDir(t), "api.sock"), "SIDECAR_OPS_LISTEN=off"))
+	spawn(t, append(both, "SIDECAR_LISTEN=unix://"+filepath.Join(programtest.ShortDir(t), "api.sock"), "SIDECAR_OPS_LISTEN="+second))
 	ready(t, p.Ops)
+	ready(t, second) // a sidecar without the token would fetch another if it found memcached empty
 	eventually(t, func() bool { return len(p.missing(t)) == 0 }, "every entry")
 
 	php, err := exec.LookPath("php")
