@@ -15,6 +15,7 @@ type failure struct {
 	until  time.Time // monotonic
 	secret string    // fingerprint of the AppSecret, if only a person can help
 	local  bool      // a failure of this sidecar alone
+	handed string    // fingerprint of the reported token whose renewal was handed over to the others
 	day    bool      // memcached has a cooldown for the day's quota
 	down   time.Time // when memcached failed, if that is the cause; else zero
 }
@@ -34,6 +35,7 @@ type backoff struct {
 	streak   int           // failures of this sidecar alone since its last success
 	down     bool          // the wait began because memcached failed, and ends when that answers again
 	own      time.Time     // the wait after the last of these, monotonic
+	handed   string        // fingerprint of the reported token that the others renew in that wait
 	day      bool          // all wait for the day's quota, by a cooldown of this sidecar
 }
 
@@ -50,7 +52,7 @@ func (b *backoff) set(f *failure, now time.Time) {
 	b.err, b.since, b.until, b.secret, b.down, b.day = asError(f), now, f.until, f.secret, !f.down.IsZero(), f.day
 	if f.local {
 		b.streak++
-		b.own = f.until
+		b.own, b.handed = f.until, f.handed
 	}
 	if b.own.After(b.until) {
 		b.until = b.own

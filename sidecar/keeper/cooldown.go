@@ -18,11 +18,6 @@ import (
 // 15 s.
 const shortestWait = 1100 * time.Millisecond
 
-// handedOver is a report whose renewal this sidecar handed over to the others.
-type handedOver struct{ error }
-
-func (h *handedOver) Unwrap() error { return h.error }
-
 // failureOf returns a failed request as the protocol sees it.
 func (c *credential) failureOf(e *wechat.Error) protocol.Failure {
 	return protocol.Failure{
@@ -60,7 +55,7 @@ func (a *attempt) failed(err error) error {
 	}
 	retry := a.retry(f)
 	a.noteReceived(e)
-	failed := &failure{err: err, until: time.Now().Add(max(retry.Own, shortestWait)), local: f.Local}
+	failed := &failure{err: err, until: time.Now().Add(max(retry.Own, shortestWait)), local: f.Local, handed: reported}
 	cooldown := memcache.Cooldown{Class: string(f.Class), ErrCode: e.Code, Until: a.Wall().Add(retry.All).Unix()}
 	if e.Class == wechat.Person && !f.Local {
 		failed.secret = a.sentSecret()
@@ -75,9 +70,6 @@ func (a *attempt) failed(err error) error {
 	a.count(func(n *Counts) { n.failed(e.Code) })
 	a.log().Error("renewal failed", "event", "renewal_failed", "errcode", e.Code, "errmsg", e.Message, "class", e.Class.String(),
 		"handed_over", retry.All == 0, "retry_in_seconds", math.Ceil(retry.Own.Seconds()), "hint", e.Hint)
-	if reported != "" {
-		return &handedOver{failed}
-	}
 	return failed
 }
 

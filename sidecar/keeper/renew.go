@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -80,6 +81,10 @@ var errRenewalInProgress = errors.New("another sidecar is renewing")
 // awaitLife is how long a renewal waits for another sidecar's: more than a lease lives.
 const awaitLife = 16 * time.Second
 
+// handedLife is how long a renewal waits for the sidecars that it was handed over to: with the
+// last pause less than MaxWait, so that the callers learn why this sidecar handed it over.
+const handedLife = MaxWait - 3*time.Second
+
 // visit is one renewal until it has the lease: turn by turn, each after a pause.
 type visit struct {
 	*credential
@@ -96,14 +101,15 @@ type visit struct {
 
 // again reports whether another turn is needed.
 func (v *visit) again(err error) bool {
-	var handed *handedOver
-	if errors.As(err, &handed) {
-		v.handed, v.why.Proven = handed.error, true
+	var failed *failure
+	handed := errors.As(err, &failed) && failed.handed != ""
+	if handed {
+		v.handed, v.why.Proven = failed, true
 	}
 	if errors.Is(err, errSoon) {
 		v.soon = reachEvery
 	}
-	return handed != nil || v.soon > 0 || errors.Is(err, errAgain)
+	return handed || v.soon > 0 || errors.Is(err, errAgain)
 }
 
 // pause waits for the next turn. It returns an error if there is none.
@@ -111,11 +117,8 @@ func (v *visit) pause(ctx context.Context) error {
 	wait := protocol.AwaitEvery(v.Rand(), time.Since(v.start))
 	if v.soon > 0 {
 		wait, v.soon = v.soon, 0
-	} else if time.Since(v.start) > awaitLife {
-		if v.handed != nil {
-			return v.handed
-		}
-		return errAwaited
+	} else if time.Since(v.start) > awaitLife || v.handed != nil && time.Since(v.start) > handedLife {
+		return cmp.Or[error](v.handed, errAwaited)
 	}
 	if pause(ctx, wait) != nil {
 		return errStopping
@@ -161,6 +164,9 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 	case c.serves(v.why):
 		return nil, errRenewalInProgress
 	}
+	if v.yields() {
+		return nil, errAgain
+	}
 	if err := v.own(ctx); err != nil {
 		return nil, err
 	}
@@ -180,6 +186,25 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 	return v.take(ctx, held, tooLong || held.Cooldown != nil)
 }
 
+// yields reports whether the others renew the reported token, because this sidecar handed
+// that over and its wait after the failure goes on. Otherwise each report to it would use
+// up a handover, and it would often be the first after a cooldown.
+func (v *visit) yields() bool {
+	now := time.Now()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.isHandedOver() || v.backoff.handed != memcache.Fingerprint(v.why.Invalid) || !now.Before(v.backoff.own) {
+		return false
+	}
+	v.handed = &failure{err: v.backoff.recent(now), until: v.backoff.own}
+	return true
+}
+
+// isHandedOver reports whether a sidecar handed this report over. The caller holds mu.
+func (v *visit) isHandedOver() bool {
+	return v.held.IsHandedOver() && v.held.Record.Token == v.why.Invalid
+}
+
 // waitForHolder returns how to continue while another sidecar holds the lease.
 func (v *visit) waitForHolder() error {
 	if !v.contended {
@@ -195,6 +220,9 @@ func (v *visit) waitForHolder() error {
 // own decides whether this sidecar must renew: always if the credential is due, and
 // after a report if this sidecar was the first to get one.
 func (v *visit) own(ctx context.Context) error {
+	v.mu.Lock()
+	v.why.Proven = v.why.Proven || v.isHandedOver() // since this renewal began
+	v.mu.Unlock()
 	if v.owns = v.owns || !v.why.IsReport() || v.why.Proven || v.renewsReported(v.why.Invalid); v.owns {
 		if v.why.Proven {
 			v.report(v.why.Invalid, false)

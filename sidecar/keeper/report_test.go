@@ -297,3 +297,60 @@ func TestReport_NeverChecked(t *testing.T) {
 		assert.Greater(t, time.Since(began), time.Second, "not while another sidecar renews")
 	})
 }
+
+// A sidecar that is off the whitelist hands a report over once. Further reports send no request in
+// its wait of 61 s: only the others can renew.
+func TestReport_HandedOverOnceInAWait(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.ofOne(wechat.Token)
+		first := h.token()
+		h.wechat.FailAll(40164)
+		before := h.wechat.Requests("", "")
+		for range 2 {
+			_, refused := report(t.Context(), h.group, first)
+			require.NotNil(t, refused)
+			assert.Equal(t, 40164, refused.Code)
+			time.Sleep(20 * time.Second)
+		}
+		assert.Equal(t, before+1, h.wechat.Requests("", ""))
+		h.wechat.Heal()
+		time.Sleep(30 * time.Second)
+		assert.NotEqual(t, memcache.Fingerprint(first), memcache.Fingerprint(h.token()), "it tries again after the wait")
+		assert.Equal(t, before+2, h.wechat.Requests("", ""))
+	})
+}
+
+// A sidecar that waits for the owner of a report renews at once when that one hands it over.
+func TestReport_TakenOverAtOnce(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.ofOne(wechat.Token)
+		other := h.another()
+		require.NoError(t, other.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(20 * time.Second)
+		first := h.token()
+		failed := false
+		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer {
+			if failed {
+				return wechattest.Answer{}
+			}
+			failed = true
+			return wechattest.Answer{Errcode: 40164, Delay: 100 * time.Millisecond}
+		})
+		began := time.Now()
+		var all sync.WaitGroup
+		for _, group := range []*keeper.Group{h.group, other} {
+			all.Go(func() {
+				second, refused := report(t.Context(), group, first)
+				require.Nil(t, refused)
+				assert.Zero(t, h.wechat.Accepts(second))
+			})
+			time.Sleep(time.Millisecond)
+		}
+		all.Wait()
+		assert.Less(t, time.Since(began), time.Second)
+	})
+}
