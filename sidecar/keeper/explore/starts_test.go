@@ -33,6 +33,9 @@ var starts = []start{
 	{name: "three: reported", api: wechat.Token, make: reported, sidecars: 3},
 }
 
+// settled is when sidecars that start with a token no longer poll as they do at their start.
+const settled = 6 * time.Second
+
 // cold: memcached is empty, and all sidecars start at the same time.
 func cold(w *world) { w.startAll() }
 
@@ -48,7 +51,7 @@ func reported(w *world) {
 	w.seed(20 * time.Minute)
 	token := w.entry()
 	w.startAll()
-	w.after(time.Second, func() {
+	w.after(settled, func() {
 		w.names.token(w.wechat.FetchExternally(appID))
 		w.names.token(w.wechat.FetchExternally(appID)) // the second ends the grace of the first
 		w.judge.external()
@@ -62,7 +65,7 @@ func reported(w *world) {
 // owns the report checks the token first.
 func reportedAgain(w *world) {
 	reported(w)
-	w.after(time.Second-time.Millisecond, w.recentReport)
+	w.after(settled-time.Millisecond, w.recentReport)
 }
 
 // validReportedAgain: an app reports a token that WeChat accepts to each sidecar, some
@@ -72,7 +75,7 @@ func validReportedAgain(w *world) {
 	token := w.entry()
 	w.valid = true
 	w.startAll()
-	w.after(time.Second, func() {
+	w.after(settled, func() {
 		w.recentReport()
 		for _, s := range w.sidecars {
 			w.report(s, token)

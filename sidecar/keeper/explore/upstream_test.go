@@ -114,7 +114,7 @@ func coldDownstream(w *world) {
 func renewedUpstream(w *world) {
 	w.seedDownstream(3299 * time.Second)
 	w.startAll()
-	w.after(time.Second, w.standalone.renew)
+	w.after(settled, w.standalone.renew)
 }
 
 // reportedDownstream: WeChat has invalidated the token that all hold, and an app reports it
@@ -123,7 +123,7 @@ func reportedDownstream(w *world) {
 	w.seedDownstream(20 * time.Minute)
 	token := w.entry()
 	w.startAll()
-	w.after(time.Second, func() {
+	w.after(settled, func() {
 		w.names.token(w.wechat.FetchExternally(appID))
 		w.names.token(w.wechat.FetchExternally(appID))
 		w.judge.external()
