@@ -135,7 +135,6 @@ func (a *attempt) writeClaim(ctx context.Context) error {
 		if over, err = a.readBack(empty); err != nil {
 			return a.unclaimed(ctx, "get", err)
 		}
-		record.Number++
 	}
 	if err := a.slot.PutRecord(over, record, life); err != nil {
 		return a.unclaimed(ctx, "cas", err)

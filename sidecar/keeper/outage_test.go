@@ -111,6 +111,46 @@ func TestOutage_WaitEndsBeforeTheToken(t *testing.T) {
 	})
 }
 
+// Memcached answers again while a request without it is under way, which fails. The next one
+// follows at once, with memcached, and not half a minute later.
+func TestOutage_EndsDuringARequest(t *testing.T) {
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.memcached.SetFault(memcachetest.Refuse)
+		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer {
+			return wechattest.Answer{Errcode: -1, Delay: 4 * time.Second}
+		})
+		require.NoError(t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(5500 * time.Millisecond)
+		require.Equal(t, 1, h.wechat.Requests("wx1", "stable_token"))
+		h.wechat.OnRequest(nil)
+		h.memcached.SetFault(memcachetest.None)
+		time.Sleep(6 * time.Second)
+		assert.Equal(t, 1, h.wechat.Requests("wx1", "token"))
+		assert.True(t, h.group.States()[0].Published)
+	})
+}
+
+// A process that was paused while memcached fails finds that out once, and not at each read.
+func TestOutage_AfterAPause(t *testing.T) {
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		group := keeper.New(h.config) // it does not run: no poll is tried
+		h.ends = append(h.ends, func() { group.Close(t.Context()) })
+		require.NoError(t, group.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(time.Minute)
+		h.memcached.SetFault(memcachetest.Hang)
+		waited := func() time.Duration {
+			began := time.Now()
+			_, err := group.Token(t.Context(), "wx1", memcache.AccessToken)
+			require.NoError(t, err)
+			return time.Since(began)
+		}
+		assert.Positive(t, waited())
+		assert.Zero(t, waited())
+	})
+}
+
 // Without memcached, too, a ticket with seconds left is served to its end, and the next request
 // follows when it has ended, not half a minute after the last one.
 func TestOutage_TicketNearItsEnd(t *testing.T) {

@@ -88,7 +88,6 @@ func (c *credential) publishRenewed() {
 	if view, err := c.slot.Poll(); err == nil {
 		c.repair(view, true)
 	}
-	c.confirm()
 }
 
 // confirm publishes the held token, if the entry does not have it yet: the next poll is up
