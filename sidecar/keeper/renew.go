@@ -188,7 +188,8 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 
 // yields reports whether the others renew the reported token, because this sidecar handed
 // that over and its wait after the failure goes on. Otherwise each report to it would use
-// up a handover, and it would often be the first after a cooldown.
+// up a handover, and it would often be the first after a cooldown. See
+// sidecar/keeper/testdata/stories/handed_over.txt.
 func (v *visit) yields() bool {
 	now := time.Now()
 	v.mu.Lock()
