@@ -74,11 +74,11 @@ func TestQuota_CertificateOfAService(t *testing.T) {
 	assert.Equal(t, exitFine, exit, stderr)
 	assert.Contains(t, stdout, appID)
 
-	other, _ := programtest.WritePair(t, t.TempDir())
-	exit, stdout, stderr = runCLI(t, append(environ, "MEMCACHED_SERVERS=127.0.0.1:1", "SIDECAR_TLS_CERT_FILE="+other), "quota")
-	assert.NotEqual(t, exitFine, exit, "another certificate is not accepted")
+	other, itsKey := programtest.WritePair(t, t.TempDir())
+	exit, stdout, stderr = runCLI(t, append(environ, "MEMCACHED_SERVERS=127.0.0.1:1", "SIDECAR_TLS_CERT_FILE="+other, "SIDECAR_TLS_KEY_FILE="+itsKey), "quota")
+	assert.Equal(t, exitFailed, exit)
 	assert.Empty(t, stdout, "no row, no header")
-	assert.NotEmpty(t, stderr)
+	assert.Contains(t, stderr, "certificate", "another one is not accepted")
 }
 
 // writeServicePair writes a certificate for wxsidecar.wx.svc alone, and its key.
