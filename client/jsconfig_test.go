@@ -41,5 +41,5 @@ func TestJSConfig_NoTicket(t *testing.T) {
 	require.ErrorAs(t, err, &refusal)
 	assert.Equal(t, 404, refusal.Code)
 	_, err = f.For("wx 1").JSConfig(t.Context(), "https://example.com/")
-	assert.Error(t, err)
+	assert.ErrorContains(t, err, "AppID")
 }

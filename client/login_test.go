@@ -279,6 +279,6 @@ func TestLogin_Ends(t *testing.T) {
 		_, err = f.Login(t.Context(), userCode)
 		require.ErrorIs(t, err, client.ErrClosed)
 		_, err = f.For("wx 1").Login(t.Context(), userCode)
-		assert.Error(t, err)
+		assert.ErrorContains(t, err, "AppID")
 	})
 }
