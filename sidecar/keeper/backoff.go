@@ -30,6 +30,7 @@ type backoff struct {
 	begun    time.Time // of the first failure in a row
 	since    time.Time
 	until    time.Time     // monotonic
+	again    time.Time     // when a caller should try again, monotonic; not before until
 	secret   string        // fingerprint of the AppSecret, if only a person can help
 	received *wechat.Error // the last failure that this process received from WeChat
 	streak   int           // failures of this sidecar alone since its last success
@@ -56,6 +57,9 @@ func (b *backoff) set(f *failure, now time.Time) {
 	}
 	if b.own.After(b.until) {
 		b.until = b.own
+	}
+	if b.again = now.Add(b.err.RetryAfter); b.until.After(b.again) {
+		b.again = b.until
 	}
 }
 
@@ -110,7 +114,7 @@ func (b *backoff) recent(now time.Time) error {
 		return nil
 	}
 	err := *b.err
-	err.RetryAfter = max(err.RetryAfter, b.until.Sub(now)).Round(time.Second)
+	err.RetryAfter = b.again.Sub(now).Round(time.Second)
 	return &err
 }
 

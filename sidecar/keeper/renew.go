@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -18,7 +17,7 @@ func (c *credential) renew(ctx context.Context, why protocol.Why) error {
 	for {
 		lease, err := v.enter(ctx)
 		if lease != nil {
-			err = c.renewUnder(ctx, lease, why)
+			err = c.renewUnder(ctx, lease, v.why)
 		}
 		var refused *tokenRefused
 		if errors.As(err, &refused) {
@@ -94,7 +93,7 @@ type visit struct {
 	owns      bool          // this sidecar must renew the reported token
 	unchecked bool          // it must check that token first
 	throttle  string        // the word of the mark report_throttle
-	handed    error         // why this sidecar handed the report over; it waits for another
+	handed    *failure      // why this sidecar handed the report over; it waits for another
 	contended bool          // another sidecar had the lease
 	turns     int           // lost attempts to take the lease
 }
@@ -117,8 +116,10 @@ func (v *visit) pause(ctx context.Context) error {
 	wait := protocol.AwaitEvery(v.Rand(), time.Since(v.start))
 	if v.soon > 0 {
 		wait, v.soon = v.soon, 0
-	} else if time.Since(v.start) > awaitLife || v.handed != nil && time.Since(v.start) > handedLife {
-		return cmp.Or[error](v.handed, errAwaited)
+	} else if v.handed != nil && time.Since(v.start) > handedLife {
+		return v.handed
+	} else if time.Since(v.start) > awaitLife {
+		return errAwaited
 	}
 	if pause(ctx, wait) != nil {
 		return errStopping
@@ -145,7 +146,7 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 	case !c.wants(v.why):
 		c.confirm()
 		return nil, nil //nolint:nilnil // see above
-	case v.handed != nil:
+	case v.handed != nil && v.handed.local: // by this renewal
 		return nil, errAgain
 	case v.soon > 0: // WeChat has no other ticket yet
 		return nil, errAgain
@@ -194,16 +195,17 @@ func (v *visit) yields() bool {
 	now := time.Now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.isHandedOver() || v.backoff.handed != memcache.Fingerprint(v.why.Invalid) || !now.Before(v.backoff.own) {
-		return false
+	v.handed = nil
+	if v.why.IsReport() && now.Before(v.backoff.own) && v.backoff.handed == memcache.Fingerprint(v.why.Invalid) {
+		v.handed, v.why.Proven = &failure{err: v.backoff.recent(now), until: v.backoff.own}, true
 	}
-	v.handed = &failure{err: v.backoff.recent(now), until: v.backoff.own}
-	return true
+	return v.handed != nil
 }
 
-// isHandedOver reports whether a sidecar handed this report over. The caller holds mu.
-func (v *visit) isHandedOver() bool {
-	return v.held.IsHandedOver() && v.held.Record.Token == v.why.Invalid
+// takesOver reports whether another sidecar handed this report over, and this one has not
+// failed itself lately. The caller holds mu.
+func (v *visit) takesOver() bool {
+	return v.held.IsHandedOver() && v.held.Record.Token == v.why.Invalid && !time.Now().Before(v.backoff.own)
 }
 
 // waitForHolder returns how to continue while another sidecar holds the lease.
@@ -222,7 +224,7 @@ func (v *visit) waitForHolder() error {
 // after a report if this sidecar was the first to get one.
 func (v *visit) own(ctx context.Context) error {
 	v.mu.Lock()
-	v.why.Proven = v.why.Proven || v.isHandedOver() // since this renewal began
+	v.why.Proven = v.why.Proven || v.takesOver()
 	v.mu.Unlock()
 	if v.owns = v.owns || !v.why.IsReport() || v.why.Proven || v.renewsReported(v.why.Invalid); v.owns {
 		if v.why.Proven {

@@ -92,7 +92,7 @@ func (c *credential) publishRenewed() {
 
 // confirm publishes the held token, if the entry does not have it yet: the next poll is up
 // to 15 s away, and the startup probe waits for the entry. Sidecars that start together
-// write it together, and all but one must read it once more, see
+// adopt and write it together, and all but one must read it once more, see
 // sidecar/keeper/testdata/stories/start_together.txt.
 func (c *credential) confirm() {
 	for range 3 {

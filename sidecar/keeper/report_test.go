@@ -2,10 +2,12 @@ package keeper_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wxsidecar/wxsidecar/memcache"
+	"github.com/wxsidecar/wxsidecar/memcache/memcachetest"
 	"github.com/wxsidecar/wxsidecar/sidecar/keeper"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat"
 	"github.com/wxsidecar/wxsidecar/sidecar/wechat/wechattest"
@@ -298,8 +301,9 @@ func TestReport_NeverChecked(t *testing.T) {
 	})
 }
 
-// A sidecar that is off the whitelist hands a report over once. Further reports send no request in
-// its wait of 61 s: only the others can renew.
+// A sidecar that is off the whitelist hands a report over, and tries again after 20 s, 40 s and so
+// on. Reports in such a wait send no request: only the others can renew. Nor does a report of a
+// token that nobody here knows.
 func TestReport_HandedOverOnceInAWait(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(h *fixture) {
@@ -308,17 +312,100 @@ func TestReport_HandedOverOnceInAWait(t *testing.T) {
 		first := h.token()
 		h.wechat.FailAll(40164)
 		before := h.wechat.Requests("", "")
-		for range 2 {
+		began := time.Now()
+		refusedBy := func(second time.Duration) {
+			t.Helper()
 			_, refused := report(t.Context(), h.group, first)
 			require.NotNil(t, refused)
 			assert.Equal(t, 40164, refused.Code)
-			time.Sleep(20 * time.Second)
+			next := time.Until(began.Add(second * time.Second))
+			assert.InDelta(t, next.Seconds(), refused.RetryAfter.Seconds(), 3, "until it tries again")
 		}
+		refusedBy(20)
 		assert.Equal(t, before+1, h.wechat.Requests("", ""))
-		h.wechat.Heal()
-		time.Sleep(30 * time.Second)
-		assert.NotEqual(t, memcache.Fingerprint(first), memcache.Fingerprint(h.token()), "it tries again after the wait")
+		time.Sleep(time.Until(began.Add(25 * time.Second)))
+		for range 2 {
+			refusedBy(60)
+			_, refused := report(t.Context(), h.group, "canarytoken-of-another")
+			require.Nil(t, refused)
+		}
 		assert.Equal(t, before+2, h.wechat.Requests("", ""))
+		h.wechat.Heal()
+		time.Sleep(time.Until(began.Add(62 * time.Second)))
+		assert.NotEqual(t, memcache.Fingerprint(first), memcache.Fingerprint(h.token()), "it tries again after the wait")
+		assert.Equal(t, before+3, h.wechat.Requests("", ""))
+	})
+}
+
+// A report that waits for the others gets their answer, also if that is the same token again.
+func TestReport_HandedOverAndStillValid(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.config.Rand = func() float64 { return 1 } // polls are 15 s apart
+		h.ofOne(wechat.StableToken)
+		first := h.token()
+		time.Sleep(7 * time.Second)
+		other := h.another()
+		require.NoError(t, other.SetAccounts([]keeper.Account{account("wx1")}))
+		time.Sleep(15500 * time.Millisecond)
+		h.onlyFirst(wechattest.Answer{Errcode: 40164})
+		_, refused := report(t.Context(), h.group, first)
+		require.NotNil(t, refused)
+		assert.Equal(t, 40164, refused.Code)
+		_, refused = report(t.Context(), h.group, first) // meanwhile the other one polls, and renews
+		assertRefused(t, refused, stillAccepted)
+		assert.Nil(t, h.group.States()[0].Err)
+	})
+}
+
+// A sidecar that waits after a failure of its own does not take over at once what another one
+// hands over. A report that it owns makes it try.
+func TestReport_HandedOverDuringAnotherWait(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.ofOne(wechat.Token)
+		first := h.token()
+		h.wechat.FailAll(40164)
+		for h.wechat.Requests("", "") == 1 { // the renewal that is due fails
+			time.Sleep(time.Second)
+		}
+		var r memcache.Record
+		item, _ := h.memcached.Peek("wx1:record")
+		require.NoError(t, json.Unmarshal([]byte(item.Value), &r))
+		r.Number, r.Reported = r.Number+1, memcache.Fingerprint(first)
+		written, err := json.Marshal(r)
+		require.NoError(t, err)
+		h.memcached.Put("wx1:record", string(written), 0, 3600)
+		h.memcached.Put("wx1:report_throttle", r.Reported+" "+memcache.NewID(), 0, 31)
+		_, refused := report(t.Context(), h.group, first)
+		assertRefused(t, refused, tooSoon)
+		assert.Equal(t, 2, h.wechat.Requests("", ""), "it leaves that to others")
+		h.memcached.Evict("wx1:report_throttle")
+		_, refused = report(t.Context(), h.group, first)
+		require.NotNil(t, refused)
+		assert.Equal(t, 40164, refused.Code)
+		assert.Equal(t, 3, h.wechat.Requests("", ""), "this report is its own")
+	})
+}
+
+// onlyFirst answers the next request so. A force_refresh is refused, so that stable_token has the
+// same token again.
+func (h *fixture) onlyFirst(answer wechattest.Answer) {
+	var mu sync.Mutex
+	answered := false
+	h.wechat.OnRequest(func(r wechattest.Request) wechattest.Answer {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case !answered:
+			answered = true
+			return answer
+		case r.Force:
+			return wechattest.Answer{Errcode: 45009}
+		}
+		return wechattest.Answer{}
 	})
 }
 
@@ -332,14 +419,7 @@ func TestReport_TakenOverAtOnce(t *testing.T) {
 		require.NoError(t, other.SetAccounts([]keeper.Account{account("wx1")}))
 		time.Sleep(20 * time.Second)
 		first := h.token()
-		failed := false
-		h.wechat.OnRequest(func(wechattest.Request) wechattest.Answer {
-			if failed {
-				return wechattest.Answer{}
-			}
-			failed = true
-			return wechattest.Answer{Errcode: 40164, Delay: 100 * time.Millisecond}
-		})
+		h.onlyFirst(wechattest.Answer{Errcode: 40164, Delay: 100 * time.Millisecond})
 		began := time.Now()
 		var all sync.WaitGroup
 		for _, group := range []*keeper.Group{h.group, other} {
@@ -352,5 +432,40 @@ func TestReport_TakenOverAtOnce(t *testing.T) {
 		}
 		all.Wait()
 		assert.Less(t, time.Since(began), time.Second)
+	})
+}
+
+// Of two sidecars that take a report over, the second finds that it has been answered, also if
+// that is the same token again.
+func TestReport_TakenOverByTwo(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.ofOne(wechat.StableToken)
+		groups := []*keeper.Group{h.group, h.another(), h.another()}
+		for _, group := range groups[1:] {
+			require.NoError(t, group.SetAccounts([]keeper.Account{account("wx1")}))
+		}
+		first := h.token()
+		time.Sleep(20 * time.Second)
+		h.onlyFirst(wechattest.Answer{Errcode: 40164, Delay: 100 * time.Millisecond})
+		var leases atomic.Int32
+		h.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			if c.Verb == "add" && c.Keys[0] == "wx1:lease" && leases.Add(1) == 2 {
+				time.Sleep(150 * time.Millisecond) // less than its time-out; meanwhile the third sidecar renews
+			}
+			return memcachetest.None
+		})
+		before := h.wechat.Requests("", "")
+		var all sync.WaitGroup
+		for _, group := range groups {
+			all.Go(func() {
+				_, refused := report(t.Context(), group, first)
+				assertRefused(t, refused, stillAccepted)
+			})
+			time.Sleep(time.Millisecond)
+		}
+		all.Wait()
+		assert.Equal(t, before+3, h.wechat.Requests("", ""), "one that fails, one that brings the same token, and its force_refresh")
 	})
 }

@@ -102,7 +102,9 @@ func (r *run) renew(stopping bool) {
 	case err != nil:
 		c.backOff(err, now)
 	default:
-		c.backoff.clear()
+		if !now.Mono.Before(c.backoff.own) { // a report of another token does not end that wait
+			c.backoff.clear()
+		}
 		c.arm(now)
 	}
 	close(r.done)

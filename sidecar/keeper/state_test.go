@@ -116,7 +116,7 @@ func TestState_OfAFailure(t *testing.T) {
 		require.NotNil(t, s.Err)
 		assert.Equal(t, 40164, s.Err.Code)
 		assert.Equal(t, []time.Time{failed, failed}, []time.Time{s.FailingSince, s.Failed})
-		assert.Equal(t, failed.Add(61*time.Second), s.Retry)
+		assert.Equal(t, failed.Add(20*time.Second), s.Retry)
 		assert.Equal(t, memcache.Day{Date: firstDay, Requests: 1}, s.Today)
 		assert.Equal(t, map[string]uint64{"40164": 1}, s.Counts.Failed)
 

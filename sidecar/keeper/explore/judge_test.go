@@ -309,10 +309,12 @@ func (j *judge) checkToken(where, token string, now time.Time) {
 	}
 	allowed := time.Duration(0)
 	switch {
-	case j.lenient() && (j.troubles() > 1 || ((len(j.w.sidecars) > 2 || j.timeouts > 0) && !j.w.healed.IsZero())):
+	case j.lenient() && (j.troubles() > 1 || (len(j.w.sidecars) > 2 && !j.w.healed.IsZero())):
 		// Those who can renew are stopped or must wait. Or no sidecar can write, and each
-		// sidecar heals at a report of its own: 31 s apart, and one may bring nothing.
+		// sidecar heals at a report of its own: 31 s apart.
 		allowed = 9 * time.Minute
+	case j.lenient() && j.timeouts > 0 && !j.w.healed.IsZero(): // the same, and one report brings nothing
+		allowed = 2 * time.Minute
 	case j.lenient():
 		allowed = time.Minute
 	case j.twice(), j.paused() > 0 && j.troubles() > 1: // until each has polled

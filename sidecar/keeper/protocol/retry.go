@@ -97,7 +97,8 @@ const (
 	waitValid = 75 * time.Second
 	waitNone  = 120 * time.Second
 	// holdBack is how much longer than the others the failing sidecar waits; it
-	// doubles up to holdBackMost until a success.
+	// doubles until a success: up to holdBackMost while a token is valid, and up to the
+	// usual wait while none is.
 	holdBack     = 20 * time.Second
 	holdBackMost = 5 * time.Minute
 	// holdBackEnd is how long before the end of the entry this sidecar takes part again.
@@ -137,7 +138,7 @@ func Yield(f Failure, valid, handedOver bool, streak int, usual, entry time.Dura
 		case f.Unsent:
 			return Retry{Own: min(usual, dialMost)}
 		case handedOver:
-			return Retry{Own: usual}
+			return Retry{Own: min(holdBack<<min(streak, 8), usual)} // the others poll within 15 s
 		}
 		return Retry{All: waitNone, Own: waitNone + holdBack} // or it would always be the first again
 	}
