@@ -82,6 +82,7 @@ func TestDemo_StatusShowsAFailingAccount(t *testing.T) {
 	assert.Equal(t, exitFailed, exit)
 	assert.Regexp(t, `(?m)^unavailable +wxdemo\w+-failing .*\n  errcode 40125`, table)
 	assert.Regexp(t, `(?m)sidecar a +wxdemo\w+-failing: renewal failed`, out.String())
+	eventually(t, func() bool { return regexp.MustCompile(`(?m) reads [0-9a-f]{8}`).MatchString(out.String()) }, "an app reads a token")
 	stop()
 	assert.Equal(t, exitFine, <-ended, out.String())
 	assert.Empty(t, errs.String())

@@ -36,7 +36,7 @@ type backoff struct {
 	streak   int           // failures of this sidecar alone since its last success
 	down     bool          // the wait began because memcached failed, and ends when that answers again
 	own      time.Time     // the wait after the last of these, monotonic
-	handed   string        // fingerprint of the reported token that the others renew in that wait
+	handed   *failure      // the last of these, if the others renew the reported token meanwhile
 	day      bool          // all wait for the day's quota, by a cooldown of this sidecar
 }
 
@@ -53,7 +53,10 @@ func (b *backoff) set(f *failure, now time.Time) {
 	b.err, b.since, b.until, b.secret, b.down, b.day = asError(f), now, f.until, f.secret, !f.down.IsZero(), f.day
 	if f.local {
 		b.streak++
-		b.own, b.handed = f.until, f.handed
+		b.own, b.handed = f.until, nil
+		if f.handed != "" {
+			b.handed = f
+		}
 	}
 	if b.own.After(b.until) {
 		b.until = b.own
@@ -114,7 +117,7 @@ func (b *backoff) recent(now time.Time) error {
 		return nil
 	}
 	err := *b.err
-	err.RetryAfter = b.again.Sub(now).Round(time.Second)
+	err.RetryAfter = (b.again.Sub(now) + time.Second - 1).Truncate(time.Second)
 	return &err
 }
 

@@ -247,7 +247,7 @@ func (a *attempt) succeeded(fetched *memcache.Record) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.backoff.streak = 0
+	a.backoff.streak, a.backoff.own = 0, time.Time{}
 	a.reports.end(&a.held)
 }
 

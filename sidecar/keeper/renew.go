@@ -103,7 +103,10 @@ func (v *visit) again(err error) bool {
 	var failed *failure
 	handed := errors.As(err, &failed) && failed.handed != ""
 	if handed {
-		v.handed, v.why.Proven = failed, true
+		v.mu.Lock()
+		v.backoff.set(failed, time.Now())
+		v.mu.Unlock()
+		v.why.Proven = true
 	}
 	if errors.Is(err, errSoon) {
 		v.soon = reachEvery
@@ -146,8 +149,6 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 	case !c.wants(v.why):
 		c.confirm()
 		return nil, nil //nolint:nilnil // see above
-	case v.handed != nil && v.handed.local: // by this renewal
-		return nil, errAgain
 	case v.soon > 0: // WeChat has no other ticket yet
 		return nil, errAgain
 	case seen.Record == nil && !v.why.IsReport() && c.rebuild() && c.Upstream == nil:
@@ -192,12 +193,11 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 // up a handover, and it would often be the first after a cooldown. See
 // sidecar/keeper/testdata/stories/handed_over.txt.
 func (v *visit) yields() bool {
-	now := time.Now()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.handed = nil
-	if v.why.IsReport() && now.Before(v.backoff.own) && v.backoff.handed == memcache.Fingerprint(v.why.Invalid) {
-		v.handed, v.why.Proven = &failure{err: v.backoff.recent(now), until: v.backoff.own}, true
+	if f := v.backoff.handed; f != nil && f.handed == memcache.Fingerprint(v.why.Invalid) && time.Now().Before(f.until) {
+		v.handed, v.why.Proven = f, true
 	}
 	return v.handed != nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -334,6 +335,38 @@ func TestReport_HandedOverOnceInAWait(t *testing.T) {
 		time.Sleep(time.Until(began.Add(62 * time.Second)))
 		assert.NotEqual(t, memcache.Fingerprint(first), memcache.Fingerprint(h.token()), "it tries again after the wait")
 		assert.Equal(t, before+3, h.wechat.Requests("", ""))
+	})
+}
+
+// Whatever fails meanwhile, a report in that wait is answered with why it was handed over.
+func TestReport_HandedOverForThatReason(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(h *fixture) {
+		t := h.t
+		h.ofOne(wechat.Token)
+		first := h.token()
+		h.wechat.FailAll(40164)
+		began := time.Now()
+		_, refused := report(t.Context(), h.group, first)
+		require.NotNil(t, refused)
+		time.Sleep(time.Until(began.Add(25 * time.Second))) // it has tried again, and waits for 40 s
+		var failed atomic.Bool
+		h.memcached.OnCommand(func(c memcachetest.Command) memcachetest.Fault {
+			if slices.Contains(c.Keys, "wx1:lease") && failed.CompareAndSwap(false, true) {
+				return memcachetest.ServerError
+			}
+			return memcachetest.None
+		})
+		_, refused = report(t.Context(), h.group, first)
+		require.NotNil(t, refused)
+		require.True(t, failed.Load())
+		at := h.group.States()[0].Failed
+		for time.Until(began.Add(46*time.Second)) > 0 {
+			_, refused = report(t.Context(), h.group, first)
+			require.NotNil(t, refused)
+			assert.Equal(t, 40164, refused.Code)
+		}
+		assert.Equal(t, at, h.group.States()[0].Failed, "nothing was tried")
 	})
 }
 

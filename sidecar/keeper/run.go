@@ -118,6 +118,10 @@ func (c *credential) backOff(err error, now protocol.Now) {
 		c.backoff.set(failed, now.Mono)
 		return
 	}
+	if failed == c.backoff.handed { // it is noted already
+		c.arm(now)
+		return
+	}
 	if !failed.down.IsZero() && c.link.back.After(failed.down) { // memcached answered meanwhile
 		failed.until = now.Mono
 	}
