@@ -116,12 +116,14 @@ func (v *visit) again(err error) bool {
 
 // pause waits for the next turn. It returns an error if there is none.
 func (v *visit) pause(ctx context.Context) error {
-	wait := protocol.AwaitEvery(v.Rand(), time.Since(v.start))
-	if v.soon > 0 {
+	waited := time.Since(v.start)
+	wait := protocol.AwaitEvery(v.Rand(), waited)
+	switch {
+	case v.soon > 0:
 		wait, v.soon = v.soon, 0
-	} else if v.handed != nil && time.Since(v.start) > handedLife {
+	case v.handed != nil && waited > handedLife:
 		return v.handed
-	} else if time.Since(v.start) > awaitLife {
+	case waited > awaitLife:
 		return errAwaited
 	}
 	if pause(ctx, wait) != nil {
