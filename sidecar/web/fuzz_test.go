@@ -58,6 +58,10 @@ func FuzzAPIBody(f *testing.F) {
 	}
 	h := newTestSidecar(f, nil, appID)
 	api := h.api(f, "")
+	first := httptest.NewRequest(http.MethodGet, tokenPath, nil)
+	first.Host = "localhost"
+	first.Header.Set("X-Wxsidecar", "1")
+	api.ServeHTTP(httptest.NewRecorder(), first) // it waits for the first token
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r := httptest.NewRequest(http.MethodPost, refreshPath, bytes.NewReader(body))
 		r.Host = "localhost"
