@@ -10,6 +10,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -57,6 +60,19 @@ func (p *Process) Kill() {
 	<-p.Ended
 }
 
+// Where says what the kernel knows of the process, on Linux: its program, its state, and the
+// kernel's function that it waits in.
+func (p *Process) Where() string {
+	var all []string
+	for _, name := range []string{"comm", "stat", "wchan", "stack"} {
+		text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.Command.Process.Pid), name))
+		if err == nil {
+			all = append(all, name+": "+strings.TrimSpace(string(text)))
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
 // Ends waits for the end and returns the exit code.
 func (p *Process) Ends(t *testing.T, within time.Duration) int {
 	t.Helper()
@@ -64,7 +80,7 @@ func (p *Process) Ends(t *testing.T, within time.Duration) int {
 	case <-p.Ended:
 		return p.Command.ProcessState.ExitCode()
 	case <-time.After(within):
-		t.Fatalf("%s did not end within %s", p.Command.Path, within)
+		t.Fatalf("%s did not end within %s: %s", p.Command.Path, within, p.Where())
 		return -1
 	}
 }

@@ -66,7 +66,7 @@ func runAttack(t *testing.T, name, attackers string, environ []string, s *target
 		"WECHAT_APPID=" + appID, "WECHAT_APPSECRET=" + testSecret, "SIDECAR_LISTEN=" + s.api, "SIDECAR_OPS_LISTEN=" + s.ops,
 		"GOMEMLIMIT=" + strconv.Itoa(podLimit), "LOG_LEVEL=error",
 	}, environ...))
-	eventually(t, func() bool { return s.read(t.Context()) == nil }, "a token")
+	require.Eventually(t, func() bool { return s.read(t.Context()) == nil }, patience, often, "a token: %s", where{s})
 
 	ctx, end := context.WithCancel(t.Context())
 	var measuring sync.WaitGroup
@@ -213,3 +213,8 @@ func TestAttack_All(t *testing.T) {
 		_, _ = fmt.Fprintf(os.Stdout, "\nThe limit was checked for the process's own memory, without the kernel's: %v\n", noCgroup)
 	}
 }
+
+// where is [programtest.Process.Where] when it is printed.
+type where struct{ of *target }
+
+func (w where) String() string { return w.of.sidecar.Where() }
