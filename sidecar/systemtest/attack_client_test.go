@@ -121,7 +121,6 @@ var clientRows []string
 // attackClient attacks an app with the Go client: first nothing, then everything that
 // attacks a sidecar, as its memcached and as its sidecar.
 func attackClient(t *testing.T) {
-	t.Parallel()
 	t.Run("memcached", attackClientFromMemcached)
 	t.Run("sidecar", attackClientFromSidecar)
 }
