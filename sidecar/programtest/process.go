@@ -65,7 +65,7 @@ func (p *Process) Kill() {
 func (p *Process) Where() string {
 	var all []string
 	for _, name := range []string{"comm", "stat", "wchan", "stack"} {
-		text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.Command.Process.Pid), name))
+		text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.Command.Process.Pid), name)) //nolint:gosec // of a process of our own
 		if err == nil {
 			all = append(all, name+": "+strings.TrimSpace(string(text)))
 		}
