@@ -192,7 +192,7 @@ func (v *visit) enter(ctx context.Context) (*memcache.Lease, error) {
 
 // yields reports whether the others renew the reported token, because this sidecar handed
 // that over and its wait after the failure goes on. Otherwise each report to it would use
-// up a handover, and it would often be the first after a cooldown. See
+// up a handover, and it would often be the first to try after a cooldown. See
 // sidecar/keeper/testdata/stories/handed_over.txt.
 func (v *visit) yields() bool {
 	v.mu.Lock()

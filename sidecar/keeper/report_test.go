@@ -29,6 +29,16 @@ func (h *fixture) ofOne(api wechat.API) {
 	require.NoError(h.t, h.group.SetAccounts([]keeper.Account{account("wx1")}))
 }
 
+// ofThree is ofOne for three sidecars.
+func (h *fixture) ofThree(api wechat.API) []*keeper.Group {
+	h.ofOne(api)
+	groups := []*keeper.Group{h.group, h.another(), h.another()}
+	for _, group := range groups[1:] {
+		require.NoError(h.t, group.SetAccounts([]keeper.Account{account("wx1")}))
+	}
+	return groups
+}
+
 // report reports a token of wx1 to one sidecar.
 func report(ctx context.Context, group *keeper.Group, token string) (string, *keeper.Error) {
 	grant, err := group.Refresh(ctx, "wx1", memcache.AccessToken, token)
@@ -238,11 +248,7 @@ func TestReport_WhileAnotherIsChecked(t *testing.T) {
 	for _, valid := range []bool{true, false} {
 		inBubble(t, func(h *fixture) {
 			t := h.t
-			h.ofOne(wechat.Token)
-			groups := []*keeper.Group{h.group, h.another(), h.another()}
-			for _, group := range groups[1:] {
-				require.NoError(t, group.SetAccounts([]keeper.Account{account("wx1")}))
-			}
+			groups := h.ofThree(wechat.Token)
 			second := h.twice()
 			if !valid {
 				h.wechat.FetchExternally("wx1")
@@ -474,11 +480,7 @@ func TestReport_TakenOverByTwo(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(h *fixture) {
 		t := h.t
-		h.ofOne(wechat.StableToken)
-		groups := []*keeper.Group{h.group, h.another(), h.another()}
-		for _, group := range groups[1:] {
-			require.NoError(t, group.SetAccounts([]keeper.Account{account("wx1")}))
-		}
+		groups := h.ofThree(wechat.StableToken)
 		first := h.token()
 		time.Sleep(20 * time.Second)
 		h.onlyFirst(wechattest.Answer{Errcode: 40164, Delay: 100 * time.Millisecond})
